@@ -1,0 +1,1 @@
+//! The VM: image, QEMU, the agent inside, the record it returns, the judge of its console.

@@ -1,0 +1,1 @@
+//! The machine: running commands, the cache, packages, the private Debian root.

@@ -1,0 +1,1 @@
+//! One .ko: ELF, modinfo, exports, imports, versions, compression. Pure: bytes in, facts out.
