@@ -1,1 +1,7 @@
 //! The machine: running commands, the cache, packages, the private Debian root.
+
+pub mod cache;
+pub mod packages;
+pub mod progress;
+pub mod root;
+pub mod run;

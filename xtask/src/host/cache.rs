@@ -1,0 +1,232 @@
+//! The cache: entries that are complete or absent, whoever was interrupted and however many run.
+
+use std::{
+    env, fs,
+    fs::File,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::{FdFlags, fcntl_setfd},
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    host::progress::say,
+    problem::{OrProblem, Problem, Result},
+};
+
+/// `$XDG_CACHE_HOME/symstack`.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    folder: PathBuf,
+}
+
+/// What an interrupted build leaves for the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remains {
+    /// It begins again.
+    Discard,
+    /// It goes on where it was, as `make` can.
+    Keep,
+}
+
+impl Cache {
+    /// Opens the cache, making it if need be.
+    ///
+    /// # Errors
+    /// Neither `XDG_CACHE_HOME` nor `HOME` names a folder that can be written.
+    pub fn open() -> Result<Self> {
+        let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+        let base = env::var_os("XDG_CACHE_HOME").filter(|base| !base.is_empty());
+        let base = base.map(PathBuf::from).or_else(home);
+        let base = base.filter(|base| base.is_absolute()).ok_or_else(|| {
+            let problem = Problem::host("neither XDG_CACHE_HOME nor HOME names a folder");
+            problem.hint("set XDG_CACHE_HOME to an absolute path with 8 GB of space")
+        })?;
+        let folder = base.join("symstack");
+        fs::create_dir_all(&folder).or_host(|| format!("{} cannot be made", folder.display()))?;
+        Ok(Self { folder })
+    }
+
+    /// The path of something in the cache.
+    pub fn path(&self, within: impl AsRef<Path>) -> PathBuf {
+        self.folder.join(within)
+    }
+
+    /// The folder of an entry, built by `build` when it is absent.
+    ///
+    /// `build` works in a folder beside it, which takes the entry's name only when all is done, so
+    /// an entry is complete or absent. Whoever comes second waits for the first.
+    ///
+    /// # Errors
+    /// Those of `build`, and those of the file system.
+    pub fn entry(
+        &self,
+        name: &str,
+        remains: Remains,
+        build: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<PathBuf> {
+        let entry = self.path(name);
+        if entry.exists() {
+            return Ok(entry);
+        }
+        let _lock = self.lock(name)?;
+        if entry.exists() {
+            return Ok(entry);
+        }
+        let aside = beside(&entry, "partial");
+        if remains == Remains::Discard {
+            remove(&aside)?;
+        }
+        fs::create_dir_all(&aside).or_host(|| format!("{} cannot be made", aside.display()))?;
+        build(&aside)?;
+        fs::rename(&aside, &entry)
+            .or_host(|| format!("{} cannot be completed", entry.display()))?;
+        Ok(entry)
+    }
+
+    /// Holds the named lock until the file that is returned is closed.
+    ///
+    /// # Errors
+    /// The lock's file cannot be made.
+    pub fn lock(&self, name: &str) -> Result<File> {
+        let path = beside(&self.path(name), "lock");
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)
+                .or_host(|| format!("{} cannot be made", folder.display()))?;
+        }
+        let mut options = File::options();
+        let file = options.create(true).truncate(false).write(true).mode(0o644).open(&path);
+        let file = file.or_host(|| format!("{} cannot be opened", path.display()))?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            say(&format!("another symstack works on {name}: waiting for it"));
+            let locked = flock(&file, FlockOperation::LockExclusive);
+            locked.map_err(Into::into).or_host(|| format!("{}", path.display()))?;
+        }
+        // Commands we start inherit it: when we are killed and they live on, the next one still
+        // waits until they have stopped writing.
+        let inherited = fcntl_setfd(&file, FdFlags::empty());
+        inherited.map_err(Into::into).or_host(|| format!("{}", path.display()))?;
+        Ok(file)
+    }
+}
+
+/// A folder beside `path` with a suffix to its name.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    name.into()
+}
+
+/// Removes a folder and all in it, if it is there.
+///
+/// # Errors
+/// Something in it cannot be removed.
+pub fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).or_host(|| format!("{} cannot be removed", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Eight hexadecimal digits that stand for all that made something.
+pub fn key<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        // So that ("ab", "c") and ("a", "bc") differ.
+        hash.update([0]);
+    }
+    hash.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes a file so that it is there with all of its contents or not at all.
+///
+/// # Errors
+/// Those of the file system.
+pub fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
+    // The process's own name for it: two may write the same file at once.
+    let aside = beside(path, &format!("{}.partial", std::process::id()));
+    fs::write(&aside, contents).or_host(|| format!("{} cannot be written", aside.display()))?;
+    fs::rename(&aside, path).or_host(|| format!("{} cannot be written", path.display()))
+}
+
+/// Bytes free for an ordinary user in the file system that holds `path`.
+///
+/// # Errors
+/// The file system does not say.
+pub fn free(path: &Path) -> Result<u64> {
+    let stat = rustix::fs::statvfs(path).map_err(Into::into);
+    let stat = stat.or_host(|| format!("{}", path.display()))?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache(folder: &Path) -> Cache {
+        Cache { folder: folder.into() }
+    }
+
+    #[test]
+    fn an_entry_is_complete_or_absent() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(folder.path());
+        let failed = cache.entry("a/b", Remains::Discard, |aside| {
+            fs::write(aside.join("half"), "x").unwrap();
+            Err(Problem::host("interrupted"))
+        });
+        assert!(failed.is_err() && !cache.path("a/b").exists());
+
+        let entry = cache.entry("a/b", Remains::Discard, |aside| {
+            assert!(!aside.join("half").exists(), "the remains are gone");
+            fs::write(aside.join("whole"), "x").or_host(String::new)
+        });
+        assert!(entry.unwrap().join("whole").exists());
+    }
+
+    #[test]
+    fn what_make_left_is_kept_when_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(folder.path());
+        let _ = cache.entry("k", Remains::Keep, |aside| {
+            fs::write(aside.join("half"), "x").unwrap();
+            Err(Problem::host("interrupted"))
+        });
+        let entry = cache.entry("k", Remains::Keep, |_| Ok(())).unwrap();
+        assert!(entry.join("half").exists());
+    }
+
+    #[test]
+    fn two_at_once_build_it_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(folder.path());
+        let built = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let entry = cache.entry("slow", Remains::Discard, |_| {
+                        std::thread::sleep(std::time::Duration::from_millis(50));
+                        built.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        Ok(())
+                    });
+                    entry.unwrap();
+                });
+            }
+        });
+        assert_eq!(built.into_inner(), 1);
+    }
+
+    #[test]
+    fn keys_tell_their_parts_apart() {
+        assert_ne!(key(["ab", "c"]), key(["a", "bc"]));
+        assert_eq!(key(["x"]).len(), 8);
+    }
+}

@@ -1,0 +1,75 @@
+//! Long work, seen: what is being done, about how long it takes, and that it still moves.
+
+use std::{
+    cell::Cell,
+    io::{IsTerminal, Write, stderr},
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Without a terminal, how often a line says that the work goes on.
+const HEARTBEAT: Duration = Duration::from_secs(20);
+/// How much of a log's last line is shown.
+const LINE_MAX: usize = 70;
+
+/// One step of a long work.
+#[derive(Debug)]
+pub struct Step {
+    begin: Instant,
+    what: String,
+    bar: Option<ProgressBar>,
+    beat: Cell<Instant>,
+}
+
+impl Step {
+    /// Announces a step, with about how long it takes ("about 2 min").
+    pub fn begin(what: impl Into<String>, takes: &str) -> Self {
+        let what = what.into();
+        say(&format!("==> {what} ({takes})"));
+        let bar = stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("    {spinner} {elapsed} {msg}");
+            let bar = ProgressBar::new_spinner();
+            style.map_or(bar.clone(), |style| bar.with_style(style))
+        });
+        Self { begin: Instant::now(), what, bar, beat: Cell::new(Instant::now()) }
+    }
+
+    /// Shows that the work goes on, and its last line of output.
+    pub fn tick(&self, line: String) {
+        let line: String = line.chars().take(LINE_MAX).collect();
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(line);
+                bar.tick();
+            }
+            None if self.beat.get().elapsed() > HEARTBEAT => {
+                self.beat.set(Instant::now());
+                say(&format!("    {} s: {line}", self.begin.elapsed().as_secs()));
+            }
+            None => (),
+        }
+    }
+
+    /// Prints beside the step's own line.
+    pub fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// Closes the step.
+    pub fn done(self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        say(&format!("    {}: {:.0} s", self.what, self.begin.elapsed().as_secs_f64()));
+    }
+}
+
+/// Says something about the work, beside its result: on standard error.
+pub fn say(line: &str) {
+    // Nothing is lost when standard error is closed.
+    let _ = writeln!(stderr(), "{line}");
+}

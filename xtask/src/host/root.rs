@@ -1,0 +1,268 @@
+//! The private Debian root: the toolchain, kmod and QEMU, apart from the host's own.
+//!
+//! It is made by mmdebstrap from the archive's signed packages, entered with bubblewrap, and
+//! read-only for all that runs in it.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::{
+    host::{
+        cache::{self, Cache, Remains},
+        packages,
+        progress::{Step, say},
+        run::Run,
+    },
+    problem::{OrProblem, Problem, Result},
+};
+
+/// What a root holds: what Kbuild and the kernel's Rust need, kmod, a small shell, QEMU.
+const PACKAGES: &[&str] = &[
+    "bc",
+    "bindgen",
+    "bison",
+    "busybox-static",
+    "ca-certificates",
+    "cpio",
+    "flex",
+    "gcc",
+    "kmod",
+    "libdw-dev",
+    "libelf-dev",
+    "libssl-dev",
+    "make",
+    "pahole",
+    "perl",
+    "python3-minimal",
+    "qemu-system-x86",
+    "rust-clippy",
+    "rust-src",
+    "rustc",
+    "rustfmt",
+    "xz-utils",
+];
+
+/// Left out of every package: nobody reads them there.
+const LEFT_OUT: &[&str] = &["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*"];
+
+/// Bytes that a root needs while it is made.
+const SPACE: u64 = 5 << 30;
+
+/// The script through which a root is entered, so that every command in it can be pasted.
+const ENTER: &str = r#"#!/bin/sh
+# Runs a command in this private Debian root, read-only and without a network:
+#   enter [OPTION OF BWRAP]... -- COMMAND [ARGUMENT]...
+root=$(dirname "$(readlink -f "$0")")/root
+[ "$(id -u)" -eq 0 ] || set -- --unshare-user --uid 0 --gid 0 "$@"
+exec bwrap --unshare-all --die-with-parent --clearenv \
+    --setenv PATH /usr/sbin:/usr/bin --setenv LC_ALL C.UTF-8 --setenv HOME /tmp \
+    --setenv TERM "${TERM:-dumb}" \
+    --ro-bind "$root/usr" /usr --ro-bind "$root/etc" /etc --ro-bind "$root/var" /var \
+    --symlink usr/bin /bin --symlink usr/sbin /sbin --symlink usr/lib /lib \
+    --symlink usr/lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp "$@"
+"#;
+
+/// A suite of Debian's archive that a root is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suite {
+    /// Its name, for example `trixie`.
+    pub name: &'static str,
+    /// The suite its kernels come from, for example `trixie-backports`.
+    pub kernels: &'static str,
+}
+
+/// The suite of everything that is not asked for by another name.
+pub const TRIXIE: Suite = Suite { name: "trixie", kernels: "trixie-backports" };
+
+/// A private Debian root, complete.
+#[derive(Clone, Debug)]
+pub struct Root {
+    /// The suite it was made of.
+    pub suite: Suite,
+    folder: PathBuf,
+}
+
+impl Root {
+    /// The root of a suite, made first if it is absent.
+    ///
+    /// # Errors
+    /// The host lacks a package, space, the network, or the right to make namespaces.
+    pub fn obtain(cache: &Cache, suite: Suite) -> Result<Self> {
+        packages::require()?;
+        let folder = cache.entry(&Self::name(suite), Remains::Discard, |aside| {
+            namespaces()?;
+            make(cache, suite, aside)
+        })?;
+        Ok(Self { suite, folder })
+    }
+
+    /// The root of a suite if it is there.
+    pub fn present(cache: &Cache, suite: Suite) -> Option<Self> {
+        let folder = cache.path(Self::name(suite));
+        folder.exists().then_some(Self { suite, folder })
+    }
+
+    /// Its name in the cache, which stands for all that it was made of.
+    pub fn name(suite: Suite) -> String {
+        let parts = PACKAGES.iter().chain(LEFT_OUT).copied().chain([suite.kernels, ENTER]);
+        format!("roots/{}-{}", suite.name, cache::key(parts))
+    }
+
+    /// The path on the host of something in the root.
+    pub fn path(&self, within: impl AsRef<Path>) -> PathBuf {
+        let within = within.as_ref();
+        self.folder.join("root").join(within.strip_prefix("/").unwrap_or(within))
+    }
+
+    /// A place in which commands run, with this root around them.
+    pub fn sandbox(&self) -> Sandbox {
+        Sandbox { root: self.clone(), options: Vec::new() }
+    }
+}
+
+/// A private root with what else a command may see and write.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    root: Root,
+    options: Vec<String>,
+}
+
+impl Sandbox {
+    /// Shows `host` read-only as `inside`.
+    #[must_use]
+    pub fn read_only(self, host: &Path, inside: impl AsRef<Path>) -> Self {
+        self.bind("--ro-bind", host, inside.as_ref())
+    }
+
+    /// Lets `host` be written as `inside`.
+    #[must_use]
+    pub fn writable(self, host: &Path, inside: impl AsRef<Path>) -> Self {
+        self.bind("--bind", host, inside.as_ref())
+    }
+
+    /// Lets a folder be written at its own path.
+    #[must_use]
+    pub fn folder(self, folder: &Path) -> Self {
+        self.writable(folder, folder)
+    }
+
+    /// Shows a device, if the host has it.
+    #[must_use]
+    pub fn device(self, device: &str) -> Self {
+        self.bind("--dev-bind-try", Path::new(device), Path::new(device))
+    }
+
+    /// Lets the command reach the network: for the archive only.
+    #[must_use]
+    pub fn network(mut self) -> Self {
+        self.options.push("--share-net".into());
+        self.read_only(Path::new("/etc/resolv.conf"), "/etc/resolv.conf")
+    }
+
+    /// Runs the command in this folder.
+    #[must_use]
+    pub fn chdir(mut self, inside: impl AsRef<Path>) -> Self {
+        self.options.extend(["--chdir".into(), text(inside.as_ref())]);
+        self
+    }
+
+    /// A command that runs in here.
+    pub fn run(&self, command: impl AsRef<OsStr>) -> Run {
+        Run::new(self.root.folder.join("enter")).args(&self.options).arg("--").arg(command)
+    }
+
+    fn bind(mut self, how: &str, host: &Path, inside: &Path) -> Self {
+        // A mount point below /usr must exist in the root, which is read-only for bwrap.
+        if inside.starts_with("/usr") {
+            let _ = fs::create_dir_all(self.root.path(inside));
+        }
+        self.options.extend([how.into(), text(host), text(inside)]);
+        self
+    }
+}
+
+/// Paths that are not UTF-8 are refused where they come in; here they are ours.
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Fails with a sentence where bubblewrap cannot make namespaces.
+fn namespaces() -> Result<()> {
+    let bwrap = Run::new("bwrap").args(["--unshare-all", "--ro-bind", "/", "/", "true"]).unseen();
+    let outcome = bwrap.outcome()?;
+    if outcome.status.success() {
+        return Ok(());
+    }
+    let said = outcome.stderr.trim().to_owned();
+    let problem = Problem::host(format!(
+        "bubblewrap can make no namespaces here, neither as this user nor with user namespaces: \
+         {said}"
+    ));
+    Err(problem.hint(
+        "run it as root outside a container, or allow user namespaces: \
+         sysctl user.max_user_namespaces kernel.unprivileged_userns_clone \
+         kernel.apparmor_restrict_unprivileged_userns",
+    ))
+}
+
+fn make(cache: &Cache, suite: Suite, aside: &Path) -> Result<()> {
+    space(aside)?;
+    let step = Step::begin(format!("private Debian root, {}", suite.name), "about 1 min");
+    let tar = aside.join("root.tar");
+    let logs = cache.path("logs");
+    fs::create_dir_all(&logs).or_host(|| format!("{} cannot be made", logs.display()))?;
+    let log = logs.join(format!("root-{}.log", suite.name));
+    bootstrap(suite, &tar).logged(&log, &step)?;
+    let root = aside.join("root");
+    fs::create_dir(&root).or_host(|| format!("{} cannot be made", root.display()))?;
+    // Whoever we are, we own what we unpack: so an ordinary user can remove it again.
+    let unpack = Run::new("tar").arg("-C").arg(&root).args(["--no-same-owner", "-xf"]).arg(&tar);
+    unpack.arg("--exclude=./dev/*").deadline(Duration::from_secs(300)).logged(&log, &step)?;
+    fs::remove_file(&tar).or_host(|| format!("{} cannot be removed", tar.display()))?;
+    let enter = aside.join("enter");
+    fs::write(&enter, ENTER).or_host(|| format!("{} cannot be written", enter.display()))?;
+    fs::set_permissions(&enter, fs::Permissions::from_mode(0o755))
+        .or_host(|| format!("{}", enter.display()))?;
+    step.done();
+    Ok(())
+}
+
+/// mmdebstrap with the mirror of the host's own apt, or else its own default. The archive's
+/// signatures are checked, as apt does by itself.
+fn bootstrap(suite: Suite, tar: &Path) -> Run {
+    let options = LEFT_OUT.iter().map(|path| format!("--dpkgopt=path-exclude={path}"));
+    let proxies = packages::proxies().into_iter().map(|proxy| format!("--aptopt={proxy}"));
+    let mut run = Run::new("mmdebstrap").args(["--variant=apt", "--format=tar"]);
+    run = run.arg("--dpkgopt=force-unsafe-io").args(options).args(proxies);
+    if suite.kernels != suite.name {
+        // The same mirror, also for the suite of the kernels.
+        let also = format!("s/^(deb .*) {} main$/&\\n\\1 {} main/", suite.name, suite.kernels);
+        let hook = format!("sed -Ei '{also}' \"$1/etc/apt/sources.list\"");
+        run = run.arg(format!("--setup-hook={hook}"));
+    }
+    run = run.arg(format!("--include={}", PACKAGES.join(","))).arg(suite.name).arg(tar);
+    match packages::mirror() {
+        Some(mirror) => run = run.arg(mirror),
+        None => say("no Debian mirror in apt's configuration: mmdebstrap takes its default"),
+    }
+    run.deadline(Duration::from_secs(1800)).hint(
+        "is the archive reachable, and is debian-archive-keyring recent? then run it again: \
+         cargo xtask setup",
+    )
+}
+
+fn space(folder: &Path) -> Result<()> {
+    let free = cache::free(folder)?;
+    if free >= SPACE {
+        return Ok(());
+    }
+    let (has, needs) = (free >> 20, SPACE >> 20);
+    let place = folder.display();
+    let problem = Problem::host(format!("{place} has {has} MiB free, the root needs {needs} MiB"));
+    Err(problem.hint("free some space, or set XDG_CACHE_HOME to a folder that has it"))
+}
