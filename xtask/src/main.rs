@@ -1,7 +1,48 @@
 //! `cargo xtask VERB`: dispatch only.
 
-use std::process::ExitCode;
+use std::{
+    io::{Write, stderr},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use xtask::{
+    command::{build::Build, setup::Setup},
+    problem::Result,
+};
+
+/// Stacked Rust kernel modules, and their proof on a real kernel.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+#[command(after_help = "Exit status: 0 it holds, 1 it does not hold, 2 a wrong request, \
+69 this machine could not do it.\n`vm` passes the status of the guest's command through.")]
+struct Xtask {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Setup(Setup),
+    Build(Build),
+}
+
+impl Verb {
+    fn run(self) -> Result<ExitCode> {
+        match self {
+            Self::Setup(verb) => verb.run(),
+            Self::Build(verb) => verb.run(),
+        }
+    }
+}
 
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    match Xtask::parse().verb.run() {
+        Ok(code) => code,
+        Err(problem) => {
+            // Nothing is lost when standard error is closed.
+            let _ = writeln!(stderr(), "error: {problem}");
+            problem.exit_code()
+        }
+    }
 }

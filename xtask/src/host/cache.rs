@@ -56,6 +56,19 @@ impl Cache {
         self.folder.join(within)
     }
 
+    /// The file that takes the output of a long work.
+    ///
+    /// # Errors
+    /// The folder of logs cannot be made.
+    pub fn log(&self, name: &str) -> Result<PathBuf> {
+        let logs = self.path("logs");
+        fs::create_dir_all(&logs).or_host(|| format!("{} cannot be made", logs.display()))?;
+        let log = logs.join(format!("{name}.log"));
+        // Each work begins its log anew.
+        let _ = fs::remove_file(&log);
+        Ok(log)
+    }
+
     /// The folder of an entry, built by `build` when it is absent.
     ///
     /// `build` works in a folder beside it, which takes the entry's name only when all is done, so
@@ -157,14 +170,20 @@ pub fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
     fs::rename(&aside, path).or_host(|| format!("{} cannot be written", path.display()))
 }
 
-/// Bytes free for an ordinary user in the file system that holds `path`.
+/// Fails unless the file system that holds `folder` has so many bytes free for us.
 ///
 /// # Errors
-/// The file system does not say.
-pub fn free(path: &Path) -> Result<u64> {
-    let stat = rustix::fs::statvfs(path).map_err(Into::into);
-    let stat = stat.or_host(|| format!("{}", path.display()))?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+/// It has not.
+pub fn need_space(folder: &Path, bytes: u64) -> Result<()> {
+    let stat = rustix::fs::statvfs(folder).map_err(Into::into);
+    let stat = stat.or_host(|| format!("{}", folder.display()))?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    if free >= bytes {
+        return Ok(());
+    }
+    let (place, has, needs) = (folder.display(), free >> 20, bytes >> 20);
+    let problem = Problem::host(format!("{place} has {has} MiB free, {needs} MiB are needed"));
+    Err(problem.hint("free some space, or set XDG_CACHE_HOME to a folder that has it"))
 }
 
 #[cfg(test)]

@@ -119,20 +119,40 @@ impl Root {
         self.folder.join("root").join(within.strip_prefix("/").unwrap_or(within))
     }
 
+    /// The script through which commands enter this root, also by hand.
+    pub fn enter(&self) -> PathBuf {
+        self.folder.join("enter")
+    }
+
     /// A place in which commands run, with this root around them.
     pub fn sandbox(&self) -> Sandbox {
-        Sandbox { root: self.clone(), options: Vec::new() }
+        Sandbox::through(self.enter())
+    }
+
+    /// Makes sure that something can be shown at this path, which is below /usr: the root is
+    /// read-only for bwrap, so a mount point there must exist in it.
+    ///
+    /// # Errors
+    /// The root cannot be written by us.
+    pub fn mount_point(&self, inside: impl AsRef<Path>) -> Result<()> {
+        let path = self.path(inside);
+        fs::create_dir_all(&path).or_host(|| format!("{} cannot be made", path.display()))
     }
 }
 
 /// A private root with what else a command may see and write.
 #[derive(Clone, Debug)]
 pub struct Sandbox {
-    root: Root,
+    enter: PathBuf,
     options: Vec<String>,
 }
 
 impl Sandbox {
+    /// The sandbox that a script like [`Root::enter`] makes.
+    pub fn through(enter: PathBuf) -> Self {
+        Self { enter, options: Vec::new() }
+    }
+
     /// Shows `host` read-only as `inside`.
     #[must_use]
     pub fn read_only(self, host: &Path, inside: impl AsRef<Path>) -> Self {
@@ -157,13 +177,6 @@ impl Sandbox {
         self.bind("--dev-bind-try", Path::new(device), Path::new(device))
     }
 
-    /// Lets the command reach the network: for the archive only.
-    #[must_use]
-    pub fn network(mut self) -> Self {
-        self.options.push("--share-net".into());
-        self.read_only(Path::new("/etc/resolv.conf"), "/etc/resolv.conf")
-    }
-
     /// Runs the command in this folder.
     #[must_use]
     pub fn chdir(mut self, inside: impl AsRef<Path>) -> Self {
@@ -173,14 +186,10 @@ impl Sandbox {
 
     /// A command that runs in here.
     pub fn run(&self, command: impl AsRef<OsStr>) -> Run {
-        Run::new(self.root.folder.join("enter")).args(&self.options).arg("--").arg(command)
+        Run::new(&self.enter).args(&self.options).arg("--").arg(command)
     }
 
     fn bind(mut self, how: &str, host: &Path, inside: &Path) -> Self {
-        // A mount point below /usr must exist in the root, which is read-only for bwrap.
-        if inside.starts_with("/usr") {
-            let _ = fs::create_dir_all(self.root.path(inside));
-        }
         self.options.extend([how.into(), text(host), text(inside)]);
         self
     }
@@ -211,12 +220,10 @@ fn namespaces() -> Result<()> {
 }
 
 fn make(cache: &Cache, suite: Suite, aside: &Path) -> Result<()> {
-    space(aside)?;
+    cache::need_space(aside, SPACE)?;
     let step = Step::begin(format!("private Debian root, {}", suite.name), "about 1 min");
     let tar = aside.join("root.tar");
-    let logs = cache.path("logs");
-    fs::create_dir_all(&logs).or_host(|| format!("{} cannot be made", logs.display()))?;
-    let log = logs.join(format!("root-{}.log", suite.name));
+    let log = cache.log(&format!("root-{}", suite.name))?;
     bootstrap(suite, &tar).logged(&log, &step)?;
     let root = aside.join("root");
     fs::create_dir(&root).or_host(|| format!("{} cannot be made", root.display()))?;
@@ -224,12 +231,19 @@ fn make(cache: &Cache, suite: Suite, aside: &Path) -> Result<()> {
     let unpack = Run::new("tar").arg("-C").arg(&root).args(["--no-same-owner", "-xf"]).arg(&tar);
     unpack.arg("--exclude=./dev/*").deadline(Duration::from_secs(300)).logged(&log, &step)?;
     fs::remove_file(&tar).or_host(|| format!("{} cannot be removed", tar.display()))?;
-    let enter = aside.join("enter");
-    fs::write(&enter, ENTER).or_host(|| format!("{} cannot be written", enter.display()))?;
-    fs::set_permissions(&enter, fs::Permissions::from_mode(0o755))
-        .or_host(|| format!("{}", enter.display()))?;
+    script(&aside.join("enter"), ENTER)?;
     step.done();
     Ok(())
+}
+
+/// Writes a shell script that can be run.
+///
+/// # Errors
+/// Those of the file system.
+pub fn script(path: &Path, text: &str) -> Result<()> {
+    cache::write_whole(path, text.as_bytes())?;
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(path, mode).or_host(|| format!("{}", path.display()))
 }
 
 /// mmdebstrap with the mirror of the host's own apt, or else its own default. The archive's
@@ -254,15 +268,4 @@ fn bootstrap(suite: Suite, tar: &Path) -> Run {
         "is the archive reachable, and is debian-archive-keyring recent? then run it again: \
          cargo xtask setup",
     )
-}
-
-fn space(folder: &Path) -> Result<()> {
-    let free = cache::free(folder)?;
-    if free >= SPACE {
-        return Ok(());
-    }
-    let (has, needs) = (free >> 20, SPACE >> 20);
-    let place = folder.display();
-    let problem = Problem::host(format!("{place} has {has} MiB free, the root needs {needs} MiB"));
-    Err(problem.hint("free some space, or set XDG_CACHE_HOME to a folder that has it"))
 }

@@ -1,1 +1,200 @@
 //! A kernel to build for and boot: where it comes from, its prepared tree, its facts.
+
+pub mod archive;
+pub mod config;
+pub mod folder;
+pub mod kbuild;
+pub mod lab;
+pub mod source;
+pub mod stock;
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use crate::{
+    host::{
+        cache::Cache,
+        root::{Root, Sandbox, TRIXIE},
+        run::Run,
+    },
+    kernel::{archive::Follow, config::Config},
+    problem::{OrProblem, Problem, Result},
+};
+
+/// A kernel as its user names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// Debian's own, the newest with Rust.
+    Stock,
+    /// Debian's own of this release.
+    StockRelease(String),
+    /// The same source with a small configuration and MODVERSIONS.
+    Lab,
+    /// A prepared tree.
+    Folder(PathBuf),
+}
+
+impl FromStr for Name {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name.split_once(':') {
+            _ if name == "stock" => Ok(Self::Stock),
+            _ if name == "lab" => Ok(Self::Lab),
+            Some(("stock", release)) if !release.is_empty() => {
+                Ok(Self::StockRelease(release.into()))
+            }
+            _ if Path::new(name).is_dir() => Ok(Self::Folder(name.into())),
+            _ => Err("no kernel has this name, nor is it a folder; there are stock, \
+                      stock:RELEASE, lab, and the path of a prepared kernel tree"
+                .into()),
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stock => write!(f, "stock"),
+            Self::StockRelease(release) => write!(f, "stock:{release}"),
+            Self::Lab => write!(f, "lab"),
+            Self::Folder(folder) => write!(f, "{}", folder.display()),
+        }
+    }
+}
+
+/// What modules are built with.
+#[derive(Clone, Debug)]
+pub enum Toolchain {
+    /// A private root, with the kernel's tree in place.
+    Private(Sandbox),
+    /// The host's own, for a tree that was prepared with it.
+    Host,
+}
+
+impl Toolchain {
+    /// A command that may write in `folder`, and runs in it.
+    pub fn run(&self, command: &str, folder: &Path) -> Run {
+        match self {
+            Self::Private(sandbox) => sandbox.clone().folder(folder).chdir(folder).run(command),
+            Self::Host => Run::new(command).cwd(folder),
+        }
+    }
+}
+
+/// A kernel that modules can be built for.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// As its user names it.
+    pub name: Name,
+    /// As it names itself, for example `7.3.4+deb13-amd64`.
+    pub release: String,
+    /// Its build folder as `make -C` takes it, within [`Kernel::toolchain`].
+    pub kdir: PathBuf,
+    /// The same folder on the host.
+    pub tree: PathBuf,
+    /// Its bootable image, if it has one.
+    pub image: Option<PathBuf>,
+    /// The folder with its `modules.builtin` and its like.
+    pub modules: PathBuf,
+    /// What modules for it are built with.
+    pub toolchain: Toolchain,
+}
+
+impl Kernel {
+    /// The kernel of this name, prepared first where that is ours to do.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be prepared.
+    pub fn obtain(cache: &Cache, name: &Name, follow: Follow) -> Result<Self> {
+        match name {
+            Name::Folder(folder) => folder::open(cache, folder),
+            Name::Lab => lab::obtain(cache, &Root::obtain(cache, TRIXIE)?, follow),
+            Name::Stock | Name::StockRelease(_) => {
+                stock::obtain(cache, &Root::obtain(cache, TRIXIE)?, name, follow)
+            }
+        }
+    }
+
+    /// The kernel of this name as the cache has it.
+    pub fn present(cache: &Cache, name: &Name) -> Option<Self> {
+        match name {
+            Name::Folder(folder) => folder::open(cache, folder).ok(),
+            Name::Lab => lab::present(cache, &Root::present(cache, TRIXIE)?),
+            Name::Stock | Name::StockRelease(_) => {
+                stock::present(cache, &Root::present(cache, TRIXIE)?, name)
+            }
+        }
+    }
+
+    /// A kernel that stands complete in `folder`, laid out as a Debian system has it.
+    fn installed(name: Name, folder: &Path, release: &str) -> Self {
+        let modules = folder.join("usr/lib/modules").join(release);
+        Self {
+            name,
+            kdir: Path::new("/lib/modules").join(release).join("build"),
+            tree: folder.join("usr/src").join(format!("linux-headers-{release}")),
+            image: Some(modules.join("vmlinuz")),
+            modules,
+            release: release.into(),
+            toolchain: Toolchain::Private(Sandbox::through(folder.join("enter"))),
+        }
+    }
+
+    /// Its configuration.
+    ///
+    /// # Errors
+    /// Its tree has none.
+    pub fn config(&self) -> Result<Config> {
+        Config::read(&self.tree.join(".config"))
+    }
+
+    /// Its name where a file is to be named after it.
+    pub fn slug(&self) -> String {
+        let part = match &self.name {
+            Name::Folder(folder) => crate::host::cache::key([folder.to_string_lossy().as_ref()]),
+            Name::Lab => "lab".into(),
+            Name::Stock | Name::StockRelease(_) => "stock".into(),
+        };
+        format!("{part}-{}", self.release)
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.release)
+    }
+}
+
+/// The script that enters a private root with a kernel's tree in place: what every command of a
+/// build for it goes through, also by hand.
+fn enter_script(root: &Root, binds: &[(&str, &str)]) -> String {
+    let show = |(host, inside): &(&str, &str)| format!("    --ro-bind \"{host}\" {inside} \\\n");
+    let binds: String = binds.iter().map(show).collect();
+    format!(
+        "#!/bin/sh\n\
+         # Runs a command in the private root with this kernel's headers in place:\n\
+         #   enter [OPTION OF BWRAP]... -- COMMAND [ARGUMENT]...\n\
+         here=$(dirname \"$(readlink -f \"$0\")\")\n\
+         exec \"$here/../../{}/enter\" \\\n{binds}    \"$@\"\n",
+        Root::name(root.suite)
+    )
+}
+
+/// Copies one file, naming both when it cannot be done.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let copied = fs::copy(from, to).map(|_| ());
+    copied.or_host(|| format!("{} cannot be copied to {}", from.display(), to.display()))
+}
+
+/// A kernel without Rust cannot carry the stack.
+fn require_rust(config: &Config, release: &str) -> Result<()> {
+    if config.has("RUST") {
+        return Ok(());
+    }
+    let problem = Problem::usage(format!("kernel {release} is configured without CONFIG_RUST"));
+    Err(problem.hint("choose one that has it: cargo xtask setup lists what the archive offers"))
+}

@@ -1,0 +1,34 @@
+//! `setup`: the private root and the kernels.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::{
+    host::cache::Cache,
+    kernel::{Kernel, Name, archive::Follow},
+    problem::Result,
+};
+
+/// Make the private root and prepare kernels, following the archive
+#[derive(Args, Debug)]
+pub struct Setup {
+    /// A kernel to prepare: stock, stock:RELEASE, lab; may be given several times
+    #[arg(long = "kernel", value_name = "K", default_values = ["stock", "lab"])]
+    kernels: Vec<Name>,
+}
+
+impl Setup {
+    /// Prepares each kernel that was asked for.
+    ///
+    /// # Errors
+    /// One of them cannot be prepared.
+    pub fn run(self) -> Result<ExitCode> {
+        let cache = Cache::open()?;
+        for name in &self.kernels {
+            let kernel = Kernel::obtain(&cache, name, Follow::Now)?;
+            println!("{kernel} is ready: {}", kernel.tree.display());
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,282 @@
+//! Debian's archive, asked through the private root's own apt, which checks its signatures.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use crate::{
+    host::{
+        cache::{self, Cache},
+        progress::{Step, say},
+        root::{Root, Sandbox, script},
+        run::Run,
+    },
+    kernel::Name,
+    problem::{OrProblem, Problem, Result},
+};
+
+/// How long an answer of the archive is good for when nobody asks for a newer one.
+const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How closely the archive is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// It is asked now.
+    Now,
+    /// It is asked once a day.
+    Daily,
+}
+
+/// A kernel that the archive offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The kernel's release, for example `7.3.4+deb13-amd64`.
+    pub release: String,
+    /// The version of its packages, for example `7.3.4-1~bpo13+1`.
+    pub version: String,
+}
+
+impl Offer {
+    /// The release up to its local part: `7.3.4` of `7.3.4+deb13-amd64`.
+    pub fn upstream(&self) -> &str {
+        let end = self.release.find(|c: char| !c.is_ascii_digit() && c != '.');
+        &self.release[..end.unwrap_or(self.release.len())]
+    }
+
+    /// What follows it: `+deb13-amd64`.
+    pub fn local(&self) -> &str {
+        &self.release[self.upstream().len()..]
+    }
+
+    /// The package with the source it was built from: `linux-source-7.3`.
+    pub fn source_package(&self) -> String {
+        let series: Vec<&str> = self.upstream().splitn(3, '.').take(2).collect();
+        format!("linux-source-{}", series.join("."))
+    }
+}
+
+/// The archive, as one private root sees it.
+#[derive(Debug)]
+pub struct Archive<'a> {
+    cache: &'a Cache,
+    root: &'a Root,
+    folder: PathBuf,
+}
+
+impl<'a> Archive<'a> {
+    /// Opens it without asking it anything.
+    ///
+    /// # Errors
+    /// The folder of its lists cannot be made.
+    pub fn open(cache: &'a Cache, root: &'a Root) -> Result<Self> {
+        let folder = cache.path("apt").join(root.suite.name);
+        for within in ["lists/partial", "cache/archives/partial"] {
+            let path = folder.join(within);
+            fs::create_dir_all(&path).or_host(|| format!("{} cannot be made", path.display()))?;
+        }
+        cache::write_whole(&folder.join("cache/symstack.conf"), APT_CONF.as_bytes())?;
+        script(&folder.join("enter"), &enter(root))?;
+        Ok(Self { cache, root, folder })
+    }
+
+    /// The kernel that a name stands for, from the archive or from what it said lately.
+    ///
+    /// # Errors
+    /// The archive offers no such kernel, or it cannot be reached and never was.
+    pub fn resolve(&self, name: &Name, follow: Follow) -> Result<Offer> {
+        let known = remembered(self.cache, name);
+        let memory = memory(self.cache, name);
+        let recent = memory.metadata().and_then(|file| file.modified()).ok();
+        let recent = recent.and_then(|then| SystemTime::now().duration_since(then).ok());
+        if let (Some(offer), Some(age), Follow::Daily) = (&known, recent, follow) {
+            if age < FRESH {
+                return Ok(offer.clone());
+            }
+        }
+        let offer = match (self.ask(name), known.clone()) {
+            (Ok(offer), _) => offer,
+            (Err(problem), Some(known)) if problem.kind == crate::problem::Kind::Host => {
+                say(&format!("the archive cannot be asked; staying with {}", known.release));
+                return Ok(known);
+            }
+            (Err(problem), _) => return Err(problem),
+        };
+        if let Some(known) = known.filter(|known| *known != offer) {
+            let (from, to) = (known.release, &offer.release);
+            say(&format!(
+                "the archive has moved on: {name} was {from} ({}), is {to} ({})",
+                known.version, offer.version
+            ));
+        }
+        let folder = self.cache.path("kernels");
+        fs::create_dir_all(&folder).or_host(|| format!("{} cannot be made", folder.display()))?;
+        let line = format!("{} {}\n", offer.release, offer.version);
+        cache::write_whole(&memory, line.as_bytes())?;
+        Ok(offer)
+    }
+
+    fn ask(&self, name: &Name) -> Result<Offer> {
+        let _lock = self.cache.lock(&format!("apt/{}", self.root.suite.name))?;
+        let step = Step::begin(format!("asking Debian's archive for {name}"), "a few seconds");
+        let log = self.cache.log(&format!("archive-{}", self.root.suite.name))?;
+        self.apt("apt-get").arg("update").logged(&log, &step)?;
+        step.done();
+        let package = match name {
+            Name::StockRelease(release) => format!("linux-headers-{release}"),
+            _ => "linux-headers-amd64".into(),
+        };
+        let version = self.version(&package)?.ok_or_else(|| self.not_offered(name))?;
+        match name {
+            Name::StockRelease(release) => Ok(Offer { release: release.clone(), version }),
+            _ => {
+                let depends = self.depends(&package, &version)?;
+                let release = depends.iter().find_map(|name| name.strip_prefix("linux-headers-"));
+                let release = release.ok_or_else(|| {
+                    Problem::host(format!("{package} {version} depends on no linux-headers"))
+                })?;
+                Ok(Offer { release: release.into(), version })
+            }
+        }
+    }
+
+    fn not_offered(&self, name: &Name) -> Problem {
+        let suite = self.root.suite.kernels;
+        let problem = Problem::usage(format!("{suite} offers no kernel {name}"));
+        match self.releases() {
+            Ok(releases) if !releases.is_empty() => {
+                problem.hint(format!("it offers stock:{}", releases.join(", stock:")))
+            }
+            _ => problem.hint("choose another kernel, or another suite"),
+        }
+    }
+
+    /// The releases for which the archive has headers, leaving out the flavours that no VM needs.
+    fn releases(&self) -> Result<Vec<String>> {
+        let names = self.apt("apt-cache").args(["pkgnames", "linux-headers-"]).unseen().stdout()?;
+        let names = names.lines().filter_map(|name| name.strip_prefix("linux-headers-"));
+        let numbered = names.filter(|name| name.starts_with(|c: char| c.is_ascii_digit()));
+        let plain = numbered.filter(|name| name.ends_with("-amd64"));
+        let plain = plain.filter(|name| !name.contains("-cloud-") && !name.contains("-rt-"));
+        let mut releases: Vec<String> = plain.map(Into::into).collect();
+        releases.sort();
+        Ok(releases)
+    }
+
+    /// The newest version of a package in the suite of the kernels.
+    fn version(&self, package: &str) -> Result<Option<String>> {
+        let lines = self.apt("apt-cache").args(["madison", package]).unseen().stdout()?;
+        let suite = format!(" {}/", self.root.suite.kernels);
+        let line = lines.lines().find(|line| line.contains(&suite));
+        Ok(line.and_then(|line| line.split('|').nth(1)).map(|version| version.trim().into()))
+    }
+
+    /// The names of the packages that one version of a package depends on.
+    fn depends(&self, package: &str, version: &str) -> Result<Vec<String>> {
+        let show = self.apt("apt-cache").args(["show", &format!("{package}={version}")]).unseen();
+        let text = show.stdout()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Depends:")).unwrap_or_default();
+        let name = |depends: &str| depends.split_whitespace().next().map(Into::into);
+        Ok(line.split(',').filter_map(name).collect())
+    }
+
+    /// The packages that make a kernel's build folder and its image.
+    ///
+    /// # Errors
+    /// The archive does not know the release.
+    pub fn kernel_packages(&self, offer: &Offer) -> Result<Vec<String>> {
+        let Offer { release, version } = offer;
+        let headers = format!("linux-headers-{release}");
+        let mut packages = self.depends(&headers, version)?;
+        packages.retain(|name| {
+            let parts = ["linux-headers-", "linux-kbuild-", "linux-base-"];
+            parts.iter().any(|part| name.starts_with(part))
+        });
+        packages.extend([headers, format!("linux-binary-{release}")]);
+        packages.sort();
+        packages.dedup();
+        Ok(packages)
+    }
+
+    /// Brings packages of one version into `folder`, and unpacks them in `into`.
+    ///
+    /// # Errors
+    /// The archive has them no more, or cannot be reached.
+    pub fn unpack(&self, step: &Step, log: &Path, packages: &[String], into: &Path) -> Result<()> {
+        let debs = into.join("debs");
+        cache::remove(&debs)?;
+        fs::create_dir_all(&debs).or_host(|| format!("{} cannot be made", debs.display()))?;
+        let get = self.apt_in(&debs, "apt-get").arg("download").args(packages);
+        get.deadline(Duration::from_secs(1800))
+            .hint("ask the archive what it has now: cargo xtask setup")
+            .logged(log, step)?;
+        let debs_found = fs::read_dir(&debs).or_host(|| format!("{}", debs.display()))?;
+        let mut paths: Vec<PathBuf> =
+            debs_found.filter_map(|deb| deb.ok().map(|deb| deb.path())).collect();
+        paths.sort();
+        for deb in &paths {
+            let dpkg =
+                self.root.sandbox().folder(into).run("dpkg-deb").arg("-x").arg(deb).arg(into);
+            dpkg.deadline(Duration::from_secs(300)).unseen().logged(log, step)?;
+        }
+        cache::remove(&debs)
+    }
+
+    fn apt(&self, command: &str) -> Run {
+        self.apt_in(&self.folder, command)
+    }
+
+    fn apt_in(&self, folder: &Path, command: &str) -> Run {
+        let sandbox = Sandbox::through(self.folder.join("enter"));
+        let run = sandbox.folder(folder).chdir(folder).run(command);
+        run.deadline(Duration::from_secs(300))
+            .hint("can this machine reach Debian's archive? then run it again: cargo xtask setup")
+    }
+}
+
+/// The script through which apt is run: with lists of its own, so that the root stays as it was
+/// made, and with a network.
+fn enter(root: &Root) -> String {
+    format!(
+        "#!/bin/sh\n\
+         # Runs apt of the private root, with a network:\n\
+         #   enter [OPTION OF BWRAP]... -- apt-get [ARGUMENT]...\n\
+         here=$(dirname \"$(readlink -f \"$0\")\")\n\
+         exec \"$here/../../{}/enter\" --share-net --ro-bind /etc/resolv.conf /etc/resolv.conf \\\n    \
+         --bind \"$here/lists\" /var/lib/apt/lists --bind \"$here/cache\" /var/cache/apt \\\n    \
+         --setenv APT_CONFIG /var/cache/apt/symstack.conf \"$@\"\n",
+        Root::name(root.suite)
+    )
+}
+
+/// There is one user in the sandbox, so apt's own does not exist there; and a list that could not
+/// be fetched is an error, not a warning.
+const APT_CONF: &str = "APT::Sandbox::User \"root\";\n\
+    APT::Update::Error-Mode \"any\";\n\
+    Acquire::Languages \"none\";\n\
+    Acquire::Retries \"3\";\n";
+
+/// What a name stood for when the archive was last asked.
+pub fn remembered(cache: &Cache, name: &Name) -> Option<Offer> {
+    let text = fs::read_to_string(memory(cache, name)).ok()?;
+    let (release, version) = text.trim().split_once(' ')?;
+    Some(Offer { release: release.into(), version: version.into() })
+}
+
+fn memory(cache: &Cache, name: &Name) -> PathBuf {
+    cache.path("kernels").join(format!("{name}.offer"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Offer;
+
+    #[test]
+    fn an_offer_knows_its_parts() {
+        let offer = Offer { release: "7.3.4+deb13-amd64".into(), version: "7.3.4-1".into() };
+        assert_eq!(offer.upstream(), "7.3.4");
+        assert_eq!(offer.local(), "+deb13-amd64");
+        assert_eq!(offer.source_package(), "linux-source-7.3");
+    }
+}

@@ -1,0 +1,83 @@
+//! Any prepared kernel tree, named by its path.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    host::{
+        cache::Cache,
+        root::{Root, TRIXIE},
+        run::Run,
+    },
+    kernel::{Kernel, Name, Toolchain, config::Config, require_rust},
+    problem::{OrProblem, Problem, Result},
+};
+
+/// A tree that its owner prepared.
+///
+/// # Errors
+/// It is no kernel tree, it is not prepared, or nothing here has the rustc it was prepared with.
+pub fn open(cache: &Cache, folder: &Path) -> Result<Kernel> {
+    let tree = fs::canonicalize(folder).or_usage(|| format!("{}", folder.display()))?;
+    let place = tree.display();
+    let what = "a prepared kernel tree";
+    let need = |file: &str, next: &str| match tree.join(file).exists() {
+        true => Ok(()),
+        false => Err(Problem::usage(format!("{place} is not {what}: it has no {file}"))
+            .hint(format!("{next}, in that folder"))),
+    };
+    need("Makefile", "name the folder of a kernel's source or build")?;
+    need(".config", "make defconfig rust.config")?;
+    need("include/config/kernel.release", "make LLVM=1 modules_prepare, or without LLVM=1")?;
+    let release = tree.join("include/config/kernel.release");
+    let release = fs::read_to_string(&release).or_usage(|| format!("{}", release.display()))?;
+    let config = Config::read(&tree.join(".config"))?;
+    require_rust(&config, release.trim())?;
+    need("rust/libkernel.rmeta", "make prepare")?;
+    let image = tree.join("arch/x86/boot/bzImage");
+    Ok(Kernel {
+        name: Name::Folder(folder.into()),
+        release: release.trim().into(),
+        toolchain: toolchain(cache, &tree, &config)?,
+        kdir: tree.clone(),
+        image: image.exists().then_some(image),
+        modules: tree.clone(),
+        tree,
+    })
+}
+
+/// The toolchain with the very rustc that the tree was prepared with: the host's, or ours.
+fn toolchain(cache: &Cache, tree: &Path, config: &Config) -> Result<Toolchain> {
+    let wanted = config.get("RUSTC_VERSION_TEXT").unwrap_or_default();
+    let version = |run: Run| run.arg("--version").unseen().stdout().unwrap_or_default();
+    let host = version(Run::new("rustc").cwd("/"));
+    if host.trim() == wanted {
+        return Ok(Toolchain::Host);
+    }
+    let root = Root::present(cache, TRIXIE);
+    let ours = root.as_ref().map(|root| version(root.sandbox().run("rustc"))).unwrap_or_default();
+    match root {
+        Some(root) if ours.trim() == wanted => {
+            let sandbox = root.sandbox().read_only(tree, tree);
+            let source = source_of(tree);
+            let sandbox =
+                source.iter().fold(sandbox, |sandbox, path| sandbox.read_only(path, path));
+            Ok(Toolchain::Private(sandbox))
+        }
+        _ => Err(Problem::host(format!(
+            "a wrong rustc: {} was prepared with \"{wanted}\", the host has \"{}\", the private \
+             root \"{}\"",
+            tree.display(),
+            host.trim(),
+            ours.trim()
+        ))
+        .hint("prepare the tree again with a rustc that is here: make prepare, in that folder")),
+    }
+}
+
+/// The source beside a separate build folder (`make O=`), which names it by a link.
+fn source_of(tree: &Path) -> Option<PathBuf> {
+    fs::canonicalize(tree.join("source")).ok().filter(|source| source != tree)
+}

@@ -1,0 +1,208 @@
+//! Building the stack for a kernel, with its own Kbuild.
+//!
+//! The sources are copied into `target/` and built there, so that one checkout serves many kernels
+//! and stays clean; Kbuild's messages name paths within the project all the same.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    host::{cache, run::Run},
+    kernel::Kernel,
+    problem::{OrProblem, Problem, Result},
+};
+
+/// How long a build of some small modules may take.
+const DEADLINE: Duration = Duration::from_secs(10 * 60);
+/// The file in a workshop that lists what was copied there.
+const COPIED: &str = ".copied";
+
+/// What is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// Both modules in one run of modpost.
+    Modules,
+    /// Each module alone, the consumer against the provider's Module.symvers.
+    Split,
+    /// Both modules, and those of `tests/modules`.
+    Tests,
+}
+
+impl Goal {
+    /// The target of the project's Makefile.
+    fn target(self) -> &'static str {
+        match self {
+            Self::Modules => "modules",
+            Self::Split => "split",
+            Self::Tests => "tests",
+        }
+    }
+}
+
+/// The project's own folder.
+pub fn project() -> &'static Path {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest)
+}
+
+/// A folder below `target/` in which the stack is built for one kernel.
+#[derive(Clone, Debug)]
+pub struct Workshop<'a> {
+    kernel: &'a Kernel,
+    /// The folder.
+    pub folder: PathBuf,
+}
+
+impl<'a> Workshop<'a> {
+    /// The workshop of a goal, with today's sources in it.
+    ///
+    /// # Errors
+    /// The sources cannot be copied.
+    pub fn open(kernel: &'a Kernel, goal: Goal) -> Result<Self> {
+        let name = format!("{}-{}", goal.target(), kernel.slug());
+        Self::named(kernel, &name, &["Kbuild", "Makefile", "provider", "consumer", "tests/modules"])
+    }
+
+    /// A workshop of another name, with these files and folders of the project in it.
+    ///
+    /// # Errors
+    /// They cannot be copied.
+    pub fn named(kernel: &'a Kernel, name: &str, sources: &[&str]) -> Result<Self> {
+        let folder = project().join("target/build").join(name);
+        fs::create_dir_all(&folder).or_host(|| format!("{} cannot be made", folder.display()))?;
+        mirror(project(), sources, &folder)?;
+        Ok(Self { kernel, folder })
+    }
+
+    /// `make` with a target of the project's Makefile.
+    pub fn make(&self, target: &str) -> Run {
+        let jobs = thread::available_parallelism().map_or(1, usize::from);
+        let run = self.kernel.toolchain.run("make", &self.folder).arg(format!("-j{jobs}"));
+        let run = run.arg(format!("KDIR={}", self.kernel.kdir.display())).arg(target);
+        run.deadline(DEADLINE)
+    }
+
+    /// Builds on the caller's terminal, and returns what was built.
+    ///
+    /// # Errors
+    /// It does not build.
+    pub fn build(&self, goal: Goal) -> Result<Vec<PathBuf>> {
+        let make = self.make(goal.target());
+        if !make.status()?.success() {
+            let problem = format!("the modules do not build for {}", self.kernel);
+            let hint = format!("what the compiler said is above; by hand: {make}");
+            return Err(Problem::does_not_hold(problem).hint(hint));
+        }
+        Ok(self.stack())
+    }
+
+    /// The modules of the stack, the provider first.
+    pub fn stack(&self) -> Vec<PathBuf> {
+        let module = |name: &str| self.folder.join(name).join(format!("{name}.ko"));
+        ["provider", "consumer"].map(module).into()
+    }
+
+    /// A module of `tests/modules`.
+    pub fn test_module(&self, name: &str) -> PathBuf {
+        self.folder.join("tests/modules").join(name).join(format!("{name}.ko"))
+    }
+
+    /// The `Module.symvers` of a whole build.
+    pub fn symvers(&self) -> PathBuf {
+        self.folder.join("Module.symvers")
+    }
+}
+
+/// Copies sources that changed, and removes the copies of those that are gone.
+fn mirror(from: &Path, sources: &[&str], to: &Path) -> Result<()> {
+    let mut found = BTreeSet::new();
+    for source in sources {
+        collect(from, Path::new(source), &mut found)?;
+    }
+    let list = to.join(COPIED);
+    let before = fs::read_to_string(&list).unwrap_or_default();
+    for gone in before.lines().map(Path::new).filter(|path| !found.contains(*path)) {
+        // A file that is gone already is as good.
+        let _ = fs::remove_file(to.join(gone));
+    }
+    for path in &found {
+        copy_if_other(&from.join(path), &to.join(path))?;
+    }
+    let names: String = found.iter().map(|path| format!("{}\n", path.display())).collect();
+    cache::write_whole(&list, names.as_bytes())
+}
+
+/// The sources at or below `path`, which is relative to `base`.
+fn collect(base: &Path, path: &Path, found: &mut BTreeSet<PathBuf>) -> Result<()> {
+    let whole = base.join(path);
+    let unreadable = || format!("{} cannot be read", whole.display());
+    if !whole.is_dir() {
+        if is_source(path) {
+            found.insert(path.into());
+        }
+        return Ok(());
+    }
+    for entry in fs::read_dir(&whole).or_usage(unreadable)? {
+        collect(base, &path.join(entry.or_usage(unreadable)?.file_name()), found)?;
+    }
+    Ok(())
+}
+
+/// What a person wrote, apart from what a build in place left beside it.
+fn is_source(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let made = ["_generated.rs", ".mod.c"].iter().any(|end| name.ends_with(end));
+    let written = [".rs", ".c", ".h", ".mk"].iter().any(|end| name.ends_with(end));
+    (written && !made && !name.starts_with('.'))
+        || ["Kbuild", "Makefile", "rustfmt.toml"].contains(&name)
+}
+
+/// Copies a file only when its contents differ, so that `make` sees what changed.
+fn copy_if_other(from: &Path, to: &Path) -> Result<()> {
+    let contents = fs::read(from).or_usage(|| format!("{} cannot be read", from.display()))?;
+    if fs::read(to).is_ok_and(|old| old == contents) {
+        return Ok(());
+    }
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).or_host(|| format!("{} cannot be made", folder.display()))?;
+    }
+    cache::write_whole(to, &contents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_build_left_is_no_source() {
+        for name in ["a/x.rs", "x.c", "x.h", "Kbuild", "x.mk", "rustfmt.toml"] {
+            assert!(is_source(Path::new(name)), "{name}");
+        }
+        for name in ["x.o", "x.mod.c", "bindings_generated.rs", ".x.o.cmd", "x.ko", ".#x.rs"] {
+            assert!(!is_source(Path::new(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_mirror_follows_its_sources() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir(from.path().join("d")).unwrap();
+        fs::write(from.path().join("d/a.rs"), "1").unwrap();
+        fs::write(from.path().join("d/b.rs"), "1").unwrap();
+        mirror(from.path(), &["d"], to.path()).unwrap();
+        fs::write(to.path().join("d/a.o"), "built").unwrap();
+        let before = to.path().join("d/a.rs").metadata().unwrap().modified().unwrap();
+
+        fs::remove_file(from.path().join("d/b.rs")).unwrap();
+        mirror(from.path(), &["d"], to.path()).unwrap();
+        assert!(!to.path().join("d/b.rs").exists());
+        assert!(to.path().join("d/a.o").exists());
+        let after = to.path().join("d/a.rs").metadata().unwrap().modified().unwrap();
+        assert_eq!(before, after, "what did not change is not written again");
+    }
+}

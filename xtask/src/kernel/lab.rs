@@ -1,0 +1,125 @@
+//! The lab kernel: the stock kernel's source with a small configuration and what Debian's has
+//! not, MODVERSIONS by gendwarfksyms.
+
+use std::{fs, path::Path, time::Duration};
+
+use crate::{
+    host::{
+        cache::{self, Cache, Remains},
+        progress::Step,
+        root::{Root, script},
+    },
+    kernel::{
+        Kernel, Name,
+        archive::{Archive, Follow, Offer, remembered},
+        config::Config,
+        copy, enter_script,
+        source::Source,
+        stock,
+    },
+    problem::{OrProblem, Problem, Result},
+};
+
+/// Part of the cache's key: raised when the kernel is built in another way.
+const RECIPE: &str = "1";
+/// What it has beyond `tinyconfig`.
+const FRAGMENT: &str = include_str!("lab.config");
+/// What its release ends in.
+const LOCAL: &str = "-lab";
+/// Bytes that its build needs.
+const SPACE: u64 = 3 << 30;
+/// How long its build may take: 8 to 11 minutes on 2 cores of 2026.
+const DEADLINE: Duration = Duration::from_secs(60 * 60);
+
+/// The lab kernel, built if it is absent.
+///
+/// # Errors
+/// Its source cannot be had, or it does not build.
+pub fn obtain(cache: &Cache, root: &Root, follow: Follow) -> Result<Kernel> {
+    let follow = if present(cache, root).is_some() { follow } else { Follow::Now };
+    let offer = Archive::open(cache, root)?.resolve(&Name::Stock, follow)?;
+    let folder = cache
+        .entry(&entry(root, &offer), Remains::Keep, |aside| build(cache, root, &offer, aside))?;
+    Ok(Kernel::installed(Name::Lab, &folder, &release(&offer)))
+}
+
+/// The lab kernel if it is there.
+pub fn present(cache: &Cache, root: &Root) -> Option<Kernel> {
+    let offer = remembered(cache, &Name::Stock)?;
+    let folder = cache.path(entry(root, &offer));
+    folder.exists().then(|| Kernel::installed(Name::Lab, &folder, &release(&offer)))
+}
+
+fn release(offer: &Offer) -> String {
+    format!("{}{LOCAL}", offer.upstream())
+}
+
+fn entry(root: &Root, offer: &Offer) -> String {
+    let key = cache::key([RECIPE, FRAGMENT, &offer.version, &Root::name(root.suite)]);
+    format!("kernels/{}-{key}", release(offer))
+}
+
+fn build(cache: &Cache, root: &Root, offer: &Offer, aside: &Path) -> Result<()> {
+    cache::need_space(aside, SPACE)?;
+    let source = Source::obtain(cache, root, offer)?;
+    let release = release(offer);
+    let step = Step::begin(format!("lab kernel {release}"), "8 to 11 min on 2 cores");
+    let log = cache.log(&format!("kernel-{release}"))?;
+    let tree = aside.join("usr/src").join(format!("linux-headers-{release}"));
+    let make_dir = |path: &Path| {
+        fs::create_dir_all(path).or_host(|| format!("{} cannot be made", path.display()))
+    };
+    make_dir(&tree)?;
+    make_dir(&aside.join("usr/src").join(&source.folder))?;
+    root.mount_point("/usr/lib/modules")?;
+    // The tree names its own place and its source's, so it is built where it will be seen.
+    let inside = Path::new("/usr/src").join(format!("linux-headers-{release}"));
+    let sandbox = root.sandbox().writable(&aside.join("usr/src"), "/usr/src");
+    let make = stock::make_inside(sandbox, &source, &inside);
+    let fragment = tree.join("lab.config");
+    cache::write_whole(&fragment, FRAGMENT.as_bytes())?;
+    if !tree.join(".config").exists() {
+        let seed = format!("KCONFIG_ALLCONFIG={}", inside.join("lab.config").display());
+        make.clone().args([seed.as_str(), "allnoconfig"]).logged(&log, &step)?;
+    }
+    make.clone().arg("olddefconfig").logged(&log, &step)?;
+    as_asked(&Config::read(&tree.join(".config"))?)?;
+    make.args(["bzImage", "modules"]).deadline(DEADLINE).logged(&log, &step)?;
+    step.done();
+    install(root, &source, &release, aside)
+}
+
+/// Kconfig drops what it cannot have without a word.
+fn as_asked(config: &Config) -> Result<()> {
+    let asked = Config::parse(FRAGMENT);
+    let lost: Vec<&str> =
+        asked.names().filter(|name| config.get(name) != asked.get(name)).collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::host(format!("the lab kernel cannot have {}", lost.join(", "))))
+}
+
+/// Lays it out as a Debian system has its kernels.
+fn install(root: &Root, source: &Source, release: &str, aside: &Path) -> Result<()> {
+    let tree = aside.join("usr/src").join(format!("linux-headers-{release}"));
+    let modules = aside.join("usr/lib/modules").join(release);
+    fs::create_dir_all(&modules).or_host(|| format!("{} cannot be made", modules.display()))?;
+    copy(&tree.join("arch/x86/boot/bzImage"), &modules.join("vmlinuz"))?;
+    for name in ["modules.builtin", "modules.builtin.modinfo", "modules.order"] {
+        copy(&tree.join(name), &modules.join(name))?;
+    }
+    let link = modules.join("build");
+    // An interrupted one may have made it.
+    let _ = fs::remove_file(&link);
+    std::os::unix::fs::symlink(format!("/usr/src/linux-headers-{release}"), &link)
+        .or_host(|| format!("{} cannot be made", link.display()))?;
+    let from = format!("$here/../../{}/{}", source.entry, source.folder);
+    let inside = source.inside();
+    let binds = [
+        ("$here/usr/src", "/usr/src"),
+        (from.as_str(), &*inside.to_string_lossy()),
+        ("$here/usr/lib/modules", "/usr/lib/modules"),
+    ];
+    script(&aside.join("enter"), &enter_script(root, &binds))
+}

@@ -1,0 +1,272 @@
+//! Debian's own kernel, unmodified, and its header package completed with the Rust metadata that
+//! it lacks.
+//!
+//! The packages of a kernel with `CONFIG_RUST=y` export some 2,500 Rust symbols and carry none of
+//! the metadata that rustc needs to name them. It is made again from Debian's source, by the
+//! toolchain that the kernel's configuration names, and proven by its symbols' names: the crate
+//! hash in each covers the compiler's full version.
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use object::{Object, ObjectSymbol};
+
+use crate::{
+    host::{
+        cache::{self, Cache, Remains},
+        progress::{Step, say},
+        root::{Root, Sandbox, script},
+        run::Run,
+    },
+    kernel::{
+        Kernel, Name,
+        archive::{Archive, Follow, Offer, remembered},
+        config::Config,
+        copy, enter_script, require_rust,
+        source::Source,
+    },
+    problem::{OrProblem, Problem, Result},
+};
+
+/// Part of the cache's key: raised when a kernel is prepared in another way.
+const RECIPE: &str = "1";
+/// Bytes that the build of the metadata needs.
+const SPACE: u64 = 1 << 30;
+/// How long the build of the metadata may take: 2 minutes on 2 cores of 2026.
+const DEADLINE: Duration = Duration::from_secs(30 * 60);
+
+/// The stock kernel of this name, prepared if it is absent.
+///
+/// # Errors
+/// The archive does not offer it, or it cannot be prepared.
+pub fn obtain(cache: &Cache, root: &Root, name: &Name, follow: Follow) -> Result<Kernel> {
+    // What was offered some hours ago and not taken may be gone: old kernels leave the archive.
+    let follow = if present(cache, root, name).is_some() { follow } else { Follow::Now };
+    let offer = Archive::open(cache, root)?.resolve(name, follow)?;
+    let folder = cache.entry(&entry(root, &offer), Remains::Keep, |aside| {
+        prepare(&Preparation { cache, root, offer: &offer, aside })
+    })?;
+    Ok(Kernel::installed(name.clone(), &folder, &offer.release))
+}
+
+/// The stock kernel of this name if it is there.
+pub fn present(cache: &Cache, root: &Root, name: &Name) -> Option<Kernel> {
+    let offer = remembered(cache, name)?;
+    let folder = cache.path(entry(root, &offer));
+    folder.exists().then(|| Kernel::installed(name.clone(), &folder, &offer.release))
+}
+
+fn entry(root: &Root, offer: &Offer) -> String {
+    let key = cache::key([RECIPE, &offer.version, &Root::name(root.suite)]);
+    format!("kernels/stock-{}-{key}", offer.release)
+}
+
+/// What the steps of a preparation need to know.
+struct Preparation<'a> {
+    cache: &'a Cache,
+    root: &'a Root,
+    offer: &'a Offer,
+    aside: &'a Path,
+}
+
+fn prepare(prep: &Preparation) -> Result<()> {
+    cache::need_space(prep.aside, SPACE)?;
+    unpack(prep)?;
+    let headers = prep.headers();
+    let config = Config::read(&headers.join(".config"))?;
+    require_rust(&config, &prep.offer.release)?;
+    toolchain(prep.root, &config)?;
+    prep.root.mount_point(Path::new("/usr/src").join(prep.offer.source_package()))?;
+    let source = Source::obtain(prep.cache, prep.root, prep.offer)?;
+    build_metadata(prep, &source, &config)?;
+    same_symbols(prep)?;
+    complete(prep)?;
+    cache::remove(&prep.build())
+}
+
+impl Preparation<'_> {
+    fn headers(&self) -> PathBuf {
+        self.aside.join("usr/src").join(format!("linux-headers-{}", self.offer.release))
+    }
+
+    /// Where the metadata is built; an interrupted `make` goes on there.
+    fn build(&self) -> PathBuf {
+        self.aside.join("build")
+    }
+
+    fn rust(&self) -> PathBuf {
+        self.build().join("rust")
+    }
+}
+
+fn unpack(prep: &Preparation) -> Result<()> {
+    let Preparation { cache, root, offer, aside } = *prep;
+    let release = &offer.release;
+    cache::remove(&aside.join("usr"))?;
+    let log = cache.log(&format!("kernel-{release}"))?;
+    let step = Step::begin(format!("Debian's kernel {release}, its headers"), "30 MB");
+    let archive = Archive::open(cache, root)?;
+    archive.unpack(&step, &log, &archive.kernel_packages(offer)?, aside)?;
+    step.done();
+    let libraries = aside.join("usr/lib");
+    let names = fs::read_dir(&libraries).or_host(|| format!("{}", libraries.display()))?;
+    let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let Some(kbuild) = names.into_iter().find(|name| name.starts_with("linux-kbuild-")) else {
+        return Err(Problem::host(format!("the headers of {release} come without linux-kbuild")));
+    };
+    let inside = format!("/usr/lib/{kbuild}");
+    root.mount_point(&inside)?;
+    root.mount_point("/usr/lib/modules")?;
+    let binds = [
+        ("$here/usr/src", "/usr/src"),
+        ("$here/usr/lib/modules", "/usr/lib/modules"),
+        (&format!("$here{inside}"), &inside),
+    ];
+    script(&aside.join("enter"), &enter_script(root, &binds))
+}
+
+/// The root's compilers must be the very ones that the kernel was built with.
+fn toolchain(root: &Root, config: &Config) -> Result<()> {
+    let wanted = |option: &str| config.get(option).unwrap_or_default().to_owned();
+    let gcc = compiler(config);
+    for (command, option) in [
+        ("rustc", "RUSTC_VERSION_TEXT"),
+        ("bindgen", "BINDGEN_VERSION_TEXT"),
+        (&gcc, "CC_VERSION_TEXT"),
+    ] {
+        let run = root.sandbox().run(command).arg("--version").unseen();
+        let has = run.stdout().unwrap_or_else(|_| format!("no {command}"));
+        let has = has.lines().next().unwrap_or_default().trim();
+        let wants = wanted(option);
+        if has != wants {
+            let suite = root.suite.name;
+            return Err(Problem::host(format!(
+                "a wrong {command}: the kernel was built with \"{wants}\", {suite} has \"{has}\""
+            ))
+            .hint(
+                "its packages may have moved on: remove the cached root and run it again, or \
+                   choose another kernel",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The C compiler that a kernel's configuration names: `x86_64-linux-gnu-gcc-14`.
+fn compiler(config: &Config) -> String {
+    let text = config.get("CC_VERSION_TEXT").unwrap_or_default();
+    text.split_whitespace().next().unwrap_or("gcc").into()
+}
+
+fn build_metadata(prep: &Preparation, source: &Source, config: &Config) -> Result<()> {
+    let (release, build) = (&prep.offer.release, prep.build());
+    let step = Step::begin(format!("Rust metadata of {release}"), "about 2 min on 2 cores");
+    let log = prep.cache.log(&format!("metadata-{release}"))?;
+    fs::create_dir_all(&build).or_host(|| format!("{} cannot be made", build.display()))?;
+    if !build.join(".config").exists() {
+        configure(prep)?;
+    }
+    let sandbox = prep.root.sandbox().folder(&build);
+    let make = make_inside(sandbox, source, &build)
+        .args([format!("CC={}", compiler(config)), format!("LOCALVERSION={}", prep.offer.local())]);
+    make.clone().arg("olddefconfig").logged(&log, &step)?;
+    make.arg("prepare").deadline(DEADLINE).logged(&log, &step)?;
+    step.done();
+    Ok(())
+}
+
+/// `make` of a kernel's source into `build`, a folder that the sandbox lets us write.
+pub(super) fn make_inside(sandbox: Sandbox, source: &Source, build: &Path) -> Run {
+    let jobs = thread::available_parallelism().map_or(1, usize::from);
+    let inside = source.inside();
+    let sandbox = sandbox.read_only(&source.path, &inside);
+    let run = sandbox.run("make").arg("-C").arg(inside).arg(format!("O={}", build.display()));
+    run.args(["ARCH=x86".into(), "CROSS_COMPILE=x86_64-linux-gnu-".into(), format!("-j{jobs}")])
+}
+
+/// Debian's configuration, without the certificate that only Debian's build has.
+fn configure(prep: &Preparation) -> Result<()> {
+    let config = prep.headers().join(".config");
+    let text = fs::read_to_string(&config);
+    let text = text.or_host(|| format!("{} cannot be read", config.display()))?;
+    let keyless = |line: &str| match line.starts_with("CONFIG_SYSTEM_TRUSTED_KEYS=") {
+        true => "CONFIG_SYSTEM_TRUSTED_KEYS=\"\"\n".into(),
+        false => format!("{line}\n"),
+    };
+    let text: String = text.lines().map(keyless).collect();
+    cache::write_whole(&prep.build().join(".config"), text.as_bytes())
+}
+
+/// Every Rust symbol that the kernel exports must have come out with the same name.
+fn same_symbols(prep: &Preparation) -> Result<()> {
+    let symvers = prep.headers().join("Module.symvers");
+    let text = fs::read_to_string(&symvers);
+    let text = text.or_host(|| format!("{} cannot be read", symvers.display()))?;
+    let exported = text.lines().filter_map(|line| line.split('\t').nth(1));
+    let exported: Vec<&str> = exported.filter(|symbol| symbol.starts_with("_R")).collect();
+    let built = defined_symbols(&prep.rust())?;
+    let lost: Vec<&&str> = exported.iter().filter(|symbol| !built.contains(**symbol)).collect();
+    if let Some(first) = lost.first() {
+        let (lost, all) = (lost.len(), exported.len());
+        return Err(Problem::host(format!(
+            "{lost} of the {all} Rust symbols that {} exports came out under other names, the \
+             first being {first}: the toolchain is not the one that built the kernel",
+            prep.offer.release
+        )));
+    }
+    say(&format!("    all {} Rust symbols of the kernel have the same names", exported.len()));
+    Ok(())
+}
+
+fn defined_symbols(folder: &Path) -> Result<HashSet<String>> {
+    let mut symbols = HashSet::new();
+    for path in files(folder, &["o"])? {
+        let bytes = fs::read(&path).or_host(|| format!("{} cannot be read", path.display()))?;
+        let file = object::File::parse(&*bytes)
+            .map_err(|error| Problem::host(format!("{}: {error}", path.display())))?;
+        let defined = file.symbols().filter(|symbol| symbol.is_definition());
+        symbols.extend(defined.filter_map(|symbol| symbol.name().ok().map(Into::into)));
+    }
+    Ok(symbols)
+}
+
+/// The files of a folder with one of these extensions, in order.
+fn files(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).or_host(|| format!("{}", folder.display()))?;
+    let wanted = |path: &PathBuf| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        extension.is_some_and(|extension| extensions.contains(&extension))
+    };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut paths: Vec<PathBuf> = paths.filter(wanted).collect();
+    paths.sort();
+    Ok(paths)
+}
+
+/// Puts into Debian's header package the files that it lacks.
+fn complete(prep: &Preparation) -> Result<()> {
+    let (built, headers) = (prep.rust(), prep.headers());
+    let rust = headers.join("rust");
+    fs::create_dir_all(&rust).or_host(|| format!("{} cannot be made", rust.display()))?;
+    let mut lacking = files(&built, &["rmeta", "so"])?;
+    // With RUST_INLINE_HELPERS (since 6.19) rustc also reads the helpers' bitcode.
+    let helpers = files(&built.join("helpers"), &["bc"]).unwrap_or_default();
+    lacking.extend(helpers);
+    for from in &lacking {
+        let to = rust.join(from.strip_prefix(&built).unwrap_or(from));
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder)
+                .or_host(|| format!("{} cannot be made", folder.display()))?;
+        }
+        copy(from, &to)?;
+    }
+    let target = "scripts/target.json";
+    copy(&prep.build().join(target), &headers.join(target))?;
+    say(&format!("    Debian's headers completed with {} files", lacking.len() + 1));
+    Ok(())
+}
