@@ -48,10 +48,11 @@ help:
 	@echo 'KDIR is $(KDIR)'
 
 # What a Rust module needs of KDIR. Without the metadata rustc would only say E0463.
-metadata := $(addprefix rust/lib,core.rmeta compiler_builtins.rmeta ffi.rmeta build_error.rmeta \
-	pin_init.rmeta bindings.rmeta uapi.rmeta kernel.rmeta macros.so)
 config = $(KDIR)/include/config/auto.conf
-missing = $(foreach file,$(metadata),$(if $(wildcard $(KDIR)/$(file)),,$(file)))
+metadata = $(addprefix rust/lib,core.rmeta compiler_builtins.rmeta ffi.rmeta build_error.rmeta \
+	pin_init.rmeta bindings.rmeta uapi.rmeta kernel.rmeta macros.so) \
+	$(if $(shell grep -x CONFIG_X86_64=y $(config)),scripts/target.json)
+missing = $(strip $(foreach file,$(metadata),$(if $(wildcard $(KDIR)/$(file)),,$(file))))
 hint = `cargo xtask setup` prepares a kernel that has it, `cargo xtask build` builds for that one
 
 check-kdir:
