@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Takes the processor and never gives it back: only a deadline outside the machine ends it. */
+#include <linux/irqflags.h>
+#include <linux/module.h>
+#include <linux/processor.h>
+
+static int __init hangs_init(void)
+{
+	pr_info("hangs: goodbye\n");
+	local_irq_disable();
+	for (;;)
+		cpu_relax();
+	return 0;
+}
+module_init(hangs_init);
+
+MODULE_DESCRIPTION("Hangs the machine when it is loaded");
+MODULE_LICENSE("GPL");
