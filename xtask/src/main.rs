@@ -2,6 +2,34 @@
 
 use std::process::ExitCode;
 
+use clap::{Parser, Subcommand};
+use xtask::{command, problem::Result};
+
+/// Builds, orders, checks and proves a stack of Rust kernel modules
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Symvers(command::symvers::Args),
+}
+
+fn run(verb: Verb) -> Result<ExitCode> {
+    match verb {
+        Verb::Symvers(args) => args.run(),
+    }
+}
+
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    match run(Cli::parse().verb) {
+        Ok(status) => status,
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            problem.exit_code()
+        }
+    }
 }
