@@ -6,10 +6,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use xtask::{
-    command::{build::Build, setup::Setup},
-    problem::Result,
-};
+use xtask::{command, problem::Result};
 
 /// Stacked Rust kernel modules, and their proof on a real kernel.
 #[derive(Parser)]
@@ -23,15 +20,17 @@ struct Xtask {
 
 #[derive(Subcommand)]
 enum Verb {
-    Setup(Setup),
-    Build(Build),
+    Setup(command::setup::Args),
+    Build(command::build::Args),
+    Symvers(command::symvers::Args),
 }
 
 impl Verb {
     fn run(self) -> Result<ExitCode> {
         match self {
-            Self::Setup(verb) => verb.run(),
-            Self::Build(verb) => verb.run(),
+            Self::Setup(args) => args.run(),
+            Self::Build(args) => args.run(),
+            Self::Symvers(args) => args.run(),
         }
     }
 }

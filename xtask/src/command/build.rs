@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Args;
-
 use crate::{
     command::KernelArg,
     host::cache::Cache,
@@ -16,8 +14,8 @@ use crate::{
 };
 
 /// Build the modules for a kernel, in target/build
-#[derive(Args, Debug)]
-pub struct Build {
+#[derive(Debug, clap::Args)]
+pub struct Args {
     #[command(flatten)]
     kernel: KernelArg,
     /// Build each module alone, as two packages would
@@ -28,7 +26,7 @@ pub struct Build {
     tests: bool,
 }
 
-impl Build {
+impl Args {
     /// Builds them with Kbuild's own output on the terminal.
     ///
     /// # Errors
@@ -42,7 +40,7 @@ impl Build {
         };
         let workshop = Workshop::open(&kernel, goal)?;
         for module in workshop.build(goal)? {
-            println!("{}", module.display());
+            outln!("{}", module.display());
         }
         Ok(ExitCode::SUCCESS)
     }

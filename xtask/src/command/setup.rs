@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Args;
-
 use crate::{
     host::cache::Cache,
     kernel::{Kernel, Name, archive::Follow},
@@ -11,14 +9,14 @@ use crate::{
 };
 
 /// Make the private root and prepare kernels, following the archive
-#[derive(Args, Debug)]
-pub struct Setup {
+#[derive(Debug, clap::Args)]
+pub struct Args {
     /// A kernel to prepare: stock, stock:RELEASE, lab; may be given several times
     #[arg(long = "kernel", value_name = "K", default_values = ["stock", "lab"])]
     kernels: Vec<Name>,
 }
 
-impl Setup {
+impl Args {
     /// Prepares each kernel that was asked for.
     ///
     /// # Errors
@@ -27,7 +25,7 @@ impl Setup {
         let cache = Cache::open()?;
         for name in &self.kernels {
             let kernel = Kernel::obtain(&cache, name, Follow::Now)?;
-            println!("{kernel} is ready: {}", kernel.tree.display());
+            outln!("{kernel} is ready: {}", kernel.tree.display());
         }
         Ok(ExitCode::SUCCESS)
     }

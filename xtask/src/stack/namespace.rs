@@ -1,0 +1,70 @@
+//! Symbol namespaces: who may import from one.
+
+/// What `EXPORT_SYMBOL_FOR_MODULES` puts before its list (`include/linux/export.h`).
+pub const MODULES_PREFIX: &str = "module:";
+
+/// The patterns of a `module:a,b-*` namespace; `None` for an ordinary one.
+pub fn module_patterns(namespace: &str) -> Option<impl Iterator<Item = &str>> {
+    namespace.strip_prefix(MODULES_PREFIX).map(|list| list.split(','))
+}
+
+/// Whether a module of this name may use symbols of a `module:` namespace: each pattern is a name
+/// or, with a `*` at its end, the beginning of one; `-` and `_` are the same
+/// (`verify_module_namespace()`, `kernel/module/main.c` of 7.3).
+pub fn admits_module(namespace: &str, module: &str) -> bool {
+    let Some(mut patterns) = module_patterns(namespace) else { return false };
+    let module = dashed(module);
+    patterns.any(|pattern| match pattern.strip_suffix('*') {
+        Some(beginning) => module.starts_with(&dashed(beginning)),
+        None => module == dashed(pattern),
+    })
+}
+
+/// Whether every module that could import from `old` can import from `new` unchanged.
+pub fn still_open(old: &str, new: &str) -> bool {
+    if old == new || new.is_empty() {
+        return true;
+    }
+    let (Some(old), Some(_)) = (module_patterns(old), module_patterns(new)) else { return false };
+    let mut old = old;
+    old.all(|pattern| covers(new, pattern))
+}
+
+/// Whether the list `namespace` admits all that one pattern of another list admitted.
+fn covers(namespace: &str, pattern: &str) -> bool {
+    let Some(beginning) = pattern.strip_suffix('*') else {
+        return admits_module(namespace, pattern);
+    };
+    let Some(mut patterns) = module_patterns(namespace) else { return false };
+    let beginning = dashed(beginning);
+    patterns.any(|new| new.strip_suffix('*').is_some_and(|new| beginning.starts_with(&dashed(new))))
+}
+
+fn dashed(name: &str) -> String {
+    name.replace('_', "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_admits_names_and_beginnings() {
+        assert!(admits_module("module:kvm,kvm-amd", "kvm_amd"));
+        assert!(admits_module("module:snd-*", "snd_sof"));
+        assert!(!admits_module("module:snd-*", "sound"));
+        assert!(!admits_module("SND", "snd"));
+    }
+
+    #[test]
+    fn a_wider_list_breaks_nobody() {
+        assert!(still_open("module:a", "module:a,b"));
+        assert!(still_open("module:a-x*", "module:a_*"));
+        assert!(!still_open("module:a,b", "module:a"));
+        assert!(!still_open("module:a*", "module:a"));
+        assert!(still_open("A", ""));
+        assert!(!still_open("", "A"));
+        assert!(!still_open("A", "B"));
+        assert!(!still_open("A", "module:a"));
+    }
+}
