@@ -13,8 +13,8 @@ use crate::{
         root::{Root, Sandbox, script},
         run::Run,
     },
-    kernel::Name,
-    problem::{OrProblem, Problem, Result},
+    kernel::{Name, make_folder, names},
+    problem::{Problem, Result},
 };
 
 /// How long an answer of the archive is good for when nobody asks for a newer one.
@@ -74,7 +74,7 @@ impl<'a> Archive<'a> {
         let folder = cache.path("apt").join(root.suite.name);
         for within in ["lists/partial", "cache/archives/partial"] {
             let path = folder.join(within);
-            fs::create_dir_all(&path).or_host(|| format!("{} cannot be made", path.display()))?;
+            make_folder(&path)?;
         }
         cache::write_whole(&folder.join("cache/symstack.conf"), APT_CONF.as_bytes())?;
         script(&folder.join("enter"), &enter(root))?;
@@ -111,7 +111,7 @@ impl<'a> Archive<'a> {
             ));
         }
         let folder = self.cache.path("kernels");
-        fs::create_dir_all(&folder).or_host(|| format!("{} cannot be made", folder.display()))?;
+        make_folder(&folder)?;
         let line = format!("{} {}\n", offer.release, offer.version);
         cache::write_whole(&memory, line.as_bytes())?;
         Ok(offer)
@@ -206,19 +206,15 @@ impl<'a> Archive<'a> {
     pub fn unpack(&self, step: &Step, log: &Path, packages: &[String], into: &Path) -> Result<()> {
         let debs = into.join("debs");
         cache::remove(&debs)?;
-        fs::create_dir_all(&debs).or_host(|| format!("{} cannot be made", debs.display()))?;
+        make_folder(&debs)?;
         let get = self.apt_in(&debs, "apt-get").arg("download").args(packages);
         get.deadline(Duration::from_secs(1800))
             .hint("ask the archive what it has now: cargo xtask setup")
             .logged(log, step)?;
-        let debs_found = fs::read_dir(&debs).or_host(|| format!("{}", debs.display()))?;
-        let mut paths: Vec<PathBuf> =
-            debs_found.filter_map(|deb| deb.ok().map(|deb| deb.path())).collect();
-        paths.sort();
-        for deb in &paths {
-            let dpkg =
-                self.root.sandbox().folder(into).run("dpkg-deb").arg("-x").arg(deb).arg(into);
-            dpkg.deadline(Duration::from_secs(300)).unseen().logged(log, step)?;
+        for name in names(&debs)? {
+            let dpkg = self.root.sandbox().folder(into).run("dpkg-deb").arg("-x");
+            let dpkg = dpkg.arg(debs.join(name)).arg(into).unseen();
+            dpkg.deadline(Duration::from_secs(300)).logged(log, step)?;
         }
         cache::remove(&debs)
     }

@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     host::{cache, run::Run},
-    kernel::Kernel,
+    kernel::{Kernel, make_folder, names},
     problem::{OrProblem, Problem, Result},
 };
 
@@ -74,7 +74,7 @@ impl<'a> Workshop<'a> {
     /// They cannot be copied.
     pub fn named(kernel: &'a Kernel, name: &str, sources: &[&str]) -> Result<Self> {
         let folder = project().join("target/build").join(name);
-        fs::create_dir_all(&folder).or_host(|| format!("{} cannot be made", folder.display()))?;
+        make_folder(&folder)?;
         mirror(project(), sources, &folder)?;
         Ok(Self { kernel, folder })
     }
@@ -140,17 +140,13 @@ fn mirror(from: &Path, sources: &[&str], to: &Path) -> Result<()> {
 /// The sources at or below `path`, which is relative to `base`.
 fn collect(base: &Path, path: &Path, found: &mut BTreeSet<PathBuf>) -> Result<()> {
     let whole = base.join(path);
-    let unreadable = || format!("{} cannot be read", whole.display());
     if !whole.is_dir() {
         if is_source(path) {
             found.insert(path.into());
         }
         return Ok(());
     }
-    for entry in fs::read_dir(&whole).or_usage(unreadable)? {
-        collect(base, &path.join(entry.or_usage(unreadable)?.file_name()), found)?;
-    }
-    Ok(())
+    names(&whole)?.into_iter().try_for_each(|name| collect(base, &path.join(name), found))
 }
 
 /// What a person wrote, apart from what a build in place left beside it.
@@ -169,7 +165,7 @@ fn copy_if_other(from: &Path, to: &Path) -> Result<()> {
         return Ok(());
     }
     if let Some(folder) = to.parent() {
-        fs::create_dir_all(folder).or_host(|| format!("{} cannot be made", folder.display()))?;
+        make_folder(folder)?;
     }
     cache::write_whole(to, &contents)
 }

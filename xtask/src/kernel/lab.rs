@@ -7,15 +7,15 @@ use crate::{
     host::{
         cache::{self, Cache, Remains},
         progress::Step,
-        root::{Root, script},
+        root::Root,
     },
     kernel::{
         Kernel, Name,
         archive::{Archive, Follow, Offer, remembered},
         config::Config,
-        copy, enter_script,
+        copy, make_folder,
         source::Source,
-        stock,
+        stock, write_enter,
     },
     problem::{OrProblem, Problem, Result},
 };
@@ -66,15 +66,12 @@ fn build(cache: &Cache, root: &Root, offer: &Offer, aside: &Path) -> Result<()> 
     let step = Step::begin(format!("lab kernel {release}"), "8 to 11 min on 2 cores");
     let log = cache.log(&format!("kernel-{release}"))?;
     let tree = aside.join("usr/src").join(format!("linux-headers-{release}"));
-    let make_dir = |path: &Path| {
-        fs::create_dir_all(path).or_host(|| format!("{} cannot be made", path.display()))
-    };
-    make_dir(&tree)?;
-    make_dir(&aside.join("usr/src").join(&source.folder))?;
-    root.mount_point("/usr/lib/modules")?;
+    make_folder(&tree)?;
     // The tree names its own place and its source's, so it is built where it will be seen.
     let inside = Path::new("/usr/src").join(format!("linux-headers-{release}"));
-    let sandbox = root.sandbox().writable(&aside.join("usr/src"), "/usr/src");
+    root.mount_point(&inside)?;
+    root.mount_point(source.inside())?;
+    let sandbox = root.sandbox().writable(&tree, &inside);
     let make = stock::make_inside(sandbox, &source, &inside);
     let fragment = tree.join("lab.config");
     cache::write_whole(&fragment, FRAGMENT.as_bytes())?;
@@ -104,7 +101,7 @@ fn as_asked(config: &Config) -> Result<()> {
 fn install(root: &Root, source: &Source, release: &str, aside: &Path) -> Result<()> {
     let tree = aside.join("usr/src").join(format!("linux-headers-{release}"));
     let modules = aside.join("usr/lib/modules").join(release);
-    fs::create_dir_all(&modules).or_host(|| format!("{} cannot be made", modules.display()))?;
+    make_folder(&modules)?;
     copy(&tree.join("arch/x86/boot/bzImage"), &modules.join("vmlinuz"))?;
     for name in ["modules.builtin", "modules.builtin.modinfo", "modules.order"] {
         copy(&tree.join(name), &modules.join(name))?;
@@ -115,11 +112,5 @@ fn install(root: &Root, source: &Source, release: &str, aside: &Path) -> Result<
     std::os::unix::fs::symlink(format!("/usr/src/linux-headers-{release}"), &link)
         .or_host(|| format!("{} cannot be made", link.display()))?;
     let from = format!("$here/../../{}/{}", source.entry, source.folder);
-    let inside = source.inside();
-    let binds = [
-        ("$here/usr/src", "/usr/src"),
-        (from.as_str(), &*inside.to_string_lossy()),
-        ("$here/usr/lib/modules", "/usr/lib/modules"),
-    ];
-    script(&aside.join("enter"), &enter_script(root, &binds))
+    write_enter(root, aside, &[(from, source.inside())])
 }

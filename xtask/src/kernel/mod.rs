@@ -17,7 +17,7 @@ use std::{
 use crate::{
     host::{
         cache::Cache,
-        root::{Root, Sandbox, TRIXIE},
+        root::{Root, Sandbox, TRIXIE, script},
         run::Run,
     },
     kernel::{archive::Follow, config::Config},
@@ -169,19 +169,47 @@ impl fmt::Display for Kernel {
     }
 }
 
-/// The script that enters a private root with a kernel's tree in place: what every command of a
-/// build for it goes through, also by hand.
-fn enter_script(root: &Root, binds: &[(&str, &str)]) -> String {
-    let show = |(host, inside): &(&str, &str)| format!("    --ro-bind \"{host}\" {inside} \\\n");
-    let binds: String = binds.iter().map(show).collect();
-    format!(
+/// Writes the script that enters the private root with a kernel in place: what every command of a
+/// build for it goes through, also by hand. `folder` is laid out as a Debian system, and each
+/// folder of its `usr/src` and `usr/lib` is seen there; `more` are further folders to see.
+fn write_enter(root: &Root, folder: &Path, more: &[(String, PathBuf)]) -> Result<()> {
+    let mut binds = more.to_vec();
+    for parent in ["usr/src", "usr/lib"] {
+        for name in names(&folder.join(parent))? {
+            let inside = Path::new("/").join(parent).join(&name);
+            binds.push((format!("$here/{parent}/{name}"), inside));
+        }
+    }
+    let mut show = String::new();
+    for (host, inside) in &binds {
+        root.mount_point(inside)?;
+        show.push_str(&format!("    --ro-bind \"{host}\" {} \\\n", inside.display()));
+    }
+    let text = format!(
         "#!/bin/sh\n\
-         # Runs a command in the private root with this kernel's headers in place:\n\
+         # Runs a command in the private root with this kernel in place:\n\
          #   enter [OPTION OF BWRAP]... -- COMMAND [ARGUMENT]...\n\
          here=$(dirname \"$(readlink -f \"$0\")\")\n\
-         exec \"$here/../../{}/enter\" \\\n{binds}    \"$@\"\n",
+         exec \"$here/../../{}/enter\" \\\n{show}    \"$@\"\n",
         Root::name(root.suite)
-    )
+    );
+    script(&folder.join("enter"), &text)
+}
+
+/// The names in a folder, in order.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let unreadable = || format!("{} cannot be read", folder.display());
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).or_host(unreadable)? {
+        names.push(entry.or_host(unreadable)?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Makes a folder and those above it.
+fn make_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).or_host(|| format!("{} cannot be made", folder.display()))
 }
 
 /// Copies one file, naming both when it cannot be done.

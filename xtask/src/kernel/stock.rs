@@ -20,15 +20,16 @@ use crate::{
     host::{
         cache::{self, Cache, Remains},
         progress::{Step, say},
-        root::{Root, Sandbox, script},
+        root::{Root, Sandbox},
         run::Run,
     },
     kernel::{
         Kernel, Name,
         archive::{Archive, Follow, Offer, remembered},
         config::Config,
-        copy, enter_script, require_rust,
+        copy, make_folder, names, require_rust,
         source::Source,
+        write_enter,
     },
     problem::{OrProblem, Problem, Result},
 };
@@ -81,7 +82,6 @@ fn prepare(prep: &Preparation) -> Result<()> {
     let config = Config::read(&headers.join(".config"))?;
     require_rust(&config, &prep.offer.release)?;
     toolchain(prep.root, &config)?;
-    prep.root.mount_point(Path::new("/usr/src").join(prep.offer.source_package()))?;
     let source = Source::obtain(prep.cache, prep.root, prep.offer)?;
     build_metadata(prep, &source, &config)?;
     same_symbols(prep)?;
@@ -113,21 +113,7 @@ fn unpack(prep: &Preparation) -> Result<()> {
     let archive = Archive::open(cache, root)?;
     archive.unpack(&step, &log, &archive.kernel_packages(offer)?, aside)?;
     step.done();
-    let libraries = aside.join("usr/lib");
-    let names = fs::read_dir(&libraries).or_host(|| format!("{}", libraries.display()))?;
-    let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let Some(kbuild) = names.into_iter().find(|name| name.starts_with("linux-kbuild-")) else {
-        return Err(Problem::host(format!("the headers of {release} come without linux-kbuild")));
-    };
-    let inside = format!("/usr/lib/{kbuild}");
-    root.mount_point(&inside)?;
-    root.mount_point("/usr/lib/modules")?;
-    let binds = [
-        ("$here/usr/src", "/usr/src"),
-        ("$here/usr/lib/modules", "/usr/lib/modules"),
-        (&format!("$here{inside}"), &inside),
-    ];
-    script(&aside.join("enter"), &enter_script(root, &binds))
+    write_enter(root, aside, &[])
 }
 
 /// The root's compilers must be the very ones that the kernel was built with.
@@ -167,7 +153,7 @@ fn build_metadata(prep: &Preparation, source: &Source, config: &Config) -> Resul
     let (release, build) = (&prep.offer.release, prep.build());
     let step = Step::begin(format!("Rust metadata of {release}"), "about 2 min on 2 cores");
     let log = prep.cache.log(&format!("metadata-{release}"))?;
-    fs::create_dir_all(&build).or_host(|| format!("{} cannot be made", build.display()))?;
+    make_folder(&build)?;
     if !build.join(".config").exists() {
         configure(prep)?;
     }
@@ -237,22 +223,19 @@ fn defined_symbols(folder: &Path) -> Result<HashSet<String>> {
 
 /// The files of a folder with one of these extensions, in order.
 fn files(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).or_host(|| format!("{}", folder.display()))?;
+    let paths = names(folder)?.into_iter().map(|name| folder.join(name));
     let wanted = |path: &PathBuf| {
         let extension = path.extension().and_then(|extension| extension.to_str());
         extension.is_some_and(|extension| extensions.contains(&extension))
     };
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut paths: Vec<PathBuf> = paths.filter(wanted).collect();
-    paths.sort();
-    Ok(paths)
+    Ok(paths.filter(wanted).collect())
 }
 
 /// Puts into Debian's header package the files that it lacks.
 fn complete(prep: &Preparation) -> Result<()> {
     let (built, headers) = (prep.rust(), prep.headers());
     let rust = headers.join("rust");
-    fs::create_dir_all(&rust).or_host(|| format!("{} cannot be made", rust.display()))?;
+    make_folder(&rust)?;
     let mut lacking = files(&built, &["rmeta", "so"])?;
     // With RUST_INLINE_HELPERS (since 6.19) rustc also reads the helpers' bitcode.
     let helpers = files(&built.join("helpers"), &["bc"]).unwrap_or_default();
@@ -260,8 +243,7 @@ fn complete(prep: &Preparation) -> Result<()> {
     for from in &lacking {
         let to = rust.join(from.strip_prefix(&built).unwrap_or(from));
         if let Some(folder) = to.parent() {
-            fs::create_dir_all(folder)
-                .or_host(|| format!("{} cannot be made", folder.display()))?;
+            make_folder(folder)?;
         }
         copy(from, &to)?;
     }
