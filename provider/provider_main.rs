@@ -26,7 +26,7 @@ use kernel::{
 #[allow(missing_docs, unreachable_pub, non_camel_case_types)]
 #[deny(
     dead_code,
-    reason = "provider.h declares what provider_exports.c does not export"
+    reason = "provider.h declares what provider neither exports nor uses"
 )]
 mod bindings {
     //! What `provider.h` declares, as bindgen reads it.
