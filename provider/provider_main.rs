@@ -23,7 +23,12 @@ use kernel::{
     },
 };
 
-#[allow(missing_docs, unreachable_pub, non_camel_case_types)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    non_camel_case_types,
+    reason = "provider.h is written for C"
+)]
 #[deny(
     dead_code,
     reason = "provider.h declares what provider neither exports nor uses"
