@@ -217,7 +217,7 @@ pub unsafe extern "C" fn provider_read(counter: *const provider_counter) -> i64 
 /// None needed: `unsafe` because every function that a C header declares is.
 #[no_mangle]
 pub unsafe extern "C" fn provider_count() -> c_uint {
-    // CAST: `register` keeps the length within `max_counters`, an `u32`.
+    // CAST: `register` keeps the length within `max_counters`, a `u32`.
     COUNTERS.lock().len() as c_uint
 }
 
