@@ -49,7 +49,7 @@ module! {
 /// last way to reach the counter, then the counter. No file can be open by then: the device's
 /// `file_operations` name this module as their owner (`MiscdeviceVTable` in
 /// `rust/kernel/miscdevice.rs`, 7.3), so an open file keeps it loaded.
-#[pin_data]
+#[pin_data(PinnedDrop)]
 struct Consumer {
     #[pin]
     device: MiscDeviceRegistration<Device>,
@@ -64,6 +64,13 @@ impl kernel::InPlaceModule for Consumer {
             counter: new_counter()?,
             device <- MiscDeviceRegistration::register(MiscDeviceOptions { name: c"consumer" }),
         })
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Consumer {
+    fn drop(self: Pin<&mut Self>) {
+        pr_info!("/dev/consumer ends at {}\n", self.counter.value());
     }
 }
 
@@ -105,7 +112,7 @@ impl MiscDevice for Device {
 
     fn write_iter(mut kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterSource<'_>) -> Result<usize> {
         // A write is one whole number: it is taken or refused, never in part.
-        let mut buffer = [0; LONGEST_INPUT];
+        let mut buffer = [0; INPUT_MAX];
         let len = iov.len();
         let input = buffer.get_mut(..len).ok_or(EINVAL)?;
         if iov.copy_from_iter(input) < len {
@@ -119,8 +126,8 @@ impl MiscDevice for Device {
     }
 }
 
-/// Room for every `i64` with a newline.
-const LONGEST_INPUT: usize = "-9223372036854775808\n".len();
+/// The longest input in bytes: three times what any `i64` takes, for who pads with zeros.
+const INPUT_MAX: usize = 64;
 
 /// Parses a decimal number with an optional sign and an optional newline.
 fn parse(input: &[u8]) -> Result<i64> {

@@ -30,8 +30,9 @@ struct provider_counter;
  * Exported for GPL modules, the rule for an interface that has a lifetime.
  *
  * Return: the counter, to be given back by provider_unregister(), or an
- * ERR_PTR, looked for in this order: -EINVAL for a bad name (or none), -ENOMEM,
- * -EEXIST when the name is taken, -ENOSPC when there are max_counters already.
+ * ERR_PTR: -EINVAL for a bad name (or none); else -EEXIST when the name is taken;
+ * else -ENOSPC when there are max_counters already. -ENOMEM may come before any
+ * but the first.
  */
 struct provider_counter *__must_check provider_register(const char *name);
 

@@ -23,10 +23,15 @@ use kernel::{
     },
 };
 
-#[allow(missing_docs, unreachable_pub, non_camel_case_types)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    non_camel_case_types,
+    reason = "provider.h is written for C"
+)]
 #[deny(
     dead_code,
-    reason = "provider.h declares what provider_exports.c does not export"
+    reason = "provider.h declares what provider neither exports nor uses"
 )]
 mod bindings {
     //! What `provider.h` declares, as bindgen reads it.
@@ -212,7 +217,7 @@ pub unsafe extern "C" fn provider_read(counter: *const provider_counter) -> i64 
 /// None needed: `unsafe` because every function that a C header declares is.
 #[no_mangle]
 pub unsafe extern "C" fn provider_count() -> c_uint {
-    // CAST: `register` keeps the length within `max_counters`, an `u32`.
+    // CAST: `register` keeps the length within `max_counters`, a `u32`.
     COUNTERS.lock().len() as c_uint
 }
 

@@ -5,8 +5,8 @@
  * Without a FAIL it loads; with one, loading it fails. The functions that are
  * exported to consumer alone are not for this module.
  *
- * It expects provider's parameter max_counters to be as below, and room for
- * LIMIT counters of its own.
+ * It must be told provider's max_counters if that is not the default, and needs
+ * room for THREADS + 1 counters in it.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
