@@ -1,13 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The safe side of `provider.h`: no other file of this module calls into provider.
+//! The safe side of `provider.h`, and the device that hands a counter out. All that is `unsafe`
+//! in this module is here.
 
 use kernel::{
+    container_of,
     error::{
         from_err_ptr,
         to_result, //
     },
-    prelude::*, //
+    fs::{
+        File,
+        Kiocb, //
+    },
+    iov::{
+        IovIterDest,
+        IovIterSource, //
+    },
+    miscdevice::{
+        MiscDevice,
+        MiscDeviceOptions,
+        MiscDeviceRegistration, //
+    },
+    prelude::*,
+    sync::Arc, //
 };
 
 #[allow(
@@ -75,3 +91,77 @@ impl Drop for Counter {
         unsafe { bindings::provider_unregister(self.0) };
     }
 }
+
+/// A counter and its device, whose files all share it.
+///
+/// Fields are dropped in the order they are declared in: first the device goes, and with it the
+/// last way to reach the counter, then the counter. No file can be open by then: the device's
+/// `file_operations` name this module as their owner (`MiscdeviceVTable` in
+/// `rust/kernel/miscdevice.rs`, 7.3), so an open file keeps it loaded.
+#[pin_data]
+pub(crate) struct Offered {
+    #[pin]
+    device: MiscDeviceRegistration<Device>,
+    counter: Arc<Counter>,
+}
+
+impl Offered {
+    /// Offers `counter` as the device `name`.
+    pub(crate) fn new(name: &'static CStr, counter: Counter) -> impl PinInit<Self, Error> {
+        // Initialised the other way round: the device can be opened as soon as it is registered,
+        // which is before this function's caller gets to know of it.
+        try_pin_init!(Self {
+            counter: Arc::new(counter, GFP_KERNEL)?,
+            device <- MiscDeviceRegistration::register(MiscDeviceOptions { name }),
+        })
+    }
+
+    /// Returns the counter.
+    pub(crate) fn counter(&self) -> &Counter {
+        &self.counter
+    }
+}
+
+/// The file operations of the device. An open file holds the counter and nothing else.
+///
+/// Private, so that [`Offered`] is where every registration of it is.
+struct Device;
+
+#[vtable]
+impl MiscDevice for Device {
+    type Ptr = Arc<Counter>;
+
+    fn open(_file: &File, device: &MiscDeviceRegistration<Self>) -> Result<Arc<Counter>> {
+        let device = core::ptr::from_ref(device).cast_mut();
+        // SAFETY: Every registration of this type is the field of an `Offered`, whose `counter` is
+        // initialised before it and dropped after it.
+        let counter = unsafe { &(*container_of!(device, Offered, device)).counter };
+
+        Ok(counter.clone())
+    }
+
+    fn read_iter(mut kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterDest<'_>) -> Result<usize> {
+        let text = crate::show(&kiocb.file())?;
+
+        // From the file's position on, so that `cat` finds an end.
+        iov.simple_read_from_buffer(kiocb.ki_pos_mut(), text.to_bytes())
+    }
+
+    fn write_iter(mut kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterSource<'_>) -> Result<usize> {
+        // A write is one whole number: it is taken or refused, never in part.
+        let mut buffer = [0; INPUT_MAX];
+        let len = iov.len();
+        let input = buffer.get_mut(..len).ok_or(EINVAL)?;
+        if iov.copy_from_iter(input) < len {
+            return Err(EFAULT);
+        }
+        crate::store(&kiocb.file(), input)?;
+
+        // Let who keeps the file open read the new value.
+        *kiocb.ki_pos_mut() = 0;
+        Ok(len)
+    }
+}
+
+/// The longest input in bytes: three times what any `i64` takes, for who pads with zeros.
+const INPUT_MAX: usize = 64;
