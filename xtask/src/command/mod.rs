@@ -15,6 +15,7 @@ macro_rules! outln {
 }
 
 pub mod build;
+mod expected;
 pub mod setup;
 pub mod symvers;
 

@@ -10,6 +10,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::{
+    command::expected,
     problem::{OrProblem, Problem, Result},
     stack::{
         compare::{Change, Crcs, compare},
@@ -26,6 +27,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    Check(expected::Check),
+    Bless(expected::Bless),
     Diff(Diff),
 }
 
@@ -50,6 +53,8 @@ impl Args {
     /// A file that cannot be read, or that modpost would refuse.
     pub fn run(self) -> Result<ExitCode> {
         match self.action {
+            Action::Check(check) => check.run(),
+            Action::Bless(bless) => bless.run(),
             Action::Diff(diff) => diff.run(),
         }
     }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    host::{cache, run::Run},
+    host::{cache, progress::say, run::Run},
     kernel::{Kernel, make_folder, names},
     problem::{OrProblem, Problem, Result},
 };
@@ -93,12 +93,30 @@ impl<'a> Workshop<'a> {
     /// It does not build.
     pub fn build(&self, goal: Goal) -> Result<Vec<PathBuf>> {
         let make = self.make(goal.target());
-        if !make.status()?.success() {
-            let problem = format!("the modules do not build for {}", self.kernel);
-            let hint = format!("what the compiler said is above; by hand: {make}");
-            return Err(Problem::does_not_hold(problem).hint(hint));
+        if make.status()?.success() {
+            return Ok(self.stack());
         }
-        Ok(self.stack())
+        Err(self.broken("what the compiler said is above", &make))
+    }
+
+    /// Builds, and shows what Kbuild said only when it fails.
+    ///
+    /// # Errors
+    /// It does not build: then with all that Kbuild and the compilers said.
+    pub fn build_unseen(&self, goal: Goal) -> Result<Vec<PathBuf>> {
+        let make = self.make(goal.target());
+        let outcome = make.outcome()?;
+        if outcome.status.success() {
+            return Ok(self.stack());
+        }
+        say(outcome.stdout.trim_end());
+        say(outcome.stderr.trim_end());
+        Err(self.broken("what Kbuild said is above", &make))
+    }
+
+    fn broken(&self, above: &str, make: &Run) -> Problem {
+        let fact = format!("the modules do not build for {}", self.kernel);
+        Problem::does_not_hold(fact).hint(format!("{above}; by hand: {make}"))
     }
 
     /// The modules of the stack, the provider first.
