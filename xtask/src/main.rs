@@ -20,6 +20,8 @@ struct Xtask {
 
 #[derive(Subcommand)]
 enum Verb {
+    Test(command::test::Args),
+    Doctor(command::doctor::Args),
     Setup(command::setup::Args),
     Build(command::build::Args),
     Symvers(command::symvers::Args),
@@ -28,6 +30,8 @@ enum Verb {
 impl Verb {
     fn run(self) -> Result<ExitCode> {
         match self {
+            Self::Test(args) => args.run(),
+            Self::Doctor(args) => args.run(),
             Self::Setup(args) => args.run(),
             Self::Build(args) => args.run(),
             Self::Symvers(args) => args.run(),

@@ -15,9 +15,11 @@ macro_rules! outln {
 }
 
 pub mod build;
+pub mod doctor;
 mod expected;
 pub mod setup;
 pub mod symvers;
+pub mod test;
 
 /// The kernel that a command is about.
 #[derive(clap::Args, Clone, Debug)]

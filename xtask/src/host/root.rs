@@ -200,8 +200,11 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Fails with a sentence where bubblewrap cannot make namespaces.
-fn namespaces() -> Result<()> {
+/// Whether bubblewrap can make namespaces here.
+///
+/// # Errors
+/// It cannot: with what it said.
+pub fn namespaces() -> Result<()> {
     let bwrap = Run::new("bwrap").args(["--unshare-all", "--ro-bind", "/", "/", "true"]).unseen();
     let outcome = bwrap.outcome()?;
     if outcome.status.success() {

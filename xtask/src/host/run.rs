@@ -5,10 +5,13 @@ use std::{
     ffi::{OsStr, OsString},
     fmt,
     fs::File,
-    io::{Read, Seek, SeekFrom, Write, stderr},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write, stderr},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -160,6 +163,34 @@ impl Run {
         self.wait(&mut child, |_| ())
     }
 
+    /// Runs it with its standard output passed on line by line, and shown to `see`.
+    ///
+    /// # Errors
+    /// It cannot be started, or its deadline passed.
+    pub fn teed(&self, mut see: impl FnMut(&str)) -> Result<ExitStatus> {
+        self.show();
+        let mut child = self.spawn(Stdio::piped(), Stdio::inherit())?;
+        let (lines, seen) = mpsc::channel();
+        let reader = child.stdout.take().map(|stdout| {
+            thread::spawn(move || {
+                for line in BufReader::new(stdout).split(b'\n').map_while(io::Result::ok) {
+                    let _ = lines.send(String::from_utf8_lossy(&line).into_owned());
+                }
+            })
+        });
+        let mut pass = |line: String| {
+            // Nothing is lost when standard output is closed.
+            let _ = writeln!(io::stdout(), "{line}");
+            see(&line);
+        };
+        let status = self.wait(&mut child, |_| seen.try_iter().for_each(&mut pass));
+        if status.is_ok() {
+            let _ = reader.map(thread::JoinHandle::join);
+        }
+        seen.try_iter().for_each(pass);
+        status
+    }
+
     /// Runs it as one step of a long work: its output goes to `log`, its last line to `step`.
     ///
     /// # Errors
@@ -304,7 +335,7 @@ fn collect(mut from: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> 
         let mut bytes = Vec::new();
         let _ = from.by_ref().take(CAPTURE_MAX).read_to_end(&mut bytes);
         // Past the limit it is read on and dropped, so that the writer does not block for ever.
-        let _ = std::io::copy(&mut from, &mut std::io::sink());
+        let _ = io::copy(&mut from, &mut io::sink());
         bytes
     })
 }

@@ -1,0 +1,94 @@
+//! `doctor`: what is here, what is missing, and the one command that mends it.
+
+use std::process::ExitCode;
+
+use crate::{
+    host::{
+        cache::Cache,
+        packages,
+        root::{self, Root, TRIXIE},
+        run::Run,
+    },
+    kernel::{Kernel, Name},
+    problem::{Problem, Result},
+};
+
+/// Tell what is here, what is missing, and the one command that mends it
+///
+/// Exit status 1 when something is missing.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// One thing that was looked for.
+struct Finding {
+    what: String,
+    found: Result<String>,
+}
+
+impl Args {
+    /// Looks, and changes nothing.
+    ///
+    /// # Errors
+    /// There is no folder for the cache.
+    pub fn run(self) -> Result<ExitCode> {
+        let findings = look(&Cache::open()?);
+        let width = findings.iter().map(|finding| finding.what.len()).max().unwrap_or(0);
+        let mut missing = 0;
+        for Finding { what, found } in &findings {
+            match found {
+                Ok(detail) => outln!("ok       {what:width$}  {detail}"),
+                Err(problem) => {
+                    missing += 1;
+                    outln!("missing  {what:width$}  {}", problem.fact);
+                    let mend = problem.hint.iter();
+                    mend.for_each(|mend| outln!("         {:width$}  mend it: {mend}", ""));
+                }
+            }
+        }
+        Ok(ExitCode::from(u8::from(missing > 0)))
+    }
+}
+
+fn look(cache: &Cache) -> Vec<Finding> {
+    let finding = |what: &str, found| Finding { what: what.into(), found };
+    let mut findings: Vec<Finding> = packages::NEEDED
+        .into_iter()
+        .map(|needed| finding(needed.command, host_command(needed)))
+        .collect();
+    for (tool, component) in [("cargo fmt", "rustfmt"), ("cargo clippy", "clippy")] {
+        findings.push(finding(tool, cargo_tool(tool, component)));
+    }
+    findings
+        .push(finding("namespaces", root::namespaces().map(|()| "bubblewrap makes them".into())));
+    let root = Root::present(cache, TRIXIE).map(|root| root.path("/").display().to_string());
+    findings.push(finding("private root", root.ok_or_else(|| absent("the private root"))));
+    for name in [Name::Stock, Name::Lab] {
+        let kernel = Kernel::present(cache, &name).map(|kernel| kernel.release);
+        let what = format!("kernel {name}");
+        let kernel = kernel.ok_or_else(|| absent(&what));
+        findings.push(Finding { what, found: kernel });
+    }
+    findings
+}
+
+fn host_command(needed: packages::Needed) -> Result<String> {
+    let path = packages::find(needed.command).ok_or_else(|| {
+        let fact = format!("{} is not on the PATH; it {}", needed.command, needed.purpose);
+        Problem::host(fact).hint(format!("as root: {}", packages::install_command(&[needed])))
+    })?;
+    Ok(format!("{} ({})", path.display(), needed.purpose))
+}
+
+/// A part of cargo that the host tier of the tests runs.
+fn cargo_tool(tool: &str, component: &str) -> Result<String> {
+    let run = Run::new("cargo").args(tool.split(' ').skip(1)).arg("--version").unseen();
+    let version = run.stdout().map_err(|_| {
+        let fact = format!("{tool} does not run; the tests of the runner need it");
+        Problem::host(fact).hint(format!("rustup component add {component}"))
+    })?;
+    Ok(version.trim().into())
+}
+
+fn absent(what: &str) -> Problem {
+    Problem::host(format!("{what} is not prepared yet")).hint("cargo xtask setup")
+}
