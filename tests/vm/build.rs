@@ -1,0 +1,135 @@
+//! What must not build does not, and says why; what changed is built again.
+
+use std::fs;
+
+use xtask::kernel::kbuild::{Goal, Workshop};
+
+use crate::kernel;
+
+const SOURCES: &[&str] = &["Kbuild", "Makefile", "provider", "consumer"];
+
+/// An edit of one source: what stands there, and what is put in its place.
+type Edit = (&'static str, &'static str, &'static str);
+
+/// A workshop of its own with edited sources.
+fn edited(name: &str, edits: &[Edit]) -> Workshop<'static> {
+    let name = format!("edit-{name}-{}", kernel().slug());
+    let workshop = Workshop::named(kernel(), &name, SOURCES).unwrap();
+    for (file, from, to) in edits {
+        let path = workshop.folder.join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{file} has no `{from}` to edit");
+        fs::write(&path, text.replace(from, to)).unwrap();
+    }
+    workshop
+}
+
+/// Builds edited sources, which must fail with each of these texts.
+fn must_not_build(name: &str, edits: &[Edit], said: &[&str]) {
+    let outcome = edited(name, edits).make("modules").outcome().unwrap();
+    let text = format!("{}{}", outcome.stdout, outcome.stderr);
+    assert!(!outcome.status.success(), "{name} builds:\n{text}");
+    for part in said {
+        assert!(text.contains(part), "{name} fails without saying `{part}`:\n{text}");
+    }
+}
+
+#[test]
+fn a_prototype_that_differs_in_a_parameter_does_not_build() {
+    let edit = (
+        "provider/provider.h",
+        "provider_add(struct provider_counter *counter, s64 delta)",
+        "provider_add(struct provider_counter *counter, u64 delta)",
+    );
+    must_not_build("parameter", &[edit], &["E0308", "exported!(provider_add)", "i64", "u64"]);
+}
+
+#[test]
+fn a_rust_function_that_differs_in_its_return_type_does_not_build() {
+    let edit = (
+        "provider/provider_main.rs",
+        "pub unsafe extern \"C\" fn provider_count() -> c_uint",
+        "pub unsafe extern \"C\" fn provider_count() -> u64",
+    );
+    must_not_build("return", &[edit], &["E0308", "exported!(provider_count)"]);
+}
+
+#[test]
+fn a_renamed_export_does_not_build() {
+    let edits = [("provider/provider_main.rs", "fn provider_read(", "fn provider_look(")];
+    must_not_build("renamed", &edits, &["E0425", "provider_read"]);
+}
+
+#[test]
+fn an_export_without_an_entry_in_the_table_does_not_build() {
+    let edit = ("provider/provider_exports.c", "EXPORT_SYMBOL(provider_read);", "");
+    must_not_build("unexported", &[edit], &["provider_read", "never used"]);
+}
+
+#[test]
+fn a_call_that_the_header_does_not_declare_does_not_build() {
+    let edit = ("consumer/counter.rs", "bindings::provider_count()", "bindings::provider_total()");
+    must_not_build("undeclared", &[edit], &["E0425", "provider_total"]);
+}
+
+#[test]
+fn a_namespace_that_is_not_imported_does_not_build() {
+    let edit = ("consumer/consumer_main.rs", "    imports_ns: [\"PROVIDER\"],\n", "");
+    let said = "uses symbol 'provider_count' from namespace 'PROVIDER', but does not import it";
+    must_not_build("namespace", &[edit], &[said]);
+}
+
+#[test]
+fn a_symbol_for_another_module_does_not_build() {
+    let edit = (
+        "provider/provider_exports.c",
+        "(provider_set, \"consumer\")",
+        "(provider_set, \"somebody\")",
+    );
+    must_not_build("for-modules", &[edit], &["provider_set", "module:somebody"]);
+}
+
+/// Kbuild itself does not watch the files of KBUILD_EXTRA_SYMBOLS.
+#[test]
+fn built_alone_a_consumer_follows_its_providers_symvers() {
+    let workshop = edited("split", &[]);
+    let split = |workshop: &Workshop| {
+        let outcome = workshop.make("split").outcome().unwrap();
+        (outcome.status.success(), format!("{}{}", outcome.stdout, outcome.stderr))
+    };
+    let (holds, text) = split(&workshop);
+    assert!(holds, "{text}");
+    let modules = workshop.stack();
+    assert!(modules.iter().all(|module| module.exists()), "{modules:?}");
+
+    let (holds, text) = split(&workshop);
+    assert!(holds && !text.contains("MODPOST"), "unchanged, and built again:\n{text}");
+
+    let symvers = workshop.folder.join("provider/Module.symvers");
+    let changed = fs::read_to_string(&symvers).unwrap().replace("\tprovider_add\t", "\tgone\t");
+    fs::write(&symvers, changed).unwrap();
+    let (holds, text) = split(&workshop);
+    let said = "symbol 'provider_add' undefined";
+    assert!(!holds && text.contains(said), "a stale consumer was kept:\n{text}");
+}
+
+#[test]
+fn a_build_that_is_done_is_not_done_again() {
+    let workshop = Workshop::open(kernel(), Goal::Tests).unwrap();
+    workshop.build_unseen(Goal::Tests).unwrap();
+    let again = workshop.make("tests").outcome().unwrap();
+    let text = format!("{}{}", again.stdout, again.stderr);
+    let steps = ["RUSTC", "CC [M]", "MODPOST", "BINDGEN", "LD [M]"];
+    assert!(!steps.iter().any(|step| text.contains(step)), "{text}");
+}
+
+#[test]
+fn the_modules_pass_the_kernels_own_lints() {
+    let workshop = edited("lints", &[]);
+    let outcome = workshop.make("modules").arg("CLIPPY=1").outcome().unwrap();
+    let text = format!("{}{}", outcome.stdout, outcome.stderr);
+    assert!(outcome.status.success() && text.contains("CLIPPY"), "{text}");
+    assert!(!text.contains("warning"), "{text}");
+    let outcome = workshop.make("fmtcheck").outcome().unwrap();
+    assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
+}

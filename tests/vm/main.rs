@@ -1,0 +1,26 @@
+//! The VM tier: what only a kernel can say.
+//!
+//! `cargo xtask test` runs it for each kernel, named by `SYMSTACK_KERNEL`; plain `cargo test` does
+//! not run it.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "it is all tests")]
+
+mod build;
+
+use std::sync::OnceLock;
+
+use xtask::{
+    host::{cache::Cache, run},
+    kernel::{Kernel, Name, archive::Follow},
+};
+
+/// The kernel that this run is about.
+fn kernel() -> &'static Kernel {
+    static KERNEL: OnceLock<Kernel> = OnceLock::new();
+    KERNEL.get_or_init(|| {
+        run::quiet();
+        let name = std::env::var("SYMSTACK_KERNEL").expect("SYMSTACK_KERNEL names a kernel");
+        let name: Name = name.parse().unwrap();
+        Kernel::obtain(&Cache::open().unwrap(), &name, Follow::Daily).unwrap()
+    })
+}
