@@ -15,11 +15,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Inspect(command::inspect::Args),
     Symvers(command::symvers::Args),
 }
 
 fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
+        Verb::Inspect(args) => args.run(),
         Verb::Symvers(args) => args.run(),
     }
 }

@@ -11,6 +11,7 @@ macro_rules! outln {
     ($($arg:tt)*) => { $crate::command::print_line(format_args!($($arg)*)) };
 }
 
+pub mod inspect;
 pub mod symvers;
 
 /// Writes one line to standard output; see [`outln!`].
