@@ -16,12 +16,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Inspect(command::inspect::Args),
+    Order(command::order::Args),
     Symvers(command::symvers::Args),
 }
 
 fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::Inspect(args) => args.run(),
+        Verb::Order(args) => args.run(),
         Verb::Symvers(args) => args.run(),
     }
 }
