@@ -237,8 +237,12 @@ fn print_missing(missing: &Missing<'_>) {
 
 /// Says of each file that is no module why, and whether there was none.
 fn report_unread(outcome: &Outcome) -> bool {
-    for unread in &outcome.unread {
+    const SHOWN_MAX: usize = 20;
+    for unread in outcome.unread.iter().take(SHOWN_MAX) {
         eprintln!("error: {}: {}", unread.file.full.display(), unread.error);
+    }
+    if let Some(more @ 1..) = outcome.unread.len().checked_sub(SHOWN_MAX) {
+        eprintln!("error: {more} more files are no modules");
     }
     outcome.unread.is_empty()
 }

@@ -1,15 +1,6 @@
 //! The ties of many modules: read side by side, or remembered.
 
-use std::{
-    fs, mem,
-    path::Path,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-    time::SystemTime,
-};
+use std::{collections::VecDeque, fs, path::Path, sync::Mutex, thread, time::SystemTime};
 
 use super::{
     cache::{self, Cache},
@@ -98,14 +89,15 @@ fn read_into(
 
 fn read_missing(files: &[ModuleFile], results: &mut [Option<Read>]) {
     let mut missing: Vec<usize> = (0..files.len()).filter(|&i| results[i].is_none()).collect();
-    // The largest first: one begun last would keep the other threads waiting for its end.
-    missing.sort_by_key(|&index| std::cmp::Reverse(files[index].stamp.size));
+    missing.sort_by_key(|&index| files[index].stamp.size);
     let threads = thread::available_parallelism().map_or(1, usize::from).min(missing.len());
-    let next = AtomicUsize::new(0);
+    // The first thread takes the largest that is left, the others the smallest: a large one begun
+    // last would keep all waiting for its end, and two large ones at once would cost memory.
+    let queue = Mutex::new(VecDeque::from(missing));
     let shared = Mutex::new(results);
-    let work = || {
+    let work = |takes_largest: bool| {
         let mut buffer = Buffer::default();
-        while let Some(&index) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(index) = take(&queue, takes_largest) {
             let result = read_one(&mut buffer, &files[index]);
             if let Ok(mut results) = shared.lock() {
                 results[index] = Some(result);
@@ -113,12 +105,16 @@ fn read_missing(files: &[ModuleFile], results: &mut [Option<Read>]) {
         }
     };
     thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        if !missing.is_empty() {
-            work();
+        for _ in 1..threads {
+            scope.spawn(|| work(false));
         }
-        mem::drop(others);
+        work(true);
     });
+}
+
+fn take(queue: &Mutex<VecDeque<usize>>, largest: bool) -> Option<usize> {
+    let mut queue = queue.lock().ok()?;
+    if largest { queue.pop_back() } else { queue.pop_front() }
 }
 
 fn read_one(buffer: &mut Buffer, file: &ModuleFile) -> Read {
