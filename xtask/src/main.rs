@@ -24,6 +24,8 @@ enum Verb {
     Doctor(command::doctor::Args),
     Setup(command::setup::Args),
     Build(command::build::Args),
+    Inspect(command::inspect::Args),
+    Order(command::order::Args),
     Symvers(command::symvers::Args),
 }
 
@@ -34,6 +36,8 @@ impl Verb {
             Self::Doctor(args) => args.run(),
             Self::Setup(args) => args.run(),
             Self::Build(args) => args.run(),
+            Self::Inspect(args) => args.run(),
+            Self::Order(args) => args.run(),
             Self::Symvers(args) => args.run(),
         }
     }

@@ -17,6 +17,8 @@ macro_rules! outln {
 pub mod build;
 pub mod doctor;
 mod expected;
+pub mod inspect;
+pub mod order;
 pub mod setup;
 pub mod symvers;
 pub mod test;
@@ -33,6 +35,13 @@ pub struct KernelArg {
 fn print_line(line: std::fmt::Arguments<'_>) {
     if writeln!(io::stdout().lock(), "{line}").is_err() {
         // Nobody reads any more, as after `… | head`: what `SIGPIPE` does to other programs.
+        std::process::exit(141);
+    }
+}
+
+/// Writes a whole text to standard output, as it is.
+fn print_text(text: &str) {
+    if io::stdout().lock().write_all(text.as_bytes()).is_err() {
         std::process::exit(141);
     }
 }

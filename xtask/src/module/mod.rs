@@ -1,3 +1,21 @@
 //! One .ko: ELF, modinfo, exports, imports, versions, compression. Pure: bytes in, facts out.
+//!
+//! Everything borrows from the bytes of the file and is read when asked for, so that a hostile
+//! file can make nobody hold more than a small multiple of its own size. Invariant: nothing here
+//! starts a process or reads anything but the file it is given.
 
+mod der;
+
+pub mod damage;
+pub mod elf;
+pub mod exports;
+pub mod facts;
+pub mod file;
+pub mod imports;
 pub mod licence;
+pub mod modinfo;
+pub mod params;
+pub mod signature;
+pub mod text;
+pub mod vermagic;
+pub mod versions;

@@ -1,0 +1,274 @@
+//! `inspect`: what a module says of itself.
+
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use serde::Serialize;
+
+use crate::{
+    module::{
+        exports::{Export, Kind, Layout},
+        facts::{Facts, Module, SoftDep},
+        file::{Buffer, FileError},
+        imports::Import,
+        params::Param,
+        signature::Signature,
+        text::Text,
+        versions::Table,
+    },
+    problem::{Problem, Result},
+};
+
+/// Show what a module says of itself, without loading it
+///
+/// Exit status 1 when a file is no module; the others are shown all the same.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The modules: .ko, .ko.xz, .ko.zst or .ko.gz
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Print the documented JSON form
+    #[arg(long)]
+    json: bool,
+}
+
+/// One file's entry in the `inspect/1` form.
+#[derive(Serialize)]
+struct Entry<'a> {
+    file: String,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    facts: Option<&'a Facts<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl Args {
+    /// Runs the verb.
+    ///
+    /// # Errors
+    /// None for the files: each is answered in its turn.
+    pub fn run(self) -> Result<ExitCode> {
+        let mut buffer = Buffer::default();
+        let mut failed = false;
+        if self.json {
+            outln!("{{\n\"format\": \"inspect/1\",\n\"modules\": [");
+        }
+        for (index, file) in self.files.iter().enumerate() {
+            let last = index + 1 == self.files.len();
+            let result = with_facts(&mut buffer, file, |facts| match self.json {
+                true => print_json(file, Ok(facts), last),
+                false => print_text(file, facts),
+            });
+            if let Err(error) = result {
+                failed = true;
+                eprintln!("error: {}: {error}", file.display());
+                if self.json {
+                    print_json(file, Err(error.to_string()), last);
+                }
+            }
+        }
+        if self.json {
+            outln!("]\n}}");
+        }
+        Ok(ExitCode::from(u8::from(failed)))
+    }
+}
+
+/// Reads one module and hands its facts on while its bytes are there.
+fn with_facts(
+    buffer: &mut Buffer,
+    file: &Path,
+    show: impl FnOnce(&Facts<'_>),
+) -> std::result::Result<(), FileError> {
+    let facts = Module::read(buffer.read(file)?)?.facts()?;
+    show(&facts);
+    Ok(())
+}
+
+/// Turns the error of one file into one that ends the command.
+pub fn file_problem(file: &Path, error: &FileError) -> Problem {
+    let fact = format!("{}: {error}", file.display());
+    match error {
+        FileError::Io(_) => Problem::usage(fact),
+        FileError::Damaged(_) => Problem::does_not_hold(fact),
+    }
+}
+
+fn print_json(file: &Path, facts: std::result::Result<&Facts<'_>, String>, last: bool) {
+    let (facts, error) = match facts {
+        Ok(facts) => (Some(facts), None),
+        Err(error) => (None, Some(error)),
+    };
+    let entry = Entry { file: file.display().to_string(), facts, error };
+    let comma = if last { "" } else { "," };
+    // Strings, numbers and lists alone: JSON holds them all.
+    let text = serde_json::to_string_pretty(&entry).unwrap_or_default();
+    outln!("{text}{comma}");
+}
+
+/// One line of the terminal form: a label of fixed width, then the fact.
+fn line(label: &str, fact: impl Display) {
+    outln!("  {label:<14}{fact}");
+}
+
+fn optional(label: &str, fact: Option<impl Display>) {
+    if let Some(fact) = fact {
+        line(label, fact);
+    }
+}
+
+/// A list on one line, or nothing.
+fn joined<T: Display>(label: &str, items: &[T]) {
+    if !items.is_empty() {
+        let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+        line(label, items.join(", "));
+    }
+}
+
+/// A list with one item a line, or nothing.
+fn listed<T: Display>(label: &str, items: &[T]) {
+    for (index, item) in items.iter().enumerate() {
+        line(if index == 0 { label } else { "" }, item);
+    }
+}
+
+fn print_text(file: &Path, facts: &Facts<'_>) {
+    outln!("{}", file.display());
+    print_identity(facts);
+    print_kernel(facts);
+    print_relations(facts);
+    print_params(&facts.params);
+    print_exports(facts.export_layout, &facts.exports);
+    print_imports(facts);
+    outln!("");
+}
+
+fn print_identity(facts: &Facts<'_>) {
+    optional("name", facts.name);
+    listed("description", &facts.description);
+    listed("author", &facts.authors);
+    optional("licence", facts.license);
+    optional("version", facts.version);
+    optional("srcversion", facts.srcversion);
+    optional("build id", facts.build_id.as_deref());
+    match (&facts.signature, facts.signature_unreadable) {
+        (Some(Signature { id, signer, hash, .. }), _) => {
+            line("signature", format!("{id}, {hash}, by {signer}"));
+        }
+        (None, true) => line("signature", "announced, but unreadable"),
+        (None, false) => line("signature", "none"),
+    }
+}
+
+fn print_kernel(facts: &Facts<'_>) {
+    if let Some(vermagic) = &facts.vermagic {
+        line("built for", format!("release {}", vermagic.release));
+        for flag in &vermagic.flags {
+            line("", format!("{flag}: {}", flag_meaning(flag)));
+        }
+    }
+    line("processor", format!("{}, {} bits", facts.machine, facts.bits));
+    optional("struct module", facts.struct_module_bytes.map(|bytes| format!("{bytes} bytes")));
+    let marks = [
+        (facts.intree, "built with the kernel (intree)"),
+        (facts.livepatch, "patches a running kernel (livepatch)"),
+        (facts.retpoline, "built with retpolines"),
+        (facts.btf, "carries type information (BTF)"),
+    ];
+    let marks: Vec<&str> = marks.iter().filter(|(set, _)| *set).map(|(_, text)| *text).collect();
+    listed("marks", &marks);
+}
+
+/// What a flag of a vermagic stands for.
+fn flag_meaning(flag: &Text<'_>) -> &'static str {
+    match flag.bytes() {
+        b"SMP" => "for several processors (CONFIG_SMP)",
+        b"preempt" => "preemptible (CONFIG_PREEMPT_BUILD)",
+        b"preempt_rt" => "real-time (CONFIG_PREEMPT_RT)",
+        b"mod_unload" => "modules can be unloaded (CONFIG_MODULE_UNLOAD)",
+        b"modversions" => "symbols have CRCs (CONFIG_MODVERSIONS)",
+        flag if flag.starts_with(b"RANDSTRUCT_") => "structures are shuffled by this seed",
+        _ => "a flag of this processor",
+    }
+}
+
+fn print_relations(facts: &Facts<'_>) {
+    joined("depends", &facts.depends);
+    for SoftDep { pre, post } in &facts.softdeps {
+        joined("soft, before", pre);
+        joined("soft, after", post);
+    }
+    joined("weak", &facts.weakdeps);
+    joined("namespaces", &facts.namespaces);
+    listed("aliases", &facts.aliases);
+    listed("firmware", &facts.firmware);
+}
+
+fn print_params(params: &[Param<'_>]) {
+    for (index, Param { name, kind, description }) in params.iter().enumerate() {
+        let kind = kind.map(|kind| format!(" ({kind})")).unwrap_or_default();
+        let text = description.map(|text| format!(": {text}")).unwrap_or_default();
+        line(if index == 0 { "parameters" } else { "" }, format!("{name}{kind}{text}"));
+    }
+}
+
+fn print_exports(layout: Option<Layout>, exports: &[Export<'_>]) {
+    let Some(layout) = layout else { return line("exports", "nothing") };
+    let layout = match layout {
+        Layout::Flags => "one table with flags, as from 7.1 on",
+        Layout::Split => "a table for each licence class, as before 7.1",
+    };
+    line("exports", format!("{} ({layout})", exports.len()));
+    for export in exports {
+        let kind = match export.kind {
+            Kind::Function => "function",
+            Kind::Data => "data",
+            Kind::Unknown => "unknown",
+        };
+        let crc = export.crc.map_or(String::new(), |crc| format!("  {crc:#010x}"));
+        let namespace = match export.namespace.is_empty() {
+            true => String::new(),
+            false => format!("  namespace {}", export.namespace),
+        };
+        outln!(
+            "    {:<40} {kind:<8} {:<17}{crc}{namespace}",
+            export.symbol.0,
+            export.licence.macro_name()
+        );
+        print_rust(export.symbol.rust());
+    }
+}
+
+fn print_imports(facts: &Facts<'_>) {
+    let tables: Vec<&str> = facts
+        .version_tables
+        .iter()
+        .map(|table| match table {
+            Table::Basic => "__versions",
+            Table::Extended => "the extended tables",
+        })
+        .collect();
+    let crcs = match tables.is_empty() {
+        true => "without CRCs".to_owned(),
+        false => format!("CRCs from {}", tables.join(" and ")),
+    };
+    line("needs", format!("{} symbols, {crcs}", facts.imports.len()));
+    for Import { symbol, weak, crc } in &facts.imports {
+        let crc = crc.map_or(String::new(), |crc| format!("  {crc:#010x}"));
+        let weak = if *weak { "  weak: may be missing" } else { "" };
+        outln!("    {:<40}{crc}{weak}", symbol.0);
+        print_rust(symbol.rust());
+    }
+    if let Some(crc) = facts.module_layout_crc {
+        outln!("    {:<40}  {crc:#010x}  of struct module itself", "module_layout");
+    }
+}
+
+fn print_rust(path: Option<String>) {
+    if let Some(path) = path {
+        outln!("      = {path}");
+    }
+}

@@ -1,0 +1,273 @@
+//! `order`: what loads before what, and why.
+
+use std::{
+    collections::HashSet,
+    env, fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::{
+    problem::{OrProblem, Problem, Result},
+    stack::{
+        cache,
+        graph::{Cycle, Graph},
+        modules_dep,
+        order::{Missing, Order, Reason, Step, exported_twice, order},
+        read::{Outcome, read, read_remembering},
+        symvers::Symvers,
+        tree::{self, Config, ModuleFile},
+    },
+};
+
+/// Show what loads before what, and the reason for every edge
+///
+/// Exit status 1 when there is no order (a cycle), when something needed is not there, or when a
+/// file is no module.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Names of modules of the tree, or module files; all of the tree when none is given
+    modules: Vec<String>,
+    /// A directory of modules, or an installed tree such as /lib/modules/RELEASE
+    #[arg(long)]
+    tree: Option<PathBuf>,
+    /// The kernel's Module.symvers, which tells its symbols from missing ones
+    #[arg(long)]
+    symvers: Option<PathBuf>,
+    /// A depmod.d file: search, override, external, exclude
+    #[arg(long)]
+    config: Vec<PathBuf>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Print the documented JSON form
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Read every module again, and remember nothing
+    #[arg(long)]
+    no_cache: bool,
+}
+
+/// The forms of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Each module with its reasons
+    Text,
+    /// What depmod writes
+    #[value(name = "modules.dep")]
+    ModulesDep,
+}
+
+impl Args {
+    /// Runs the verb.
+    ///
+    /// # Errors
+    /// A tree that cannot be read, a module that is not in it, a cycle.
+    pub fn run(self) -> Result<ExitCode> {
+        let (names, files) = self.split_modules();
+        let outcome = self.read(&files)?;
+        let mut holds = report_unread(&outcome);
+        let graph = Graph::new(outcome.linked);
+        if self.format == Format::ModulesDep {
+            let text = modules_dep::write(&graph).map_err(|cycles| cyclic(&cycles))?;
+            super::print_text(&text);
+            return Ok(ExitCode::from(u8::from(!holds)));
+        }
+        let wanted = self.wanted(&graph, &names, &files)?;
+        let kernel = self.kernel()?;
+        let order = order(&graph, &wanted, kernel.as_ref()).map_err(|cycles| cyclic(&cycles))?;
+        holds &= order.missing.iter().all(|missing| missing.weak);
+        self.print(&graph, &order)?;
+        Ok(ExitCode::from(u8::from(!holds)))
+    }
+
+    /// What is given is a file when it looks like one; a module's name has no dot and no slash.
+    fn split_modules(&self) -> (Vec<String>, Vec<PathBuf>) {
+        let (files, names): (Vec<_>, Vec<_>) =
+            self.modules.iter().cloned().partition(|given| given.contains(['.', '/']));
+        (names, files.into_iter().map(PathBuf::from).collect())
+    }
+
+    fn read(&self, files: &[PathBuf]) -> Result<Outcome> {
+        let mut found = Vec::new();
+        for file in files {
+            found.push(tree::one(file).or_usage(|| format!("cannot read {}", file.display()))?);
+        }
+        let Some(dir) = &self.tree else {
+            if found.is_empty() {
+                found = built_here()?;
+            }
+            return Ok(read(found));
+        };
+        let config = self.config(dir)?;
+        let mut all = tree::modules(dir, &config)
+            .or_usage(|| format!("cannot read the modules of {}", dir.display()))?;
+        // A file given by hand stands in for the tree's module of its name.
+        let given: HashSet<String> = found.iter().map(|file| file.name.clone()).collect();
+        all.retain(|file| !given.contains(&file.name));
+        all.extend(found);
+        match cache_dir().filter(|_| !self.no_cache) {
+            Some(cache_dir) => Ok(read_remembering(all, &cache::file_for(&cache_dir, dir))),
+            None => Ok(read(all)),
+        }
+    }
+
+    fn config(&self, dir: &Path) -> Result<Config> {
+        let release = dir.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let mut config = Config::default();
+        for path in &self.config {
+            let text =
+                fs::read_to_string(path).or_usage(|| format!("cannot read {}", path.display()))?;
+            config = config.with_file(&text, &release);
+        }
+        Ok(config)
+    }
+
+    fn wanted(&self, graph: &Graph, names: &[String], files: &[PathBuf]) -> Result<Vec<usize>> {
+        if names.is_empty() && files.is_empty() {
+            return Ok((0..graph.modules().len()).collect());
+        }
+        let of_file =
+            |file: &PathBuf| graph.modules().iter().position(|module| module.file.full == *file);
+        let mut wanted: Vec<usize> = files.iter().filter_map(of_file).collect();
+        for name in names {
+            wanted.push(graph.find(name).ok_or_else(|| {
+                let problem = Problem::usage(format!("no module {name} among those read"));
+                match self.tree {
+                    Some(_) => problem,
+                    None => problem.hint("name its file, or a directory with --tree DIR"),
+                }
+            })?);
+        }
+        Ok(wanted)
+    }
+
+    /// The kernel's symbols: as given, or where an installed tree leads to them.
+    fn kernel(&self) -> Result<Option<Symvers>> {
+        if let Some(path) = &self.symvers {
+            return super::symvers::read(path).map(Some);
+        }
+        let beside = self.tree.as_ref().map(|dir| dir.join("build/Module.symvers"));
+        beside.filter(|path| path.exists()).map(|path| super::symvers::read(&path)).transpose()
+    }
+
+    fn print(&self, graph: &Graph, order: &Order<'_>) -> Result<()> {
+        if self.json {
+            return super::print_json(&OrderJson::new(graph, order));
+        }
+        for (index, step) in order.steps.iter().enumerate() {
+            print_step(index + 1, step);
+        }
+        order.missing.iter().for_each(print_missing);
+        for (symbol, modules) in exported_twice(graph) {
+            outln!(
+                "twice    {symbol} is exported by {}: the second to load is refused",
+                modules.join(" and ")
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The form of `order --json`.
+#[derive(Serialize)]
+struct OrderJson<'a> {
+    format: &'static str,
+    #[serde(flatten)]
+    order: &'a Order<'a>,
+    exported_twice: Vec<Twice<'a>>,
+}
+
+#[derive(Serialize)]
+struct Twice<'a> {
+    symbol: String,
+    modules: Vec<&'a str>,
+}
+
+impl<'a> OrderJson<'a> {
+    fn new(graph: &'a Graph, order: &'a Order<'a>) -> Self {
+        let twice = exported_twice(graph).into_iter();
+        let twice = twice.map(|(symbol, modules)| Twice { symbol: symbol.to_string(), modules });
+        Self { format: "order/1", order, exported_twice: twice.collect() }
+    }
+}
+
+fn print_step(number: usize, step: &Step<'_>) {
+    outln!("{number:>4}  {}", step.module);
+    for reason in &step.reasons {
+        outln!("        {}", reason_text(reason));
+    }
+}
+
+fn reason_text(reason: &Reason<'_>) -> String {
+    let found = |modules: &[&str]| match modules {
+        [] => "not here".to_owned(),
+        modules => modules.join(", "),
+    };
+    match reason {
+        Reason::Symbols { exporter, symbols } => {
+            let symbols: Vec<String> = symbols.iter().map(ToString::to_string).collect();
+            format!("after {exporter}: uses {}", symbols.join(", "))
+        }
+        Reason::SoftBefore { wanted, modules } => {
+            format!("after {wanted}, if it is there (softdep pre): {}", found(modules))
+        }
+        Reason::SoftAfter { wanted, modules } => {
+            format!("before {wanted}, if it is there (softdep post): {}", found(modules))
+        }
+        Reason::Weak { wanted, modules } => {
+            format!("may ask for {wanted} later (weakdep): {}", found(modules))
+        }
+    }
+}
+
+fn print_missing(missing: &Missing<'_>) {
+    let Missing { module, symbol, provider, weak } = missing;
+    let what = match (symbol, provider) {
+        (Some(symbol), Some(provider)) => format!("{symbol}, which {provider} exports"),
+        (Some(symbol), None) => format!("{symbol}, which nobody exports"),
+        (None, provider) => format!("the module {}", provider.as_deref().unwrap_or("?")),
+    };
+    let end = if *weak { ", but does without it" } else { "" };
+    outln!("missing  {module} needs {what}{end}");
+}
+
+/// Says of each file that is no module why, and whether there was none.
+fn report_unread(outcome: &Outcome) -> bool {
+    const SHOWN_MAX: usize = 20;
+    for unread in outcome.unread.iter().take(SHOWN_MAX) {
+        eprintln!("error: {}: {}", unread.file.full.display(), unread.error);
+    }
+    if let Some(more @ 1..) = outcome.unread.len().checked_sub(SHOWN_MAX) {
+        eprintln!("error: {more} more files are no modules");
+    }
+    outcome.unread.is_empty()
+}
+
+fn cyclic(cycles: &[Cycle]) -> Problem {
+    let cycles: Vec<String> = cycles.iter().map(ToString::to_string).collect();
+    Problem::does_not_hold(cycles.join("\n"))
+        .hint("none of these can be loaded: move what both sides need into a module of its own")
+}
+
+/// The modules built below the current directory.
+fn built_here() -> Result<Vec<ModuleFile>> {
+    let here = Path::new(".");
+    let config = Config::default().with_file("exclude target .git tests\n", "");
+    let found = tree::modules(here, &config).or_usage(|| "cannot read .".into())?;
+    match found.is_empty() {
+        false => Ok(found),
+        true => Err(Problem::usage("no module is built here")
+            .hint("build the stack first, name module files, or give --tree DIR")),
+    }
+}
+
+/// Where the facts of a tree are kept: `$XDG_CACHE_HOME/symstack/facts`.
+fn cache_dir() -> Option<PathBuf> {
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(base.join("symstack/facts"))
+}

@@ -1,0 +1,164 @@
+//! Text out of a module: bytes that are nearly always UTF-8, but need not be.
+
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+};
+
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
+
+/// A string of a module, borrowed from its bytes, without the NUL.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Text<'a>(pub &'a [u8]);
+
+impl<'a> Text<'a> {
+    /// The text up to the first NUL, or all of `bytes` when there is none.
+    pub fn until_nul(bytes: &'a [u8]) -> Self {
+        let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+        Self(&bytes[..end])
+    }
+
+    /// The bytes as they are.
+    pub fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The text, with U+FFFD for what is not UTF-8.
+    pub fn lossy(self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.0)
+    }
+
+    /// The text before and after the first `byte`.
+    pub fn split_once(self, byte: u8) -> Option<(Self, Self)> {
+        let at = self.0.iter().position(|&b| b == byte)?;
+        Some((Self(&self.0[..at]), Self(&self.0[at + 1..])))
+    }
+
+    /// What follows `prefix`, if the text begins with it.
+    pub fn strip_prefix(self, prefix: &str) -> Option<Self> {
+        self.0.strip_prefix(prefix.as_bytes()).map(Self)
+    }
+
+    /// The pieces between each `byte`, without the empty ones.
+    pub fn pieces(self, byte: u8) -> impl Iterator<Item = Self> {
+        self.0.split(move |&b| b == byte).filter(|piece| !piece.is_empty()).map(Self)
+    }
+}
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(text.as_bytes())
+    }
+}
+
+impl PartialEq<str> for Text<'_> {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for Text<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+/// For a terminal: a control character that a module brought would command it.
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.lossy();
+        if !text.chars().any(is_command) {
+            return f.pad(&text);
+        }
+        let plain = |c: char| match is_command(c) {
+            true => c.escape_default().to_string(),
+            false => c.to_string(),
+        };
+        f.pad(&text.chars().map(plain).collect::<String>())
+    }
+}
+
+/// A newline or tab is ordinary in a description; anything else could move the cursor.
+fn is_command(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\t')
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.lossy(), f)
+    }
+}
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.lossy())
+    }
+}
+
+/// The name of a symbol. Its documented form has the fields `symbol` and, for a mangled Rust
+/// name, `rust`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SymbolName<'a>(pub Text<'a>);
+
+impl SymbolName<'_> {
+    /// The path of a mangled Rust name as its source has it, without the hash; `None` for any
+    /// other name, and for one that unfolds to more than [`RUST_BYTES_MAX`].
+    pub fn rust(&self) -> Option<String> {
+        let name = std::str::from_utf8(self.0.bytes()).ok()?;
+        let demangled = rustc_demangle::try_demangle(name).ok()?;
+        let mut path = Limited(String::new());
+        write!(path, "{demangled:#}").ok()?;
+        Some(path.0)
+    }
+}
+
+impl Serialize for SymbolName<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rust = self.rust();
+        let mut map = serializer.serialize_map(Some(1 + usize::from(rust.is_some())))?;
+        map.serialize_entry("symbol", &self.0)?;
+        if let Some(rust) = rust {
+            map.serialize_entry("rust", &rust)?;
+        }
+        map.end()
+    }
+}
+
+/// A mangled name can repeat its own parts, and so unfold to far more than it is.
+pub const RUST_BYTES_MAX: usize = 4096;
+
+/// Text that refuses to grow past [`RUST_BYTES_MAX`].
+struct Limited(String);
+
+impl fmt::Write for Limited {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() + text.len() > RUST_BYTES_MAX {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_command_the_terminal_is_shown() {
+        assert_eq!(Text(b"a\x1b[2Jb\n").to_string(), "a\\u{1b}[2Jb\n");
+        assert_eq!(Text(b"\xff").to_string(), "\u{fffd}");
+    }
+
+    #[test]
+    fn a_rust_name_is_read() {
+        let name = SymbolName(Text(b"_RNvNtCs1234_7mycrate3foo3bar"));
+        assert_eq!(name.rust().as_deref(), Some("mycrate::foo::bar"));
+        assert_eq!(SymbolName(Text(b"printk")).rust(), None);
+    }
+}

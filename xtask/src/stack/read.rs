@@ -1,0 +1,126 @@
+//! The ties of many modules: read side by side, or remembered.
+
+use std::{collections::VecDeque, fs, path::Path, sync::Mutex, thread, time::SystemTime};
+
+use super::{
+    cache::{self, Cache},
+    links::Links,
+    tree::{ModuleFile, Stamp},
+};
+use crate::module::file::{Buffer, FileError};
+
+/// One module file with its ties.
+#[derive(Clone, Debug)]
+pub struct Linked {
+    /// The file.
+    pub file: ModuleFile,
+    /// What ties it to others.
+    pub links: Links,
+}
+
+/// A module that could not be read.
+#[derive(Debug)]
+pub struct Unread {
+    /// The file.
+    pub file: ModuleFile,
+    /// Why.
+    pub error: FileError,
+}
+
+/// What became of the files of a tree.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Those that could be read, in the order in which they were given.
+    pub linked: Vec<Linked>,
+    /// The others.
+    pub unread: Vec<Unread>,
+    /// How many were remembered.
+    pub remembered: usize,
+}
+
+/// Reads the ties of every file, on as many threads as there are processors.
+pub fn read(files: Vec<ModuleFile>) -> Outcome {
+    let mut outcome = Outcome::default();
+    read_into(files, |_| None, &mut outcome);
+    outcome
+}
+
+/// Reads the ties of a tree, using what `cache_file` remembers of it, and remembers the rest.
+pub fn read_remembering(files: Vec<ModuleFile>, cache_file: &Path) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut cache = Cache::load(cache_file);
+    let count = files.len();
+    let fresh = read_into(files, |file| cache.take(&file.path, &file.stamp), &mut outcome);
+    if outcome.remembered < count {
+        let settled = outcome.linked.iter().zip(fresh).filter(|(_, fresh)| !fresh);
+        let entries = settled.map(|(one, _)| (one.file.path.as_str(), &one.file.stamp, &one.links));
+        // A cache that cannot be written costs time on the next call, nothing else.
+        let _ = cache::save(cache_file, entries);
+    }
+    outcome
+}
+
+/// What reading one file gave: its ties, and whether it is too fresh to be remembered.
+type Read = Result<(Links, bool), FileError>;
+
+/// Fills the outcome, and says of each module read whether it is too fresh to be remembered.
+fn read_into(
+    files: Vec<ModuleFile>,
+    mut known: impl FnMut(&ModuleFile) -> Option<Links>,
+    outcome: &mut Outcome,
+) -> Vec<bool> {
+    let mut results: Vec<Option<Read>> =
+        files.iter().map(|file| known(file).map(|links| Ok((links, false)))).collect();
+    outcome.remembered = results.iter().flatten().count();
+    read_missing(&files, &mut results);
+    let mut fresh_ones = Vec::with_capacity(files.len());
+    for (file, result) in files.into_iter().zip(results) {
+        match result {
+            Some(Ok((links, fresh))) => {
+                outcome.linked.push(Linked { file, links });
+                fresh_ones.push(fresh);
+            }
+            Some(Err(error)) => outcome.unread.push(Unread { file, error }),
+            None => {}
+        }
+    }
+    fresh_ones
+}
+
+fn read_missing(files: &[ModuleFile], results: &mut [Option<Read>]) {
+    let mut missing: Vec<usize> = (0..files.len()).filter(|&i| results[i].is_none()).collect();
+    missing.sort_by_key(|&index| files[index].stamp.size);
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(missing.len());
+    // The first thread takes the largest that is left, the others the smallest: a large one begun
+    // last would keep all waiting for its end, and two large ones at once would cost memory.
+    let queue = Mutex::new(VecDeque::from(missing));
+    let shared = Mutex::new(results);
+    let work = |takes_largest: bool| {
+        let mut buffer = Buffer::default();
+        while let Some(index) = take(&queue, takes_largest) {
+            let result = read_one(&mut buffer, &files[index]);
+            if let Ok(mut results) = shared.lock() {
+                results[index] = Some(result);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(|| work(false));
+        }
+        work(true);
+    });
+}
+
+fn take(queue: &Mutex<VecDeque<usize>>, largest: bool) -> Option<usize> {
+    let mut queue = queue.lock().ok()?;
+    if largest { queue.pop_back() } else { queue.pop_front() }
+}
+
+fn read_one(buffer: &mut Buffer, file: &ModuleFile) -> Read {
+    let mut links = Links::read(buffer.read(&file.full)?)?;
+    links.lists_mut().into_iter().for_each(super::links::Names::shrink);
+    let after = Stamp::of(&fs::metadata(&file.full)?);
+    let fresh = after != file.stamp || after.is_fresh(SystemTime::now());
+    Ok((links, fresh))
+}
