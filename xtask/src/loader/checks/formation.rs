@@ -1,0 +1,149 @@
+//! The last steps (`complete_formation()`, `prepare_coming_module()`, `mod_sysfs_setup()`).
+
+use std::collections::HashSet;
+
+use super::super::{
+    bytes::{RELA_BYTES, Rela, SHF_EXECINSTR, SHF_WRITE},
+    errno::Errno,
+    exports,
+    load::Load,
+    verdict::Finding,
+};
+
+const SHT_RELA: u32 = 4;
+const R_64: u32 = 1;
+/// `BTF_MAGIC` (`include/uapi/linux/btf.h`).
+const BTF_MAGIC: u16 = 0xeb9f;
+
+/// What the kernel takes from `struct module` without asking: where init and exit are.
+pub(super) fn this_module(load: &mut Load<'_>) -> Finding {
+    let Some(wanted) = load.target.this_module else {
+        return Finding::skip("where the kernel's struct module has init and exit is not known");
+    };
+    for table in load.sections.clone() {
+        if table.kind != SHT_RELA || table.info as usize != load.index.this_module {
+            continue;
+        }
+        for entry in 0..table.size / RELA_BYTES {
+            let rela = Rela::read(&load.bytes, table.offset + entry * RELA_BYTES);
+            let known = rela.offset == wanted.init_at || Some(rela.offset) == wanted.exit_at;
+            if !known || rela.kind != R_64 || rela.addend != 0 || !is_code(load, &rela) {
+                return Finding::unknown(format!(
+                    "byte {} of its struct module is not what a build puts there",
+                    rela.offset
+                ));
+            }
+        }
+    }
+    Finding::pass()
+}
+
+/// Whether a relocation points to a function of the module itself.
+fn is_code(load: &Load<'_>, rela: &Rela) -> bool {
+    let Some(symbol) = load.symbol(u64::from(rela.symbol)) else { return false };
+    let section = load.sections.get(usize::from(symbol.section));
+    section.is_some_and(|section| {
+        let executable = section.flags & (SHF_EXECINSTR | SHF_WRITE) == SHF_EXECINSTR;
+        section.is_alloc() && executable && symbol.value < section.size
+    })
+}
+
+/// `verify_exported_symbols()`: nobody else may export the same name.
+pub(super) fn duplicates(load: &mut Load<'_>) -> Finding {
+    let Some(offered) = exports::read(load) else {
+        return Finding::unknown("its table of exports cannot be followed");
+    };
+    for one in &offered {
+        let Some(found) = load.world.find(load.target, &one.symbol, true) else { continue };
+        let owner = found.owner.map_or("kernel", |owner| &owner.name).to_owned();
+        let symbol = String::from_utf8_lossy(&one.symbol).into_owned();
+        let line = format!("{}: exports duplicate symbol {symbol} (owned by {owner})", load.name);
+        return load
+            .refuse(Errno::ENOEXEC, line)
+            .want(format!("{symbol} exported once"))
+            .have(format!("{owner} exports it as well"));
+    }
+    let count = offered.len();
+    load.exports = offered;
+    Finding::pass().have(match count {
+        0 => String::new(),
+        count => format!("{count} exports"),
+    })
+}
+
+/// `btf_module_notify()` (`kernel/bpf/btf.c`): type information has to fit the kernel's own.
+pub(super) fn btf(load: &mut Load<'_>) -> Finding {
+    if !load.target.options.btf {
+        return Finding::skip("the kernel reads no BTF (no CONFIG_DEBUG_INFO_BTF_MODULES)");
+    }
+    let section = load.find_any(".BTF").first().map(|&index| load.sections[index]);
+    let Some(section) = section.filter(|section| section.size > 0) else {
+        return Finding::pass().have("no .BTF");
+    };
+    let bytes = load.bytes.at(section.offset, section.size);
+    if !is_btf(bytes) {
+        return Finding::unknown("its .BTF is damaged; the kernel's verifier is not modelled");
+    }
+    let own_base = !load.find_any(".BTF.base").is_empty();
+    let release = load.info("vermagic").map(|magic| magic.lossy().into_owned());
+    let same = release.is_some_and(|magic| {
+        magic.split(' ').next().is_some_and(|release| release == load.target.release)
+    });
+    match same {
+        true => Finding::pass().have(if own_base { "with a base of its own" } else { "" }),
+        false => Finding::unknown("its .BTF was made for another kernel's types"),
+    }
+}
+
+/// Whether the header fits the section: type and string parts, to its end.
+fn is_btf(bytes: &[u8]) -> bool {
+    let u32_at = |at: usize| {
+        let bytes = bytes.get(at..at + 4)?.try_into().ok()?;
+        Some(u64::from(u32::from_le_bytes(bytes)))
+    };
+    let fits = || {
+        let magic = u16::from_le_bytes(bytes.get(..2)?.try_into().ok()?);
+        let (header, strings_at, strings) = (u32_at(4)?, u32_at(16)?, u32_at(20)?);
+        let end = header + strings_at + strings;
+        Some(magic == BTF_MAGIC && bytes.get(2) == Some(&1) && end == bytes.len() as u64)
+    };
+    fits().unwrap_or(false)
+}
+
+/// `mod_sysfs_setup()` (`kernel/module/sysfs.c`): its folder, and a file for each section.
+pub(super) fn sysfs(load: &mut Load<'_>) -> Finding {
+    let name = load.name.clone();
+    match &load.target.sysfs_names {
+        Some(names) if names.contains(&name) => {
+            return load
+                .refuse(Errno::EINVAL, format!("{name}: module is already loaded"))
+                .want("a name that is not in /sys/module")
+                .have(format!("{name}, which is built in"));
+        }
+        None if load.target.builtin_names.contains(&name) => {
+            return Finding::unknown(format!("{name} is built in, and may be in /sys/module"));
+        }
+        _ => {}
+    }
+    let mut seen = HashSet::new();
+    for (index, section) in load.sections.iter().enumerate() {
+        let kept = [load.index.symbols, load.index.strings].contains(&index);
+        if section.size == 0 || !(section.is_alloc() || kept) {
+            continue;
+        }
+        let section_name = load.section_name(index);
+        let bad = section_name.is_empty() || section_name.bytes().contains(&b'/');
+        if bad || !seen.insert(section_name) {
+            return Finding::unknown(format!(
+                "section {index} has a name that no file beside the others' can have, \
+                 {section_name:?}: the kernel dumps its stack"
+            ));
+        }
+    }
+    Finding::pass()
+}
+
+/// `do_init_module()`: from here on the module's own code decides.
+pub(super) fn init(_: &mut Load<'_>) -> Finding {
+    Finding::skip("what the module's own init returns is known only when it runs")
+}

@@ -1,0 +1,100 @@
+//! The checks, one small function each, and their order.
+//!
+//! Each names the kernel function that it models; where no file is named, that is
+//! `kernel/module/main.c`. Messages are the kernel's, character for character.
+
+mod early;
+mod elf;
+mod elf_before;
+mod file;
+mod formation;
+mod layout;
+mod params;
+mod relocations;
+mod sections;
+mod signature;
+mod symbols;
+
+use super::{load::Load, rules::Rules, verdict::Finding};
+
+/// A check.
+type Run = fn(&mut Load<'_>) -> Finding;
+
+/// All checks of a kernel, in its order (`load_module()`, and the system call before it).
+pub(super) fn in_order(rules: &Rules) -> &'static [(&'static str, Run)] {
+    match rules.split_elf_checks {
+        true => AFTER,
+        false => BEFORE,
+    }
+}
+
+/// What both orders begin with.
+macro_rules! order {
+    ($($elf:expr),* $(,)?) => {
+        &[
+            ("request.allowed", file::allowed as Run),
+            ("request.flags", file::flags),
+            ("file.empty", file::empty),
+            ("file.unpack", file::unpack),
+            ("signature", signature::signature),
+            $($elf,)*
+            ("blacklist", early::blacklist),
+            ("versions.layout", early::layout_version),
+            ("vermagic", early::vermagic),
+            ("livepatch", early::livepatch),
+            ("loaded", early::loaded),
+            ("sections.write-execute", layout::write_execute),
+            ("sections.layout", layout::layout),
+            ("taints", layout::taints),
+            ("percpu", layout::percpu),
+            ("exports.sections", sections::obsolete),
+            ("constructors", sections::constructors),
+            ("exports.flags", sections::export_flags),
+            ("exports.versions", sections::export_versions),
+            ("namespaces", sections::module_namespaces),
+            ("symbols", symbols::symbols),
+            ("relocations", relocations::relocations),
+            ("this-module", formation::this_module),
+            ("exports.duplicates", formation::duplicates),
+            ("btf", formation::btf),
+            ("params", params::params),
+            ("sysfs", formation::sysfs),
+            ("init", formation::init),
+        ]
+    };
+}
+
+/// 6.13 and later.
+const AFTER: &[(&str, Run)] = order![
+    ("elf.length", elf::length),
+    ("elf.magic", elf::magic),
+    ("elf.type", elf::kind),
+    ("elf.machine", elf::machine),
+    ("elf.section-size", elf::section_size),
+    ("elf.section-table", elf::section_table),
+    ("elf.section-0", elf::section_0),
+    ("elf.section-bounds", elf::section_bounds),
+    ("elf.section-names", elf::section_names),
+    ("elf.modinfo", elf::modinfo),
+    ("elf.this-module", elf::this_module),
+    ("elf.symbols", elf::symbols),
+    ("elf.strings", elf::strings),
+    ("elf.versions", elf::versions),
+    ("elf.symbol-names", elf::symbol_names),
+];
+
+/// Before 6.13.
+const BEFORE: &[(&str, Run)] = order![
+    ("elf.length", elf::length),
+    ("elf.magic", elf::magic),
+    ("elf.type", elf::kind),
+    ("elf.machine", elf::machine),
+    ("elf.section-size", elf::section_size),
+    ("elf.section-table", elf::section_table),
+    ("elf.section-names", elf_before::section_names),
+    ("elf.section-0", elf::section_0),
+    ("elf.section-bounds", elf_before::sections),
+    ("elf.modinfo", elf_before::modinfo),
+    ("elf.symbols", elf_before::symbols),
+    ("elf.this-module", elf_before::this_module),
+];

@@ -1,0 +1,98 @@
+//! The errors that a load can end with.
+
+use std::fmt;
+
+/// An error number of Linux, as x86 and most others have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(i32)]
+pub enum Errno {
+    /// Operation not permitted.
+    EPERM = 1,
+    /// No such file or directory: for a module, a symbol that nobody exports to it.
+    ENOENT = 2,
+    /// Exec format error.
+    ENOEXEC = 8,
+    /// Cannot allocate memory.
+    ENOMEM = 12,
+    /// Device or resource busy.
+    EBUSY = 16,
+    /// File exists: the module is loaded already.
+    EEXIST = 17,
+    /// Invalid argument.
+    EINVAL = 22,
+    /// No space left on device: a parameter's value is too long.
+    ENOSPC = 28,
+    /// Numerical result out of range.
+    ERANGE = 34,
+    /// Bad message: a signature that is none.
+    EBADMSG = 74,
+    /// Operation not supported.
+    EOPNOTSUPP = 95,
+    /// Key was rejected by service.
+    EKEYREJECTED = 129,
+}
+
+impl Errno {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::EPERM,
+        Self::ENOENT,
+        Self::ENOEXEC,
+        Self::ENOMEM,
+        Self::EBUSY,
+        Self::EEXIST,
+        Self::EINVAL,
+        Self::ENOSPC,
+        Self::ERANGE,
+        Self::EBADMSG,
+        Self::EOPNOTSUPP,
+        Self::EKEYREJECTED,
+    ];
+
+    /// The number, positive.
+    pub fn number(self) -> i32 {
+        self as i32
+    }
+
+    /// The error of a number.
+    pub fn of(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|errno| errno.number() == number)
+    }
+
+    /// What `strerror()` says, which is all that kmod's tools show.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::EPERM => "Operation not permitted",
+            Self::ENOENT => "No such file or directory",
+            Self::ENOEXEC => "Exec format error",
+            Self::ENOMEM => "Cannot allocate memory",
+            Self::EBUSY => "Device or resource busy",
+            Self::EEXIST => "File exists",
+            Self::EINVAL => "Invalid argument",
+            Self::ENOSPC => "No space left on device",
+            Self::ERANGE => "Numerical result out of range",
+            Self::EBADMSG => "Bad message",
+            Self::EOPNOTSUPP => "Operation not supported",
+            Self::EKEYREJECTED => "Key was rejected by service",
+        }
+    }
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::EPERM => "EPERM",
+            Self::ENOENT => "ENOENT",
+            Self::ENOEXEC => "ENOEXEC",
+            Self::ENOMEM => "ENOMEM",
+            Self::EBUSY => "EBUSY",
+            Self::EEXIST => "EEXIST",
+            Self::EINVAL => "EINVAL",
+            Self::ENOSPC => "ENOSPC",
+            Self::ERANGE => "ERANGE",
+            Self::EBADMSG => "EBADMSG",
+            Self::EOPNOTSUPP => "EOPNOTSUPP",
+            Self::EKEYREJECTED => "EKEYREJECTED",
+        })
+    }
+}

@@ -1,0 +1,145 @@
+//! What the kernel would do with one file, check by check.
+
+use super::{errno::Errno, taints::Taints};
+
+/// What became of one check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The kernel goes on.
+    Pass,
+    /// The kernel refuses the module with this error.
+    Fail(Errno),
+    /// It does not apply, or its answer is not known and does not decide; the reason.
+    Skip(String),
+    /// What the kernel does from here on cannot be known; the reason.
+    Unknown(String),
+}
+
+/// One check: what was wanted, what was found, what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Its name, which stays.
+    pub id: &'static str,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What the kernel wants; empty where pass says it all.
+    pub want: String,
+    /// What the file has.
+    pub have: String,
+    /// What to do about it; empty where nothing is to be done.
+    pub remedy: String,
+}
+
+/// What a check found; [`Check`] without the name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) outcome: Outcome,
+    pub(super) want: String,
+    pub(super) have: String,
+}
+
+impl Finding {
+    pub(super) fn pass() -> Self {
+        Self::of(Outcome::Pass)
+    }
+
+    pub(super) fn fail(errno: Errno) -> Self {
+        Self::of(Outcome::Fail(errno))
+    }
+
+    pub(super) fn skip(reason: impl Into<String>) -> Self {
+        Self::of(Outcome::Skip(reason.into()))
+    }
+
+    pub(super) fn unknown(reason: impl Into<String>) -> Self {
+        Self::of(Outcome::Unknown(reason.into()))
+    }
+
+    fn of(outcome: Outcome) -> Self {
+        Self { outcome, want: String::new(), have: String::new() }
+    }
+
+    pub(super) fn want(mut self, want: impl Into<String>) -> Self {
+        self.want = want.into();
+        self
+    }
+
+    pub(super) fn have(mut self, have: impl Into<String>) -> Self {
+        self.have = have.into();
+        self
+    }
+}
+
+/// Whether a module would load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Every check lets it pass: the kernel would run its init.
+    Loads,
+    /// The kernel refuses it.
+    Refused(Errno),
+    /// Nobody can know; the reason.
+    Unknown(String),
+}
+
+/// The verdict on one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The module's name, as far as it has one.
+    pub name: String,
+    /// Whether it would load.
+    pub answer: Answer,
+    /// The lines that the kernel would log, in order, without timestamps. Where a line has an
+    /// address, which is another at every boot, stands [`ADDRESS`].
+    pub messages: Vec<String>,
+    /// The taints that the module would carry.
+    pub taints: Taints,
+    /// Every check that the kernel would come to, in its order.
+    pub checks: Vec<Check>,
+}
+
+/// Stands in a message for an address that nobody knows before the load.
+pub const ADDRESS: &str = "<address>";
+
+impl Verdict {
+    /// Whether it would load.
+    pub fn loads(&self) -> bool {
+        self.answer == Answer::Loads
+    }
+
+    /// The check that decided, unless all passed.
+    pub fn decisive(&self) -> Option<&Check> {
+        let decides = |c: &&Check| matches!(c.outcome, Outcome::Fail(_) | Outcome::Unknown(_));
+        self.checks.iter().find(decides)
+    }
+}
+
+/// Whether a line of the kernel's log is the message predicted, whatever the addresses in it.
+pub fn is_message(predicted: &str, logged: &str) -> bool {
+    let mut pieces = predicted.split(ADDRESS);
+    let Some(mut rest) = pieces.next().and_then(|first| logged.strip_prefix(first)) else {
+        return false;
+    };
+    for piece in pieces {
+        let digits = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
+        let after = &rest[digits..];
+        match after.strip_prefix(piece) {
+            Some(after) if digits > 0 => rest = after,
+            _ => return false,
+        }
+    }
+    rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_be_any() {
+        let predicted = format!("loc {ADDRESS}, val {ADDRESS}");
+        assert!(is_message(&predicted, "loc ffffffffc0000000, val 0"));
+        assert!(!is_message(&predicted, "loc , val 0"));
+        assert!(!is_message(&predicted, "loc 1, val 0 more"));
+        assert!(is_message("a", "a") && !is_message("a", "ab") && !is_message("ab", "a"));
+    }
+}
