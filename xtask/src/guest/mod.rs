@@ -17,6 +17,8 @@ mod session;
 mod shell;
 mod verdict;
 pub mod wire;
+#[cfg(test)]
+mod wire_tests;
 
 use std::{
     fs,
@@ -110,6 +112,7 @@ pub struct Guest {
     words: Vec<String>,
     allowed: Vec<Allowed>,
     accel: Accel,
+    cpus: u8,
     boot_deadline: Duration,
     deadline: Duration,
 }
@@ -127,6 +130,7 @@ impl Guest {
             words: Vec::new(),
             allowed: Vec::new(),
             accel: Accel::Auto,
+            cpus: 1,
             boot_deadline: BOOT_DEADLINE,
             deadline: COMMAND_DEADLINE,
         }
@@ -174,6 +178,13 @@ impl Guest {
         self
     }
 
+    /// How many processors it has; one unless told, which boots fastest under emulation.
+    #[must_use]
+    pub fn cpus(mut self, cpus: u8) -> Self {
+        self.cpus = cpus;
+        self
+    }
+
     /// How long each command may take; [`COMMAND_DEADLINE`] unless told.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
@@ -207,15 +218,19 @@ impl Guest {
     pub fn start(&self) -> Result<Session> {
         let prepared = self.prepare(false)?;
         let choice = self.choose(&prepared)?;
-        let machine = Machine { kvm: choice.kvm, terminal: false, words: &self.words };
+        let machine = self.machine(choice.kvm, false);
         self.launch(&prepared, machine, choice.line(), self.boot_deadline, |run, log| {
             run.spawn(Stdio::null(), log.into())
         })
     }
 
+    fn machine(&self, kvm: bool, terminal: bool) -> Machine<'_> {
+        Machine { kvm, terminal, cpus: self.cpus, words: &self.words }
+    }
+
     fn choose(&self, prepared: &Prepared) -> Result<accel::Choice> {
         accel::choose(&self.cache, &self.root, self.accel, || {
-            let machine = Machine { kvm: true, terminal: false, words: &[] };
+            let machine = self.machine(true, false);
             let session =
                 self.launch(prepared, machine, String::new(), TRIAL_DEADLINE, |run, log| {
                     run.spawn(Stdio::null(), log.into())

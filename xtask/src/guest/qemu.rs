@@ -18,11 +18,20 @@ pub(super) const SOCKET: &str = "agent";
 pub(super) const CMDLINE_MAX: usize = 2047;
 
 /// The kernel's command line, as far as it is the same everywhere.
-///
-/// A panic ends the machine at once (`panic=-1` with `-no-reboot`), an oops is a panic because
-/// nothing after it proves anything, the console gets warnings and worse: writing to it is slow,
-/// and the agent reports the rest. A log of 1 MiB outlives a burst between two looks of the agent.
-const WORDS: &[&str] = &["console=ttyS0", "panic=-1", "oops=panic", "loglevel=5", "log_buf_len=1M"];
+const WORDS: &[&str] = &[
+    "console=ttyS0",
+    // With QEMU's -no-reboot a panic ends the machine at once.
+    "panic=-1",
+    // Nothing after an oops proves anything.
+    "oops=panic",
+    // The serial console prints from a thread of the kernel, which a processor that spins never
+    // runs: without a panic, which prints by itself, the console would not tell of the lockup.
+    "softlockup_panic=1",
+    // Warnings and worse: writing to the console is slow, and the agent reports the rest.
+    "loglevel=5",
+    // Outlives a burst of messages between two looks of the agent.
+    "log_buf_len=1M",
+];
 
 /// A machine to be started.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +40,8 @@ pub(super) struct Machine<'a> {
     pub(super) kvm: bool,
     /// With a terminal of its own on QEMU's standard input and output.
     pub(super) terminal: bool,
+    /// Its processors.
+    pub(super) cpus: u8,
     /// What the caller adds to the kernel's command line.
     pub(super) words: &'a [String],
 }
@@ -58,7 +69,7 @@ impl Machine<'_> {
         add("-machine", "q35,hpet=off,vmport=off,smbus=off,sata=off,usb=off".into());
         add("-accel", accel.into());
         add("-cpu", cpu.into());
-        add("-smp", "1".into());
+        add("-smp", self.cpus.to_string());
         add("-m", MEMORY.into());
         add("-display", "none".into());
         add("-kernel", KERNEL.into());
@@ -87,13 +98,13 @@ mod tests {
     #[test]
     fn the_callers_words_come_last_so_that_they_win() {
         let words = ["loglevel=7".to_owned()];
-        let machine = Machine { kvm: false, terminal: false, words: &words };
+        let machine = Machine { kvm: false, terminal: false, cpus: 1, words: &words };
         assert!(machine.cmdline().ends_with(" no_timer_check loglevel=7"));
     }
 
     #[test]
     fn only_a_shell_touches_the_terminal() {
-        let machine = Machine { kvm: true, terminal: false, words: &[] };
+        let machine = Machine { kvm: true, terminal: false, cpus: 1, words: &[] };
         assert!(!machine.arguments().join(" ").contains("stdio"));
         assert!(!machine.cmdline().contains("no_timer_check"));
         let shell = Machine { terminal: true, ..machine }.arguments().join(" ");

@@ -7,7 +7,7 @@ use std::{
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
-use super::{Guest, qemu::Machine, record::News, wire::Request};
+use super::{Guest, record::News, wire::Request};
 use crate::problem::{OrProblem, Problem, Result};
 
 /// A day: a user decides when it is over, yet nothing is without a limit.
@@ -29,7 +29,7 @@ impl Guest {
         }
         let prepared = self.prepare(true)?;
         let choice = self.choose(&prepared)?;
-        let machine = Machine { kvm: choice.kvm, terminal: true, words: &self.words };
+        let machine = self.machine(choice.kvm, true);
         // Put back however this ends: QEMU cannot when it is killed.
         let _terminal = Terminal::save()?;
         let line = choice.line();

@@ -217,3 +217,210 @@ fn with_console(mut problem: Problem, evidence: &Evidence<'_>, from: Option<&str
     let _ = write!(problem.fact, "\n(all of it: {})", evidence.log.display());
     problem
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        guest::record::{Hello, Message, Step},
+        problem::Kind,
+    };
+
+    const CLEAN: &str = include_str!("logs/clean.log");
+    const OOPS: &str = include_str!("logs/oops.log");
+
+    fn report() -> Report {
+        Report { hello: Some(Hello::default()), ..Report::default() }
+    }
+
+    fn evidence<'a>(report: &'a Report, end: End, console: &'a str) -> Evidence<'a> {
+        Evidence {
+            end,
+            report,
+            running: Some("modprobe consumer"),
+            console,
+            qemu: "",
+            status: None,
+            allowed: &[],
+            log: Path::new("/cache/log"),
+        }
+    }
+
+    fn fact(evidence: &Evidence<'_>, kind: Kind) -> String {
+        let problem = judge(evidence).unwrap_err();
+        assert_eq!(problem.kind, kind, "{problem}");
+        assert!(problem.fact.ends_with("(all of it: /cache/log)"));
+        problem.fact.lines().next().unwrap_or_default().into()
+    }
+
+    /// A guest that ended as agreed, with this console.
+    fn ended(console: &str) -> Result<()> {
+        let report = report();
+        let mut evidence = evidence(&report, End::Goodbye, console);
+        (evidence.running, evidence.status) = (None, Some(wire::EXIT_STATUS));
+        judge(&evidence)
+    }
+
+    #[test]
+    fn a_clean_guest_that_ends_as_agreed_is_green() {
+        assert_eq!(ended(CLEAN), Ok(()));
+    }
+
+    #[test]
+    fn every_recorded_complaint_is_red_even_when_all_else_went_well() {
+        let complaint = |console| {
+            let problem = ended(console).unwrap_err();
+            assert_eq!(problem.kind, Kind::DoesNotHold);
+            problem.fact.lines().next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(
+            complaint(include_str!("logs/warning.log")),
+            "the kernel complained: WARNING: warns.c:8 at warns_init+0x10/0xff0 [warns], \
+             CPU#0: insmod/99"
+        );
+        assert_eq!(
+            complaint(include_str!("logs/bug.log")),
+            "the kernel panicked: kernel BUG at bugs.c:8!, \
+             Kernel panic - not syncing: Fatal exception"
+        );
+        assert_eq!(
+            complaint(OOPS),
+            "the kernel panicked: BUG: kernel NULL pointer dereference, \
+             address: 0000000000000008, Kernel panic - not syncing: Fatal exception"
+        );
+        assert_eq!(
+            complaint(include_str!("logs/panic.log")),
+            "the kernel panicked: Kernel panic - not syncing: on purpose"
+        );
+        assert_eq!(
+            complaint(include_str!("logs/hung-task.log")),
+            "the kernel complained: INFO: task insmod:100 blocked for more than 5 seconds."
+        );
+        assert_eq!(
+            complaint(include_str!("logs/soft-lockup.log")),
+            "the kernel panicked: watchdog: BUG: soft lockup - CPU#0 stuck for 22s! \
+             [insmod:99], Kernel panic - not syncing: softlockup: hung tasks"
+        );
+    }
+
+    #[test]
+    fn a_log_that_breaks_off_still_tells_what_it_has() {
+        let cut = &OOPS[..OOPS.find("RIP:").unwrap() + 6];
+        let report = report();
+        let mut evidence = evidence(&report, End::Closed, cut);
+        evidence.status = Some(137);
+        let fact = fact(&evidence, Kind::DoesNotHold);
+        assert!(fact.starts_with("the kernel complained while `modprobe consumer` ran: BUG: "));
+        assert!(fact.ends_with("QEMU was killed by signal 9"), "{fact}");
+    }
+
+    #[test]
+    fn a_complaint_that_only_the_report_has_counts_and_names_its_command() {
+        let message = |record: &[u8]| Message::parse(record).unwrap();
+        let mut report = report();
+        let step =
+            |command: &str, kernel| Step { command: command.into(), kernel, ..Step::default() };
+        report.steps = vec![
+            step("true", vec![message(b"12,8,5,-;WARNING: a program wrote this")]),
+            step("modprobe provider", vec![message(b"4,9,5,-;WARNING: at x")]),
+            step("true", Vec::new()),
+        ];
+        let mut evidence = evidence(&report, End::Goodbye, CLEAN);
+        (evidence.running, evidence.status) = (None, Some(wire::EXIT_STATUS));
+        assert_eq!(
+            fact(&evidence, Kind::DoesNotHold),
+            "the kernel complained while `modprobe provider` ran: WARNING: at x"
+        );
+    }
+
+    #[test]
+    fn whatever_is_no_agreed_end_is_named() {
+        let (up, down) = (report(), Report::default());
+        let second = Duration::from_secs;
+        let cases = [
+            (
+                &up,
+                End::Closed,
+                Some(0),
+                "the VM ended while `modprobe consumer` ran: QEMU ended \
+              with status 0, as it does when the guest resets; it said: no",
+            ),
+            (
+                &up,
+                End::Closed,
+                Some(wire::EXIT_STATUS),
+                "the VM ended while `modprobe consumer` \
+              ran: QEMU ended with status 85; it said: no",
+            ),
+            (
+                &up,
+                End::Goodbye,
+                None,
+                "the VM did not end as agreed after its goodbye: QEMU had \
+              to be ended",
+            ),
+            (
+                &up,
+                End::Goodbye,
+                Some(0),
+                "the VM did not end as agreed after its goodbye: QEMU \
+              ended with status 0, as it does when the guest resets",
+            ),
+            (
+                &up,
+                End::Corrupt("x".into()),
+                None,
+                "the guest's report broke off while `modprobe \
+              consumer` ran: x",
+            ),
+            (
+                &up,
+                End::Flood(4 << 20),
+                None,
+                "the console had more than 4 MiB while `modprobe \
+              consumer` ran: ended",
+            ),
+            (
+                &up,
+                End::Deadline { after: second(60), silent: second(58) },
+                None,
+                "the guest hangs \
+              in `modprobe consumer`: silent for 58 s, ended after 60 s",
+            ),
+            (
+                &up,
+                End::Deadline { after: second(60), silent: second(1) },
+                None,
+                "`modprobe \
+              consumer` did not end within 60 s; the guest still answers",
+            ),
+            (
+                &down,
+                End::Closed,
+                Some(1),
+                "the guest never came up: QEMU ended with status 1; it \
+              said: no",
+            ),
+            (
+                &down,
+                End::Deadline { after: second(60), silent: second(60) },
+                None,
+                "the guest did \
+              not come up within 60 s; it said: no",
+            ),
+        ];
+        for (report, end, status, expected) in cases {
+            let mut evidence = evidence(report, end, CLEAN);
+            (evidence.status, evidence.qemu) = (status, "no\n");
+            assert_eq!(fact(&evidence, Kind::Host), expected);
+        }
+    }
+
+    #[test]
+    fn a_report_with_a_flaw_is_red_although_all_ended_well() {
+        let report = Report { flaw: Some("a gap".into()), ..report() };
+        let mut evidence = evidence(&report, End::Goodbye, "");
+        (evidence.running, evidence.status) = (None, Some(wire::EXIT_STATUS));
+        assert_eq!(fact(&evidence, Kind::Host), "the guest's report is not whole: a gap");
+    }
+}
