@@ -214,10 +214,10 @@ fn a_machine_that_ends_without_a_goodbye_is_never_green() {
 
 #[test]
 fn a_guest_that_never_comes_up_is_named() {
-    let silent = guest().link("/init", "/usr/bin/cat").boot_deadline(Duration::from_secs(20));
+    let silent = guest().link("/init", "/usr/bin/dash").boot_deadline(Duration::from_secs(20));
     says(&red(Kind::Host, silent.run(["true"])), "the guest did not come up within 20 s");
 
-    let fact = red(Kind::DoesNotHold, guest().link("/init", "/usr/bin/true").run(["true"]));
+    let fact = red(Kind::DoesNotHold, guest().link("/init", "/usr/bin/env").run(["true"]));
     says(&fact, "the kernel panicked while it booted: ");
     says(&fact, "Attempted to kill init!");
 

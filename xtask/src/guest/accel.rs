@@ -12,7 +12,7 @@ use crate::{
         progress::say,
         root::Root,
     },
-    problem::{Problem, Result},
+    problem::{Kind, Problem, Result},
 };
 
 const DEVICE: &str = "/dev/kvm";
@@ -100,16 +100,20 @@ fn probe(cache: &Cache, root: &Root, trial: impl FnOnce() -> Result<()>) -> Choi
         return choice;
     }
     say(&format!("{DEVICE} is there: trying whether a guest boots with it"));
-    let choice = match trial() {
-        Ok(()) => Choice::new(true, "a trial guest booted with it"),
+    let (choice, lasting) = match trial() {
+        Ok(()) => (Choice::new(true, "a trial guest booted with it"), true),
         Err(problem) => {
             let fact = problem.fact.lines().next().unwrap_or_default();
-            Choice::new(false, format!("with KVM {fact}"))
+            // A kernel that panics in the trial says nothing about KVM under another one.
+            let lasting = problem.kind == Kind::Host;
+            (Choice::new(false, format!("with KVM {fact}")), lasting)
         }
     };
-    let text = format!("{}\n{}\n", if choice.kvm { "kvm" } else { "tcg" }, choice.why);
-    // If it cannot be written, the next guest tries again.
-    let _ = cache::write_whole(&answer, text.as_bytes());
+    if lasting {
+        let name = if choice.kvm { "kvm" } else { "tcg" };
+        // If it cannot be written, the next guest tries again.
+        let _ = cache::write_whole(&answer, format!("{name}\n{}\n", choice.why).as_bytes());
+    }
     choice
 }
 

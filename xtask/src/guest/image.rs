@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::Write,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -118,6 +119,9 @@ const FSTAB: &str = "proc /proc proc defaults 0 0\nsysfs /sys sysfs defaults 0 0
 /// What depmod wants to know of the kernel itself.
 const FACTS: [&str; 3] = ["modules.builtin", "modules.builtin.modinfo", "modules.order"];
 
+/// Folders that are links to those of the same name in `usr`.
+const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
+
 /// One thing in the guest's file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Node {
@@ -140,8 +144,8 @@ impl Image {
         for folder in ["dev", "proc", "run", "sys", "tmp", "work", "usr/lib", "usr/lib64"] {
             image.folder(folder);
         }
-        for merged in ["bin", "sbin", "lib", "lib64"] {
-            image.link(merged, &format!("usr/{merged}"));
+        for folder in MERGED {
+            image.link(folder, &format!("usr/{folder}"));
         }
         // Standard input, output and error of init, before it can mount anything.
         image.node("dev/console", Node::Device { major: 5, minor: 1 });
@@ -189,9 +193,16 @@ impl Image {
     /// # Errors
     /// It cannot be read, or another file has the path.
     pub(super) fn host_file(&mut self, path: &str, file: &Path) -> Result<()> {
-        use std::os::unix::fs::PermissionsExt;
         let what = || format!("{} cannot be read", file.display());
-        let executable = file.metadata().or_usage(what)?.permissions().mode() & 0o100 != 0;
+        let metadata = file.metadata().or_usage(what)?;
+        // A pipe or a device might never end.
+        if !metadata.is_file() {
+            return Err(Problem::usage(format!("{} is not a regular file", file.display())));
+        }
+        if metadata.len() > SIZE_MAX {
+            return Err(too_large(metadata.len()));
+        }
+        let executable = metadata.permissions().mode() & 0o100 != 0;
         let bytes = fs::read(file).or_usage(what)?;
         if self.nodes.contains_key(path) {
             let problem = format!("two files would be /{path} in the guest: {}", file.display());
@@ -207,13 +218,14 @@ impl Image {
 
     /// Puts a node in its place, and the folders above it.
     fn node(&mut self, path: &str, node: Node) {
+        let path = &merged(path);
         for parent in Path::new(path).ancestors().skip(1) {
             let parent = parent.to_string_lossy();
             if !parent.is_empty() {
                 self.nodes.entry(parent.into_owned()).or_insert(Node::Folder);
             }
         }
-        self.nodes.insert(path.into(), node);
+        self.nodes.insert(path.clone(), node);
     }
 
     /// The initramfs. The kernel unpacks several that follow one another, later files over
@@ -224,9 +236,7 @@ impl Image {
     pub(super) fn archive(&self) -> Result<Vec<u8>> {
         let size = self.nodes.values().map(Node::size).sum::<u64>();
         if size > SIZE_MAX {
-            let (size, max) = (size >> 20, SIZE_MAX >> 20);
-            let problem = format!("the guest's files have {size} MiB, it takes at most {max} MiB");
-            return Err(Problem::usage(problem).hint("give it fewer or smaller files"));
+            return Err(too_large(size));
         }
         let mut archive = Vec::new();
         self.write(&mut archive).or_host(|| "the initramfs cannot be written".into())?;
@@ -265,6 +275,22 @@ impl Image {
         archive.resize(archive.len().next_multiple_of(4), 0);
         Ok(())
     }
+}
+
+/// A path by way of the real folder: unpacked over the link, a folder would replace it.
+fn merged(path: &str) -> String {
+    let path = path.trim_start_matches('/');
+    let first = path.split_once('/').map(|(first, _)| first);
+    if first.is_some_and(|first| MERGED.contains(&first)) {
+        return format!("usr/{path}");
+    }
+    path.into()
+}
+
+fn too_large(size: u64) -> Problem {
+    let (size, max) = (size >> 20, SIZE_MAX >> 20);
+    let problem = format!("the guest's files have {size} MiB, it takes at most {max} MiB");
+    Problem::usage(problem).hint("give it fewer or smaller files")
 }
 
 impl Node {
@@ -342,6 +368,23 @@ mod tests {
             rest = reader.finish().unwrap();
         }
         assert_eq!(names, ["bin", "dev", "dev/null", "work", "work/a", "work/a/b"]);
+    }
+
+    #[test]
+    fn a_path_through_a_merged_folder_leaves_the_folder_alone() {
+        let mut image = Image::default();
+        image.link("/sbin/tool", "x");
+        let paths: Vec<&str> = image.nodes.keys().map(String::as_str).collect();
+        assert_eq!(paths, ["usr", "usr/sbin", "usr/sbin/tool"]);
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused() {
+        let mut image = Image::default();
+        for path in ["/dev/zero", "/usr", "/nowhere"] {
+            let problem = image.host_file("work/x", Path::new(path)).unwrap_err();
+            assert!(problem.fact.contains(path), "{problem}");
+        }
     }
 
     #[test]

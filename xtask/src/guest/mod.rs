@@ -217,24 +217,22 @@ impl Guest {
     /// A file is missing, QEMU cannot start, or the guest does not come up in time.
     pub fn start(&self) -> Result<Session> {
         let prepared = self.prepare(false)?;
-        let choice = self.choose(&prepared)?;
+        let choice = self.choose()?;
         let machine = self.machine(choice.kvm, false);
-        self.launch(&prepared, machine, choice.line(), self.boot_deadline, |run, log| {
-            run.spawn(Stdio::null(), log.into())
-        })
+        self.launch(&prepared, machine, choice.line(), self.boot_deadline, batch)
     }
 
     fn machine(&self, kvm: bool, terminal: bool) -> Machine<'_> {
         Machine { kvm, terminal, cpus: self.cpus, words: &self.words }
     }
 
-    fn choose(&self, prepared: &Prepared) -> Result<accel::Choice> {
+    fn choose(&self) -> Result<accel::Choice> {
         accel::choose(&self.cache, &self.root, self.accel, || {
-            let machine = self.machine(true, false);
-            let session =
-                self.launch(prepared, machine, String::new(), TRIAL_DEADLINE, |run, log| {
-                    run.spawn(Stdio::null(), log.into())
-                });
+            // Nothing of this guest's own, which may be at fault itself.
+            let plain = Self::new(&self.cache, &self.root, self.boot.clone());
+            let prepared = plain.prepare(false)?;
+            let machine = plain.machine(true, false);
+            let session = plain.launch(&prepared, machine, String::new(), TRIAL_DEADLINE, batch);
             session.and_then(Session::finish).map(drop)
         })
     }
@@ -265,6 +263,7 @@ impl Guest {
         let run = sandbox.run("/usr/bin/qemu-system-x86_64").args(machine.arguments());
         let child = spawn(&run, log)?;
         let terms = Terms {
+            started_by: run.to_string(),
             cache: self.cache.clone(),
             accel,
             release: self.boot.release.clone(),
@@ -290,7 +289,7 @@ impl Guest {
             extra.host_file(&format!("work/{}", image::name(file)?), file)?;
         }
         for (path, target) in &self.links {
-            extra.link(path.trim_start_matches('/'), target);
+            extra.link(path, target);
         }
         if shell {
             extra.program(&self.root, "usr/bin/bash")?;
@@ -312,6 +311,11 @@ impl Guest {
         let path = entry.join("base.cpio");
         fs::read(&path).or_host(|| format!("{} cannot be read", path.display()))
     }
+}
+
+/// Starts QEMU without a terminal.
+fn batch(run: &Run, log: File) -> Result<Child> {
+    run.spawn(Stdio::null(), log.into())
 }
 
 /// What a guest boots.

@@ -72,6 +72,8 @@ impl Place {
 pub(super) struct Terms {
     pub(super) cache: Cache,
     pub(super) accel: String,
+    /// QEMU's command line, kept with the console of a guest that failed.
+    pub(super) started_by: String,
     /// The release that the kernel must give itself.
     pub(super) release: String,
     pub(super) boot_deadline: Duration,
@@ -120,6 +122,8 @@ impl Session {
         let came = session.until(&News::Hello, deadline, &mut |_| ());
         came.map_err(|end| session.fail(end))?;
         session.recorder.report.boot_time = session.begin.elapsed();
+        // QEMU has read it. What is left behind when we are killed is small then.
+        let _ = fs::remove_file(session.place.path().join(qemu::INITRD));
         session.check_hello()?;
         Ok(session)
     }
@@ -374,7 +378,8 @@ impl Session {
     fn keep(&self, log: &Path, console: &str) {
         let Some(folder) = log.parent() else { return };
         // The problem shows the console's end in any case.
-        let _ = fs::create_dir_all(folder).and_then(|()| fs::write(log, console));
+        let text = format!("# {}\n{console}", self.terms.started_by);
+        let _ = fs::create_dir_all(folder).and_then(|()| fs::write(log, text));
         let Ok(logs) = fs::read_dir(folder) else { return };
         let consoles = logs.flatten().filter(|log| {
             log.file_name().to_str().is_some_and(|name| name.starts_with("console-"))

@@ -28,7 +28,7 @@ impl Guest {
             return Err(problem.hint("for one command there is: cargo xtask vm -- COMMAND"));
         }
         let prepared = self.prepare(true)?;
-        let choice = self.choose(&prepared)?;
+        let choice = self.choose()?;
         let machine = self.machine(choice.kvm, true);
         // Put back however this ends: QEMU cannot when it is killed.
         let _terminal = Terminal::save()?;

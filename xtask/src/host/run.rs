@@ -211,7 +211,6 @@ impl Run {
     /// # Errors
     /// It cannot be started.
     pub fn foreground(&self, stderr: Stdio) -> Result<Child> {
-        self.show();
         let mut command = Command::new(&self.program);
         command.args(&self.args).stderr(stderr);
         command.spawn().or_host(|| format!("{} cannot be started", self.program.to_string_lossy()))
