@@ -20,8 +20,10 @@ mod expected;
 pub mod inspect;
 pub mod order;
 pub mod setup;
+pub mod shell;
 pub mod symvers;
 pub mod test;
+pub mod vm;
 
 /// The kernel that a command is about.
 #[derive(clap::Args, Clone, Debug)]

@@ -236,6 +236,17 @@ impl Run {
         command.status().or_host(|| format!("{} cannot be started", self.program.to_string_lossy()))
     }
 
+    /// Starts it on the caller's terminal, input included, without waiting; only its standard
+    /// error goes elsewhere.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn foreground(&self, stderr: Stdio) -> Result<Child> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.args).stderr(stderr);
+        command.spawn().or_host(|| format!("{} cannot be started", self.program.to_string_lossy()))
+    }
+
     fn show(&self) {
         if self.echo && !QUIET.load(Ordering::Relaxed) {
             // Nothing is lost when standard error is closed.

@@ -1,0 +1,163 @@
+//! The kernel in the form that starts fastest: the ELF file inside a bzImage, unpacked once.
+//!
+//! A bzImage unpacks itself, which under emulation takes about a third of the whole boot. QEMU
+//! can start the ELF file inside it directly (PVH): the same kernel, unmodified.
+
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use object::{
+    Endianness, elf,
+    read::elf::{FileHeader, ProgramHeader},
+};
+
+use crate::{
+    host::cache::{self, Cache, Remains},
+    problem::{OrProblem, Problem, Result},
+};
+
+/// Bytes of the largest kernel file, packed or not.
+const SIZE_MAX: u64 = 512 << 20;
+/// The note that names the entry point of PVH (`XEN_ELFNOTE_PHYS32_ENTRY`).
+const PHYS32_ENTRY: u32 = 18;
+
+/// Places in a bzImage's header, from Documentation/arch/x86/boot.rst of the kernel.
+mod header {
+    /// How many sectors of 512 bytes the setup has, apart from the first.
+    pub(super) const SETUP_SECTORS: usize = 0x1f1;
+    /// Where `HdrS` stands.
+    pub(super) const MAGIC: usize = 0x202;
+    /// Where the packed kernel begins, counted from the end of the setup.
+    pub(super) const PAYLOAD_OFFSET: usize = 0x248;
+    /// How many bytes the packed kernel has.
+    pub(super) const PAYLOAD_LENGTH: usize = 0x24c;
+}
+
+/// What QEMU is to start: `image` itself, unless there is a faster form of it.
+///
+/// # Errors
+/// It cannot be read, or is no kernel for this architecture.
+pub(super) fn of(cache: &Cache, image: &Path) -> Result<PathBuf> {
+    let what = || format!("{} cannot be read", image.display());
+    let size = image.metadata().or_usage(what)?.len();
+    if size > SIZE_MAX {
+        return Err(Problem::usage(format!("{} is too large to be a kernel", image.display())));
+    }
+    let bytes = fs::read(image).or_usage(what)?;
+    if bytes.starts_with(b"\x7fELF") {
+        return Ok(image.into());
+    }
+    let Some(payload) = payload(&bytes) else {
+        let problem = format!("{} is no bzImage and no ELF file", image.display());
+        return Err(Problem::usage(problem));
+    };
+    let name = format!("guest/kernel-{}", cache::key([super::fingerprint(&bytes).as_str()]));
+    let entry = cache.entry(&name, Remains::Discard, |aside| {
+        let file = match unpack(payload) {
+            Some(kernel) if has_entry(&kernel) => kernel,
+            // Packed by other means, or without PVH: it starts by itself, only slower.
+            _ => bytes.clone(),
+        };
+        let path = aside.join("kernel");
+        fs::write(&path, file).or_host(|| format!("{} cannot be written", path.display()))
+    })?;
+    Ok(entry.join("kernel"))
+}
+
+/// The packed kernel in a bzImage.
+fn payload(image: &[u8]) -> Option<&[u8]> {
+    let number = |at: usize| {
+        let bytes = image.get(at..at + 4)?.try_into().ok()?;
+        usize::try_from(u32::from_le_bytes(bytes)).ok()
+    };
+    if image.get(header::MAGIC..header::MAGIC + 4)? != b"HdrS" {
+        return None;
+    }
+    // A zero means four, for the oldest kernels.
+    let sectors = match usize::from(image[header::SETUP_SECTORS]) {
+        0 => 4,
+        sectors => sectors,
+    };
+    let begin = (sectors + 1) * 512 + number(header::PAYLOAD_OFFSET)?;
+    image.get(begin..begin.checked_add(number(header::PAYLOAD_LENGTH)?)?)
+}
+
+/// The kernel, if it is packed by zstd, xz or gzip.
+fn unpack(payload: &[u8]) -> Option<Vec<u8>> {
+    // The last four bytes are not part of the packed data: they tell the unpacked size.
+    let (packed, size) = payload.split_at_checked(payload.len().checked_sub(4)?)?;
+    let size = u64::from(u32::from_le_bytes(size.try_into().ok()?));
+    let mut kernel = Vec::new();
+    let mut read = |reader: &mut dyn Read| {
+        reader.take(SIZE_MAX).read_to_end(&mut kernel).ok()?;
+        Some(())
+    };
+    match packed {
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => read(&mut zstd::Decoder::new(packed).ok()?.single_frame())?,
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => read(&mut liblzma::read::XzDecoder::new(packed))?,
+        // gzip brings its size itself, as its own last four bytes.
+        [0x1f, 0x8b, ..] => read(&mut flate2::read::GzDecoder::new(payload))?,
+        _ => return None,
+    }
+    (kernel.len() as u64 == size).then_some(kernel)
+}
+
+/// Whether an ELF file names an entry point for PVH.
+fn has_entry(kernel: &[u8]) -> bool {
+    let find = || -> object::Result<bool> {
+        let header = elf::FileHeader64::<Endianness>::parse(kernel)?;
+        let endian = header.endian()?;
+        for segment in header.program_headers(endian, kernel)? {
+            let Some(mut notes) = segment.notes(endian, kernel)? else { continue };
+            while let Some(note) = notes.next()? {
+                if note.name() == b"Xen" && note.n_type(endian).0 == PHYS32_ENTRY {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    };
+    find().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(payload: &[u8]) -> Vec<u8> {
+        let mut image = vec![0; 1024];
+        image[header::SETUP_SECTORS] = 1;
+        image[header::MAGIC..header::MAGIC + 4].copy_from_slice(b"HdrS");
+        let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
+        image[header::PAYLOAD_LENGTH..header::PAYLOAD_LENGTH + 4].copy_from_slice(&length);
+        image.extend(payload);
+        image
+    }
+
+    #[test]
+    fn the_payload_is_found_and_unpacked() {
+        let mut packed = zstd::encode_all(&b"a kernel"[..], 1).unwrap();
+        packed.extend(8_u32.to_le_bytes());
+        let image = image(&packed);
+        assert_eq!(unpack(payload(&image).unwrap()).unwrap(), b"a kernel");
+    }
+
+    #[test]
+    fn a_size_that_is_not_the_kernels_is_noticed() {
+        let mut packed = zstd::encode_all(&b"a kernel"[..], 1).unwrap();
+        packed.extend(9_u32.to_le_bytes());
+        assert_eq!(unpack(&packed), None);
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        assert_eq!(payload(b"text"), None);
+        let mut image = image(b"");
+        image[header::PAYLOAD_LENGTH..header::PAYLOAD_LENGTH + 4].fill(0xff);
+        assert_eq!(payload(&image), None, "a length outside the file");
+        assert!(!has_entry(b"\x7fELF"));
+    }
+}

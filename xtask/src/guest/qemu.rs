@@ -1,0 +1,115 @@
+//! QEMU's command line: a small machine that cannot disturb the host, nor be disturbed by it.
+
+use crate::guest::wire;
+
+/// The machine's memory.
+const MEMORY: &str = "512M";
+/// Where QEMU sees the folder of its run.
+pub(super) const FOLDER: &str = "/vm";
+/// Where QEMU sees the kernel.
+pub(super) const KERNEL: &str = "/kernel";
+/// In the folder: the initramfs, the console's log, the socket of the agent's port.
+pub(super) const INITRD: &str = "initrd";
+/// The console's log.
+pub(super) const CONSOLE: &str = "console";
+/// The socket on which the host listens.
+pub(super) const SOCKET: &str = "agent";
+/// Characters that the kernel takes as its command line on x86.
+pub(super) const CMDLINE_MAX: usize = 2047;
+
+/// The kernel's command line, as far as it is the same everywhere.
+const WORDS: &[&str] = &[
+    "console=ttyS0",
+    // With QEMU's -no-reboot a panic ends the machine at once.
+    "panic=-1",
+    // Nothing after an oops proves anything.
+    "oops=panic",
+    // The serial console prints from a thread of the kernel, which a processor that spins never
+    // runs: without a panic, which prints by itself, the console would not tell of the lockup.
+    "softlockup_panic=1",
+    // Warnings and worse: writing to the console is slow, and the agent reports the rest.
+    "loglevel=5",
+    // The self-tests of the ciphers, which no module here uses: a quarter of an emulated boot.
+    "cryptomgr.notests",
+    // Outlives a burst of messages between two looks of the agent.
+    "log_buf_len=1M",
+];
+
+/// A machine to be started.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Machine<'a> {
+    /// By the processor's own virtualisation instead of by emulation.
+    pub(super) kvm: bool,
+    /// With a terminal of its own on QEMU's standard input and output.
+    pub(super) terminal: bool,
+    /// Its processors.
+    pub(super) cpus: u8,
+    /// What the caller adds to the kernel's command line.
+    pub(super) words: &'a [String],
+}
+
+impl Machine<'_> {
+    /// The kernel's command line.
+    pub(super) fn cmdline(&self) -> String {
+        let mut words: Vec<&str> = WORDS.to_vec();
+        if !self.kvm {
+            // The check waits for ticks in a loop that emulation may be too slow for; the kernel
+            // then panics with "IO-APIC + timer doesn't work".
+            words.push("no_timer_check");
+        }
+        words.extend(self.words.iter().map(String::as_str));
+        words.join(" ")
+    }
+
+    /// QEMU's arguments.
+    pub(super) fn arguments(&self) -> Vec<String> {
+        // Of the emulated processors qemu64 starts fastest: the kernel finds fewer features to
+        // set up and to test.
+        let (accel, cpu) = if self.kvm { ("kvm", "host") } else { ("tcg", "qemu64") };
+        let mut arguments: Vec<String> = Vec::new();
+        let mut add = |option: &str, value: String| arguments.extend([option.into(), value]);
+        add("-machine", "q35,hpet=off,vmport=off,smbus=off,sata=off,usb=off".into());
+        add("-accel", accel.into());
+        add("-cpu", cpu.into());
+        add("-smp", self.cpus.to_string());
+        add("-m", MEMORY.into());
+        add("-display", "none".into());
+        add("-kernel", KERNEL.into());
+        add("-initrd", format!("{FOLDER}/{INITRD}"));
+        add("-append", self.cmdline());
+        add("-chardev", format!("file,id=console,path={FOLDER}/{CONSOLE}"));
+        add("-serial", "chardev:console".into());
+        add("-device", "virtio-serial-pci".into());
+        if self.terminal {
+            add("-chardev", "stdio,id=terminal,signal=off".into());
+            add("-device", "virtconsole,chardev=terminal".into());
+        }
+        add("-chardev", format!("socket,id=agent,path={FOLDER}/{SOCKET}"));
+        add("-device", format!("virtserialport,chardev=agent,name={}", wire::PORT));
+        let port = wire::EXIT_PORT;
+        add("-device", format!("isa-debug-exit,iobase={port:#x},iosize=4"));
+        arguments.extend(["-nodefaults".into(), "-no-user-config".into(), "-no-reboot".into()]);
+        arguments
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callers_words_come_last_so_that_they_win() {
+        let words = ["loglevel=7".to_owned()];
+        let machine = Machine { kvm: false, terminal: false, cpus: 1, words: &words };
+        assert!(machine.cmdline().ends_with(" no_timer_check loglevel=7"));
+    }
+
+    #[test]
+    fn only_a_shell_touches_the_terminal() {
+        let machine = Machine { kvm: true, terminal: false, cpus: 1, words: &[] };
+        assert!(!machine.arguments().join(" ").contains("stdio"));
+        assert!(!machine.cmdline().contains("no_timer_check"));
+        let shell = Machine { terminal: true, ..machine }.arguments().join(" ");
+        assert!(shell.contains("stdio,id=terminal,signal=off"), "Ctrl-C goes to the guest");
+    }
+}

@@ -1,0 +1,428 @@
+//! The report of a guest as data, and how it is put together out of what the agent sends.
+
+use std::{fmt, time::Duration};
+
+use crate::guest::wire::Event;
+
+/// Bytes of output and kernel messages that one guest may send.
+pub const REPORT_MAX: usize = 64 << 20;
+
+/// One message of the kernel's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// How grave it is, from 0 (emergency) to 7 (debug).
+    pub level: u8,
+    /// A program wrote it into the log; the kernel itself did not.
+    pub from_user: bool,
+    /// Its number in the log, without gaps.
+    pub sequence: u64,
+    /// Since the boot, to the microsecond.
+    pub time: Duration,
+    /// A piece of a line that the kernel logged in several.
+    pub piece: bool,
+    /// What it says; several lines when the kernel logged them as one.
+    pub text: String,
+    /// What the kernel knows beside it, for example `SUBSYSTEM` and `DEVICE`.
+    pub properties: Vec<(String, String)>,
+}
+
+impl Message {
+    /// Reads a record of `/dev/kmsg`: `PRIORITY,SEQUENCE,MICROSECONDS,FLAGS[,…];TEXT` and then
+    /// ` NAME=VALUE` lines.
+    ///
+    /// # Errors
+    /// It is no such record; the text says what is wrong.
+    pub fn parse(record: &[u8]) -> Result<Self, String> {
+        let record = String::from_utf8_lossy(record);
+        let wrong = |what: &str| {
+            let begin: String = record.chars().take(80).collect();
+            format!("a kernel message without {what}: {begin:?}")
+        };
+        let (head, body) = record.split_once(';').ok_or_else(|| wrong("`;`"))?;
+        let mut fields = head.split(',');
+        let mut number = |what| {
+            let field = fields.next().and_then(|field| field.parse::<u64>().ok());
+            field.ok_or_else(|| wrong(what))
+        };
+        let priority = number("a priority")?;
+        let (sequence, micros) = (number("a number")?, number("a time")?);
+        let flags = fields.next().ok_or_else(|| wrong("flags"))?;
+        let mut lines = body.lines();
+        let text = unescape(lines.next().unwrap_or_default());
+        let properties = lines.filter_map(|line| {
+            let (name, value) = line.strip_prefix(' ')?.split_once('=')?;
+            Some((name.to_owned(), unescape(value)))
+        });
+        Ok(Self {
+            level: (priority & 7) as u8,
+            from_user: priority >> 3 != 0,
+            sequence,
+            time: Duration::from_micros(micros),
+            piece: flags.contains('c'),
+            text,
+            properties: properties.collect(),
+        })
+    }
+}
+
+/// As dmesg prints it.
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, micros) = (self.time.as_secs(), self.time.subsec_micros());
+        for (line, text) in self.text.split('\n').enumerate() {
+            let newline = if line == 0 { "" } else { "\n" };
+            write!(f, "{newline}[{seconds:5}.{micros:06}] {text}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Undoes the kernel's `\x1b` for what is not printable, a backslash included.
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let hex = match rest {
+            [b'\\', b'x', hex @ ..] => hex.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()),
+            _ => None,
+        };
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &rest[4..];
+            }
+            None => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// What the agent said of itself and of its machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hello {
+    /// The release that the running kernel gives itself.
+    pub release: String,
+    /// What each of kmod's commands says of its version, as the guest's shell runs it.
+    pub tools: Vec<(String, String)>,
+}
+
+impl Hello {
+    /// The first command that is not kmod's own, and what it says instead.
+    pub fn stranger(&self) -> Option<&(String, String)> {
+        self.tools.iter().find(|(_, said)| !said.starts_with("kmod version "))
+    }
+}
+
+/// One command that was run in the guest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// The command line.
+    pub command: String,
+    /// What it wrote: to both outputs, in order, or to the standard one when they were kept apart.
+    pub output: Vec<u8>,
+    /// What it wrote to its standard error, when they were kept apart.
+    pub error: Vec<u8>,
+    /// Its exit status, 128 and the signal's number when a signal ended it.
+    pub status: u8,
+    /// Something it started in the background outlived it with its output still open.
+    pub open: bool,
+    /// What the kernel logged from its start to its end. The log does not say who caused a
+    /// message: those of a background process or of the kernel's own work are here as well.
+    pub kernel: Vec<Message>,
+    /// What the kernel logged after its end and before the next command began, or the goodbye:
+    /// work that was put off.
+    pub late: Vec<Message>,
+}
+
+impl Step {
+    /// All that it wrote, with what is not UTF-8 replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.output).into_owned()
+    }
+
+    /// What the kernel logged from its start until the next command, one text a line.
+    pub fn kernel_text(&self) -> String {
+        let all = self.kernel.iter().chain(&self.late);
+        all.map(|message| format!("{}\n", message.text)).collect()
+    }
+}
+
+/// All that a guest reported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What was chosen to run the machine and why, in one line.
+    pub accel: String,
+    /// The agent's first word, absent until it came.
+    pub hello: Option<Hello>,
+    /// What the kernel logged before the first command.
+    pub boot: Vec<Message>,
+    /// The commands, in order.
+    pub steps: Vec<Step>,
+    /// Why the report is not whole although the goodbye came, if so.
+    pub flaw: Option<String>,
+    /// What the kernel wrote to its console: warnings and worse.
+    pub console: String,
+    /// From the start of QEMU to the agent's hello.
+    pub boot_time: Duration,
+    /// From the start of QEMU to its end.
+    pub whole_time: Duration,
+}
+
+impl Report {
+    /// All kernel messages, in the order of the log.
+    pub fn messages(&self) -> impl Iterator<Item = &Message> {
+        let steps = self.steps.iter().flat_map(|step| step.kernel.iter().chain(&step.late));
+        self.boot.iter().chain(steps)
+    }
+}
+
+/// What an event means for whoever waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Nothing but that the guest lives.
+    Nothing,
+    /// The agent is ready.
+    Hello,
+    /// A piece of the running command's output.
+    Output {
+        /// From its standard error.
+        error: bool,
+        /// What it wrote.
+        bytes: Vec<u8>,
+    },
+    /// The kernel logged this.
+    Kernel(Message),
+    /// The running command ended.
+    Ended,
+    /// The agent said goodbye.
+    Goodbye,
+}
+
+/// Puts the report together, and notices what cannot be.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    /// What has been put together until now.
+    pub report: Report,
+    running: bool,
+    closed: bool,
+    messages: u32,
+    sequence: Option<u64>,
+    size: usize,
+}
+
+impl Recorder {
+    /// A command is about to be sent.
+    pub fn begin(&mut self, command: &str) {
+        self.running = true;
+        self.report.steps.push(Step { command: command.into(), ..Step::default() });
+    }
+
+    /// The command that runs, if one does.
+    pub fn running(&self) -> Option<&str> {
+        let step = self.report.steps.last().filter(|_| self.running);
+        step.map(|step| step.command.as_str())
+    }
+
+    /// Takes the next event.
+    ///
+    /// # Errors
+    /// It cannot come now, or says what cannot be: the report is worth nothing from here on.
+    pub fn take(&mut self, event: Event) -> Result<News, String> {
+        if self.closed {
+            return Err("the agent went on after its goodbye".into());
+        }
+        match event {
+            Event::Hello { release, tools } => self.hello(release, &tools),
+            Event::Kernel(record) => self.kernel(&record),
+            Event::Lost => {
+                self.flaw("the kernel overwrote messages before they could be read");
+                Ok(News::Nothing)
+            }
+            Event::Output { error, bytes } => {
+                self.grow(bytes.len())?;
+                let step = self.step("output")?;
+                if error { &mut step.error } else { &mut step.output }.extend(&bytes);
+                Ok(News::Output { error, bytes })
+            }
+            Event::Alive => Ok(News::Nothing),
+            Event::Ended { status, open } => {
+                let step = self.step("an exit status")?;
+                (step.status, step.open) = (status, open);
+                self.running = false;
+                Ok(News::Ended)
+            }
+            Event::Failed(why) => Err(format!("the agent gave up: {why}")),
+            Event::Goodbye { steps, kernel } => self.goodbye(steps, kernel),
+        }
+    }
+
+    fn hello(&mut self, release: String, tools: &str) -> Result<News, String> {
+        if self.report.hello.is_some() {
+            return Err("the agent said hello twice".into());
+        }
+        let tools = tools.lines().filter_map(|line| line.split_once('\t'));
+        let tools = tools.map(|(name, said)| (name.to_owned(), said.to_owned())).collect();
+        self.report.hello = Some(Hello { release, tools });
+        Ok(News::Hello)
+    }
+
+    fn kernel(&mut self, record: &[u8]) -> Result<News, String> {
+        self.grow(record.len())?;
+        let message = Message::parse(record)?;
+        let expected = self.sequence.map(|last| last.saturating_add(1));
+        if expected.is_some_and(|expected| expected != message.sequence) {
+            let number = message.sequence;
+            self.flaw(&format!("kernel messages are missing before number {number}"));
+        }
+        self.sequence = Some(message.sequence);
+        self.messages = self.messages.saturating_add(1);
+        let place = match self.report.steps.last_mut() {
+            None => &mut self.report.boot,
+            Some(step) if self.running => &mut step.kernel,
+            Some(step) => &mut step.late,
+        };
+        place.push(message.clone());
+        Ok(News::Kernel(message))
+    }
+
+    fn goodbye(&mut self, steps: u32, kernel: u32) -> Result<News, String> {
+        if self.running || self.report.hello.is_none() {
+            return Err("the agent said goodbye too early".into());
+        }
+        self.closed = true;
+        let has = self.report.steps.len();
+        if u32::try_from(has) != Ok(steps) {
+            self.flaw(&format!("the agent ran {steps} commands, the report has {has}"));
+        }
+        if self.messages != kernel {
+            let has = self.messages;
+            self.flaw(&format!("the agent sent {kernel} kernel messages, {has} arrived"));
+        }
+        Ok(News::Goodbye)
+    }
+
+    fn step(&mut self, what: &str) -> Result<&mut Step, String> {
+        let step = self.report.steps.last_mut().filter(|_| self.running);
+        step.ok_or_else(|| format!("the agent sent {what}, but no command runs"))
+    }
+
+    fn grow(&mut self, length: usize) -> Result<(), String> {
+        self.size = self.size.saturating_add(length);
+        if self.size > REPORT_MAX {
+            return Err(format!("the guest wrote more than {} MiB", REPORT_MAX >> 20));
+        }
+        Ok(())
+    }
+
+    fn flaw(&mut self, what: &str) {
+        self.report.flaw.get_or_insert_with(|| what.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hello() -> Event {
+        Event::Hello {
+            release: "7.3".into(),
+            tools: "modprobe\tkmod version 34\nlsmod\tBusyBox v1".into(),
+        }
+    }
+
+    fn kernel(sequence: u64) -> Event {
+        Event::Kernel(format!("6,{sequence},1500000,-;message {sequence}\n").into_bytes())
+    }
+
+    fn output(bytes: &[u8]) -> Event {
+        Event::Output { error: false, bytes: bytes.into() }
+    }
+
+    fn recorder(events: impl IntoIterator<Item = Event>) -> Recorder {
+        let mut recorder = Recorder::default();
+        events.into_iter().for_each(|event| {
+            recorder.take(event).unwrap();
+        });
+        recorder
+    }
+
+    #[test]
+    fn messages_belong_to_the_boot_the_command_or_what_came_after_it() {
+        let mut recorder = recorder([kernel(7), hello(), kernel(8)]);
+        recorder.begin("a");
+        for event in [output(b"x"), kernel(9), output(b"y")] {
+            recorder.take(event).unwrap();
+        }
+        recorder.take(Event::Ended { status: 3, open: false }).unwrap();
+        recorder.take(kernel(10)).unwrap();
+        let goodbye = recorder.take(Event::Goodbye { steps: 1, kernel: 4 }).unwrap();
+        assert_eq!(goodbye, News::Goodbye);
+        let report = recorder.report;
+        assert_eq!(report.flaw, None);
+        assert_eq!(report.boot.len(), 2);
+        let [step] = report.steps.as_slice() else { panic!("one step") };
+        assert_eq!((step.text().as_str(), step.status), ("xy", 3));
+        assert_eq!(step.kernel_text(), "message 9\nmessage 10\n");
+        assert_eq!((step.kernel.len(), step.late.len()), (1, 1));
+        assert_eq!(report.hello.unwrap().stranger().unwrap().0, "lsmod");
+    }
+
+    #[test]
+    fn what_is_missing_is_a_flaw() {
+        let gap = recorder([kernel(1), kernel(3)]);
+        assert_eq!(gap.report.flaw.unwrap(), "kernel messages are missing before number 3");
+        let lost = recorder([Event::Lost]);
+        assert!(lost.report.flaw.unwrap().contains("overwrote"));
+        let steps = recorder([hello(), Event::Goodbye { steps: 1, kernel: 0 }]);
+        assert_eq!(steps.report.flaw.unwrap(), "the agent ran 1 commands, the report has 0");
+        let messages = recorder([hello(), Event::Goodbye { steps: 0, kernel: 2 }]);
+        assert_eq!(messages.report.flaw.unwrap(), "the agent sent 2 kernel messages, 0 arrived");
+    }
+
+    #[test]
+    fn events_out_of_place_are_refused() {
+        let refused = |event: Event| recorder([hello()]).take(event).unwrap_err();
+        assert!(refused(output(b"x")).contains("no command runs"));
+        assert!(refused(Event::Ended { status: 0, open: false }).contains("no command runs"));
+        assert!(refused(hello()).contains("twice"));
+        assert!(refused(Event::Failed("no disk".into())).contains("no disk"));
+        let mut closed = recorder([hello(), Event::Goodbye { steps: 0, kernel: 0 }]);
+        assert!(closed.take(Event::Alive).unwrap_err().contains("after its goodbye"));
+        let mut early = Recorder::default();
+        assert!(early.take(Event::Goodbye { steps: 0, kernel: 0 }).is_err());
+    }
+
+    #[test]
+    fn the_report_has_a_limit() {
+        let mut recorder = recorder([hello()]);
+        recorder.begin("yes");
+        let piece = || output(&vec![b'y'; REPORT_MAX / 4 + 1]);
+        for _ in 0..3 {
+            recorder.take(piece()).unwrap();
+        }
+        assert!(recorder.take(piece()).unwrap_err().contains("more than 64 MiB"));
+    }
+
+    #[test]
+    fn a_record_of_the_log_is_read() {
+        let record = b"12,339,5140900,c;a\\x5cb \\xc3\\xa9\\x0anext\n SUBSYSTEM=acpi\n DEVICE=+x\n";
+        let message = Message::parse(record).unwrap();
+        assert_eq!((message.level, message.from_user, message.piece), (4, true, true));
+        assert_eq!(message.text, "a\\b é\nnext");
+        assert_eq!(message.to_string(), "[    5.140900] a\\b é\n[    5.140900] next");
+        assert_eq!(message.properties[1], ("DEVICE".into(), "+x".into()));
+    }
+
+    #[test]
+    fn hostile_records_are_refused_or_read_but_never_more() {
+        let wrong: [&[u8]; 6] = [b"", b";", b"6,1,2;x", b"a,1,2,-;x", b"6,,2,-;x", b"\xff\xfe"];
+        wrong.iter().for_each(|record| assert!(Message::parse(record).is_err()));
+        let odd: [&[u8]; 4] = [b"6,1,2,-;", b"6,1,2,-;\\x", b"6,1,2,-;\\xzz", b"6,1,2,-;\\x4\xff"];
+        odd.iter().for_each(|record| assert!(Message::parse(record).is_ok()));
+        let large = b"18446744073709551615,18446744073709551615,18446744073709551615,-;x";
+        assert!(Message::parse(large).is_ok_and(|message| !message.to_string().is_empty()));
+    }
+}

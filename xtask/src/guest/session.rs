@@ -1,0 +1,417 @@
+//! One running guest: QEMU, the conversation with the agent, and the end of both.
+
+use std::{
+    fs,
+    io::{self, Read, Write},
+    marker::PhantomData,
+    os::unix::{
+        net::{UnixListener, UnixStream},
+        process::ExitStatusExt,
+    },
+    path::{Path, PathBuf},
+    process::{Child, ExitStatus},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    guest::{
+        Command,
+        console::Allowed,
+        qemu,
+        record::{Hello, News, Recorder, Report, Step},
+        verdict::{self, End, Evidence},
+        wire::{Decoder, Event, Request},
+    },
+    host::{cache::Cache, run},
+    problem::{OrProblem, Problem, Result},
+};
+
+/// How often a silent guest's deadline, process and console are looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long QEMU may take to end after the goodbye, or after it closed the channel.
+const END: Duration = Duration::from_secs(10);
+/// How long the agent may take from the request to end to its goodbye.
+const GOODBYE: Duration = Duration::from_secs(20);
+/// Bytes that a console may have.
+const CONSOLE_MAX: u64 = 4 << 20;
+/// How many consoles of failed guests are kept.
+const KEPT: usize = 20;
+
+/// The folder of one run: the socket, the initramfs, the console.
+#[derive(Debug)]
+pub(super) struct Place {
+    folder: TempDir,
+    listener: UnixListener,
+}
+
+impl Place {
+    /// A new folder, with a path short enough for a socket in it, and the socket.
+    pub(super) fn new() -> Result<Self> {
+        let what = || "a folder for the guest cannot be made".to_owned();
+        // 108 bytes are all that the address of a socket may have.
+        let base = std::env::temp_dir();
+        let base = if base.as_os_str().len() > 64 { Path::new("/tmp") } else { &base };
+        let folder = tempfile::Builder::new().prefix("symstack-").tempdir_in(base);
+        let folder = folder.or_host(what)?;
+        let listener = UnixListener::bind(folder.path().join(qemu::SOCKET)).or_host(what)?;
+        listener.set_nonblocking(true).or_host(what)?;
+        Ok(Self { folder, listener })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// What a session needs to know of its guest.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    pub(super) cache: Cache,
+    pub(super) accel: String,
+    /// QEMU's command line, kept with the console of a guest that failed.
+    pub(super) started_by: String,
+    /// The release that the kernel must give itself.
+    pub(super) release: String,
+    pub(super) boot_deadline: Duration,
+    pub(super) deadline: Duration,
+    pub(super) allowed: Vec<Allowed>,
+}
+
+/// A guest that runs.
+///
+/// It belongs to the thread that started it: the sandbox ends QEMU when that thread ends.
+#[derive(Debug)]
+pub struct Session {
+    terms: Terms,
+    place: Place,
+    child: Child,
+    stream: Option<UnixStream>,
+    decoder: Decoder,
+    recorder: Recorder,
+    begin: Instant,
+    heard: Instant,
+    status: Option<ExitStatus>,
+    over: Option<Problem>,
+    thread: PhantomData<*const ()>,
+}
+
+impl Session {
+    /// Waits until the guest is up.
+    pub(super) fn open(terms: Terms, place: Place, child: Child) -> Result<Self> {
+        let now = Instant::now();
+        let mut recorder = Recorder::default();
+        recorder.report.accel = terms.accel.clone();
+        let mut session = Self {
+            terms,
+            place,
+            child,
+            stream: None,
+            decoder: Decoder::default(),
+            recorder,
+            begin: now,
+            heard: now,
+            status: None,
+            over: None,
+            thread: PhantomData,
+        };
+        let deadline = session.terms.boot_deadline;
+        let came = session.until(&News::Hello, deadline, &mut |_| ());
+        came.map_err(|end| session.fail(end))?;
+        session.recorder.report.boot_time = session.begin.elapsed();
+        // QEMU has read it. What is left behind when we are killed is small then.
+        let _ = fs::remove_file(session.place.path().join(qemu::INITRD));
+        session.check_hello()?;
+        Ok(session)
+    }
+
+    fn check_hello(&mut self) -> Result<()> {
+        let hello = self.hello();
+        let wrong = if hello.release != self.terms.release {
+            let (has, wants) = (&hello.release, &self.terms.release);
+            Some(format!("the guest's kernel calls itself {has}, expected was {wants}"))
+        } else if let Some((tool, said)) = hello.stranger() {
+            Some(format!("`{tool}` in the guest is not kmod's: it says {said:?}"))
+        } else if hello.tools.len() != 6 {
+            Some("the guest's agent did not find all of kmod's commands".into())
+        } else {
+            None
+        };
+        match wrong {
+            None => Ok(()),
+            Some(wrong) => {
+                let problem = Problem::host(wrong);
+                self.over = Some(problem.clone());
+                Err(problem)
+            }
+        }
+    }
+
+    /// What the agent said of itself and of its machine.
+    pub fn hello(&self) -> Hello {
+        self.recorder.report.hello.clone().unwrap_or_default()
+    }
+
+    /// The report as far as it is there.
+    pub fn report(&self) -> &Report {
+        &self.recorder.report
+    }
+
+    /// The process that holds QEMU.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Runs a command and waits for its end. Whatever its status, it is a step of the report.
+    ///
+    /// # Errors
+    /// The guest did not live through it: a panic, a hang, a deadline. The session is then over.
+    pub fn exec(&mut self, command: impl Into<Command>) -> Result<Step> {
+        self.exec_with(command, &mut |_| ())
+    }
+
+    /// The same, with each piece of news as it comes.
+    ///
+    /// # Errors
+    /// Those of [`Session::exec`].
+    pub fn exec_with(
+        &mut self,
+        command: impl Into<Command>,
+        see: &mut dyn FnMut(&News),
+    ) -> Result<Step> {
+        let command = command.into();
+        let request = Request::Run { apart: command.apart, line: command.line.clone() };
+        let deadline = command.deadline.unwrap_or(self.terms.deadline);
+        self.ask(&command.line, &request, deadline, see)
+    }
+
+    pub(super) fn ask(
+        &mut self,
+        line: &str,
+        request: &Request,
+        deadline: Duration,
+        see: &mut dyn FnMut(&News),
+    ) -> Result<Step> {
+        if let Some(over) = &self.over {
+            return Err(over.clone());
+        }
+        // A request that is too long is the caller's mistake and no harm to the guest.
+        let frame = request.encode().map_err(|why| Problem::usage(why.to_string()))?;
+        self.recorder.begin(line);
+        self.send(&frame).map_err(|end| self.fail(end))?;
+        let ended = self.until(&News::Ended, deadline, see);
+        ended.map_err(|end| self.fail(end))?;
+        Ok(self.recorder.report.steps.last().cloned().unwrap_or_default())
+    }
+
+    /// Ends the guest, and returns its whole report if all three verdicts hold: the report is
+    /// complete, the kernel did not complain, the machine ended by itself.
+    ///
+    /// # Errors
+    /// One of them does not hold, or the session was over before.
+    pub fn finish(mut self) -> Result<Report> {
+        if let Some(over) = &self.over {
+            return Err(over.clone());
+        }
+        let asked = Request::End.encode().map_err(|why| End::Corrupt(why.to_string()));
+        let end = asked
+            .and_then(|frame| self.send(&frame))
+            .and_then(|()| self.until(&News::Goodbye, GOODBYE, &mut |_| ()));
+        match self.verdict(end.err().unwrap_or(End::Goodbye)) {
+            Ok(()) => Ok(std::mem::take(&mut self.recorder.report)),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    fn send(&mut self, frame: &[u8]) -> Result<(), End> {
+        let stream = self.stream.as_mut().ok_or(End::Closed)?;
+        stream.write_all(frame).map_err(|_| End::Closed)
+    }
+
+    /// Reads news until the wanted one comes.
+    fn until(
+        &mut self,
+        wanted: &News,
+        deadline: Duration,
+        see: &mut dyn FnMut(&News),
+    ) -> Result<(), End> {
+        let begin = Instant::now();
+        self.heard = begin;
+        loop {
+            while let Some(frame) = self.decoder.frame().map_err(|why| corrupt(&why))? {
+                let event = Event::decode(frame).map_err(|why| corrupt(&why))?;
+                let news = self.recorder.take(event).map_err(End::Corrupt)?;
+                see(&news);
+                if news == *wanted {
+                    return Ok(());
+                }
+            }
+            // Before the next read: a guest that never stops talking has a deadline, too.
+            if begin.elapsed() > deadline {
+                return Err(End::Deadline { after: deadline, silent: self.heard.elapsed() });
+            }
+            self.receive()?;
+        }
+    }
+
+    /// Takes what has arrived, or waits a moment.
+    fn receive(&mut self) -> Result<(), End> {
+        let Some(stream) = &mut self.stream else { return self.accept() };
+        let mut buffer = [0; 16 << 10];
+        match stream.read(&mut buffer) {
+            Ok(0) => return Err(self.closed()),
+            Ok(length) => {
+                self.decoder.push(&buffer[..length]);
+                self.heard = Instant::now();
+            }
+            Err(error) if is_nothing_yet(&error) => (),
+            Err(_) => return Err(self.closed()),
+        }
+        let console = self.place.path().join(qemu::CONSOLE);
+        if console.metadata().is_ok_and(|metadata| metadata.len() > CONSOLE_MAX) {
+            return Err(End::Flood(CONSOLE_MAX));
+        }
+        Ok(())
+    }
+
+    fn closed(&self) -> End {
+        match self.decoder.waiting() {
+            0 => End::Closed,
+            waiting => End::Corrupt(format!("it ends with {waiting} bytes of an unfinished frame")),
+        }
+    }
+
+    /// Waits a moment for QEMU to open the channel.
+    fn accept(&mut self) -> Result<(), End> {
+        match self.place.listener.accept() {
+            Ok((stream, _)) => {
+                let set = stream.set_nonblocking(false);
+                let set = set.and_then(|()| stream.set_read_timeout(Some(LOOK)));
+                let set = set.and_then(|()| stream.set_write_timeout(Some(END)));
+                set.map_err(|_| End::Closed)?;
+                self.stream = Some(stream);
+                return Ok(());
+            }
+            Err(error) if is_nothing_yet(&error) => (),
+            Err(_) => return Err(End::Closed),
+        }
+        if let Ok(Some(status)) = self.child.try_wait() {
+            self.status = Some(status);
+            return Err(End::Closed);
+        }
+        thread::sleep(LOOK);
+        Ok(())
+    }
+
+    /// The problem that ends the session here.
+    fn fail(&mut self, end: End) -> Problem {
+        let problem = match self.verdict(end) {
+            Err(problem) => problem,
+            // Not reached: an end without a goodbye is never green.
+            Ok(()) => Problem::host("the guest ended in an unknown way"),
+        };
+        self.over = Some(problem.clone());
+        problem
+    }
+
+    /// Waits for QEMU's end if it may end, ends it otherwise, and judges all that is there.
+    fn verdict(&mut self, end: End) -> Result<()> {
+        let by_itself = matches!(end, End::Goodbye | End::Closed | End::Corrupt(_));
+        let ended = by_itself && self.wait();
+        if !ended {
+            run::end(&mut self.child);
+        }
+        self.recorder.report.whole_time = self.begin.elapsed();
+        let status = self.status.filter(|_| ended);
+        let (console, qemu) = (self.read(qemu::CONSOLE), self.read(QEMU_LOG));
+        let log = self.log_path();
+        let verdict = verdict::judge(&Evidence {
+            end,
+            report: &self.recorder.report,
+            running: self.recorder.running(),
+            console: &console,
+            qemu: &qemu,
+            status: status.and_then(|status| status.code().or(status.signal().map(|s| s + 128))),
+            allowed: &self.terms.allowed,
+            log: &log,
+        });
+        if verdict.is_err() {
+            self.keep(&log, &console);
+        }
+        self.recorder.report.console = console;
+        verdict
+    }
+
+    /// Waits for QEMU to end by itself; true when it did.
+    fn wait(&mut self) -> bool {
+        let begin = Instant::now();
+        while self.status.is_none() && begin.elapsed() < END {
+            match self.child.try_wait() {
+                Ok(Some(status)) => self.status = Some(status),
+                Ok(None) => thread::sleep(LOOK),
+                Err(_) => return false,
+            }
+        }
+        self.status.is_some()
+    }
+
+    fn read(&self, name: &str) -> String {
+        let mut bytes = Vec::new();
+        if let Ok(file) = fs::File::open(self.place.path().join(name)) {
+            // What cannot be read is not there: the verdict then lacks it.
+            let _ = file.take(CONSOLE_MAX).read_to_end(&mut bytes);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("logs/console-{}-{number}.log", std::process::id());
+        self.terms.cache.path(name)
+    }
+
+    /// Keeps the console of a guest that failed, and forgets the oldest.
+    fn keep(&self, log: &Path, console: &str) {
+        let Some(folder) = log.parent() else { return };
+        // The problem shows the console's end in any case.
+        let text = format!("# {}\n{console}", self.terms.started_by);
+        let _ = fs::create_dir_all(folder).and_then(|()| fs::write(log, text));
+        let Ok(logs) = fs::read_dir(folder) else { return };
+        let consoles = logs.flatten().filter(|log| {
+            log.file_name().to_str().is_some_and(|name| name.starts_with("console-"))
+        });
+        let mut dated: Vec<_> = consoles
+            .filter_map(|log| Some((log.metadata().ok()?.modified().ok()?, log.path())))
+            .collect();
+        dated.sort();
+        let old = dated.len().saturating_sub(KEPT);
+        dated.iter().take(old).for_each(|(_, path)| {
+            let _ = fs::remove_file(path);
+        });
+    }
+}
+
+/// What QEMU writes to its standard error, in the folder of the run.
+pub(super) const QEMU_LOG: &str = "qemu.log";
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.status.is_none() && matches!(self.child.try_wait(), Ok(None)) {
+            // Nothing of it is wanted any more.
+            run::end(&mut self.child);
+        }
+    }
+}
+
+fn corrupt(why: &dyn std::fmt::Display) -> End {
+    End::Corrupt(why.to_string())
+}
+
+fn is_nothing_yet(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    matches!(error.kind(), WouldBlock | TimedOut | Interrupted)
+}
