@@ -6,6 +6,9 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "it is all tests")]
 
 mod build;
+#[path = "../corpus/mod.rs"]
+mod corpus;
+mod verdict;
 
 use std::sync::OnceLock;
 

@@ -28,6 +28,8 @@ pub struct Request<'a> {
     pub args: &'a str,
     /// The flags of `finit_module()`.
     pub flags: u32,
+    /// The program that asks, as lockdown names it; empty when nobody knows.
+    pub program: &'a str,
 }
 
 /// The sections that the loader remembers by their index; 0 for none.

@@ -46,11 +46,23 @@ pub(super) fn signature(load: &mut Load<'_>) -> Finding {
             .have(reason);
     }
     if load.target.locked_down {
-        return Finding::unknown(
-            "lockdown refuses it with EPERM, and logs the name of the program that loads it",
-        );
+        return locked_down(load, reason);
     }
     Finding::pass().have(reason)
+}
+
+/// `lockdown_is_locked_down()` (`security/lockdown/lockdown.c`).
+fn locked_down(load: &mut Load<'_>, reason: &str) -> Finding {
+    let program = match load.request.program {
+        "" => "modprobe",
+        program => program,
+    };
+    let line = format!(
+        "Lockdown: {program}: unsigned module loading is restricted; see man kernel_lockdown.7"
+    );
+    load.refuse(Errno::EPERM, line)
+        .want("a signature by a key that the kernel trusts")
+        .have(reason)
 }
 
 /// A well-formed signature: good when its key is one of the kernel's, which the files do not tell.

@@ -1,0 +1,690 @@
+//! The corpus: for each refusal of the loader a file that meets it, made from a module that was
+//! built for the kernel at hand.
+
+use std::path::Path;
+
+use xtask::loader::{errno::Errno, target::Target};
+
+use super::edit::{Module, header, rela, section, symbol};
+
+/// One load of a fixture.
+#[derive(Clone)]
+pub(crate) struct Load {
+    pub(crate) file: Vec<u8>,
+    pub(crate) args: &'static str,
+    pub(crate) flags: u32,
+}
+
+/// A case: some loads after each other, into a kernel without modules.
+#[derive(Clone)]
+pub(crate) struct Case {
+    /// Its name.
+    pub(crate) id: String,
+    /// What the last load is to show.
+    pub(crate) shows: Shows,
+    /// Words for the kernel's command line.
+    pub(crate) boot: &'static str,
+    pub(crate) loads: Vec<Load>,
+}
+
+/// What the prediction must be for a fixture to be one: the error and a part of a message.
+#[derive(Clone, Copy)]
+pub(crate) struct Shows(pub(crate) Option<Errno>, pub(crate) &'static str);
+
+/// The modules of the corpus, as built.
+pub(crate) struct Built {
+    plain: Module,
+    gives: Module,
+    again: Module,
+    takes: Module,
+    takes_any: Module,
+    percpu: Module,
+}
+
+impl Built {
+    pub(crate) fn read(folder: &Path) -> Self {
+        let read = |name: &str| {
+            let path = folder.join(format!("{name}.ko"));
+            Module::new(std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
+        };
+        Self {
+            plain: read("plain"),
+            gives: read("gives"),
+            again: read("again"),
+            takes: read("takes"),
+            takes_any: read("takes_any"),
+            percpu: read("percpu"),
+        }
+    }
+
+    pub(crate) fn modules(&self) -> [(&'static str, &Module); 5] {
+        [
+            ("plain", &self.plain),
+            ("gives", &self.gives),
+            ("takes", &self.takes),
+            ("percpu", &self.percpu),
+            ("takes_any", &self.takes_any),
+        ]
+    }
+
+    pub(crate) fn plain(&self) -> &[u8] {
+        &self.plain.bytes
+    }
+}
+
+/// Puts the corpus together.
+pub(crate) struct Maker<'a> {
+    built: &'a Built,
+    target: &'a Target,
+    pub(crate) cases: Vec<Case>,
+}
+
+const OK: Option<Errno> = None;
+const ENOEXEC: Option<Errno> = Some(Errno::ENOEXEC);
+const EINVAL: Option<Errno> = Some(Errno::EINVAL);
+const ENOENT: Option<Errno> = Some(Errno::ENOENT);
+const EPERM: Option<Errno> = Some(Errno::EPERM);
+const EBADMSG: Option<Errno> = Some(Errno::EBADMSG);
+
+fn load(module: &Module) -> Load {
+    Load { file: module.bytes.clone(), args: "", flags: 0 }
+}
+
+impl<'a> Maker<'a> {
+    pub(crate) fn all(built: &'a Built, target: &'a Target) -> Vec<Case> {
+        let mut maker = Self { built, target, cases: Vec::new() };
+        maker.requests();
+        maker.signatures();
+        maker.headers();
+        maker.names();
+        maker.this_module();
+        maker.symbol_tables();
+        maker.version_tables();
+        maker.early();
+        maker.taints();
+        maker.sections();
+        maker.symbols();
+        maker.versions();
+        maker.relocations();
+        maker.exports();
+        maker.params();
+        maker.cases
+    }
+
+    fn add(&mut self, id: &str, shows: Shows, loads: Vec<Load>) -> &mut Case {
+        self.cases.push(Case { id: id.into(), shows, boot: "", loads });
+        self.cases.last_mut().unwrap()
+    }
+
+    /// `plain.ko`, changed.
+    fn plain(&mut self, id: &str, errno: Option<Errno>, says: &'static str, edit: impl FnOnce(&mut Module)) {
+        let mut module = self.built.plain.clone();
+        edit(&mut module);
+        self.add(id, Shows(errno, says), vec![load(&module)]);
+    }
+
+    /// Two modules, the second changed.
+    fn pair(
+        &mut self,
+        id: &str,
+        shows: Shows,
+        first: &Module,
+        second: &Module,
+        edit: impl FnOnce(&mut Module),
+    ) {
+        let mut second = second.clone();
+        edit(&mut second);
+        self.add(id, shows, vec![load(first), load(&second)]);
+    }
+
+    fn after_6_13(&self) -> bool {
+        self.target.rules.split_elf_checks
+    }
+
+    fn requests(&mut self) {
+        let plain = self.built.plain.bytes.clone();
+        let load = |file: &[u8], flags| Load { file: file.to_vec(), args: "", flags };
+        self.add("as-built", Shows(OK, ""), vec![load(&plain, 0)]);
+        self.add("flags-unknown", Shows(EINVAL, ""), vec![load(&plain, 8)]);
+        self.add("file-empty", Shows(EINVAL, ""), vec![load(b"", 0)]);
+        let xz = xz(&plain);
+        let unpacks = self.target.options.unpacks.is_some();
+        let magic = "Invalid ELF header magic: != \x7fELF";
+        self.add("packed-given-bare", Shows(ENOEXEC, magic), vec![load(&xz, 0)]);
+        let (as_xz, as_gzip) = match unpacks {
+            true => (Shows(OK, ""), Shows(EINVAL, "not an xz compressed module")),
+            false => (Shows(Some(Errno::EOPNOTSUPP), ""), Shows(Some(Errno::EOPNOTSUPP), "")),
+        };
+        self.add("packed", as_xz, vec![load(&xz, 4)]);
+        self.add("packed-otherwise", as_gzip, vec![load(&[0x1f, 0x8b, 8, 0, 0, 0], 4)]);
+        self.add("disabled", Shows(EPERM, ""), vec![load(&plain, 0)]).boot = "nomodule";
+    }
+
+    /// `plain.ko` with something that ends as a signature does.
+    fn signed(&mut self, id: &str, shows: Shows, message: &[u8], info: [u8; 8], length: u32) {
+        let mut module = self.built.plain.clone();
+        module.bytes.extend_from_slice(message);
+        module.bytes.extend_from_slice(&info);
+        module.bytes.extend_from_slice(&length.to_be_bytes());
+        module.bytes.extend_from_slice(b"~Module signature appended~\n");
+        let shows = match self.target.options.signatures {
+            true => shows,
+            false => Shows(OK, ""),
+        };
+        self.add(id, shows, vec![load(&module)]);
+    }
+
+    fn signatures(&mut self) {
+        const PKCS7: [u8; 8] = [0, 0, 2, 0, 0, 0, 0, 0];
+        self.signed("signature-too-long", Shows(EBADMSG, ""), b"", PKCS7, u32::MAX);
+        let says = "module: not signed with expected PKCS#7 message";
+        self.signed("signature-kind", Shows(OK, says), b"x", [0; 8], 1);
+        let says = "module: PKCS#7 signature info has unexpected non-zero params";
+        self.signed("signature-params", Shows(EBADMSG, says), b"x", [1, 0, 2, 0, 0, 0, 0, 0], 1);
+        self.signed("signature-garbage", Shows(EBADMSG, ""), b"garbage!", PKCS7, 8);
+        self.signed("signature-nothing", Shows(EBADMSG, ""), b"", PKCS7, 0);
+        if self.target.options.signatures {
+            let mut bare = self.built.plain.clone();
+            bare.bytes = b"~Module signature appended~\n".to_vec();
+            self.add("signature-alone", Shows(ENOEXEC, "Invalid ELF header len 28"), vec![load(&bare)]);
+            let plain = load(&self.built.plain);
+            let says = "Loading of unsigned module is rejected";
+            let rejected = Some(Errno::EKEYREJECTED);
+            self.add("unsigned-enforced", Shows(rejected, says), vec![plain.clone()]).boot =
+                "module.sig_enforce=1";
+            let says = "Loading of module with unsupported crypto is rejected";
+            let mut kind = self.cases.iter().find(|case| case.id == "signature-kind").unwrap().clone();
+            kind.id = "signature-kind-enforced".into();
+            (kind.shows, kind.boot) = (Shows(rejected, says), "module.sig_enforce=1");
+            self.cases.push(kind);
+            let says = "Lockdown: finit: unsigned module loading is restricted";
+            self.add("unsigned-lockdown", Shows(EPERM, says), vec![plain]).boot = "lockdown=integrity";
+        }
+    }
+
+    fn headers(&mut self) {
+        self.plain("elf-short", ENOEXEC, "Invalid ELF header len 40", |m| m.bytes.truncate(40));
+        self.plain("elf-magic", ENOEXEC, "Invalid ELF header magic: != \x7fELF", |m| m.bytes[1] = b'e');
+        self.plain("elf-executable", ENOEXEC, "Invalid ELF header type: 2 != 1", |m| {
+            m.set_header(header::TYPE, 2);
+        });
+        self.plain("elf-machine", ENOEXEC, "Invalid architecture in ELF header: 183", |m| {
+            m.set_header(header::MACHINE, 183);
+        });
+        self.plain("elf-section-size", ENOEXEC, "Invalid ELF section header size", |m| {
+            m.set_header(header::SHENTSIZE, 40);
+        });
+        let overflow = "Invalid ELF section header overflow";
+        self.plain("elf-truncated", ENOEXEC, overflow, |m| m.bytes.truncate(m.bytes.len() / 2));
+        self.plain("elf-sections-far", ENOEXEC, overflow, |m| m.set_header(header::SHOFF, 1 << 40));
+        self.plain("elf-sections-many", ENOEXEC, overflow, |m| m.set_header(header::SHNUM, 0xfeff));
+        let zero = "ELF Spec violation: section 0 type(1)!=SH_NULL or non-zero len or addr";
+        self.plain("elf-section-0", ENOEXEC, zero, |m| m.set_section(0, section::TYPE, 1));
+        let zero = "ELF Spec violation: section 0 type(0)!=SH_NULL or non-zero len or addr";
+        self.plain("elf-section-0-size", ENOEXEC, zero, |m| m.set_section(0, section::SIZE, 1));
+        self.plain("elf-section-bounds", ENOEXEC, "Invalid ELF section in module (section ", |m| {
+            let index = m.section(".modinfo");
+            m.set_section(index, section::SIZE, 1 << 30);
+        });
+        self.plain("elf-section-wraps", ENOEXEC, "Invalid ELF section in module (section ", |m| {
+            let index = m.section(".modinfo");
+            m.set_section(index, section::OFFSET, u64::MAX - 8);
+        });
+    }
+
+    fn names(&mut self) {
+        self.plain("names-none", ENOEXEC, "Invalid ELF section name index: 0 || e_shstrndx (0)", |m| {
+            m.set_header(header::SHSTRNDX, 0);
+        });
+        self.plain("names-beyond", ENOEXEC, "Invalid ELF section name index: 999", |m| {
+            m.set_header(header::SHSTRNDX, 999);
+        });
+        let after = self.after_6_13();
+        let (errno, says) = match after {
+            true => (ENOEXEC, "Invalid ELF section name table type: 1"),
+            false => (OK, ""),
+        };
+        self.plain("names-type", errno, says, |m| {
+            let index = m.section(".shstrtab");
+            m.set_section(index, section::TYPE, 1);
+        });
+        self.plain("names-empty", ENOEXEC, "empty section name table", |m| {
+            let index = m.section(".shstrtab");
+            m.set_section(index, section::SIZE, 0);
+        });
+        let says = "ELF Spec violation: section name table isn't null terminated";
+        self.plain("names-unterminated", ENOEXEC, says, |m| {
+            let index = m.section(".shstrtab");
+            let size = m.get(index, section::SIZE);
+            m.set_section(index, section::SIZE, size - 1);
+        });
+        if !after {
+            let says = "Invalid ELF section hdr(type 3)";
+            self.plain("names-bounds", ENOEXEC, says, |m| {
+                let index = m.section(".shstrtab");
+                m.set_section(index, section::SIZE, 1 << 30);
+            });
+        }
+        self.plain("name-beyond", ENOEXEC, "Invalid ELF section name in module (section ", |m| {
+            let index = m.section(".text");
+            let size = m.get(m.section(".shstrtab"), section::SIZE);
+            m.set_section(index, section::NAME, size);
+        });
+    }
+
+    fn this_module(&mut self) {
+        const THIS: &str = ".gnu.linkonce.this_module";
+        self.plain("modinfo-twice", ENOEXEC, "Only one .modinfo section must exist.", |m| {
+            m.add(".modinfo", b"name=plain\0");
+        });
+        let says = match self.after_6_13() {
+            true => "module plain: Exactly one .gnu.linkonce.this_module section must exist.",
+            false => "module plain: Only one .gnu.linkonce.this_module section must exist.",
+        };
+        self.plain("this-module-absent", ENOEXEC, says, |m| {
+            let index = m.section(THIS);
+            m.rename(index, ".not.this_module");
+        });
+        self.plain("this-module-twice", ENOEXEC, says, |m| {
+            m.add(THIS, b"");
+        });
+        let says = match self.after_6_13() {
+            true => "module plain: .gnu.linkonce.this_module section must have a size set",
+            // One without bytes is not counted there.
+            false => says,
+        };
+        self.plain("this-module-nobits", ENOEXEC, says, |m| {
+            let index = m.section(THIS);
+            m.set_section(index, section::TYPE, 8);
+        });
+        let says = "module plain: .gnu.linkonce.this_module must occupy memory during process execution";
+        self.plain("this-module-unkept", ENOEXEC, says, |m| {
+            let index = m.section(THIS);
+            m.set_section(index, section::FLAGS, 1);
+        });
+        let says = "section size must match the kernel's built struct module size at run time";
+        self.plain("this-module-size", ENOEXEC, says, |m| {
+            let index = m.section(THIS);
+            let size = m.get(index, section::SIZE);
+            m.set_section(index, section::SIZE, size - 64);
+        });
+        let says = "module (missing .modinfo section or name field): .gnu.linkonce.this_module";
+        self.plain("this-module-size-nameless", ENOEXEC, says, |m| {
+            m.info("name", None);
+            let index = m.section(THIS);
+            let size = m.get(index, section::SIZE);
+            m.set_section(index, section::SIZE, size + 64);
+        });
+    }
+
+    fn symbol_tables(&mut self) {
+        let says = "plain: module has no symbols (stripped?)";
+        self.plain("stripped", ENOEXEC, says, |m| {
+            let index = m.section(".symtab");
+            m.set_section(index, section::TYPE, 1);
+        });
+        self.plain("symbols-twice", ENOEXEC, says, |m| {
+            let index = m.add(".more", b"");
+            m.set_section(index, section::TYPE, 2);
+            m.set_section(index, section::LINK, 1);
+        });
+        self.plain("strings-none", ENOEXEC, "Invalid ELF sh_link!=SHN_UNDEF(0) or (sh_link(0)", |m| {
+            let index = m.section(".symtab");
+            m.set_section(index, section::LINK, 0);
+        });
+        self.plain("strings-beyond", ENOEXEC, "Invalid ELF sh_link!=SHN_UNDEF(-1) or (sh_link(-1)", |m| {
+            let index = m.section(".symtab");
+            m.set_section(index, section::LINK, u32::MAX.into());
+        });
+        if !self.after_6_13() {
+            return;
+        }
+        self.plain("strings-type", ENOEXEC, "Invalid ELF symbol string table type: 1", |m| {
+            let (index, text) = (m.section(".symtab"), m.section(".text"));
+            m.set_section(index, section::LINK, text as u64);
+        });
+        self.plain("strings-empty", ENOEXEC, "empty symbol string table", |m| {
+            let index = m.section(".strtab");
+            m.set_section(index, section::SIZE, 0);
+        });
+        self.plain("strings-no-leading-nul", ENOEXEC, "symbol string table missing leading NUL", |m| {
+            let index = m.section(".strtab");
+            let at = m.get(index, section::OFFSET) as usize;
+            m.bytes[at] = b'x';
+        });
+        self.plain("strings-unterminated", ENOEXEC, "symbol string table isn't NUL terminated", |m| {
+            let index = m.section(".strtab");
+            let size = m.get(index, section::SIZE);
+            m.set_section(index, section::SIZE, size - 1);
+        });
+        let says = "symbol name out of bounds in string table";
+        self.plain("symbol-name-beyond", ENOEXEC, says, |m| {
+            m.set_symbol("init_module", symbol::NAME, 1 << 20);
+        });
+    }
+
+    fn version_tables(&mut self) {
+        if !self.target.rules.extended_versions {
+            return;
+        }
+        let says = "extended version crc+name presence does not match";
+        self.plain("extended-versions-alone", ENOEXEC, says, |m| {
+            for name in ["__version_ext_names", "__version_ext_crcs"] {
+                if let Some(index) = m.find(name) {
+                    m.rename(index, ".gone");
+                }
+            }
+            m.add("__version_ext_crcs", &[0; 8]);
+        });
+        self.plain("extended-versions-short", ENOEXEC, "more extended version crcs than names", |m| {
+            for name in ["__version_ext_names", "__version_ext_crcs"] {
+                if let Some(index) = m.find(name) {
+                    m.rename(index, ".gone");
+                }
+            }
+            m.add("__version_ext_crcs", &[0; 8]);
+            m.add("__version_ext_names", b"module_layout\0printk");
+        });
+    }
+
+    fn early(&mut self) {
+        let plain = load(&self.built.plain);
+        self.add("blacklisted", Shows(EPERM, "Module plain is blacklisted"), vec![plain.clone()]).boot =
+            "module_blacklist=other,plain";
+        self.plain("vermagic-absent", OK, "plain: bad vermagic: kernel tainted.", |m| {
+            m.info("vermagic", None);
+        });
+        let says = "plain: version magic '1.2.3 SMP preempt mod_unload ' should be '";
+        self.plain("vermagic-differs", ENOEXEC, says, |m| {
+            m.info("vermagic", Some("1.2.3 SMP preempt mod_unload "));
+            // Without versions the release counts.
+            for name in ["__versions", "__version_ext_crcs", "__version_ext_names"] {
+                if let Some(index) = m.find(name) {
+                    m.rename(index, ".gone");
+                }
+            }
+        });
+        self.plain("vermagic-flags", ENOEXEC, "plain: version magic '", |m| {
+            let magic = m.info_value("vermagic").unwrap().replace("SMP ", "");
+            m.info("vermagic", Some(&magic));
+        });
+        let basic = self.built.plain.find("__versions").is_some();
+        let (errno, says) = match self.target.options.modversions && basic {
+            true => (OK, ""),
+            false => (ENOEXEC, "plain: version magic '9.9.9-other "),
+        };
+        self.plain("vermagic-release", errno, says, |m| {
+            let magic = m.info_value("vermagic").unwrap();
+            let flags = magic.split_once(' ').unwrap().1.to_owned();
+            m.info("vermagic", Some(&format!("9.9.9-other {flags}")));
+            // Whatever the kernel makes of type information for another one is not the point here.
+            if let Some(index) = m.find(".BTF") {
+                m.rename(index, ".gone");
+            }
+        });
+        let ignored = Load { flags: 2, ..plain.clone() };
+        let says = "plain: bad vermagic: kernel tainted.";
+        self.add("vermagic-ignored", Shows(OK, says), vec![ignored]);
+        let (errno, says) = match self.target.options.livepatch {
+            true => (OK, "plain: tainting kernel with TAINT_LIVEPATCH"),
+            false => (ENOEXEC, "plain: module is marked as livepatch module, but livepatch support"),
+        };
+        self.plain("livepatch", errno, says, |m| m.info("livepatch", Some("Y")));
+        self.add("loaded-already", Shows(Some(Errno::EEXIST), ""), vec![plain.clone(), plain]);
+        self.plain("nameless", OK, "", |m| m.info("name", None));
+        self.plain("named-twice", OK, "", |m| m.info("name", Some("other")));
+    }
+
+    fn taints(&mut self) {
+        let says = "plain: module license 'Proprietary' taints kernel.";
+        self.plain("licence-proprietary", OK, says, |m| m.info("license", Some("Proprietary")));
+        self.plain("licence-absent", OK, "", |m| m.info("license", None));
+        let says = "plain: module is from the staging directory, the quality is unknown";
+        self.plain("staging", OK, says, |m| m.info("staging", Some("Y")));
+        let says = "plain: loading test module taints kernel.";
+        self.plain("test", OK, says, |m| m.info("test", Some("Y")));
+        self.plain("in-tree", OK, "", |m| m.info("intree", Some("Y")));
+        self.plain("no-retpoline", OK, "", |m| m.info("retpoline", None));
+        self.plain("offender", OK, "", |m| m.call("lve"));
+        self.plain("ndiswrapper", OK, "", |m| m.call("ndiswrapper"));
+    }
+
+    fn sections(&mut self) {
+        let says = "plain: section .text (index ";
+        self.plain("write-execute", ENOEXEC, says, |m| {
+            let index = m.section(".text");
+            m.set_section(index, section::FLAGS, 7);
+        });
+        self.plain("obsolete-parameters", OK, "plain: Ignoring obsolete parameters", |m| {
+            m.add("__obsparm", &[0; 8]);
+        });
+        let (errno, says) = match self.target.options.constructors {
+            true => (EINVAL, "plain: has both .ctors and .init_array."),
+            false => (OK, ""),
+        };
+        self.plain("constructors-twice", errno, says, |m| {
+            m.add(".ctors", &[]);
+            m.add(".init_array", &[]);
+        });
+        let percpu = self.built.percpu.clone();
+        self.add("percpu", Shows(OK, ""), vec![load(&percpu)]);
+        let mut aligned = percpu;
+        let index = aligned.section(".data..percpu");
+        aligned.set_section(index, section::ALIGN, 8192);
+        let says = "percpu: per-cpu alignment 8192 > 4096";
+        self.add("percpu-alignment", Shows(OK, says), vec![load(&aligned)]);
+        let (errno, says) = match self.target.rules.module_namespaces {
+            true => (EPERM, "plain: module tries to import module namespace: module:plain"),
+            false => (OK, ""),
+        };
+        self.plain("namespace-of-modules", errno, says, |m| {
+            m.info("import_ns", Some("module:plain"));
+        });
+        self.plain("built-in-name", EINVAL, "printk: module is already loaded", |m| m.call("printk"));
+    }
+
+    fn symbols(&mut self) {
+        let Built { gives, takes, takes_any, .. } = self.built;
+        self.pair("stack", Shows(OK, ""), gives, takes, |_| {});
+        let says = "takes: Unknown symbol gives_gpl (err -2)";
+        self.add("provider-absent", Shows(ENOENT, says), vec![load(takes)]);
+        let order = vec![load(takes_any), load(gives), load(takes_any)];
+        self.add("order-reversed", Shows(OK, ""), order);
+        self.pair("gpl-only", Shows(ENOENT, says), gives, takes, |m| {
+            m.info("license", Some("Proprietary"));
+        });
+        let says = "but does not import it.";
+        self.pair("namespace-absent", Shows(EINVAL, says), gives, takes, |m| {
+            m.info("import_ns", None);
+        });
+        let (errno, says) = match self.target.rules.module_namespaces {
+            true => (EINVAL, "taken: module uses symbol (gives_chosen) from namespace module:takes,other-*"),
+            false => (OK, ""),
+        };
+        self.pair("not-chosen", Shows(errno, says), gives, takes, |m| m.call("taken"));
+        self.pair("chosen-by-star", Shows(OK, ""), gives, takes, |m| m.call("other_one"));
+        let mut proprietary = gives.clone();
+        proprietary.info("license", Some("Proprietary"));
+        let says = "from proprietary module gives.";
+        self.pair("proprietary-provider", Shows(ENOENT, says), &proprietary, takes, |_| {});
+        let says = "takes_any: module uses symbols gives_any from proprietary module gives, inheriting";
+        self.pair("taint-inherited", Shows(OK, says), &proprietary, takes_any, |_| {});
+        self.plain("symbol-common", ENOEXEC, "plain: please compile with -fno-common", |m| {
+            m.set_symbol("param_ops_int", symbol::SECTION, 0xfff2);
+        });
+        let says = "plain: Symbol param_ops_int has an invalid section index 999 (max ";
+        self.plain("symbol-section", ENOEXEC, says, |m| {
+            m.set_symbol("param_ops_int", symbol::SECTION, 999);
+        });
+        self.plain("symbols-many-wrong", ENOENT, "plain: Unknown symbol qaram_ops_byte (err -2)", |m| {
+            m.set_symbol("param_ops_int", symbol::SECTION, 0xfff2);
+            m.swap(b"\0param_ops_byte\0", b"\0qaram_ops_byte\0");
+        });
+    }
+
+    fn versions(&mut self) {
+        let Built { gives, takes_any, .. } = self.built;
+        if !self.target.options.modversions {
+            return;
+        }
+        let extended = takes_any.find("__version_ext_crcs").is_some();
+        let change = |m: &mut Module, symbol: &str| {
+            let at = version_at(m, symbol);
+            m.bytes[at] ^= 1;
+        };
+        let says = "takes_any: disagrees about version of symbol gives_any";
+        self.pair("version-differs", Shows(EINVAL, says), gives, takes_any, |m| change(m, "gives_any"));
+        let says = "plain: disagrees about version of symbol module_layout";
+        self.plain("version-layout", ENOEXEC, says, |m| change(m, "module_layout"));
+        let (errno, says) = match extended {
+            true => (OK, "takes_any: no extended symbol version for gives_any"),
+            false => (EINVAL, "takes_any: no symbol version for gives_any"),
+        };
+        self.pair("version-absent", Shows(errno, says), gives, takes_any, |m| rename_version(m, "gives_any"));
+        let says = "plain: module_layout: kernel tainted.";
+        let ignored = Load { flags: 1, ..load(&self.built.plain) };
+        // Forced once before, the kernel says it no more: this case has a boot of its own.
+        self.add("versions-ignored", Shows(OK, says), vec![ignored]).boot = "quiet";
+        self.plain("versions-absent", OK, "", |m| {
+            for name in ["__versions", "__version_ext_crcs", "__version_ext_names"] {
+                if let Some(index) = m.find(name) {
+                    m.rename(index, ".gone");
+                }
+            }
+        });
+        let mut bare = gives.clone();
+        for name in ["__kcrctab", "__kcrctab_gpl"] {
+            if let Some(index) = bare.find(name) {
+                bare.rename(index, ".gone");
+            }
+        }
+        let says = "gives: no versions for exported symbols: kernel tainted.";
+        self.add("exports-without-versions", Shows(OK, says), vec![load(&bare)]).boot = "quiet";
+    }
+
+    fn relocations(&mut self) {
+        let says = "plain: Unknown rela relocation: 99";
+        self.plain("relocation-unknown", ENOEXEC, says, |m| {
+            let at = m.relocation(".init.text", 0) + rela::TYPE.0;
+            m.set(at, 4, 99);
+        });
+        let says = "x86/modules: Invalid relocation target, existing value is nonzero for";
+        self.plain("relocation-over-something", ENOEXEC, says, |m| {
+            let at = m.relocation(".init.text", 0);
+            // Two bytes before its place stands an instruction.
+            let offset = m.number(at, 8);
+            m.set(at, 8, offset - 2);
+        });
+        self.plain("relocation-overflow", ENOEXEC, "overflow in relocation type 10 val ", |m| {
+            let at = m.relocation(".init.text", 0) + rela::TYPE.0;
+            m.set(at, 4, 10);
+        });
+        self.plain("relocation-without-addend", ENOEXEC, "module plain: REL relocation unsupported", |m| {
+            let index = m.section(".rela.init.text");
+            m.set_section(index, section::TYPE, 9);
+        });
+        self.plain("relocation-of-nothing", OK, "", |m| {
+            let index = m.section(".rela.init.text");
+            m.set_section(index, section::INFO, 0xffff);
+        });
+        // Its init is not relocated: the calls in it go nowhere, but it makes none.
+        self.cases.pop();
+    }
+
+    fn exports(&mut self) {
+        let Built { gives, again, .. } = self.built;
+        let says = "again: exports duplicate symbol gives_any (owned by gives)";
+        self.pair("export-duplicate", Shows(ENOEXEC, says), gives, again, |m| {
+            m.swap(b"again_any\0", b"gives_any\0");
+        });
+        let mut kernels = again.clone();
+        kernels.swap(b"again_any\0", b"ktime_get\0");
+        let says = "again: exports duplicate symbol ktime_get (owned by kernel)";
+        self.add("export-duplicate-kernel", Shows(ENOEXEC, says), vec![load(&kernels)]);
+        if !self.target.rules.flag_table {
+            return;
+        }
+        let mut bare = gives.clone();
+        let index = bare.section("__kflagstab");
+        bare.rename(index, ".gone");
+        let says = "gives: no flags for exported symbols";
+        self.add("export-flags-absent", Shows(ENOEXEC, says), vec![load(&bare)]);
+        let mut old = again.clone();
+        let index = old.section("__ksymtab");
+        old.rename(index, "__ksymtab_gpl");
+        let says = "again: ignoring obsolete section __ksymtab_gpl";
+        self.add("export-table-obsolete", Shows(OK, says), vec![load(&old)]);
+        old.add("__kcrctab_gpl", &[0; 4]);
+        let says = "again: ignoring obsolete section __kcrctab_gpl";
+        self.add("export-versions-obsolete", Shows(OK, says), vec![load(&old)]);
+    }
+
+    fn params(&mut self) {
+        const LONG: &str = concat!("text=", include_str!("long.txt"));
+        let cases: [(&str, &'static str, Option<Errno>, &'static str); 17] = [
+            ("good", "number=1 text=a small=2 flag=y wide=0xff", OK, ""),
+            ("flag-bare", "flag", OK, ""),
+            ("invalid", "number=x", EINVAL, "plain: `x' invalid for parameter `number'"),
+            ("without-value", "number", EINVAL, "plain: `' invalid for parameter `number'"),
+            ("out-of-range", "small=256", Some(Errno::ERANGE), "plain: `256' invalid for parameter `small'"),
+            ("negative", "wide=-1", EINVAL, "plain: `-1' invalid for parameter `wide'"),
+            ("unknown", "colour=blue", OK, "plain: unknown parameter 'colour' ignored"),
+            ("unknown-bare", "colour", OK, "plain: unknown parameter 'colour' ignored"),
+            ("dash", "num-ber=1", OK, "plain: unknown parameter 'num-ber' ignored"),
+            ("quoted", "text=\"a b\" number=3", OK, ""),
+            ("dyndbg", "dyndbg=-p", OK, ""),
+            ("async", "async_probe", OK, ""),
+            ("after-dashes", "number=1 -- more words", OK, "plain: parameters 'more words' after `--' ignored"),
+            ("last-error", "number=x small=300", Some(Errno::ERANGE), "plain: `300' invalid for parameter `small'"),
+            ("flag-wrong", "flag=maybe", EINVAL, "plain: `maybe' invalid for parameter `flag'"),
+            ("dangerous", "dangerous=1", OK, "Setting dangerous option dangerous - tainting kernel"),
+            ("too-long", LONG, Some(Errno::ENOSPC), "too large for parameter `text'"),
+        ];
+        for (id, args, errno, says) in cases {
+            let load = Load { args, ..load(&self.built.plain) };
+            self.add(&format!("param-{id}"), Shows(errno, says), vec![load]);
+        }
+    }
+}
+
+/// Where the CRC of a symbol stands in the table that the kernel reads.
+fn version_at(module: &Module, symbol: &str) -> usize {
+    let (crcs, index) = extended(module, symbol)
+        .unwrap_or_else(|| (basic(module), position(module, symbol)));
+    let size = if module.name_of(crcs) == "__versions" { 64 } else { 4 };
+    module.get(crcs, section::OFFSET) as usize + index * size
+}
+
+fn basic(module: &Module) -> usize {
+    module.section("__versions")
+}
+
+fn position(module: &Module, symbol: &str) -> usize {
+    let entries = module.contents(basic(module)).chunks_exact(64);
+    let name = [symbol.as_bytes(), b"\0"].concat();
+    entries.into_iter().position(|entry| entry[8..].starts_with(&name)).unwrap()
+}
+
+fn extended(module: &Module, symbol: &str) -> Option<(usize, usize)> {
+    let crcs = module.find("__version_ext_crcs")?;
+    let names = module.contents(module.section("__version_ext_names"));
+    let mut names = names.split(|&byte| byte == 0);
+    Some((crcs, names.position(|name| name == symbol.as_bytes()).unwrap()))
+}
+
+/// Makes the table speak of another symbol.
+fn rename_version(module: &mut Module, symbol: &str) {
+    let index = module.find("__version_ext_names").unwrap_or_else(|| basic(module));
+    let at = module.get(index, section::OFFSET) as usize;
+    let name = [symbol.as_bytes(), b"\0"].concat();
+    let place = module.contents(index).windows(name.len()).position(|part| part == name).unwrap();
+    module.bytes[at + place] = b'#';
+}
+
+fn xz(plain: &[u8]) -> Vec<u8> {
+    use liblzma::stream::{Action, Check, Stream};
+    let mut packed = Vec::with_capacity(plain.len() + 1024);
+    let mut stream = Stream::new_easy_encoder(1, Check::Crc32).unwrap();
+    stream.process_vec(plain, &mut packed, Action::Finish).unwrap();
+    packed
+}

@@ -1,0 +1,4 @@
+//! The corpus of modules that the loader's model is held against.
+
+pub(crate) mod cases;
+pub(crate) mod edit;

@@ -1,0 +1,98 @@
+//! Loads modules from a list in the guest, by `finit_module()` itself.
+//!
+//! kmod's insmod tells only the words of an error, two of them for several numbers, and chooses the
+//! flags itself; the proof compares numbers. Each line of the list is `ID`, flags, file, parameters,
+//! with tabs between, or `unload`, which removes every module. What came of a line is printed as
+//! `ID`, the error's number or `killed`, the kernel's taints and the loaded modules with theirs. The
+//! kernel's log has a mark before and after each.
+//!
+//! Each load has a process of its own: where the kernel's own code faults, only that one dies.
+
+mod syscall;
+
+use std::{
+    env, fs,
+    io::Write,
+    os::unix::process::ExitStatusExt,
+    process::{Command, ExitCode},
+};
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let outcome = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["one", flags, file, params] => Ok(one(flags, file, params)),
+        [list] => all(list),
+        _ => Err("finit LIST".into()),
+    };
+    match outcome {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(99)
+        }
+    }
+}
+
+/// One load: the status is the error's number.
+fn one(flags: &str, file: &str, params: &str) -> u8 {
+    let flags = flags.parse().unwrap_or(0);
+    let number = syscall::finit_module(file, params, flags);
+    u8::try_from(number).unwrap_or(u8::MAX)
+}
+
+type Any = Box<dyn std::error::Error>;
+
+fn all(list: &str) -> Result<u8, Any> {
+    for line in fs::read_to_string(list)?.lines() {
+        let fields: Vec<&str> = line.split('\t').collect();
+        match fields.as_slice() {
+            ["unload"] => unload(),
+            [id, flags, file, params] => {
+                mark(&format!("begin {id}"))?;
+                let this = env::current_exe()?;
+                let status = Command::new(this).args(["one", flags, file, params]).status()?;
+                mark(&format!("end {id}"))?;
+                let came = match (status.code(), status.signal()) {
+                    (Some(code), _) => code.to_string(),
+                    _ => "killed".into(),
+                };
+                let taints = fs::read_to_string("/proc/sys/kernel/tainted")?;
+                println!("{id}\t{came}\t{}\t{}", taints.trim(), modules()?);
+                if came == "killed" {
+                    return Ok(3);
+                }
+            }
+            _ => return Err(format!("not a line of a list: {line}").into()),
+        }
+    }
+    Ok(0)
+}
+
+fn mark(text: &str) -> Result<(), Any> {
+    let mut log = fs::File::options().write(true).open("/dev/kmsg")?;
+    Ok(log.write_all(format!("finit: {text}\n").as_bytes())?)
+}
+
+/// The loaded modules as `name:taints`, the latest first.
+fn modules() -> Result<String, Any> {
+    let text = fs::read_to_string("/proc/modules")?;
+    let module = |line: &str| {
+        let mut fields = line.split(' ');
+        let name = fields.next().unwrap_or_default().to_owned();
+        let taints = fields.last().unwrap_or_default();
+        let taints = taints.strip_prefix('(').and_then(|t| t.strip_suffix(')')).unwrap_or("");
+        format!("{name}:{taints}")
+    };
+    Ok(text.lines().map(module).collect::<Vec<_>>().join(" "))
+}
+
+/// Removes all modules: users before what they use.
+fn unload() {
+    while let Ok(text) = fs::read_to_string("/proc/modules") {
+        let names = text.lines().filter_map(|line| line.split(' ').next());
+        let gone = names.filter(|name| syscall::delete_module(name) == 0).count();
+        if gone == 0 {
+            return;
+        }
+    }
+}

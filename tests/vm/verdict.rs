@@ -1,0 +1,234 @@
+//! The loader's model against the running kernel: errno, messages and taints, exactly.
+
+mod machine;
+
+use std::{fmt::Write as _, path::PathBuf, sync::OnceLock};
+
+use xtask::{
+    host::cache::Cache,
+    kernel::{Kernel, kbuild::project},
+    loader::{
+        image,
+        load::Request,
+        play::Play,
+        taints::Taints,
+        target::Target,
+        verdict::{Answer, Verdict, is_message},
+    },
+    stack::symvers::Symvers,
+};
+
+use self::machine::{Machine, Ran};
+use crate::{
+    corpus::cases::{Built, Case, Load, Maker},
+    kernel,
+};
+
+/// The modules of the corpus, built for the kernel at hand.
+fn built() -> &'static Built {
+    static BUILT: OnceLock<Built> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let folder = workshop();
+        let run = kernel().toolchain.run("make", &folder);
+        let run = run.arg("-C").arg(&kernel().kdir).arg(format!("M={}", folder.display()));
+        let outcome = run.arg("modules").outcome().unwrap();
+        assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
+        Built::read(&folder)
+    })
+}
+
+/// A folder with the sources of the corpus.
+fn workshop() -> PathBuf {
+    let folder = project().join("target/build").join(format!("corpus-{}", kernel().slug()));
+    std::fs::create_dir_all(&folder).unwrap();
+    for entry in std::fs::read_dir(project().join("tests/corpus")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if name == "Kbuild" || name.ends_with(".c") || name.ends_with(".h") {
+            let text = std::fs::read(&path).unwrap();
+            let to = folder.join(name);
+            if std::fs::read(&to).ok().as_ref() != Some(&text) {
+                std::fs::write(to, text).unwrap();
+            }
+        }
+    }
+    folder
+}
+
+/// What is known of a kernel from its tree, and from one module that was built for it.
+pub(crate) fn target_of(kernel: &Kernel, module: &[u8]) -> Target {
+    let read = |path: PathBuf| std::fs::read(&path).unwrap_or_default();
+    let config = String::from_utf8(read(kernel.tree.join(".config"))).unwrap();
+    let symvers = Symvers::parse(read(kernel.tree.join("Module.symvers"))).unwrap();
+    let mut target = Target::new(&kernel.release, &config)
+        .unwrap()
+        .with_symvers(&symvers)
+        .with_builtin_modinfo(&read(kernel.modules.join("modules.builtin.modinfo")));
+    target.this_module = image::this_module_of_module(module);
+    assert!(target.this_module.is_some());
+    target
+}
+
+/// The kernel at hand, with what only the running one tells.
+fn target() -> &'static Target {
+    static TARGET: OnceLock<Target> = OnceLock::new();
+    TARGET.get_or_init(|| machine().complete(target_of(kernel(), built().plain())))
+}
+
+fn machine() -> Machine {
+    Machine::new(&Cache::open().unwrap(), kernel())
+}
+
+/// A prediction beside what the kernel did.
+struct Compared<'c> {
+    case: &'c Case,
+    load: usize,
+    verdict: Verdict,
+    ran: Ran,
+    world: Taints,
+}
+
+/// What a comparison comes to.
+enum Agreement {
+    Agrees,
+    /// The prediction was that nobody can know.
+    Unknown(String),
+    Differs(String),
+}
+
+impl Compared<'_> {
+    fn agreement(&self) -> Agreement {
+        let Self { verdict, ran, .. } = self;
+        let expected = match &verdict.answer {
+            Answer::Unknown(reason) => return Agreement::Unknown(reason.clone()),
+            Answer::Loads => 0,
+            Answer::Refused(errno) => errno.number(),
+        };
+        let mut differs = String::new();
+        if ran.errno != Some(expected) {
+            let _ = writeln!(differs, "  errno: predicted {expected}, kernel {:?}", ran.errno);
+        }
+        let same = verdict.messages.len() == ran.messages.len()
+            && verdict.messages.iter().zip(&ran.messages).all(|(p, k)| is_message(p, k));
+        if !same {
+            let _ = writeln!(differs, "  predicted {:#?}\n  kernel {:#?}", verdict.messages, ran.messages);
+        }
+        if ran.taints != self.world.0 {
+            let _ = writeln!(differs, "  taints: predicted {}, kernel {}", self.world, Taints(ran.taints));
+        }
+        if verdict.loads() {
+            let own = ran.modules.iter().find(|(name, _)| *name == verdict.name);
+            let own = own.map(|(_, taints)| taints.as_str());
+            if own != Some(verdict.taints.to_string().as_str()) {
+                let _ = writeln!(differs, "  module's: predicted {}, kernel {own:?}", verdict.taints);
+            }
+        }
+        match differs.is_empty() {
+            true => Agreement::Agrees,
+            false => Agreement::Differs(differs),
+        }
+    }
+}
+
+/// Plays cases of one command line in the model and in the machine.
+fn compare<'c>(target: &Target, cases: &[&'c Case]) -> Vec<Compared<'c>> {
+    let boot = cases.first().map_or("", |case| case.boot);
+    let target = target.clone().with_command_line(boot);
+    let loads: Vec<&[Load]> = cases.iter().map(|case| case.loads.as_slice()).collect();
+    let ran = machine().run(&loads, boot);
+    let mut compared = Vec::new();
+    let mut play = Play::new(&target);
+    for (case, ran) in cases.iter().zip(ran) {
+        play.world.unload_all();
+        if let Some(taints) = ran.fresh {
+            play = Play::new(&target);
+            play.world.taints = Taints(taints);
+        }
+        for (load, ran) in ran.loads.into_iter().enumerate() {
+            let Load { file, args, flags } = &case.loads[load];
+            let request = Request { file, args, flags: *flags, program: "finit" };
+            let verdict = play.finit(request);
+            compared.push(Compared { case, load, verdict, ran, world: play.world.taints });
+        }
+    }
+    compared
+}
+
+/// How many comparisons came to what.
+#[derive(Default)]
+struct Table {
+    cases: usize,
+    loads: usize,
+    agree: usize,
+    unknown: Vec<String>,
+    differ: Vec<String>,
+}
+
+impl Table {
+    fn take(&mut self, compared: &[Compared<'_>]) {
+        for one in compared {
+            self.loads += 1;
+            self.cases += usize::from(one.load == 0);
+            let id = format!("{} load {}", one.case.id, one.load);
+            match one.agreement() {
+                Agreement::Agrees => self.agree += 1,
+                Agreement::Unknown(reason) => {
+                    let did = format!("errno {:?}, {:?}", one.ran.errno, one.ran.messages);
+                    self.unknown.push(format!("{id}: {reason} (kernel: {did})"));
+                }
+                Agreement::Differs(how) => self.differ.push(format!("{id}:\n{how}")),
+            }
+        }
+    }
+
+    fn print(&self, what: &str) {
+        let Self { cases, loads, agree, unknown, differ } = self;
+        println!("{what} on {}: {cases} cases, {loads} loads, {agree} agree, {} unknown, {} differ",
+            kernel(), unknown.len(), differ.len());
+        unknown.iter().for_each(|line| println!("  unknown: {line}"));
+        differ.iter().for_each(|line| println!("{line}"));
+    }
+}
+
+/// Cases that need the same command line, which then share a boot.
+fn by_boot(cases: &[Case]) -> Vec<Vec<&Case>> {
+    let mut boots: Vec<Vec<&Case>> = Vec::new();
+    for case in cases {
+        match boots.iter_mut().find(|boot| boot[0].boot == case.boot && case.boot != "quiet") {
+            Some(boot) => boot.push(case),
+            None => boots.push(vec![case]),
+        }
+    }
+    boots
+}
+
+#[test]
+fn the_corpus_is_judged_as_by_the_kernel() {
+    let cases = Maker::all(built(), target());
+    let mut table = Table::default();
+    let mut wrong = Vec::new();
+    for boot in by_boot(&cases) {
+        let compared = compare(target(), &boot);
+        for last in compared.iter().filter(|one| one.load + 1 == one.case.loads.len()) {
+            wrong.extend(not_shown(last));
+        }
+        table.take(&compared);
+    }
+    table.print("corpus");
+    assert!(wrong.is_empty(), "fixtures that do not show what they are for:\n{}", wrong.join("\n"));
+    assert!(table.differ.is_empty() && table.unknown.is_empty());
+}
+
+/// A fixture whose prediction is not what it was made to show.
+fn not_shown(last: &Compared<'_>) -> Option<String> {
+    let shows = last.case.shows;
+    let errno = match last.verdict.answer {
+        Answer::Refused(errno) => Some(errno),
+        Answer::Loads => None,
+        Answer::Unknown(_) => return Some(format!("{}: unknown", last.case.id)),
+    };
+    let said = last.verdict.messages.iter().any(|line| line.contains(shows.1));
+    let shown = errno == shows.0 && (shows.1.is_empty() || said);
+    let found = format!("{errno:?} {:#?}", last.verdict.messages);
+    (!shown).then(|| format!("{}: wanted {:?} {:?}, found {found}", last.case.id, shows.0, shows.1))
+}

@@ -1,0 +1,201 @@
+//! A running kernel that is asked for its own verdict, load by load.
+
+use std::{collections::HashSet, fmt::Write as _, fs, path::PathBuf, time::Duration};
+
+use xtask::{
+    guest::{Boot, Command, Guest, record::Report},
+    host::{
+        cache::{self, Cache, Remains},
+        root::{Root, TRIXIE},
+    },
+    kernel::Kernel,
+    loader::target::Target,
+    problem::OrProblem,
+};
+
+use crate::corpus::cases::Load;
+
+/// The program that loads, compiled by the private root: the guest has no other libraries.
+const SOURCES: [(&str, &str); 2] = [
+    ("main.rs", include_str!("../finit/main.rs")),
+    ("syscall.rs", include_str!("../finit/syscall.rs")),
+];
+/// How long all cases of one boot may take.
+const DEADLINE: Duration = Duration::from_secs(900);
+
+/// What the kernel did with one file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ran {
+    /// The error's number, 0 for none; none when the kernel did not survive it.
+    pub(super) errno: Option<i32>,
+    /// The kernel's taints after it.
+    pub(super) taints: u32,
+    /// The loaded modules with their taints, the latest first.
+    pub(super) modules: Vec<(String, String)>,
+    /// What the kernel logged meanwhile.
+    pub(super) messages: Vec<String>,
+}
+
+/// What the kernel did with the loads of one case.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CaseRan {
+    /// The kernel's taints, when it was booted anew for this case.
+    pub(super) fresh: Option<u32>,
+    pub(super) loads: Vec<Ran>,
+}
+
+/// A kernel that can be booted.
+pub(super) struct Machine {
+    guest: Guest,
+    finit: PathBuf,
+}
+
+impl Machine {
+    pub(super) fn new(cache: &Cache, kernel: &Kernel) -> Self {
+        let root = Root::obtain(cache, TRIXIE).unwrap();
+        let boot = Boot {
+            image: kernel.image.clone().unwrap(),
+            release: kernel.release.clone(),
+            modules: kernel.modules.clone(),
+        };
+        let guest = Guest::new(cache, &root, boot).boot_deadline(Duration::from_secs(180));
+        Self { guest, finit: finit(cache, &root) }
+    }
+
+    /// Adds what only the running kernel tells.
+    pub(super) fn complete(&self, mut target: Target) -> Target {
+        let commands = [
+            "ls /sys/module",
+            "cat /sys/devices/system/cpu/vulnerabilities/spectre_v2 2>/dev/null || true",
+        ];
+        let report = self.guest.run(commands).unwrap();
+        let names = report.steps[0].text();
+        target.sysfs_names = Some(names.lines().map(Into::into).collect::<HashSet<String>>());
+        let spectre = report.steps[1].text();
+        let safe = spectre.is_empty()
+            || spectre.starts_with("Not affected")
+            || spectre.starts_with("Vulnerable");
+        target.spectre_v2 = Some(!safe);
+        target
+    }
+
+    /// Loads the files of each case in turn, every case into a kernel without modules.
+    pub(super) fn run(&self, cases: &[&[Load]], words: &str) -> Vec<CaseRan> {
+        let mut all: Vec<CaseRan> = Vec::new();
+        while all.len() < cases.len() {
+            let begin = all.len();
+            let (taints, mut ran) = self.boot(&cases[begin..], begin, words);
+            if let Some(first) = ran.first_mut() {
+                first.fresh = Some(taints);
+            }
+            assert!(!ran.is_empty(), "the guest ran nothing from case {begin} on");
+            all.extend(ran);
+        }
+        all
+    }
+
+    /// One boot: as many cases as the kernel lives through, and the one that it does not.
+    fn boot(&self, cases: &[&[Load]], begin: usize, words: &str) -> (u32, Vec<CaseRan>) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut list = String::new();
+        let mut guest = self.guest.clone().file(&self.finit).cmdline("printk.devkmsg=on");
+        for word in words.split(' ').filter(|word| !word.is_empty()) {
+            guest = guest.cmdline(word);
+        }
+        for (case, loads) in cases.iter().enumerate() {
+            for (step, load) in loads.iter().enumerate() {
+                let name = format!("{}-{step}.ko", begin + case);
+                let path = folder.path().join(&name);
+                fs::write(&path, &load.file).unwrap();
+                guest = guest.file(path);
+                let Load { args, flags, .. } = load;
+                writeln!(list, "{}-{step}\t{flags}\t{name}\t{args}", begin + case).unwrap();
+            }
+            list.push_str("unload\n");
+        }
+        let path = folder.path().join("list");
+        fs::write(&path, list).unwrap();
+        let mut session = guest.file(path).start().unwrap();
+        let taints = session.exec("cat /proc/sys/kernel/tainted").unwrap().text();
+        // An oops ends the load, not the machine.
+        session.exec("echo 0 > /proc/sys/kernel/panic_on_oops").unwrap();
+        let _ = session.exec(Command::new("./finit list").deadline(DEADLINE));
+        let ran = read(session.report(), cases, begin);
+        (taints.trim().parse().unwrap(), ran)
+    }
+}
+
+/// Puts together what the program printed and what the kernel logged between its marks.
+fn read(report: &Report, cases: &[&[Load]], begin: usize) -> Vec<CaseRan> {
+    let step = report.steps.last().unwrap();
+    let lines = step.text();
+    let mut all = Vec::new();
+    for (case, loads) in cases.iter().enumerate() {
+        let mut ran = CaseRan::default();
+        for step_index in 0..loads.len() {
+            let id = format!("{}-{step_index}", begin + case);
+            let line = lines.lines().find(|line| line.starts_with(&format!("{id}\t")));
+            let mut one = line.map(parse).unwrap_or_default();
+            one.messages = messages(report, &id);
+            let dead = one.errno.is_none();
+            if line.is_none() && !begun(report, &id) {
+                // The boot ended before it.
+                return all;
+            }
+            ran.loads.push(one);
+            if dead {
+                all.push(ran);
+                return all;
+            }
+        }
+        all.push(ran);
+    }
+    all
+}
+
+fn parse(line: &str) -> Ran {
+    let fields: Vec<&str> = line.split('\t').collect();
+    let [_, errno, taints, modules] = fields.as_slice() else { panic!("{line}") };
+    let module = |text: &str| {
+        let (name, taints) = text.split_once(':').unwrap();
+        (name.to_owned(), taints.to_owned())
+    };
+    Ran {
+        errno: errno.parse().ok(),
+        taints: taints.parse().unwrap(),
+        modules: modules.split(' ').filter(|text| !text.is_empty()).map(module).collect(),
+        messages: Vec::new(),
+    }
+}
+
+fn mark(what: &str, id: &str) -> String {
+    format!("finit: {what} {id}")
+}
+
+fn begun(report: &Report, id: &str) -> bool {
+    report.messages().any(|message| message.text == mark("begin", id))
+}
+
+fn messages(report: &Report, id: &str) -> Vec<String> {
+    let (begin, end) = (mark("begin", id), mark("end", id));
+    let all = report.messages().skip_while(|message| message.text != begin).skip(1);
+    let between = all.take_while(|message| message.text != end);
+    between.filter(|message| !message.from_user).map(|message| message.text.clone()).collect()
+}
+
+fn finit(cache: &Cache, root: &Root) -> PathBuf {
+    let sources = SOURCES.iter().flat_map(|(path, text)| [*path, *text]);
+    let root_name = Root::name(root.suite);
+    let key = cache::key(sources.chain([root_name.as_str()]));
+    let entry = cache.entry(&format!("guest/finit-{key}"), Remains::Discard, |aside| {
+        for (path, text) in SOURCES {
+            let path = aside.join(path);
+            fs::write(&path, text).or_host(|| format!("{}", path.display()))?;
+        }
+        let sandbox = root.sandbox().writable(aside, "/finit").chdir("/finit");
+        let flags = ["--edition=2024", "-Ctarget-feature=+crt-static", "-Copt-level=s"];
+        let rustc = sandbox.run("rustc").args(flags).args(["-Cstrip=symbols", "-o", "finit"]);
+        rustc.arg("main.rs").deadline(Duration::from_secs(120)).stdout().map(drop)
+    });
+    entry.unwrap().join("finit")
+}
