@@ -6,10 +6,12 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "it is all tests")]
 
 mod build;
+mod stack;
 
 use std::sync::OnceLock;
 
 use xtask::{
+    guest::Guest,
     host::{cache::Cache, run},
     kernel::{Kernel, Name, archive::Follow},
 };
@@ -23,4 +25,9 @@ fn kernel() -> &'static Kernel {
         let name: Name = name.parse().unwrap();
         Kernel::obtain(&Cache::open().unwrap(), &name, Follow::Daily).unwrap()
     })
+}
+
+/// A guest of that kernel, with nothing added yet.
+fn guest() -> Guest {
+    Guest::of(&Cache::open().unwrap(), kernel()).unwrap()
 }
