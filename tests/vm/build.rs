@@ -9,10 +9,10 @@ use crate::kernel;
 const SOURCES: &[&str] = &["Kbuild", "Makefile", "provider", "consumer"];
 
 /// An edit of one source: what stands there, and what is put in its place.
-type Edit = (&'static str, &'static str, &'static str);
+pub(crate) type Edit = (&'static str, &'static str, &'static str);
 
 /// A workshop of its own with edited sources.
-fn edited(name: &str, edits: &[Edit]) -> Workshop<'static> {
+pub(crate) fn edited(name: &str, edits: &[Edit]) -> Workshop<'static> {
     let name = format!("edit-{name}-{}", kernel().slug());
     let workshop = Workshop::named(kernel(), &name, SOURCES).unwrap();
     for (file, from, to) in edits {

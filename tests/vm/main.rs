@@ -8,12 +8,18 @@
 mod build;
 #[path = "../corpus/mod.rs"]
 mod corpus;
+mod stack;
 mod verdict;
 
 use std::sync::OnceLock;
 
 use xtask::{
-    host::{cache::Cache, run},
+    guest::{Boot, Guest},
+    host::{
+        cache::Cache,
+        root::{Root, TRIXIE},
+        run,
+    },
     kernel::{Kernel, Name, archive::Follow},
 };
 
@@ -26,4 +32,16 @@ fn kernel() -> &'static Kernel {
         let name: Name = name.parse().unwrap();
         Kernel::obtain(&Cache::open().unwrap(), &name, Follow::Daily).unwrap()
     })
+}
+
+/// A guest of that kernel, with nothing added yet.
+fn guest() -> Guest {
+    let cache = Cache::open().unwrap();
+    let kernel = kernel();
+    let boot = Boot {
+        image: kernel.image.clone().unwrap(),
+        release: kernel.release.clone(),
+        modules: kernel.modules.clone(),
+    };
+    Guest::new(&cache, &Root::obtain(&cache, TRIXIE).unwrap(), boot)
 }

@@ -62,7 +62,8 @@ root=$(dirname "$(readlink -f "$0")")/root
 exec bwrap --unshare-all --die-with-parent --clearenv \
     --setenv PATH /usr/sbin:/usr/bin --setenv LC_ALL C.UTF-8 --setenv HOME /tmp \
     --setenv TERM "${TERM:-dumb}" \
-    --ro-bind "$root/usr" /usr --ro-bind "$root/etc" /etc --ro-bind "$root/var" /var \
+    --ro-bind "$root/usr" /usr --ro-bind "$root/etc" /etc \
+    --ro-bind "$root/var/lib/dpkg" /var/lib/dpkg \
     --symlink usr/bin /bin --symlink usr/sbin /sbin --symlink usr/lib /lib \
     --symlink usr/lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp "$@"
 "#;

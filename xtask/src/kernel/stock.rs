@@ -157,8 +157,11 @@ fn build_metadata(prep: &Preparation, source: &Source, config: &Config) -> Resul
     if !build.join(".config").exists() {
         configure(prep)?;
     }
-    let sandbox = prep.root.sandbox().folder(&build);
-    let make = make_inside(sandbox, source, &build)
+    // At the same place for everyone: where the cache is must not show in what is built.
+    let inside = Path::new("/build");
+    prep.root.mount_point(source.inside())?;
+    let sandbox = prep.root.sandbox().writable(&build, inside);
+    let make = make_inside(sandbox, source, inside)
         .args([format!("CC={}", compiler(config)), format!("LOCALVERSION={}", prep.offer.local())]);
     make.clone().arg("olddefconfig").logged(&log, &step)?;
     make.arg("prepare").deadline(DEADLINE).logged(&log, &step)?;

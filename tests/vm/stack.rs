@@ -1,0 +1,183 @@
+//! The stack on the running kernel: what it does, and what the kernel refuses.
+
+use std::{fs, path::PathBuf};
+
+use xtask::{
+    guest::record::{Report, Step},
+    kernel::kbuild::{Goal, Workshop},
+    stack::{
+        compare::{Crcs, compare},
+        symvers::Symvers,
+    },
+};
+
+use crate::{build::edited, guest, kernel};
+
+/// The stack and the test modules, built once for all tests.
+fn workshop() -> &'static Workshop<'static> {
+    static WORKSHOP: std::sync::OnceLock<Workshop<'static>> = std::sync::OnceLock::new();
+    WORKSHOP.get_or_init(|| {
+        let workshop = Workshop::open(kernel(), Goal::Tests).unwrap();
+        workshop.build_unseen(Goal::Tests).unwrap();
+        workshop
+    })
+}
+
+/// Runs commands in a guest that has these modules, after `depmod -a`.
+fn run(modules: &[PathBuf], commands: &[&str]) -> Report {
+    let guest = modules.iter().fold(guest(), |guest, module| guest.module(module));
+    let commands = ["depmod -a"].iter().chain(commands).copied();
+    guest.run(commands).unwrap()
+}
+
+/// What a step said, by the command and by the kernel.
+fn said(step: &Step) -> String {
+    let kernel: String = step.kernel.iter().map(|message| format!("{}\n", message.text)).collect();
+    format!("{}{kernel}", String::from_utf8_lossy(&step.output))
+}
+
+/// Fails unless a step ended so and said all of this.
+fn expect(report: &Report, command: &str, status: u8, parts: &[&str]) {
+    let step = report.steps.iter().find(|step| step.command == command);
+    let step = step.unwrap_or_else(|| panic!("{command} did not run"));
+    let text = said(step);
+    assert_eq!(step.status, status, "{command}:\n{text}");
+    for part in parts {
+        assert!(text.contains(part), "{command} did not say `{part}`:\n{text}");
+    }
+}
+
+#[test]
+fn modprobe_consumer_pulls_in_the_provider() {
+    let counters = "cat /sys/kernel/debug/provider/counters";
+    let report = run(&workshop().stack(), &[
+        "modprobe consumer start=40",
+        "lsmod",
+        "echo 2 > /dev/consumer; cat /dev/consumer",
+        counters,
+        "rmmod provider",
+        "sh -c 'exec 3< /dev/consumer; rmmod consumer'",
+        "modprobe -r consumer; lsmod | wc -l",
+    ]);
+    expect(&report, "modprobe consumer start=40", 0, &["provider: room for 16 counters",
+        "consumer: /dev/consumer starts at 40, as one of 1 counters"]);
+    expect(&report, "echo 2 > /dev/consumer; cat /dev/consumer", 0, &["42\n"]);
+    expect(&report, counters, 0, &["consumer 42\n"]);
+    expect(&report, "rmmod provider", 1, &["Module provider is in use by: consumer"]);
+    expect(&report, "sh -c 'exec 3< /dev/consumer; rmmod consumer'", 1, &["in use"]);
+    expect(&report, "modprobe -r consumer; lsmod | wc -l", 0, &["1\n", "provider: unloaded"]);
+}
+
+#[test]
+fn insmod_alone_does_not_find_the_provider() {
+    let insmod = "insmod /lib/modules/$(uname -r)/updates/consumer.ko";
+    let report = run(&workshop().stack(), &[insmod]);
+    let said = "consumer: Unknown symbol provider_add (err -2)";
+    expect(&report, insmod, 1, &[said, "Unknown symbol in module"]);
+}
+
+#[test]
+fn what_is_written_to_the_device_is_taken_whole_or_refused() {
+    let refuse = |text: &str| format!("printf '{text}' > /dev/consumer");
+    let garbage: Vec<String> = ["x", "1 2", "", "0x10", "1e3", "-"].map(refuse).into();
+    let large = refuse("99999999999999999999999");
+    let overflow = "echo 9223372036854775807 > /dev/consumer";
+    let mut commands = vec!["modprobe consumer start=1"];
+    commands.extend(garbage.iter().map(String::as_str).filter(|text| !text.contains("''")));
+    commands.extend([large.as_str(), overflow, "printf -- '-8\\n' > /dev/consumer", "cat /dev/consumer"]);
+    let report = run(&workshop().stack(), &commands);
+    for command in garbage.iter().filter(|text| !text.contains("''")) {
+        expect(&report, command, 2, &["Invalid argument"]);
+    }
+    expect(&report, &large, 2, &["Numerical result out of range"]);
+    expect(&report, overflow, 2, &["Numerical result out of range"]);
+    expect(&report, "cat /dev/consumer", 0, &["-7\n"]);
+}
+
+#[test]
+fn the_abi_keeps_every_promise_of_its_header() {
+    let probe = workshop().test_module("abi_probe");
+    let modules: Vec<PathBuf> = workshop().stack().into_iter().chain([probe]).collect();
+    let report = run(&modules, &[
+        "modprobe abi_probe",
+        "modprobe -r abi_probe; modprobe abi_probe leak=1 && rmmod abi_probe && rmmod provider",
+    ]);
+    expect(&report, "modprobe abi_probe", 0, &["DONE: ", ", 0 failed"]);
+    let leak = &report.steps.last().unwrap().command.clone();
+    expect(&report, leak, 0, &["abi-probe-leak was never unregistered, freeing it"]);
+}
+
+#[test]
+fn a_provider_without_room_refuses_the_consumer() {
+    let report = run(&workshop().stack(), &["modprobe provider max_counters=0", "modprobe consumer"]);
+    let said = "consumer: provider refused the counter: ENOSPC";
+    expect(&report, "modprobe consumer", 1, &[said, "No space left on device"]);
+}
+
+/// A provider whose exports have other names: the blessed ABI tells, and so does the kernel.
+#[test]
+fn a_provider_with_renamed_exports_is_noticed_and_its_consumer_refused() {
+    let files = ["provider/provider.h", "provider/provider_main.rs", "provider/provider_exports.c"];
+    let edits = files.map(|file| (file, "provider_add", "provider_plus"));
+    let renamed = edited("renamed-exports", &edits);
+    // Built alone: with the consumer in the same build, modpost would refuse it there.
+    let outcome = renamed.make("split").outcome().unwrap();
+    let text = format!("{}{}", outcome.stdout, outcome.stderr);
+    assert!(text.contains("symbol 'provider_add' undefined"), "{text}");
+
+    let symvers = fs::read(renamed.folder.join("provider/Module.symvers")).unwrap();
+    let changes = compare(&blessed(), &Symvers::parse(symvers).unwrap().normalised(), Crcs::Ignore);
+    let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    assert!(changes.iter().any(|change| change.contains("provider_add is no longer exported")),
+        "{changes:?}");
+    assert!(changes.iter().any(|change| change.contains("provider_plus is new")), "{changes:?}");
+
+    let stale = [renamed.stack()[0].clone(), workshop().stack()[1].clone()];
+    let report = run(&stale, &["modprobe provider", "modprobe consumer"]);
+    let said = "consumer: Unknown symbol provider_add (err -2)";
+    expect(&report, "modprobe provider", 0, &[]);
+    expect(&report, "modprobe consumer", 1, &[said]);
+}
+
+/// A consumer built against another provider's symbols: what MODVERSIONS is for.
+#[test]
+fn a_consumer_of_another_type_is_refused_where_symbols_have_versions() {
+    let edits = [
+        ("provider/provider.h", "unsigned int provider_count(void)",
+            "unsigned long provider_count(void)"),
+        ("provider/provider_main.rs", "fn provider_count() -> c_uint",
+            "fn provider_count() -> c_ulong"),
+        ("provider/provider_main.rs", "COUNTERS.lock().len() as c_uint",
+            "COUNTERS.lock().len() as c_ulong"),
+        ("consumer/counter.rs", "pub(crate) fn registered() -> u32", "pub(crate) fn registered() -> usize"),
+    ];
+    let other = edited("other-type", &edits);
+    let outcome = other.make("modules").outcome().unwrap();
+    assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
+
+    let mixed = [other.stack()[0].clone(), workshop().stack()[1].clone()];
+    let report = run(&mixed, &["modprobe consumer"]);
+    match kernel().config().unwrap().has("MODVERSIONS") {
+        true => expect(&report, "modprobe consumer", 1, &[
+            "consumer: disagrees about version of symbol provider_count",
+            "consumer: Unknown symbol provider_count (err -22)",
+        ]),
+        // Nobody notices: it loads, and calls a function of another type.
+        false => expect(&report, "modprobe consumer", 0, &["consumer: /dev/consumer starts at 0"]),
+    }
+}
+
+#[test]
+fn the_stack_exports_what_is_blessed() {
+    let built = fs::read(workshop().symvers()).unwrap();
+    let built = Symvers::parse(built).unwrap().normalised();
+    let crcs = Crcs::of(&blessed(), &built);
+    let modversions = kernel().config().unwrap().has("MODVERSIONS");
+    assert_eq!(crcs == Crcs::Compare, modversions, "CRCs are compared where the kernel has them");
+    assert_eq!(compare(&blessed(), &built, crcs), []);
+}
+
+fn blessed() -> Symvers {
+    let path = xtask::kernel::kbuild::project().join("Module.symvers.expected");
+    Symvers::parse(fs::read(path).unwrap()).unwrap()
+}

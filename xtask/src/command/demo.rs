@@ -1,0 +1,200 @@
+//! `demo`: the story of symbol stacking, told by a running kernel.
+
+use std::{fs, process::ExitCode, time::Instant};
+
+use crate::{
+    command::{KernelArg, guest},
+    guest::{Session, record::Step},
+    host::{cache::Cache, progress::say},
+    kernel::{
+        Kernel,
+        archive::Follow,
+        kbuild::{Goal, Workshop},
+    },
+    problem::{OrProblem, Problem, Result},
+};
+
+/// Show the stack on a real kernel: depmod, modprobe, kallsyms, rmmod, narrated
+///
+/// Sets up what is missing first. Exit status 0 only if every step did what the story says.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    kernel: KernelArg,
+}
+
+/// One step of the story, run in the guest.
+struct Scene {
+    /// What is about to be seen, and why.
+    tale: &'static str,
+    /// What is run.
+    command: &'static str,
+    /// The exit status that it must have.
+    status: u8,
+    /// What must be said, by the command or by the kernel, each on a line of its own and in this
+    /// order.
+    said: &'static [&'static str],
+}
+
+/// In order: from what the files say to what the kernel does.
+const SCENES: &[Scene] = &[
+    Scene {
+        tale: "Each .ko says what it is: its licence, whom it needs, which kernel it was built for.",
+        command: "cd /lib/modules/$(uname -r)/updates && modinfo provider.ko consumer.ko | \
+                  grep -E '^(name|license|import_ns|depends|vermagic):'",
+        status: 0,
+        said: &["license: GPL", "name: provider", "import_ns: PROVIDER", "depends: provider",
+            "name: consumer"],
+    },
+    Scene {
+        tale: "depmod reads who exports and who needs what, and writes it down.",
+        command: "depmod -a && cat /lib/modules/$(uname -r)/modules.dep",
+        status: 0,
+        said: &["updates/provider.ko:", "updates/consumer.ko: updates/provider.ko"],
+    },
+    Scene {
+        tale: "From that line modprobe knows the order.",
+        command: "modprobe --show-depends consumer",
+        status: 0,
+        said: &["/updates/provider.ko", "/updates/consumer.ko"],
+    },
+    Scene {
+        tale: "Asked for the consumer alone, it loads the provider first.",
+        command: "modprobe consumer start=40",
+        status: 0,
+        said: &["provider: room for", "consumer: /dev/consumer starts at 40"],
+    },
+    Scene {
+        tale: "The kernel keeps count of who uses whom.",
+        command: "lsmod",
+        status: 0,
+        said: &["consumer 0", "provider 1 consumer"],
+    },
+    Scene {
+        tale: "What the provider exports is in the kernel's symbol table now (T: to be used by all).",
+        command: "grep ' T provider_' /proc/kallsyms",
+        status: 0,
+        said: &["provider_register [provider]"],
+    },
+    Scene {
+        tale: "A write to the consumer's device arrives in the provider.",
+        command: "echo 2 > /dev/consumer; cat /sys/kernel/debug/provider/counters",
+        status: 0,
+        said: &["consumer 42"],
+    },
+    Scene {
+        tale: "While its symbols are in use, the provider cannot go.",
+        command: "rmmod provider",
+        status: 1,
+        said: &["Module provider is in use by: consumer"],
+    },
+    Scene {
+        tale: "Unloaded from the top, both go, and the kernel is as it was.",
+        command: "modprobe -r consumer && lsmod",
+        status: 0,
+        said: &["Module"],
+    },
+];
+
+impl Args {
+    /// Tells the story.
+    ///
+    /// # Errors
+    /// Something is missing that cannot be set up, or a step did not do what the story says.
+    pub fn run(self) -> Result<ExitCode> {
+        let cache = Cache::open()?;
+        let kernel = Kernel::obtain(&cache, &self.kernel.name, Follow::Daily)?;
+        let begin = Instant::now();
+        outln!("symstack: two Rust modules, one stacked on the other, on {kernel}\n");
+        outln!("The kernel's own Kbuild builds them, and modpost lists what the stack exports.");
+        let workshop = Workshop::open(&kernel, Goal::Modules)?;
+        let modules = workshop.build_unseen(Goal::Modules)?;
+        exports(&workshop)?;
+        let guest = modules.iter().fold(guest(&cache, &kernel)?, |guest, ko| guest.module(ko));
+        let mut session = guest.start()?;
+        let report = session.report();
+        outln!("The kernel is up after {:.1} s; {}\n", report.boot_time.as_secs_f64(), report.accel);
+        for scene in SCENES {
+            scene.play(&mut session)?;
+        }
+        session.finish()?;
+        let seconds = begin.elapsed().as_secs_f64();
+        outln!("Every step did what the story says, and the kernel did not complain: {seconds:.1} s.");
+        say("next: cargo xtask shell, and break it yourself");
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Shows the stack's Module.symvers.
+fn exports(workshop: &Workshop) -> Result<()> {
+    let path = workshop.symvers();
+    let text = fs::read_to_string(&path).or_host(|| format!("{} cannot be read", path.display()))?;
+    let near = path.strip_prefix(crate::kernel::kbuild::project()).unwrap_or(&path);
+    outln!("$ cat {}", near.display());
+    text.lines().for_each(|line| outln!("{line}"));
+    outln!("");
+    for class in ["EXPORT_SYMBOL\t", "EXPORT_SYMBOL_GPL\t\n", "\tPROVIDER\n", "\tmodule:consumer\n"] {
+        if !text.contains(class) {
+            let fact = format!("{} has no line with {class:?}", path.display());
+            return Err(Problem::does_not_hold(fact).hint("cargo xtask symvers check"));
+        }
+    }
+    Ok(())
+}
+
+impl Scene {
+    /// Runs it in the guest, shows it, and holds it to the story.
+    fn play(&self, session: &mut Session) -> Result<()> {
+        outln!("{}", self.tale);
+        outln!("# {}", self.command);
+        let step = session.exec(self.command)?;
+        let output = String::from_utf8_lossy(&step.output).into_owned();
+        output.lines().for_each(|line| outln!("{line}"));
+        step.kernel.iter().for_each(|message| outln!("    kernel: {}", message.text));
+        if step.status != 0 {
+            outln!("    exit status {}", step.status);
+        }
+        outln!("");
+        self.holds(&step, &output)
+    }
+
+    fn holds(&self, step: &Step, output: &str) -> Result<()> {
+        let differs = |what: String| {
+            let fact = format!("the story is not true: `{}` {what}", self.command);
+            Problem::does_not_hold(fact).hint("see for yourself: cargo xtask shell")
+        };
+        if step.status != self.status {
+            return Err(differs(format!("ended with {}, not {}", step.status, self.status)));
+        }
+        let messages = step.kernel.iter().map(|message| message.text.as_str());
+        let mut lines = output.lines().chain(messages).map(words);
+        let missing = self.said.iter().find(|said| !lines.any(|line| line.contains(**said)));
+        match missing {
+            Some(said) => Err(differs(format!("did not say \"{said}\" where it should"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A line with its words one space apart: tables are aligned.
+fn words(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scene() -> Scene {
+        Scene { tale: "", command: "c", status: 1, said: &["a 1", "b"] }
+    }
+
+    #[test]
+    fn a_story_holds_in_its_order_and_with_its_status() {
+        let step = Step { status: 1, ..Step::default() };
+        assert!(scene().holds(&step, "a   1\nx\nb 2").is_ok());
+        assert!(scene().holds(&step, "b\na 1").is_err());
+        assert!(scene().holds(&step, "a 1").is_err());
+        assert!(scene().holds(&Step::default(), "a 1\nb").is_err());
+    }
+}
