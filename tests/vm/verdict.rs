@@ -111,7 +111,15 @@ impl Compared<'_> {
         let same = verdict.messages.len() == ran.messages.len()
             && verdict.messages.iter().zip(&ran.messages).all(|(p, k)| is_message(p, k));
         if !same {
-            let _ = writeln!(differs, "  predicted {:#?}\n  kernel {:#?}", verdict.messages, ran.messages);
+            let lengths = |lines: &[String]| lines.iter().map(String::len).collect::<Vec<_>>();
+            let _ = writeln!(
+                differs,
+                "  predicted {:?} {:#?}\n  kernel {:?} {:#?}",
+                lengths(&verdict.messages),
+                verdict.messages,
+                lengths(&ran.messages),
+                ran.messages
+            );
         }
         if ran.taints != self.world.0 {
             let _ = writeln!(differs, "  taints: predicted {}, kernel {}", self.world, Taints(ran.taints));

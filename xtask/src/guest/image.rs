@@ -26,7 +26,7 @@ const KMOD: [&str; 6] = ["depmod", "insmod", "lsmod", "modinfo", "modprobe", "rm
 /// The shell is dash, not busybox's, because that one runs a `modprobe` of its own wherever a
 /// command says `modprobe`. So does every other tool of busybox that starts programs: those are
 /// taken from their own packages.
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: &[&str] = &[
     "usr/bin/kmod",
     "usr/bin/dash",
     "usr/bin/busybox",

@@ -173,8 +173,18 @@ impl<'a> Load<'a> {
 
     /// `add_taint_module()`: the kernel and the module both carry it.
     pub(super) fn taint(&mut self, taint: Taints) {
-        self.world.taints.add(taint);
+        self.taint_kernel(taint);
         self.taints.add(taint);
+    }
+
+    /// `add_taint()` (`kernel/panic.c`): lock debugging trusts no kernel with code that nobody
+    /// saw, and says so, also where it is not built in.
+    pub(super) fn taint_kernel(&mut self, taint: Taints) {
+        if [Taints::PROPRIETARY, Taints::FORCED].contains(&taint) {
+            let line = "Disabling lock debugging due to kernel taint";
+            self.say_once(Once::LockDebugging, line.into());
+        }
+        self.world.taints.add(taint);
     }
 
     /// `info->name`, or what the kernel prints where there is none.

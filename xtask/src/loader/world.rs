@@ -36,6 +36,8 @@ pub enum Once {
     Livepatch,
     /// `no extended symbol version for …`
     NoExtendedVersion,
+    /// `Disabling lock debugging due to kernel taint`
+    LockDebugging,
 }
 
 /// What is loaded, and what has been logged.

@@ -110,7 +110,7 @@ pub(super) fn taints(load: &mut Load<'_>) -> Finding {
         load.taint(Taints::UNSIGNED);
     }
     match name.as_str() {
-        "ndiswrapper" => load.world.taints.add(Taints::PROPRIETARY),
+        "ndiswrapper" => load.taint_kernel(Taints::PROPRIETARY),
         "driverloader" | "lve" => load.taint(Taints::PROPRIETARY),
         _ => {}
     }
