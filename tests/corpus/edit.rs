@@ -205,6 +205,14 @@ impl Module {
         self.set(place, size, value);
     }
 
+    /// Lets two symbols change names.
+    pub(crate) fn exchange(&mut self, one: &str, other: &str) {
+        let (one, other) = (self.symbol(one), self.symbol(other));
+        let (name, name_of_other) = (self.number(one, 4), self.number(other, 4));
+        self.set(one, 4, name_of_other);
+        self.set(other, 4, name);
+    }
+
     /// Where a relocation of a section stands in the file.
     pub(crate) fn relocation(&self, section: &str, index: usize) -> usize {
         let table = self.section(&format!(".rela{section}"));

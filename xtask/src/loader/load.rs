@@ -146,10 +146,10 @@ impl<'a> Load<'a> {
         Verdict { name, answer, messages, taints, checks: walked }
     }
 
-    /// Logs a line as `printk()` does: a record holds at most [`RECORD_BYTES`].
+    /// Logs a line as `printk()` does, which cuts what is longer than [`LINE_BYTES`].
     pub(super) fn say(&mut self, mut line: String) {
-        if line.len() >= RECORD_BYTES {
-            let mut end = RECORD_BYTES - 1;
+        if line.len() > LINE_BYTES {
+            let mut end = LINE_BYTES;
             while !line.is_char_boundary(end) {
                 end -= 1;
             }
@@ -268,5 +268,5 @@ impl<'a> Load<'a> {
     }
 }
 
-/// `PRINTKRB_RECORD_MAX` (`kernel/printk/internal.h`).
-const RECORD_BYTES: usize = 1024;
+/// `PRINTKRB_RECORD_MAX` (`kernel/printk/internal.h`), less the NUL and the two bytes of the level.
+const LINE_BYTES: usize = 1024 - 3;

@@ -49,6 +49,9 @@ fn main() -> io::Result<()> {
         std::process::exit(2);
     }
     let mounted = Command::new("/usr/bin/busybox").args(["mount", "-a"]).status()?;
+    // Once for all commands: to give each its own, the standard library needs the sockets of the
+    // Unix domain, which a small kernel has not.
+    env::set_current_dir(WORK)?;
     let mut agent = Agent::new(open_port()?)?;
     agent.kernel()?;
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
@@ -84,7 +87,7 @@ fn shell(line: &str) -> Command {
     command.arg("-c").arg(line).env_clear();
     command.env("PATH", PATH).env("HOME", WORK).env("LC_ALL", "C");
     command.env("TERM", env::var("TERM").unwrap_or_else(|_| "linux".into()));
-    command.current_dir(WORK).stdin(Stdio::null());
+    command.stdin(Stdio::null());
     command
 }
 
