@@ -119,7 +119,13 @@ impl<'a> Maker<'a> {
     }
 
     /// `plain.ko`, changed.
-    fn plain(&mut self, id: &str, errno: Option<Errno>, says: &'static str, edit: impl FnOnce(&mut Module)) {
+    fn plain(
+        &mut self,
+        id: &str,
+        errno: Option<Errno>,
+        says: &'static str,
+        edit: impl FnOnce(&mut Module),
+    ) {
         let mut module = self.built.plain.clone();
         edit(&mut module);
         self.add(id, Shows(errno, says), vec![load(&module)]);
@@ -188,25 +194,33 @@ impl<'a> Maker<'a> {
         if self.target.options.signatures {
             let mut bare = self.built.plain.clone();
             bare.bytes = b"~Module signature appended~\n".to_vec();
-            self.add("signature-alone", Shows(ENOEXEC, "Invalid ELF header len 28"), vec![load(&bare)]);
+            self.add(
+                "signature-alone",
+                Shows(ENOEXEC, "Invalid ELF header len 28"),
+                vec![load(&bare)],
+            );
             let plain = load(&self.built.plain);
             let says = "Loading of unsigned module is rejected";
             let rejected = Some(Errno::EKEYREJECTED);
             self.add("unsigned-enforced", Shows(rejected, says), vec![plain.clone()]).boot =
                 "module.sig_enforce=1";
             let says = "Loading of module with unsupported crypto is rejected";
-            let mut kind = self.cases.iter().find(|case| case.id == "signature-kind").unwrap().clone();
+            let mut kind =
+                self.cases.iter().find(|case| case.id == "signature-kind").unwrap().clone();
             kind.id = "signature-kind-enforced".into();
             (kind.shows, kind.boot) = (Shows(rejected, says), "module.sig_enforce=1");
             self.cases.push(kind);
             let says = "Lockdown: finit: unsigned module loading is restricted";
-            self.add("unsigned-lockdown", Shows(EPERM, says), vec![plain]).boot = "lockdown=integrity";
+            self.add("unsigned-lockdown", Shows(EPERM, says), vec![plain]).boot =
+                "lockdown=integrity";
         }
     }
 
     fn headers(&mut self) {
         self.plain("elf-short", ENOEXEC, "Invalid ELF header len 40", |m| m.bytes.truncate(40));
-        self.plain("elf-magic", ENOEXEC, "Invalid ELF header magic: != \x7fELF", |m| m.bytes[1] = b'e');
+        self.plain("elf-magic", ENOEXEC, "Invalid ELF header magic: != \x7fELF", |m| {
+            m.bytes[1] = b'e'
+        });
         self.plain("elf-executable", ENOEXEC, "Invalid ELF header type: 2 != 1", |m| {
             m.set_header(header::TYPE, 2);
         });
@@ -235,9 +249,14 @@ impl<'a> Maker<'a> {
     }
 
     fn names(&mut self) {
-        self.plain("names-none", ENOEXEC, "Invalid ELF section name index: 0 || e_shstrndx (0)", |m| {
-            m.set_header(header::SHSTRNDX, 0);
-        });
+        self.plain(
+            "names-none",
+            ENOEXEC,
+            "Invalid ELF section name index: 0 || e_shstrndx (0)",
+            |m| {
+                m.set_header(header::SHSTRNDX, 0);
+            },
+        );
         self.plain("names-beyond", ENOEXEC, "Invalid ELF section name index: 999", |m| {
             m.set_header(header::SHSTRNDX, 999);
         });
@@ -299,7 +318,8 @@ impl<'a> Maker<'a> {
             let index = m.section(THIS);
             m.set_section(index, section::TYPE, 8);
         });
-        let says = "module plain: .gnu.linkonce.this_module must occupy memory during process execution";
+        let says =
+            "module plain: .gnu.linkonce.this_module must occupy memory during process execution";
         self.plain("this-module-unkept", ENOEXEC, says, |m| {
             let index = m.section(THIS);
             m.set_section(index, section::FLAGS, 1);
@@ -330,14 +350,24 @@ impl<'a> Maker<'a> {
             m.set_section(index, section::TYPE, 2);
             m.set_section(index, section::LINK, 1);
         });
-        self.plain("strings-none", ENOEXEC, "Invalid ELF sh_link!=SHN_UNDEF(0) or (sh_link(0)", |m| {
-            let index = m.section(".symtab");
-            m.set_section(index, section::LINK, 0);
-        });
-        self.plain("strings-beyond", ENOEXEC, "Invalid ELF sh_link!=SHN_UNDEF(-1) or (sh_link(-1)", |m| {
-            let index = m.section(".symtab");
-            m.set_section(index, section::LINK, u32::MAX.into());
-        });
+        self.plain(
+            "strings-none",
+            ENOEXEC,
+            "Invalid ELF sh_link!=SHN_UNDEF(0) or (sh_link(0)",
+            |m| {
+                let index = m.section(".symtab");
+                m.set_section(index, section::LINK, 0);
+            },
+        );
+        self.plain(
+            "strings-beyond",
+            ENOEXEC,
+            "Invalid ELF sh_link!=SHN_UNDEF(-1) or (sh_link(-1)",
+            |m| {
+                let index = m.section(".symtab");
+                m.set_section(index, section::LINK, u32::MAX.into());
+            },
+        );
         if !self.after_6_13() {
             return;
         }
@@ -349,16 +379,26 @@ impl<'a> Maker<'a> {
             let index = m.section(".strtab");
             m.set_section(index, section::SIZE, 0);
         });
-        self.plain("strings-no-leading-nul", ENOEXEC, "symbol string table missing leading NUL", |m| {
-            let index = m.section(".strtab");
-            let at = m.get(index, section::OFFSET) as usize;
-            m.bytes[at] = b'x';
-        });
-        self.plain("strings-unterminated", ENOEXEC, "symbol string table isn't NUL terminated", |m| {
-            let index = m.section(".strtab");
-            let size = m.get(index, section::SIZE);
-            m.set_section(index, section::SIZE, size - 1);
-        });
+        self.plain(
+            "strings-no-leading-nul",
+            ENOEXEC,
+            "symbol string table missing leading NUL",
+            |m| {
+                let index = m.section(".strtab");
+                let at = m.get(index, section::OFFSET) as usize;
+                m.bytes[at] = b'x';
+            },
+        );
+        self.plain(
+            "strings-unterminated",
+            ENOEXEC,
+            "symbol string table isn't NUL terminated",
+            |m| {
+                let index = m.section(".strtab");
+                let size = m.get(index, section::SIZE);
+                m.set_section(index, section::SIZE, size - 1);
+            },
+        );
         let says = "symbol name out of bounds in string table";
         self.plain("symbol-name-beyond", ENOEXEC, says, |m| {
             m.set_symbol("init_module", symbol::NAME, 1 << 20);
@@ -373,26 +413,31 @@ impl<'a> Maker<'a> {
         self.plain("extended-versions-alone", ENOEXEC, says, |m| {
             for name in ["__version_ext_names", "__version_ext_crcs"] {
                 if let Some(index) = m.find(name) {
-                    m.rename(index, ".gone");
+                    m.rename(index, &format!(".gone{index}"));
                 }
             }
             m.add("__version_ext_crcs", &[0; 8]);
         });
-        self.plain("extended-versions-short", ENOEXEC, "more extended version crcs than names", |m| {
-            for name in ["__version_ext_names", "__version_ext_crcs"] {
-                if let Some(index) = m.find(name) {
-                    m.rename(index, ".gone");
+        self.plain(
+            "extended-versions-short",
+            ENOEXEC,
+            "more extended version crcs than names",
+            |m| {
+                for name in ["__version_ext_names", "__version_ext_crcs"] {
+                    if let Some(index) = m.find(name) {
+                        m.rename(index, &format!(".gone{index}"));
+                    }
                 }
-            }
-            m.add("__version_ext_crcs", &[0; 8]);
-            m.add("__version_ext_names", b"module_layout\0printk");
-        });
+                m.add("__version_ext_crcs", &[0; 8]);
+                m.add("__version_ext_names", b"module_layout\0printk");
+            },
+        );
     }
 
     fn early(&mut self) {
         let plain = load(&self.built.plain);
-        self.add("blacklisted", Shows(EPERM, "Module plain is blacklisted"), vec![plain.clone()]).boot =
-            "module_blacklist=other,plain";
+        self.add("blacklisted", Shows(EPERM, "Module plain is blacklisted"), vec![plain.clone()])
+            .boot = "module_blacklist=other,plain";
         self.plain("vermagic-absent", OK, "plain: bad vermagic: kernel tainted.", |m| {
             m.info("vermagic", None);
             // For which kernel's types its BTF was made, nothing tells then.
@@ -406,7 +451,7 @@ impl<'a> Maker<'a> {
             // Without versions the release counts.
             for name in ["__versions", "__version_ext_crcs", "__version_ext_names"] {
                 if let Some(index) = m.find(name) {
-                    m.rename(index, ".gone");
+                    m.rename(index, &format!(".gone{index}"));
                 }
             }
         });
@@ -434,7 +479,9 @@ impl<'a> Maker<'a> {
         self.add("vermagic-ignored", Shows(OK, says), vec![ignored]).boot = "quiet";
         let (errno, says) = match self.target.options.livepatch {
             true => (OK, "plain: tainting kernel with TAINT_LIVEPATCH"),
-            false => (ENOEXEC, "plain: module is marked as livepatch module, but livepatch support"),
+            false => {
+                (ENOEXEC, "plain: module is marked as livepatch module, but livepatch support")
+            }
         };
         self.plain("livepatch", errno, says, |m| m.info("livepatch", Some("Y")));
         self.add("loaded-already", Shows(Some(Errno::EEXIST), ""), vec![plain.clone(), plain]);
@@ -487,7 +534,9 @@ impl<'a> Maker<'a> {
         self.plain("namespace-of-modules", errno, says, |m| {
             m.info("import_ns", Some("module:plain"));
         });
-        self.plain("built-in-name", EINVAL, "printk: module is already loaded", |m| m.call("printk"));
+        self.plain("built-in-name", EINVAL, "printk: module is already loaded", |m| {
+            m.call("printk")
+        });
     }
 
     fn symbols(&mut self) {
@@ -505,21 +554,26 @@ impl<'a> Maker<'a> {
             m.info("import_ns", None);
         });
         let (errno, says) = match self.target.rules.module_namespaces {
-            true => (EINVAL, "taken: module uses symbol (gives_chosen) from namespace module:takes,other-*"),
+            true => (
+                EINVAL,
+                "taken: module uses symbol (gives_chosen) from namespace module:takes,other-*",
+            ),
             false => (OK, ""),
         };
         self.pair("not-chosen", Shows(errno, says), gives, takes, |m| m.call("taken"));
         self.pair("chosen-by-star", Shows(OK, ""), gives, takes, |m| m.call("other_one"));
         let mut proprietary = gives.clone();
         proprietary.info("license", Some("Proprietary"));
-        let says = "takes_gpl: module using GPL-only symbols uses symbols gives_any from proprietary";
+        let says =
+            "takes_gpl: module using GPL-only symbols uses symbols gives_any from proprietary";
         self.pair("proprietary-provider", Shows(ENOENT, says), &proprietary, takes_gpl, |m| {
             // Whichever the linker put first.
             if m.symbol("gives_any") < m.symbol("atomic_notifier_call_chain") {
                 m.exchange("gives_any", "atomic_notifier_call_chain");
             }
         });
-        let says = "takes_any: module uses symbols gives_any from proprietary module gives, inheriting";
+        let says =
+            "takes_any: module uses symbols gives_any from proprietary module gives, inheriting";
         self.pair("taint-inherited", Shows(OK, says), &proprietary, takes_any, |_| {});
         self.plain("symbol-common", ENOEXEC, "plain: please compile with -fno-common", |m| {
             m.set_symbol("param_ops_int", symbol::SECTION, 0xfff2);
@@ -528,10 +582,15 @@ impl<'a> Maker<'a> {
         self.plain("symbol-section", ENOEXEC, says, |m| {
             m.set_symbol("param_ops_int", symbol::SECTION, 999);
         });
-        self.plain("symbols-many-wrong", ENOEXEC, "plain: Unknown symbol qaram_ops_byte (err -2)", |m| {
-            m.set_symbol("param_ops_int", symbol::SECTION, 0xfff2);
-            m.swap(b"\0param_ops_byte\0", b"\0qaram_ops_byte\0");
-        });
+        self.plain(
+            "symbols-many-wrong",
+            ENOEXEC,
+            "plain: Unknown symbol qaram_ops_byte (err -2)",
+            |m| {
+                m.set_symbol("param_ops_int", symbol::SECTION, 0xfff2);
+                m.swap(b"\0param_ops_byte\0", b"\0qaram_ops_byte\0");
+            },
+        );
     }
 
     fn versions(&mut self) {
@@ -545,28 +604,32 @@ impl<'a> Maker<'a> {
             m.bytes[at] ^= 1;
         };
         let says = "takes_any: disagrees about version of symbol gives_any";
-        self.pair("version-differs", Shows(EINVAL, says), gives, takes_any, |m| change(m, "gives_any"));
+        self.pair("version-differs", Shows(EINVAL, says), gives, takes_any, |m| {
+            change(m, "gives_any")
+        });
         let says = "plain: disagrees about version of symbol module_layout";
         self.plain("version-layout", ENOEXEC, says, |m| change(m, "module_layout"));
         let (errno, says) = match extended {
             true => (OK, "takes_any: no extended symbol version for gives_any"),
             false => (EINVAL, "takes_any: no symbol version for gives_any"),
         };
-        self.pair("version-absent", Shows(errno, says), gives, takes_any, |m| rename_version(m, "gives_any"));
+        self.pair("version-absent", Shows(errno, says), gives, takes_any, |m| {
+            rename_version(m, "gives_any")
+        });
         let says = "plain: module_layout: kernel tainted.";
         let ignored = Load { flags: 1, ..load(&self.built.plain) };
         self.add("versions-ignored", Shows(OK, says), vec![ignored]).boot = "quiet";
         self.plain("versions-absent", OK, "", |m| {
             for name in ["__versions", "__version_ext_crcs", "__version_ext_names"] {
                 if let Some(index) = m.find(name) {
-                    m.rename(index, ".gone");
+                    m.rename(index, &format!(".gone{index}"));
                 }
             }
         });
         let mut bare = gives.clone();
         for name in ["__kcrctab", "__kcrctab_gpl"] {
             if let Some(index) = bare.find(name) {
-                bare.rename(index, ".gone");
+                bare.rename(index, &format!(".gone{index}"));
             }
         }
         let says = "gives: no versions for exported symbols: kernel tainted.";
@@ -590,10 +653,15 @@ impl<'a> Maker<'a> {
             let at = m.relocation(".init.text", 0) + rela::TYPE.0;
             m.set(at, 4, 10);
         });
-        self.plain("relocation-without-addend", ENOEXEC, "module plain: REL relocation unsupported", |m| {
-            let index = m.section(".rela.init.text");
-            m.set_section(index, section::TYPE, 9);
-        });
+        self.plain(
+            "relocation-without-addend",
+            ENOEXEC,
+            "module plain: REL relocation unsupported",
+            |m| {
+                let index = m.section(".rela.init.text");
+                m.set_section(index, section::TYPE, 9);
+            },
+        );
         self.plain("relocation-of-nothing", OK, "", |m| {
             let index = m.section(".rela.init.text");
             m.set_section(index, section::INFO, 0xffff);
@@ -637,7 +705,12 @@ impl<'a> Maker<'a> {
             ("flag-bare", "flag", OK, ""),
             ("invalid", "number=x", EINVAL, "plain: `x' invalid for parameter `number'"),
             ("without-value", "number", EINVAL, "plain: `' invalid for parameter `number'"),
-            ("out-of-range", "small=256", Some(Errno::ERANGE), "plain: `256' invalid for parameter `small'"),
+            (
+                "out-of-range",
+                "small=256",
+                Some(Errno::ERANGE),
+                "plain: `256' invalid for parameter `small'",
+            ),
             ("negative", "wide=-1", EINVAL, "plain: `-1' invalid for parameter `wide'"),
             ("unknown", "colour=blue", OK, "plain: unknown parameter 'colour' ignored"),
             ("unknown-bare", "colour", OK, "plain: unknown parameter 'colour' ignored"),
@@ -645,10 +718,25 @@ impl<'a> Maker<'a> {
             ("quoted", "text=\"a b\" number=3", OK, ""),
             ("dyndbg", "dyndbg=-p", OK, ""),
             ("async", "async_probe", OK, ""),
-            ("after-dashes", "number=1 -- more words", OK, "plain: parameters 'more words' after `--' ignored"),
-            ("last-error", "number=x small=300", Some(Errno::ERANGE), "plain: `300' invalid for parameter `small'"),
+            (
+                "after-dashes",
+                "number=1 -- more words",
+                OK,
+                "plain: parameters 'more words' after `--' ignored",
+            ),
+            (
+                "last-error",
+                "number=x small=300",
+                Some(Errno::ERANGE),
+                "plain: `300' invalid for parameter `small'",
+            ),
             ("flag-wrong", "flag=maybe", EINVAL, "plain: `maybe' invalid for parameter `flag'"),
-            ("dangerous", "dangerous=1", OK, "Setting dangerous option dangerous - tainting kernel"),
+            (
+                "dangerous",
+                "dangerous=1",
+                OK,
+                "Setting dangerous option dangerous - tainting kernel",
+            ),
             ("too-long", LONG, Some(Errno::ENOSPC), "text: string parameter too long"),
         ];
         for (id, args, errno, says) in cases {
@@ -660,8 +748,8 @@ impl<'a> Maker<'a> {
 
 /// Where the CRC of a symbol stands in the table that the kernel reads.
 fn version_at(module: &Module, symbol: &str) -> usize {
-    let (crcs, index) = extended(module, symbol)
-        .unwrap_or_else(|| (basic(module), position(module, symbol)));
+    let (crcs, index) =
+        extended(module, symbol).unwrap_or_else(|| (basic(module), position(module, symbol)));
     let size = if module.name_of(crcs) == "__versions" { 64 } else { 4 };
     module.get(crcs, section::OFFSET) as usize + index * size
 }

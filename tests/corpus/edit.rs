@@ -222,8 +222,9 @@ impl Module {
     /// Puts other bytes of the same length in the place of each occurrence.
     pub(crate) fn swap(&mut self, from: &[u8], to: &[u8]) {
         assert_eq!(from.len(), to.len());
-        let places: Vec<usize> =
-            (0..self.bytes.len() - from.len()).filter(|&at| self.bytes[at..].starts_with(from)).collect();
+        let places: Vec<usize> = (0..self.bytes.len() - from.len())
+            .filter(|&at| self.bytes[at..].starts_with(from))
+            .collect();
         assert!(!places.is_empty(), "nothing to swap");
         for at in places {
             self.bytes[at..at + to.len()].copy_from_slice(to);

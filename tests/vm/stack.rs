@@ -50,17 +50,27 @@ fn expect(report: &Report, command: &str, status: u8, parts: &[&str]) {
 #[test]
 fn modprobe_consumer_pulls_in_the_provider() {
     let counters = "cat /sys/kernel/debug/provider/counters";
-    let report = run(&workshop().stack(), &[
+    let report = run(
+        &workshop().stack(),
+        &[
+            "modprobe consumer start=40",
+            "lsmod",
+            "echo 2 > /dev/consumer; cat /dev/consumer",
+            counters,
+            "rmmod provider",
+            "sh -c 'exec 3< /dev/consumer; rmmod consumer'",
+            "modprobe -r consumer; lsmod | wc -l",
+        ],
+    );
+    expect(
+        &report,
         "modprobe consumer start=40",
-        "lsmod",
-        "echo 2 > /dev/consumer; cat /dev/consumer",
-        counters,
-        "rmmod provider",
-        "sh -c 'exec 3< /dev/consumer; rmmod consumer'",
-        "modprobe -r consumer; lsmod | wc -l",
-    ]);
-    expect(&report, "modprobe consumer start=40", 0, &["provider: room for 16 counters",
-        "consumer: /dev/consumer starts at 40, as one of 1 counters"]);
+        0,
+        &[
+            "provider: room for 16 counters",
+            "consumer: /dev/consumer starts at 40, as one of 1 counters",
+        ],
+    );
     expect(&report, "echo 2 > /dev/consumer; cat /dev/consumer", 0, &["42\n"]);
     expect(&report, counters, 0, &["consumer 42\n"]);
     expect(&report, "rmmod provider", 1, &["Module provider is in use by: consumer"]);
@@ -84,7 +94,12 @@ fn what_is_written_to_the_device_is_taken_whole_or_refused() {
     let overflow = "echo 9223372036854775807 > /dev/consumer";
     let mut commands = vec!["modprobe consumer start=1"];
     commands.extend(garbage.iter().map(String::as_str).filter(|text| !text.contains("''")));
-    commands.extend([large.as_str(), overflow, "printf -- '-8\\n' > /dev/consumer", "cat /dev/consumer"]);
+    commands.extend([
+        large.as_str(),
+        overflow,
+        "printf -- '-8\\n' > /dev/consumer",
+        "cat /dev/consumer",
+    ]);
     let report = run(&workshop().stack(), &commands);
     for command in garbage.iter().filter(|text| !text.contains("''")) {
         expect(&report, command, 2, &["Invalid argument"]);
@@ -98,10 +113,13 @@ fn what_is_written_to_the_device_is_taken_whole_or_refused() {
 fn the_abi_keeps_every_promise_of_its_header() {
     let probe = workshop().test_module("abi_probe");
     let modules: Vec<PathBuf> = workshop().stack().into_iter().chain([probe]).collect();
-    let report = run(&modules, &[
-        "modprobe abi_probe",
-        "modprobe -r abi_probe; modprobe abi_probe leak=1 && rmmod abi_probe && rmmod provider",
-    ]);
+    let report = run(
+        &modules,
+        &[
+            "modprobe abi_probe",
+            "modprobe -r abi_probe; modprobe abi_probe leak=1 && rmmod abi_probe && rmmod provider",
+        ],
+    );
     expect(&report, "modprobe abi_probe", 0, &["DONE: ", ", 0 failed"]);
     let leak = &report.steps.last().unwrap().command.clone();
     expect(&report, leak, 0, &["abi-probe-leak was never unregistered, freeing it"]);
@@ -109,7 +127,8 @@ fn the_abi_keeps_every_promise_of_its_header() {
 
 #[test]
 fn a_provider_without_room_refuses_the_consumer() {
-    let report = run(&workshop().stack(), &["modprobe provider max_counters=0", "modprobe consumer"]);
+    let report =
+        run(&workshop().stack(), &["modprobe provider max_counters=0", "modprobe consumer"]);
     let said = "consumer: provider refused the counter: ENOSPC";
     expect(&report, "modprobe consumer", 1, &[said, "No space left on device"]);
 }
@@ -128,8 +147,10 @@ fn a_provider_with_renamed_exports_is_noticed_and_its_consumer_refused() {
     let symvers = fs::read(renamed.folder.join("provider/Module.symvers")).unwrap();
     let changes = compare(&blessed(), &Symvers::parse(symvers).unwrap().normalised(), Crcs::Ignore);
     let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-    assert!(changes.iter().any(|change| change.contains("provider_add is no longer exported")),
-        "{changes:?}");
+    assert!(
+        changes.iter().any(|change| change.contains("provider_add is no longer exported")),
+        "{changes:?}"
+    );
     assert!(changes.iter().any(|change| change.contains("provider_plus is new")), "{changes:?}");
 
     let stale = [renamed.stack()[0].clone(), workshop().stack()[1].clone()];
@@ -143,13 +164,26 @@ fn a_provider_with_renamed_exports_is_noticed_and_its_consumer_refused() {
 #[test]
 fn a_consumer_of_another_type_is_refused_where_symbols_have_versions() {
     let edits = [
-        ("provider/provider.h", "unsigned int provider_count(void)",
-            "unsigned long provider_count(void)"),
-        ("provider/provider_main.rs", "fn provider_count() -> c_uint",
-            "fn provider_count() -> c_ulong"),
-        ("provider/provider_main.rs", "COUNTERS.lock().len() as c_uint",
-            "COUNTERS.lock().len() as c_ulong"),
-        ("consumer/counter.rs", "pub(crate) fn registered() -> u32", "pub(crate) fn registered() -> usize"),
+        (
+            "provider/provider.h",
+            "unsigned int provider_count(void)",
+            "unsigned long provider_count(void)",
+        ),
+        (
+            "provider/provider_main.rs",
+            "fn provider_count() -> c_uint",
+            "fn provider_count() -> c_ulong",
+        ),
+        (
+            "provider/provider_main.rs",
+            "COUNTERS.lock().len() as c_uint",
+            "COUNTERS.lock().len() as c_ulong",
+        ),
+        (
+            "consumer/counter.rs",
+            "pub(crate) fn registered() -> u32",
+            "pub(crate) fn registered() -> usize",
+        ),
     ];
     let other = edited("other-type", &edits);
     let outcome = other.make("modules").outcome().unwrap();
@@ -158,10 +192,15 @@ fn a_consumer_of_another_type_is_refused_where_symbols_have_versions() {
     let mixed = [other.stack()[0].clone(), workshop().stack()[1].clone()];
     let report = run(&mixed, &["modprobe consumer"]);
     match kernel().config().unwrap().has("MODVERSIONS") {
-        true => expect(&report, "modprobe consumer", 1, &[
-            "consumer: disagrees about version of symbol provider_count",
-            "consumer: Unknown symbol provider_count (err -22)",
-        ]),
+        true => expect(
+            &report,
+            "modprobe consumer",
+            1,
+            &[
+                "consumer: disagrees about version of symbol provider_count",
+                "consumer: Unknown symbol provider_count (err -22)",
+            ],
+        ),
         // Nobody notices: it loads, and calls a function of another type.
         false => expect(&report, "modprobe consumer", 0, &["consumer: /dev/consumer starts at 0"]),
     }

@@ -122,13 +122,19 @@ impl Compared<'_> {
             );
         }
         if ran.taints != self.world.0 {
-            let _ = writeln!(differs, "  taints: predicted {}, kernel {}", self.world, Taints(ran.taints));
+            let _ = writeln!(
+                differs,
+                "  taints: predicted {}, kernel {}",
+                self.world,
+                Taints(ran.taints)
+            );
         }
         if verdict.loads() {
             let own = ran.modules.iter().find(|(name, _)| *name == verdict.name);
             let own = own.map(|(_, taints)| taints.as_str());
             if own != Some(verdict.taints.to_string().as_str()) {
-                let _ = writeln!(differs, "  module's: predicted {}, kernel {own:?}", verdict.taints);
+                let _ =
+                    writeln!(differs, "  module's: predicted {}, kernel {own:?}", verdict.taints);
             }
         }
         match differs.is_empty() {
@@ -191,8 +197,12 @@ impl Table {
 
     fn print(&self, what: &str) {
         let Self { cases, loads, agree, unknown, differ } = self;
-        println!("{what} on {}: {cases} cases, {loads} loads, {agree} agree, {} unknown, {} differ",
-            kernel(), unknown.len(), differ.len());
+        println!(
+            "{what} on {}: {cases} cases, {loads} loads, {agree} agree, {} unknown, {} differ",
+            kernel(),
+            unknown.len(),
+            differ.len()
+        );
         unknown.iter().for_each(|line| println!("  unknown: {line}"));
         differ.iter().for_each(|line| println!("{line}"));
     }

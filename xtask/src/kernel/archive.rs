@@ -127,7 +127,8 @@ impl<'a> Archive<'a> {
             Name::StockRelease(release) => format!("linux-headers-{release}"),
             _ => "linux-headers-amd64".into(),
         };
-        let version = self.version(&package)?.ok_or_else(|| self.not_offered(name))?;
+        let suite = self.suite(name);
+        let version = self.version(&package, suite)?.ok_or_else(|| self.not_offered(name))?;
         match name {
             Name::StockRelease(release) => Ok(Offer { release: release.clone(), version }),
             _ => {
@@ -141,8 +142,16 @@ impl<'a> Archive<'a> {
         }
     }
 
+    /// The suite that a kernel comes from.
+    fn suite(&self, name: &Name) -> &'static str {
+        match name {
+            Name::Stable => self.root.suite.name,
+            _ => self.root.suite.kernels,
+        }
+    }
+
     fn not_offered(&self, name: &Name) -> Problem {
-        let suite = self.root.suite.kernels;
+        let suite = self.suite(name);
         let problem = Problem::usage(format!("{suite} offers no kernel {name}"));
         match self.releases() {
             Ok(releases) if !releases.is_empty() => {
@@ -164,10 +173,10 @@ impl<'a> Archive<'a> {
         Ok(releases)
     }
 
-    /// The newest version of a package in the suite of the kernels.
-    fn version(&self, package: &str) -> Result<Option<String>> {
+    /// The newest version of a package in a suite.
+    fn version(&self, package: &str, suite: &str) -> Result<Option<String>> {
         let lines = self.apt("apt-cache").args(["madison", package]).unseen().stdout()?;
-        let suite = format!(" {}/", self.root.suite.kernels);
+        let suite = format!(" {suite}/");
         let line = lines.lines().find(|line| line.contains(&suite));
         Ok(line.and_then(|line| line.split('|').nth(1)).map(|version| version.trim().into()))
     }
@@ -181,11 +190,11 @@ impl<'a> Archive<'a> {
         Ok(line.split(',').filter_map(name).collect())
     }
 
-    /// The packages that make a kernel's build folder and its image.
+    /// The packages that make a kernel's build folder and its image, which is in `image`-RELEASE.
     ///
     /// # Errors
     /// The archive does not know the release.
-    pub fn kernel_packages(&self, offer: &Offer) -> Result<Vec<String>> {
+    pub fn kernel_packages(&self, offer: &Offer, image: &str) -> Result<Vec<String>> {
         let Offer { release, version } = offer;
         let headers = format!("linux-headers-{release}");
         let mut packages = self.depends(&headers, version)?;
@@ -193,7 +202,7 @@ impl<'a> Archive<'a> {
             let parts = ["linux-headers-", "linux-kbuild-", "linux-base-"];
             parts.iter().any(|part| name.starts_with(part))
         });
-        packages.extend([headers, format!("linux-binary-{release}")]);
+        packages.extend([headers, format!("{image}-{release}")]);
         packages.sort();
         packages.dedup();
         Ok(packages)

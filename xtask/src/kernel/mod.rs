@@ -6,6 +6,7 @@ pub mod folder;
 pub mod kbuild;
 pub mod lab;
 pub mod source;
+pub mod stable;
 pub mod stock;
 
 use std::{
@@ -33,6 +34,8 @@ pub enum Name {
     StockRelease(String),
     /// The same source with a small configuration and MODVERSIONS.
     Lab,
+    /// The suite's own, older: no Rust, and MODVERSIONS by genksyms.
+    Stable,
     /// A prepared tree.
     Folder(PathBuf),
 }
@@ -44,12 +47,13 @@ impl FromStr for Name {
         match name.split_once(':') {
             _ if name == "stock" => Ok(Self::Stock),
             _ if name == "lab" => Ok(Self::Lab),
+            _ if name == "stable" => Ok(Self::Stable),
             Some(("stock", release)) if !release.is_empty() => {
                 Ok(Self::StockRelease(release.into()))
             }
             _ if Path::new(name).is_dir() => Ok(Self::Folder(name.into())),
             _ => Err("no kernel has this name, nor is it a folder; there are stock, \
-                      stock:RELEASE, lab, and the path of a prepared kernel tree"
+                      stock:RELEASE, lab, stable, and the path of a prepared kernel tree"
                 .into()),
         }
     }
@@ -61,6 +65,7 @@ impl fmt::Display for Name {
             Self::Stock => write!(f, "stock"),
             Self::StockRelease(release) => write!(f, "stock:{release}"),
             Self::Lab => write!(f, "lab"),
+            Self::Stable => write!(f, "stable"),
             Self::Folder(folder) => write!(f, "{}", folder.display()),
         }
     }
@@ -113,6 +118,7 @@ impl Kernel {
         match name {
             Name::Folder(folder) => folder::open(cache, folder),
             Name::Lab => lab::obtain(cache, &Root::obtain(cache, TRIXIE)?, follow),
+            Name::Stable => stable::obtain(cache, &Root::obtain(cache, TRIXIE)?, follow),
             Name::Stock | Name::StockRelease(_) => {
                 stock::obtain(cache, &Root::obtain(cache, TRIXIE)?, name, follow)
             }
@@ -124,6 +130,7 @@ impl Kernel {
         match name {
             Name::Folder(folder) => folder::open(cache, folder).ok(),
             Name::Lab => lab::present(cache, &Root::present(cache, TRIXIE)?),
+            Name::Stable => stable::present(cache, &Root::present(cache, TRIXIE)?),
             Name::Stock | Name::StockRelease(_) => {
                 stock::present(cache, &Root::present(cache, TRIXIE)?, name)
             }
@@ -157,6 +164,7 @@ impl Kernel {
         let part = match &self.name {
             Name::Folder(folder) => crate::host::cache::key([folder.to_string_lossy().as_ref()]),
             Name::Lab => "lab".into(),
+            Name::Stable => "stable".into(),
             Name::Stock | Name::StockRelease(_) => "stock".into(),
         };
         format!("{part}-{}", self.release)

@@ -67,6 +67,27 @@ fn entry(root: &Root, offer: &Offer) -> String {
     format!("kernels/stock-{}-{key}", offer.release)
 }
 
+/// The modules of a stock kernel, which the preparation leaves out: some 4,000, 107 MB packed.
+/// Their folder is as `/lib/modules/RELEASE`.
+///
+/// # Errors
+/// The archive does not offer them any more.
+pub fn modules(cache: &Cache, root: &Root, name: &Name, follow: Follow) -> Result<PathBuf> {
+    let archive = Archive::open(cache, root)?;
+    let offer = archive.resolve(name, follow)?;
+    let release = &offer.release;
+    let key = cache::key([RECIPE, &offer.version]);
+    let entry = format!("kernels/modules-{release}-{key}");
+    let folder = cache.entry(&entry, Remains::Discard, |aside| {
+        let log = cache.log(&format!("modules-{release}"))?;
+        let step = Step::begin(format!("Debian's modules of {release}"), "107 MB");
+        archive.unpack(&step, &log, &[format!("linux-modules-{release}")], aside)?;
+        step.done();
+        Ok(())
+    })?;
+    Ok(folder.join("usr/lib/modules").join(release))
+}
+
 /// What the steps of a preparation need to know.
 struct Preparation<'a> {
     cache: &'a Cache,
@@ -111,7 +132,7 @@ fn unpack(prep: &Preparation) -> Result<()> {
     let log = cache.log(&format!("kernel-{release}"))?;
     let step = Step::begin(format!("Debian's kernel {release}, its headers"), "30 MB");
     let archive = Archive::open(cache, root)?;
-    archive.unpack(&step, &log, &archive.kernel_packages(offer)?, aside)?;
+    archive.unpack(&step, &log, &archive.kernel_packages(offer, "linux-binary")?, aside)?;
     step.done();
     write_enter(root, aside, &[])
 }

@@ -147,8 +147,12 @@ fn parse_one(load: &mut Load<'_>, word: &Word, known: &[Param], once: &mut HashS
 
 /// `unknown_module_param_cb()`.
 fn unknown(load: &mut Load<'_>, word: &Word) -> Set {
-    let is_dyndbg = word.name == "dyndbg" && load.target.options.dynamic_debug;
-    if word.name != "async_probe" && !is_dyndbg {
+    if word.name == "dyndbg" {
+        // `ddebug_dyndbg_module_param_cb()` (`include/linux/dynamic_debug.h`).
+        if !load.target.options.dynamic_debug {
+            load.say("dyndbg param is supported only in CONFIG_DYNAMIC_DEBUG builds".into());
+        }
+    } else if word.name != "async_probe" {
         let line = format!("{}: unknown parameter '{}' ignored", load.name, word.name);
         load.say(line);
     }

@@ -60,9 +60,7 @@ fn locked_down(load: &mut Load<'_>, reason: &str) -> Finding {
     let line = format!(
         "Lockdown: {program}: unsigned module loading is restricted; see man kernel_lockdown.7"
     );
-    load.refuse(Errno::EPERM, line)
-        .want("a signature by a key that the kernel trusts")
-        .have(reason)
+    load.refuse(Errno::EPERM, line).want("a signature by a key that the kernel trusts").have(reason)
 }
 
 /// A well-formed signature: good when its key is one of the kernel's, which the files do not tell.
