@@ -69,6 +69,10 @@ impl Built {
         ]
     }
 
+    pub(crate) fn gives(&self) -> &Module {
+        &self.gives
+    }
+
     pub(crate) fn plain(&self) -> &[u8] {
         &self.plain.bytes
     }

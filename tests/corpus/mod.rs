@@ -2,3 +2,4 @@
 
 pub(crate) mod cases;
 pub(crate) mod edit;
+pub(crate) mod random;

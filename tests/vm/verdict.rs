@@ -20,7 +20,10 @@ use xtask::{
 
 use self::machine::{Machine, Ran};
 use crate::{
-    corpus::cases::{Built, Case, Load, Maker},
+    corpus::{
+        cases::{Built, Case, Load, Maker},
+        random,
+    },
     kernel,
 };
 
@@ -235,6 +238,21 @@ fn the_corpus_is_judged_as_by_the_kernel() {
     table.print("corpus");
     assert!(wrong.is_empty(), "fixtures that do not show what they are for:\n{}", wrong.join("\n"));
     assert!(table.differ.is_empty() && table.unknown.is_empty());
+}
+
+/// The seed and the number of the random changes.
+const RANDOM: (u64, usize) = (20_261_123, 300);
+
+#[test]
+fn random_changes_are_judged_as_by_the_kernel() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let seed = number("SYMSTACK_SEED").unwrap_or(RANDOM.0);
+    let cases = random::cases(built(), seed, RANDOM.1);
+    let cases: Vec<&Case> = cases.iter().collect();
+    let mut table = Table::default();
+    table.take(&compare(target(), &cases));
+    table.print(&format!("random changes (seed {seed})"));
+    assert!(table.differ.is_empty());
 }
 
 /// A fixture whose prediction is not what it was made to show.

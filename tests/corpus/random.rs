@@ -1,0 +1,145 @@
+//! Random changes of real modules, the same ones for the same seed.
+
+use super::{
+    cases::{Built, Case, Load, Shows},
+    edit::{Module, section},
+};
+
+/// Numbers that look random: xorshift64*.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        (self.next() >> 16) % end.max(1)
+    }
+
+    fn pick<'t, T>(&mut self, from: &'t [T]) -> &'t T {
+        &from[self.below(from.len() as u64) as usize]
+    }
+
+    /// A number that means something somewhere: small, large, a power of two, or any.
+    fn value(&mut self) -> u64 {
+        match self.below(6) {
+            0 => self.below(16),
+            1 => self.below(256),
+            2 => 1 << self.below(64),
+            3 => u64::MAX,
+            4 => self.below(1 << 16),
+            _ => self.next(),
+        }
+    }
+}
+
+/// Kinds of change.
+const KINDS: [(&str, fn(&mut Module, &mut Dice)); 6] = [
+    ("header", in_header),
+    ("sections", in_sections),
+    ("modinfo", in_modinfo),
+    ("versions", in_versions),
+    ("symbols", in_symbols),
+    ("relocations", in_relocations),
+];
+
+/// `count` cases, all kinds and modules in turn.
+pub(crate) fn cases(built: &Built, seed: u64, count: usize) -> Vec<Case> {
+    (0..count).map(|index| case(built, seed, index)).collect()
+}
+
+fn case(built: &Built, seed: u64, index: usize) -> Case {
+    let mut dice = Dice(seed ^ (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let modules = built.modules();
+    let (name, module) = modules[index % modules.len()];
+    let (kind, change) = KINDS[index / modules.len() % KINDS.len()];
+    let mut changed = module.clone();
+    change(&mut changed, &mut dice);
+    let plain = |module: &Module| Load { file: module.bytes.clone(), args: "", flags: 0 };
+    let mut loads = vec![plain(&changed)];
+    if name.starts_with("takes") {
+        loads.insert(0, plain(built.gives()));
+    }
+    Case { id: format!("{kind}-{name}-{index}"), shows: Shows(None, ""), boot: "", loads }
+}
+
+fn in_header(module: &mut Module, dice: &mut Dice) {
+    let at = dice.below(64) as usize;
+    module.bytes[at] = dice.value() as u8;
+}
+
+fn in_sections(module: &mut Module, dice: &mut Dice) {
+    let fields = [
+        section::NAME,
+        section::TYPE,
+        section::FLAGS,
+        section::OFFSET,
+        section::SIZE,
+        section::LINK,
+        section::INFO,
+        section::ALIGN,
+    ];
+    let index = dice.below(module.section_count() as u64) as usize;
+    let field = *dice.pick(&fields);
+    let value = match dice.below(3) {
+        0 => dice.value(),
+        1 => module.get(index, field) ^ 1 << dice.below(8 * field.1 as u64),
+        _ => module.get(dice.below(module.section_count() as u64) as usize, field),
+    };
+    module.set_section(index, field, value);
+}
+
+fn in_modinfo(module: &mut Module, dice: &mut Dice) {
+    in_contents(module, ".modinfo", dice);
+}
+
+fn in_versions(module: &mut Module, dice: &mut Dice) {
+    let tables = ["__versions", "__version_ext_crcs", "__version_ext_names", "__kcrctab"];
+    let found: Vec<&str> =
+        tables.into_iter().filter(|table| module.find(table).is_some()).collect();
+    match found.is_empty() {
+        true => in_modinfo(module, dice),
+        false => {
+            let table = *dice.pick(found.as_slice());
+            in_contents(module, table, dice);
+        }
+    }
+}
+
+fn in_contents(module: &mut Module, name: &str, dice: &mut Dice) {
+    let index = module.section(name);
+    let (at, size) = (module.get(index, section::OFFSET), module.get(index, section::SIZE));
+    let at = (at + dice.below(size)) as usize;
+    module.bytes[at] = match dice.below(3) {
+        0 => 0,
+        1 => module.bytes[at] ^ 1 << dice.below(8),
+        _ => b' ' + dice.below(95) as u8,
+    };
+}
+
+fn in_symbols(module: &mut Module, dice: &mut Dice) {
+    let index = module.section(".symtab");
+    let (at, size) = (module.get(index, section::OFFSET), module.get(index, section::SIZE));
+    let symbol = (at + 24 * dice.below(size / 24)) as usize;
+    let (field, bytes) = *dice.pick(&[(0, 4), (4, 1), (6, 2), (6, 2), (8, 8)]);
+    let value = dice.value();
+    module.set(symbol + field, bytes, value);
+}
+
+fn in_relocations(module: &mut Module, dice: &mut Dice) {
+    let tables: Vec<usize> =
+        (1..module.section_count()).filter(|&i| module.get(i, section::TYPE) == 4).collect();
+    let index = *dice.pick(&tables);
+    let (at, size) = (module.get(index, section::OFFSET), module.get(index, section::SIZE));
+    let entry = (at + 24 * dice.below(size / 24)) as usize;
+    let (field, bytes) = *dice.pick(&[(0, 8), (8, 4), (8, 4), (12, 4), (16, 8)]);
+    let value = match dice.below(2) {
+        0 => dice.value(),
+        _ => module.number(entry + field, bytes) ^ 1 << dice.below(8 * bytes as u64),
+    };
+    module.set(entry + field, bytes, value);
+}
