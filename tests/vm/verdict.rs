@@ -14,6 +14,7 @@ use xtask::{
         taints::Taints,
         target::Target,
         verdict::{Answer, Verdict, is_message},
+        world::{Once, World},
     },
     stack::symvers::Symvers,
 };
@@ -165,10 +166,29 @@ fn compare<'c>(target: &Target, cases: &[&'c Case]) -> Vec<Compared<'c>> {
             let Load { file, args, flags } = &case.loads[load];
             let request = Request { file, args, flags: *flags, program: "finit" };
             let verdict = play.finit(request);
+            if matches!(verdict.answer, Answer::Unknown(_)) {
+                take_over(&mut play.world, &ran);
+            }
             compared.push(Compared { case, load, verdict, ran, world: play.world.taints });
         }
     }
     compared
+}
+
+/// After a load of which nothing was predicted, the model goes on from what the kernel said.
+fn take_over(world: &mut World, ran: &Ran) {
+    world.taints = Taints(ran.taints);
+    let said = |text: &str| ran.messages.iter().any(|line| line.contains(text));
+    for (once, text) in [
+        (Once::Unsigned, "module verification failed: "),
+        (Once::Livepatch, "tainting kernel with TAINT_LIVEPATCH"),
+        (Once::NoExtendedVersion, "no extended symbol version for "),
+        (Once::LockDebugging, "Disabling lock debugging due to kernel taint"),
+    ] {
+        if said(text) {
+            world.first(once);
+        }
+    }
 }
 
 /// How many comparisons came to what.

@@ -56,6 +56,8 @@ pub struct Options {
     pub signatures_forced: bool,
     /// `CONFIG_MODULES`
     pub modules: bool,
+    /// `CONFIG_DYNAMIC_FTRACE`
+    pub ftrace: bool,
 }
 
 impl Options {
@@ -85,6 +87,7 @@ impl Options {
             preempt_rt: has("PREEMPT_RT"),
             signatures_forced: has("MODULE_SIG_FORCE"),
             modules: has("MODULES"),
+            ftrace: has("DYNAMIC_FTRACE"),
         }
     }
 }

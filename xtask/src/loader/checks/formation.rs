@@ -48,6 +48,54 @@ fn is_code(load: &Load<'_>, rela: &Rela) -> bool {
     })
 }
 
+/// `ftrace_module_init()` (`kernel/trace/ftrace.c`): each place that the table names must hold the
+/// call that the compiler put there, or the kernel warns and gives tracing up.
+pub(super) fn ftrace(load: &mut Load<'_>) -> Finding {
+    if !load.target.options.ftrace {
+        return Finding::skip("the kernel traces no functions (no CONFIG_DYNAMIC_FTRACE)");
+    }
+    let Some(table) = load.find("__mcount_loc") else { return Finding::pass() };
+    let count = load.sections[table].size / 8;
+    let (mut named, mut calls) = (Vec::new(), HashSet::new());
+    for section in &load.sections {
+        if section.kind != SHT_RELA {
+            continue;
+        }
+        let target = section.info as usize;
+        let executable = load.sections.get(target).is_some_and(|s| s.flags & SHF_EXECINSTR != 0);
+        if target != table && !executable {
+            continue;
+        }
+        for entry in 0..section.size / RELA_BYTES {
+            let rela = Rela::read(&load.bytes, section.offset + entry * RELA_BYTES);
+            let Some(symbol) = load.symbol(u64::from(rela.symbol)) else { continue };
+            if target == table {
+                named.push((symbol.section, symbol.value.wrapping_add_signed(rela.addend), rela));
+            } else if CALLS.contains(&rela.kind) && rela.addend == -4 {
+                let name = load.symbol_name(&symbol);
+                if name == "__fentry__" {
+                    // The opcode stands before the distance.
+                    calls.insert((target, rela.offset.wrapping_sub(1)));
+                }
+            }
+        }
+    }
+    let good = named.iter().filter(|(section, at, rela)| {
+        let section = usize::from(*section);
+        let opcode = load.sections.get(section).is_some_and(|code| {
+            *at < code.size && load.bytes.u8(code.offset.saturating_add(*at)) == 0xe8
+        });
+        rela.kind == R_64 && rela.offset % 8 == 0 && opcode && calls.contains(&(section, *at))
+    });
+    match good.count() as u64 == count {
+        true => Finding::pass().have(format!("{count} functions")),
+        false => Finding::unknown("its __mcount_loc names places that hold no call of __fentry__"),
+    }
+}
+
+/// `R_X86_64_PC32` and `R_X86_64_PLT32`.
+const CALLS: [u32; 2] = [2, 4];
+
 /// `verify_exported_symbols()`: nobody else may export the same name.
 pub(super) fn duplicates(load: &mut Load<'_>) -> Finding {
     let Some(offered) = exports::read(load) else {

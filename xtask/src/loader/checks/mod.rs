@@ -55,6 +55,7 @@ macro_rules! order {
             ("symbols", symbols::symbols),
             ("relocations", relocations::relocations),
             ("this-module", formation::this_module),
+            ("ftrace", formation::ftrace),
             ("exports.duplicates", formation::duplicates),
             ("btf", formation::btf),
             ("params", params::params),
