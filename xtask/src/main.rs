@@ -26,6 +26,7 @@ enum Verb {
     Build(command::build::Args),
     Inspect(command::inspect::Args),
     Order(command::order::Args),
+    Check(command::check::Args),
     Symvers(command::symvers::Args),
 }
 
@@ -38,6 +39,7 @@ impl Verb {
             Self::Build(args) => args.run(),
             Self::Inspect(args) => args.run(),
             Self::Order(args) => args.run(),
+            Self::Check(args) => args.run(),
             Self::Symvers(args) => args.run(),
         }
     }

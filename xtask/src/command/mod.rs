@@ -15,6 +15,7 @@ macro_rules! outln {
 }
 
 pub mod build;
+pub mod check;
 pub mod doctor;
 mod expected;
 pub mod inspect;

@@ -8,6 +8,7 @@ pub mod lab;
 pub mod source;
 pub mod stable;
 pub mod stock;
+pub mod target;
 
 use std::{
     fmt, fs,

@@ -49,7 +49,7 @@ pub fn this_module_of_vmlinux(file: &[u8]) -> Option<ThisModule> {
 const STRUCT: u32 = 4;
 
 /// Finds `struct module` in BTF: a walk over all types, as each tells its own length.
-fn this_module_of_btf(btf: &[u8]) -> Option<ThisModule> {
+pub fn this_module_of_btf(btf: &[u8]) -> Option<ThisModule> {
     let u32_at = |at: usize| {
         let bytes = btf.get(at..at.checked_add(4)?)?.try_into().ok()?;
         Some(u32::from_le_bytes(bytes))

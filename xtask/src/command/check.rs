@@ -1,0 +1,361 @@
+//! `check`: would it load, and if not, why?
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use serde::Serialize;
+
+use crate::{
+    host::cache::Cache,
+    kernel::{
+        Kernel, Name,
+        archive::Follow,
+        target::{self, Facts, Instead},
+    },
+    loader::{
+        load::Request,
+        play::Play,
+        verdict::{Answer, Check, Outcome, Verdict},
+    },
+    module::file::Buffer,
+    problem::{OrProblem, Problem, Result},
+    stack::{
+        graph::Graph,
+        order::order,
+        read::read,
+        tree::{self, Config, ModuleFile},
+    },
+};
+
+/// Tell whether modules would load on a kernel, and if not, why
+///
+/// Nothing is loaded: the kernel's own checks are played, in its order. What only the running
+/// kernel can know, the return value of a module's init above all, is named and not guessed.
+/// Exit status 1 when one of the modules would not load, or nobody can know.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Module files; loaded in dependency order, each on top of the others
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// stock, stock:RELEASE, lab, stable, or the folder of a prepared kernel tree
+    #[arg(long, value_name = "K", conflicts_with_all = ["tree", "live"])]
+    kernel: Option<Name>,
+    /// A prepared kernel tree, or an installed /lib/modules/RELEASE
+    #[arg(long, value_name = "DIR", conflicts_with = "live")]
+    tree: Option<PathBuf>,
+    /// The configuration, where the tree has none
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The kernel's Module.symvers, where the tree has none
+    #[arg(long, value_name = "FILE")]
+    symvers: Option<PathBuf>,
+    /// The running kernel, with what is loaded there
+    #[arg(long)]
+    live: bool,
+    /// Load first what the files need of the kernel's own modules, and of those beside them
+    #[arg(long, conflicts_with = "as_given")]
+    with_deps: bool,
+    /// Play insmod in the order of the arguments
+    #[arg(long)]
+    as_given: bool,
+    /// Give each file as it is: as a program does that does not unpack .ko.xz and its like
+    #[arg(long)]
+    bare: bool,
+    /// Parameters for the last file, as one argument
+    #[arg(long, value_name = "NAME=VALUE …", default_value = "")]
+    params: String,
+    /// Words of the kernel's command line, such as module_blacklist=NAME
+    #[arg(long, value_name = "WORDS", default_value = "")]
+    cmdline: String,
+    /// Print the documented JSON form
+    #[arg(long)]
+    json: bool,
+}
+
+/// A file to load, and whether it was asked for.
+struct Item {
+    file: PathBuf,
+    wanted: bool,
+}
+
+impl Args {
+    /// Runs the verb.
+    ///
+    /// # Errors
+    /// A file or a kernel's tree cannot be read.
+    pub fn run(self) -> Result<ExitCode> {
+        for file in &self.files {
+            fs::metadata(file).or_usage(|| format!("cannot read {}", file.display()))?;
+        }
+        let mut facts = self.facts()?;
+        facts.target = std::mem::take(&mut facts.target).with_command_line(&self.cmdline);
+        let items = self.items(&facts)?;
+        let mut play = Play::new(&facts.target);
+        if let Some(folder) = facts.modules.as_deref().filter(|_| self.live) {
+            target::play_loaded(&mut play, folder)?;
+        }
+        let mut verdicts = Vec::new();
+        for item in &items {
+            verdicts.push((item, self.judge(&mut play, item)?));
+        }
+        let holds = verdicts.iter().all(|(_, verdict)| verdict.loads());
+        match self.json {
+            true => super::print_json(&Form::new(&facts, &verdicts))?,
+            false => print(&facts, &verdicts),
+        }
+        Ok(ExitCode::from(u8::from(!holds)))
+    }
+
+    fn facts(&self) -> Result<Facts> {
+        let instead = Instead { config: self.config.clone(), symvers: self.symvers.clone() };
+        if self.live {
+            return target::of_running(&instead);
+        }
+        if let Some(tree) = &self.tree {
+            return target::of_tree(tree, &instead);
+        }
+        if self.config.is_some() || self.symvers.is_some() {
+            return Err(Problem::usage("--config and --symvers go with --tree or --live"));
+        }
+        let name = self.kernel.clone().unwrap_or(Name::Stock);
+        target::of_kernel(&Kernel::obtain(&Cache::open()?, &name, Follow::Daily)?)
+    }
+
+    /// The files in the order in which they are loaded.
+    fn items(&self, facts: &Facts) -> Result<Vec<Item>> {
+        let as_given = self.files.iter().map(|file| Item { file: file.clone(), wanted: true });
+        if self.as_given {
+            return Ok(as_given.collect());
+        }
+        let mut found = Vec::new();
+        for file in &self.files {
+            found.push(tree::one(file).or_usage(|| format!("cannot read {}", file.display()))?);
+        }
+        let given: Vec<String> = found.iter().map(|file| file.name.clone()).collect();
+        if self.with_deps {
+            found.extend(self.others(facts, &given)?);
+        }
+        let outcome = read(found);
+        let graph = Graph::new(outcome.linked);
+        let wanted: Vec<usize> = given.iter().filter_map(|name| graph.find(name)).collect();
+        // What depends on each other in a circle cannot be loaded in any order.
+        let Ok(steps) = order(&graph, &wanted, None) else { return Ok(as_given.collect()) };
+        let mut items: Vec<Item> = Vec::new();
+        for step in &steps.steps {
+            let Some(index) = graph.find(step.module) else { continue };
+            let file = &graph.modules()[index].file;
+            items.push(Item { file: file.full.clone(), wanted: given.contains(&file.name) });
+        }
+        // What could not be read, the kernel refuses as well; it stands where it was given.
+        for (place, file) in self.files.iter().enumerate() {
+            if !items.iter().any(|item| item.file == *file) {
+                let item = Item { file: file.clone(), wanted: true };
+                items.insert(place.min(items.len()), item);
+            }
+        }
+        Ok(items)
+    }
+
+    /// The modules that may be loaded before: the kernel's own, and those beside the files given.
+    fn others(&self, facts: &Facts, given: &[String]) -> Result<Vec<ModuleFile>> {
+        let mut folders: Vec<PathBuf> = facts.modules.clone().into_iter().collect();
+        for file in &self.files {
+            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+            folders.push(folder.unwrap_or(Path::new(".")).to_path_buf());
+        }
+        let mut others: Vec<ModuleFile> = Vec::new();
+        for folder in folders {
+            let modules = tree::modules(&folder, &Config::default())
+                .or_usage(|| format!("cannot read the modules of {}", folder.display()))?;
+            for module in modules {
+                let known = given.contains(&module.name)
+                    || others.iter().any(|other| other.name == module.name);
+                if !known {
+                    others.push(module);
+                }
+            }
+        }
+        Ok(others)
+    }
+
+    fn judge(&self, play: &mut Play<'_>, item: &Item) -> Result<Verdict> {
+        let last = self.files.last() == Some(&item.file);
+        let args = if last { self.params.as_str() } else { "" };
+        let mut buffer = Buffer::default();
+        let what = || format!("cannot read {}", item.file.display());
+        let bare;
+        let unpacked = match self.bare {
+            true => None,
+            // A packed file that is damaged is handed to the kernel as kmod would: as it is.
+            false => buffer.read(&item.file).ok(),
+        };
+        let file = match unpacked {
+            Some(bytes) => bytes,
+            None => {
+                bare = fs::read(&item.file).or_usage(what)?;
+                &bare
+            }
+        };
+        Ok(play.finit(Request { file, args, ..Request::default() }))
+    }
+}
+
+fn print(facts: &Facts, verdicts: &[(&Item, Verdict)]) {
+    for what in &facts.unknown {
+        outln!("note: of {} is not known {what}", facts.target.release);
+    }
+    for (item, verdict) in verdicts {
+        print_verdict(facts, item, verdict);
+    }
+}
+
+fn print_verdict(facts: &Facts, item: &Item, verdict: &Verdict) {
+    let release = &facts.target.release;
+    let file = item.file.display();
+    let needed = if item.wanted { "" } else { " (needed)" };
+    match &verdict.answer {
+        Answer::Loads => outln!("{file}{needed}: would load on {release}"),
+        Answer::Refused(errno) => {
+            outln!("{file}{needed}: refused by {release} with {errno} ({})", errno.text());
+        }
+        Answer::Unknown(reason) => outln!("{file}{needed}: nobody can know: {reason}"),
+    }
+    let said = |line: &str| line.chars().flat_map(plain).collect::<String>();
+    match verdict.messages.is_empty() {
+        true if matches!(verdict.answer, Answer::Refused(_)) => {
+            outln!("  the kernel would log  nothing");
+        }
+        true => {}
+        false => outln!("  the kernel would log"),
+    }
+    verdict.messages.iter().for_each(|line| outln!("    {}", said(line)));
+    if !verdict.taints.to_string().is_empty() {
+        outln!("  taints   {}", verdict.taints);
+    }
+    let passed = verdict.checks.iter().filter(|check| check.outcome == Outcome::Pass).count();
+    outln!("  passed   {passed} checks{}", before(verdict));
+    for check in &verdict.checks {
+        print_check(check);
+    }
+    if !item.wanted && verdict.loads() {
+        return;
+    }
+    if let Some(check) = verdict.decisive().filter(|check| !check.remedy.is_empty()) {
+        outln!("  remedy   {}", check.remedy);
+    }
+}
+
+fn before(verdict: &Verdict) -> String {
+    match verdict.decisive() {
+        Some(check) => format!(" before {}", check.id),
+        None => String::new(),
+    }
+}
+
+fn print_check(check: &Check) {
+    let label = match &check.outcome {
+        Outcome::Pass => return,
+        Outcome::Skip(reason) => {
+            outln!("  skipped  {}: {reason}", check.id);
+            return;
+        }
+        Outcome::Unknown(reason) => {
+            outln!("  unknown  {}: {reason}", check.id);
+            return;
+        }
+        Outcome::Fail(_) => "failed ",
+    };
+    outln!("  {label}  {}", check.id);
+    for (what, text) in [("wanted", &check.want), ("found ", &check.have)] {
+        if !text.is_empty() {
+            outln!("    {what} {}", text.chars().flat_map(plain).collect::<String>());
+        }
+    }
+}
+
+/// A control character that a module brought would command the terminal.
+fn plain(c: char) -> Vec<char> {
+    match c.is_control() {
+        true => c.escape_default().collect(),
+        false => vec![c],
+    }
+}
+
+/// The documented form `check/1`.
+#[derive(Serialize)]
+struct Form<'a> {
+    format: &'static str,
+    release: &'a str,
+    vermagic: &'a str,
+    unknown: &'a [String],
+    modules: Vec<ModuleForm<'a>>,
+}
+
+#[derive(Serialize)]
+struct ModuleForm<'a> {
+    name: &'a str,
+    file: String,
+    wanted: bool,
+    verdict: &'static str,
+    reason: Option<&'a str>,
+    errno: Option<String>,
+    messages: &'a [String],
+    taints: String,
+    checks: Vec<CheckForm<'a>>,
+}
+
+#[derive(Serialize)]
+struct CheckForm<'a> {
+    id: &'a str,
+    result: &'static str,
+    reason: Option<&'a str>,
+    want: &'a str,
+    have: &'a str,
+    remedy: &'a str,
+}
+
+impl<'a> Form<'a> {
+    fn new(facts: &'a Facts, verdicts: &'a [(&Item, Verdict)]) -> Self {
+        let target = &facts.target;
+        Self {
+            format: "check/1",
+            release: &target.release,
+            vermagic: &target.vermagic,
+            unknown: &facts.unknown,
+            modules: verdicts.iter().map(|(item, verdict)| module(item, verdict)).collect(),
+        }
+    }
+}
+
+fn module<'a>(item: &Item, verdict: &'a Verdict) -> ModuleForm<'a> {
+    let (word, reason, errno) = match &verdict.answer {
+        Answer::Loads => ("loads", None, None),
+        Answer::Refused(errno) => ("refused", None, Some(errno.to_string())),
+        Answer::Unknown(reason) => ("unknown", Some(reason.as_str()), None),
+    };
+    ModuleForm {
+        name: &verdict.name,
+        file: item.file.display().to_string(),
+        wanted: item.wanted,
+        verdict: word,
+        reason,
+        errno,
+        messages: &verdict.messages,
+        taints: verdict.taints.to_string(),
+        checks: verdict.checks.iter().map(check).collect(),
+    }
+}
+
+fn check(check: &Check) -> CheckForm<'_> {
+    let (result, reason) = match &check.outcome {
+        Outcome::Pass => ("pass", None),
+        Outcome::Fail(_) => ("fail", None),
+        Outcome::Skip(reason) => ("skip", Some(reason.as_str())),
+        Outcome::Unknown(reason) => ("unknown", Some(reason.as_str())),
+    };
+    let Check { id, want, have, remedy, .. } = check;
+    CheckForm { id, result, reason, want, have, remedy }
+}

@@ -1,0 +1,229 @@
+//! The facts of a kernel for its loader's verdict: gathered from a prepared tree, an installed one,
+//! or the running kernel.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    kernel::Kernel,
+    loader::{
+        image,
+        load::Request,
+        play::Play,
+        taints::Taints,
+        target::{Target, ThisModule},
+        world::Once,
+    },
+    module::file::Buffer,
+    problem::{OrProblem, Problem, Result},
+    stack::{
+        symvers::Symvers,
+        tree::{self, Config, ModuleFile},
+    },
+};
+
+/// A kernel's facts, and where its own modules are.
+#[derive(Debug)]
+pub struct Facts {
+    /// What decides over a load.
+    pub target: Target,
+    /// As `/lib/modules/RELEASE`, if there is one.
+    pub modules: Option<PathBuf>,
+    /// Not a thing that decides, but what could not be found out; one sentence each.
+    pub unknown: Vec<String>,
+}
+
+/// Files that stand for those of a tree.
+#[derive(Clone, Debug, Default)]
+pub struct Instead {
+    /// The configuration.
+    pub config: Option<PathBuf>,
+    /// The Module.symvers.
+    pub symvers: Option<PathBuf>,
+}
+
+/// The facts of a kernel of ours.
+///
+/// # Errors
+/// Its tree has no configuration or no Module.symvers.
+pub fn of_kernel(kernel: &Kernel) -> Result<Facts> {
+    let mut facts = of_tree(&kernel.tree, &Instead::default())?;
+    let builtin = fs::read(kernel.modules.join("modules.builtin.modinfo")).unwrap_or_default();
+    facts.target = facts.target.with_builtin_modinfo(&builtin);
+    facts.modules = Some(kernel.modules.clone());
+    if facts.target.this_module.is_none() {
+        facts.target.this_module = this_module_of(&[&kernel.modules]);
+    }
+    facts.note_unknown();
+    Ok(facts)
+}
+
+/// The facts of a prepared tree, or of an installed `/lib/modules/RELEASE`.
+///
+/// # Errors
+/// There is no configuration, or no release; a file named cannot be read.
+pub fn of_tree(folder: &Path, instead: &Instead) -> Result<Facts> {
+    let release = release(folder)?;
+    let config = match &instead.config {
+        Some(path) => fs::read_to_string(path).or_usage(|| format!("{}", path.display()))?,
+        None => first_text(&[
+            folder.join(".config"),
+            folder.join("config"),
+            folder.join("build/.config"),
+            Path::new("/boot").join(format!("config-{release}")),
+        ])
+        .ok_or_else(|| {
+            let problem = Problem::usage(format!("{} has no configuration", folder.display()));
+            problem.hint("name it: --config FILE, for example /boot/config-RELEASE")
+        })?,
+    };
+    let target = Target::new(&release, &config).map_err(Problem::usage)?;
+    let symvers = match &instead.symvers {
+        Some(path) => Some(fs::read(path).or_usage(|| format!("{}", path.display()))?),
+        None => first(&[folder.join("Module.symvers"), folder.join("build/Module.symvers")]),
+    };
+    let symvers = symvers.map(Symvers::parse).transpose();
+    let symvers = symvers.map_err(|error| Problem::usage(format!("Module.symvers: {error}")))?;
+    let mut target = match symvers {
+        Some(symvers) => target.with_symvers(&symvers),
+        None => target,
+    };
+    let builtin = fs::read(folder.join("modules.builtin.modinfo")).unwrap_or_default();
+    target = target.with_builtin_modinfo(&builtin);
+    let vmlinux = first(&[folder.join("vmlinux"), folder.join("build/vmlinux")]);
+    target.this_module = vmlinux.and_then(|file| image::this_module_of_vmlinux(&file));
+    if target.this_module.is_none() {
+        target.this_module = this_module_of(&[folder]);
+    }
+    let modules = folder.join("modules.dep").exists().then(|| folder.to_path_buf());
+    let mut facts = Facts { target, modules, unknown: Vec::new() };
+    facts.note_unknown();
+    Ok(facts)
+}
+
+impl Facts {
+    fn note_unknown(&mut self) {
+        self.unknown.clear();
+        if self.target.this_module.is_none() {
+            let what = "the size of its struct module: no vmlinux with BTF, and no module of its";
+            self.unknown.push(what.into());
+        }
+        if self.target.exports.is_empty() {
+            self.unknown.push("what it exports: name its Module.symvers with --symvers".into());
+        }
+    }
+}
+
+/// `struct module` as the first module of these folders has it, which was built with the kernel.
+fn this_module_of(folders: &[&Path]) -> Option<ThisModule> {
+    let mut buffer = Buffer::default();
+    folders.iter().find_map(|folder| {
+        // Only folders of modules: a whole source tree has too many others.
+        let folder = Some(folder.join("kernel"))
+            .filter(|kernel| kernel.is_dir() && folder.join("modules.builtin").exists())?;
+        let files = tree::modules(&folder, &Config::default()).ok()?;
+        files
+            .iter()
+            .take(8)
+            .find_map(|file| image::this_module_of_module(buffer.read(&file.full).ok()?))
+    })
+}
+
+fn release(folder: &Path) -> Result<String> {
+    let told = first_text(&[
+        folder.join("include/config/kernel.release"),
+        folder.join("build/include/config/kernel.release"),
+    ]);
+    let named = || folder.canonicalize().ok()?.file_name()?.to_str().map(str::to_owned);
+    told.map(|text| text.trim().to_owned()).or_else(named).ok_or_else(|| {
+        let problem = Problem::usage(format!("{} is no kernel's tree", folder.display()));
+        problem.hint("name a prepared tree, or /lib/modules/RELEASE")
+    })
+}
+
+fn first(paths: &[PathBuf]) -> Option<Vec<u8>> {
+    paths.iter().find_map(|path| fs::read(path).ok())
+}
+
+fn first_text(paths: &[PathBuf]) -> Option<String> {
+    first(paths).and_then(|bytes| String::from_utf8(bytes).ok())
+}
+
+/// The facts of the running kernel: its tree, and what /proc and /sys tell.
+///
+/// # Errors
+/// It has no /lib/modules folder or no configuration.
+pub fn of_running(instead: &Instead) -> Result<Facts> {
+    let release = text_of("/proc/sys/kernel/osrelease");
+    let config = instead.config.clone().or_else(|| running_config(&release));
+    let instead = Instead { config, ..instead.clone() };
+    let folder = Path::new("/lib/modules").join(&release);
+    let mut facts = of_tree(&folder, &instead)?;
+    let target = &mut facts.target;
+    *target = std::mem::take(target).with_command_line(&text_of("/proc/cmdline"));
+    let loaded: Vec<String> = loaded().into_iter().map(|(name, _)| name).collect();
+    let names = fs::read_dir("/sys/module").or_host(|| "/sys/module".into())?.flatten();
+    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    target.sysfs_names = Some(names.filter(|name| !loaded.contains(name)).collect());
+    target.signatures_enforced |= text_of("/sys/module/module/parameters/sig_enforce") == "Y";
+    target.disabled |= text_of("/proc/sys/kernel/modules_disabled") == "1";
+    let lockdown = text_of("/sys/kernel/security/lockdown");
+    target.locked_down |= !lockdown.is_empty() && !lockdown.contains("[none]");
+    let spectre = text_of("/sys/devices/system/cpu/vulnerabilities/spectre_v2");
+    target.spectre_v2 = Some(spectre.starts_with("Mitigation"));
+    if let Ok(btf) = fs::read("/sys/kernel/btf/vmlinux") {
+        target.this_module = image::this_module_of_btf(&btf).or(target.this_module);
+    }
+    facts.modules = Some(folder);
+    facts.note_unknown();
+    Ok(facts)
+}
+
+/// The running kernel's own configuration, where it keeps one.
+fn running_config(release: &str) -> Option<PathBuf> {
+    let boot = Path::new("/boot").join(format!("config-{release}"));
+    boot.exists().then_some(boot)
+}
+
+fn text_of(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+}
+
+/// The loaded modules of the running kernel with their taints, the latest first.
+fn loaded() -> Vec<(String, String)> {
+    let text = text_of("/proc/modules");
+    let module = |line: &str| {
+        let name = line.split(' ').next().unwrap_or_default().to_owned();
+        let taints = line.rsplit(' ').next().unwrap_or_default();
+        (name, taints.trim_matches(['(', ')']).to_owned())
+    };
+    text.lines().map(module).collect()
+}
+
+/// Plays the load of what the running kernel has loaded, out of its own tree.
+///
+/// # Errors
+/// The tree cannot be read.
+pub fn play_loaded(play: &mut Play<'_>, folder: &Path) -> Result<()> {
+    let files = tree::modules(folder, &Config::default());
+    let files = files.or_host(|| format!("{} cannot be read", folder.display()))?;
+    let mut buffer = Buffer::default();
+    for (name, _) in loaded().iter().rev() {
+        let file: Option<&ModuleFile> = files.iter().find(|file| file.name == *name);
+        if let Some(bytes) = file.and_then(|file| buffer.read(&file.full).ok()) {
+            play.finit(Request { file: bytes, ..Request::default() });
+        }
+    }
+    let taints = Taints(text_of("/proc/sys/kernel/tainted").parse().unwrap_or(0));
+    play.world.taints = taints;
+    // What those taints were set with has been logged.
+    if taints.has(Taints::UNSIGNED) {
+        play.world.first(Once::Unsigned);
+    }
+    if taints.has(Taints::PROPRIETARY) || taints.has(Taints::FORCED) {
+        play.world.first(Once::LockDebugging);
+    }
+    Ok(())
+}
