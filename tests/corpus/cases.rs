@@ -25,6 +25,8 @@ pub(crate) struct Case {
     /// Words for the kernel's command line.
     pub(crate) boot: &'static str,
     pub(crate) loads: Vec<Load>,
+    /// Whether its modules do something when they start, and may fail then.
+    pub(crate) own_init: bool,
 }
 
 /// What the prediction must be for a fixture to be one: the error and a part of a message.
@@ -118,7 +120,7 @@ impl<'a> Maker<'a> {
     }
 
     fn add(&mut self, id: &str, shows: Shows, loads: Vec<Load>) -> &mut Case {
-        self.cases.push(Case { id: id.into(), shows, boot: "", loads });
+        self.cases.push(Case { id: id.into(), shows, boot: "", loads, own_init: false });
         self.cases.last_mut().unwrap()
     }
 

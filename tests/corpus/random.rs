@@ -64,7 +64,13 @@ fn case(built: &Built, seed: u64, index: usize) -> Case {
     if name.starts_with("takes") {
         loads.insert(0, plain(built.gives()));
     }
-    Case { id: format!("{kind}-{name}-{index}"), shows: Shows(None, ""), boot: "", loads }
+    Case {
+        id: format!("{kind}-{name}-{index}"),
+        shows: Shows(None, ""),
+        boot: "",
+        loads,
+        own_init: false,
+    }
 }
 
 fn in_header(module: &mut Module, dice: &mut Dice) {

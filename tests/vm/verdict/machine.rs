@@ -180,8 +180,14 @@ fn messages(report: &Report, id: &str) -> Vec<String> {
     let (begin, end) = (mark("begin", id), mark("end", id));
     let all = report.messages().skip_while(|message| message.text != begin).skip(1);
     let between = all.take_while(|message| message.text != end);
-    between.filter(|message| !message.from_user).map(|message| message.text.clone()).collect()
+    let kernel = between.filter(|message| !message.from_user).map(|message| &message.text);
+    let others = |text: &&String| !OTHERS.iter().any(|begin| text.starts_with(begin));
+    kernel.filter(others).cloned().collect()
 }
+
+/// How lines begin that the kernel logs when it gets to it, whatever is loaded: the clocks are
+/// settled some seconds after the boot, the random numbers later.
+const OTHERS: [&str; 4] = ["clocksource: ", "random: ", "tsc: ", "sched_clock: "];
 
 fn finit(cache: &Cache, root: &Root) -> PathBuf {
     let sources = SOURCES.iter().flat_map(|(path, text)| [*path, *text]);

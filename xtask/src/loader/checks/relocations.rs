@@ -97,6 +97,11 @@ impl Place {
 }
 
 fn one(load: &mut Load<'_>, place: &Place, rela: &Rela, written: &mut Written) -> Option<Finding> {
+    // The kernel reads the symbol before it looks at the type, and checks neither its index nor
+    // where the relocation writes.
+    let Some(&value) = load.values.get(rela.symbol as usize) else {
+        return Some(Finding::unknown(place.of("is against a symbol that is not there")));
+    };
     let size = match rela.kind {
         R_NONE => return None,
         R_64 | R_PC64 => 8,
@@ -106,10 +111,6 @@ fn one(load: &mut Load<'_>, place: &Place, rela: &Rela, written: &mut Written) -
             let finding = load.refuse(Errno::ENOEXEC, line);
             return Some(finding.want("a type that modules use").have(kind.to_string()));
         }
-    };
-    // The kernel checks neither of these.
-    let Some(&value) = load.values.get(rela.symbol as usize) else {
-        return Some(Finding::unknown(place.of("is against a symbol that is not there")));
     };
     let section = load.sections[place.target];
     if rela.offset.checked_add(size).is_none_or(|end| end > section.size) {
