@@ -71,6 +71,18 @@ impl Built {
         ]
     }
 
+    pub(crate) fn plain_module(&self) -> &Module {
+        &self.plain
+    }
+
+    pub(crate) fn takes(&self) -> &Module {
+        &self.takes
+    }
+
+    pub(crate) fn again(&self) -> &Module {
+        &self.again
+    }
+
     pub(crate) fn gives(&self) -> &Module {
         &self.gives
     }
@@ -752,6 +764,14 @@ impl<'a> Maker<'a> {
     }
 }
 
+impl Module {
+    /// Makes it one that was built when a symbol had another type.
+    pub(crate) fn stale(&mut self, symbol: &str) {
+        let at = version_at(self, symbol);
+        self.bytes[at] ^= 1;
+    }
+}
+
 /// Where the CRC of a symbol stands in the table that the kernel reads.
 fn version_at(module: &Module, symbol: &str) -> usize {
     let (crcs, index) =
@@ -786,7 +806,8 @@ fn rename_version(module: &mut Module, symbol: &str) {
     module.bytes[at + place] = b'#';
 }
 
-fn xz(plain: &[u8]) -> Vec<u8> {
+/// Packs a file.
+pub(crate) fn xz(plain: &[u8]) -> Vec<u8> {
     use liblzma::stream::{Action, Check, Stream};
     let mut packed = Vec::with_capacity(plain.len() + 1024);
     let mut stream = Stream::new_easy_encoder(1, Check::Crc32).unwrap();

@@ -8,6 +8,7 @@
 mod build;
 #[path = "../corpus/mod.rs"]
 mod corpus;
+mod mistakes;
 mod stack;
 mod verdict;
 

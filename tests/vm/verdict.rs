@@ -42,21 +42,24 @@ use crate::{
 };
 
 /// The modules of the corpus, built for the kernel at hand.
-fn built() -> &'static Built {
+pub(crate) fn built() -> &'static Built {
     static BUILT: OnceLock<Built> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let folder = workshop();
-        let run = kernel().toolchain.run("make", &folder);
-        let run = run.arg("-C").arg(&kernel().kdir).arg(format!("M={}", folder.display()));
-        let outcome = run.arg("modules").outcome().unwrap();
-        assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
-        Built::read(&folder)
-    })
+    BUILT.get_or_init(|| built_for(kernel()))
+}
+
+/// The modules of the corpus, built for a kernel.
+pub(crate) fn built_for(kernel: &Kernel) -> Built {
+    let folder = workshop(kernel);
+    let run = kernel.toolchain.run("make", &folder);
+    let run = run.arg("-C").arg(&kernel.kdir).arg(format!("M={}", folder.display()));
+    let outcome = run.arg("modules").outcome().unwrap();
+    assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
+    Built::read(&folder)
 }
 
 /// A folder with the sources of the corpus.
-fn workshop() -> PathBuf {
-    let folder = project().join("target/build").join(format!("corpus-{}", kernel().slug()));
+fn workshop(kernel: &Kernel) -> PathBuf {
+    let folder = project().join("target/build").join(format!("corpus-{}", kernel.slug()));
     std::fs::create_dir_all(&folder).unwrap();
     for entry in std::fs::read_dir(project().join("tests/corpus")).unwrap() {
         let path = entry.unwrap().path();
@@ -120,7 +123,8 @@ impl Compared<'_> {
     /// after all that was predicted to be logged, which no check of the loader does silently.
     fn came_to_init(&self) -> bool {
         let Self { verdict, ran, .. } = self;
-        let died = ran.messages.iter().any(|line| line.contains(" do_init_module+"));
+        let initcalls = [" do_one_initcall+", " do_init_module+"];
+        let died = ran.messages.iter().any(|line| initcalls.iter().any(|call| line.contains(call)));
         let begun = ran.messages.iter().zip(&verdict.messages).all(|(k, p)| is_message(p, k));
         let refused = [Errno::ENOEXEC, Errno::EINVAL, Errno::ENOENT, Errno::EPERM];
         let refused = refused.iter().any(|errno| ran.errno == Some(errno.number()));
@@ -201,6 +205,9 @@ fn compare<'c>(target: &Target, cases: &[&'c Case]) -> Vec<Compared<'c>> {
             let verdict = play.finit(request);
             if matches!(verdict.answer, Answer::Unknown(_)) {
                 take_over(&mut play.world, &ran);
+            }
+            if verdict.loads() && ran.errno != Some(0) {
+                play.world.remove(&verdict.name);
             }
             compared.push(Compared { case, load, verdict, ran, world: play.world.taints });
         }

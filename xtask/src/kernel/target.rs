@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    kernel::Kernel,
+    kernel::{Kernel, kbuild::project},
     loader::{
         image,
         load::Request,
@@ -54,10 +54,29 @@ pub fn of_kernel(kernel: &Kernel) -> Result<Facts> {
     facts.target = facts.target.with_builtin_modinfo(&builtin);
     facts.modules = Some(kernel.modules.clone());
     if facts.target.this_module.is_none() {
-        facts.target.this_module = this_module_of(&[&kernel.modules]);
+        let built = || this_module_of_built(kernel);
+        facts.target.this_module = this_module_of(&[&kernel.modules]).or_else(built);
     }
     facts.note_unknown();
     Ok(facts)
+}
+
+/// `struct module` as a module has it that was built here for this kernel: a small kernel carries
+/// neither BTF nor modules of its own.
+fn this_module_of_built(kernel: &Kernel) -> Option<ThisModule> {
+    let mut buffer = Buffer::default();
+    let end = format!("-{}", kernel.slug());
+    let folders = fs::read_dir(project().join("target/build")).ok()?.flatten();
+    let mut folders: Vec<PathBuf> = folders.map(|entry| entry.path()).collect();
+    folders.sort();
+    folders.retain(|folder| folder.to_string_lossy().ends_with(&end));
+    folders.iter().find_map(|folder| {
+        let files = tree::modules(folder, &Config::default()).ok()?;
+        let mut found = files
+            .iter()
+            .filter_map(|file| image::this_module_of_module(buffer.read(&file.full).ok()?));
+        found.next()
+    })
 }
 
 /// The facts of a prepared tree, or of an installed `/lib/modules/RELEASE`.

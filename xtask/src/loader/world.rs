@@ -87,6 +87,14 @@ impl World {
         self.loaded.push(module);
     }
 
+    /// A module is gone, as when its init failed.
+    pub fn remove(&mut self, name: &str) {
+        let Some(index) = self.by_name.remove(name) else { return };
+        for offers in self.by_symbol.values_mut() {
+            offers.retain(|&(module, _)| module != index);
+        }
+    }
+
     /// Every module is gone, as after `rmmod`; what was logged and tainted stays.
     pub fn unload_all(&mut self) {
         self.loaded.clear();

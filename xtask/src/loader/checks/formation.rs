@@ -15,6 +15,72 @@ const R_64: u32 = 1;
 /// `BTF_MAGIC` (`include/uapi/linux/btf.h`).
 const BTF_MAGIC: u16 = 0xeb9f;
 
+/// `add_kallsyms()` (`kernel/module/kallsyms.c`) reads every symbol's name out of the strings that
+/// were kept; 6.13 and later have checked before that it is there.
+pub(super) fn symbol_names(load: &mut Load<'_>) -> Finding {
+    if load.target.rules.split_elf_checks {
+        return Finding::pass();
+    }
+    let Some(strings) = load.sections.get(load.index.strings).copied() else {
+        return Finding::unknown("its symbols have no strings");
+    };
+    let last = strings.size.checked_sub(1).map(|last| load.bytes.u8(strings.offset + last));
+    let outside = (0..load.symbol_count())
+        .filter_map(|index| load.symbol(index))
+        .any(|symbol| u64::from(symbol.name) >= strings.size);
+    match outside || last != Some(0) {
+        true => Finding::unknown("the names of its symbols reach beyond their strings"),
+        false => Finding::pass(),
+    }
+}
+
+/// Tables of places in the code, 32 bits each and relative to themselves, that
+/// `module_finalize()` (`arch/x86/kernel/module.c`) follows to patch what it finds there.
+const PATCHED: [&str; 5] =
+    [".retpoline_sites", ".return_sites", ".call_sites", ".ibt_endbr_seal", ".orc_unwind_ip"];
+/// `R_X86_64_PC32`.
+const R_PC32: u32 = 2;
+
+/// `module_finalize()`: it takes those tables as they are, kept in memory or not.
+pub(super) fn patched(load: &mut Load<'_>) -> Finding {
+    for name in PATCHED {
+        let Some(&index) = load.find_any(name).last() else { continue };
+        let section = load.sections[index];
+        if section.size > 0 && (!section.is_alloc() || !is_filled(load, index)) {
+            return Finding::unknown(format!("its {name} names places that are not its code"));
+        }
+    }
+    let entries = |name: &str, bytes: u64| {
+        load.find_any(name).last().map(|&index| load.sections[index].size / bytes)
+    };
+    match entries(".orc_unwind", 6) == entries(".orc_unwind_ip", 4) {
+        true => Finding::pass(),
+        false => Finding::unknown("its .orc_unwind does not fit its .orc_unwind_ip"),
+    }
+}
+
+/// Whether each entry of such a table has a relocation, to code.
+fn is_filled(load: &Load<'_>, index: usize) -> bool {
+    let mut places = HashSet::new();
+    for table in &load.sections {
+        if table.kind != SHT_RELA || table.info as usize != index {
+            continue;
+        }
+        for entry in 0..table.size / RELA_BYTES {
+            let rela = Rela::read(&load.bytes, table.offset + entry * RELA_BYTES);
+            let Some(symbol) = load.symbol(u64::from(rela.symbol)) else { return false };
+            let Some(code) = load.sections.get(usize::from(symbol.section)) else { return false };
+            let at = symbol.value.wrapping_add_signed(rela.addend);
+            let is_code = code.is_alloc() && code.flags & SHF_EXECINSTR != 0 && at <= code.size;
+            if rela.kind == R_PC32 && is_code {
+                places.insert(rela.offset);
+            }
+        }
+    }
+    let size = load.sections[index].size;
+    size % 4 == 0 && (0..size / 4).all(|entry| places.contains(&(4 * entry)))
+}
+
 /// What the kernel takes from `struct module` without asking: where init and exit are.
 pub(super) fn this_module(load: &mut Load<'_>) -> Finding {
     let Some(wanted) = load.target.this_module else {

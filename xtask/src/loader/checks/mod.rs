@@ -54,6 +54,8 @@ macro_rules! order {
             ("namespaces", sections::module_namespaces),
             ("symbols", symbols::symbols),
             ("relocations", relocations::relocations),
+            ("symbol-names", formation::symbol_names),
+            ("patched", formation::patched),
             ("this-module", formation::this_module),
             ("ftrace", formation::ftrace),
             ("exports.duplicates", formation::duplicates),
