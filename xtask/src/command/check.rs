@@ -235,44 +235,45 @@ fn print_verdict(facts: &Facts, item: &Item, verdict: &Verdict) {
     if !verdict.taints.to_string().is_empty() {
         outln!("  taints   {}", verdict.taints);
     }
-    let passed = verdict.checks.iter().filter(|check| check.outcome == Outcome::Pass).count();
-    outln!("  passed   {passed} checks{}", before(verdict));
-    for check in &verdict.checks {
-        print_check(check);
-    }
-    if !item.wanted && verdict.loads() {
-        return;
-    }
+    print_checks(verdict);
     if let Some(check) = verdict.decisive().filter(|check| !check.remedy.is_empty()) {
         outln!("  remedy   {}", check.remedy);
     }
 }
 
-fn before(verdict: &Verdict) -> String {
-    match verdict.decisive() {
+/// The checks in the kernel's order: those that it passed are counted, the rest is named.
+fn print_checks(verdict: &Verdict) {
+    let count = |is: fn(&Outcome) -> bool| verdict.checks.iter().filter(|c| is(&c.outcome)).count();
+    let passed = count(|outcome| *outcome == Outcome::Pass);
+    let skipped = count(|outcome| matches!(outcome, Outcome::Skip(_)));
+    let before = match verdict.decisive() {
         Some(check) => format!(" before {}", check.id),
         None => String::new(),
+    };
+    outln!("  passed   {passed} checks{before}; {skipped} do not apply");
+    for Check { id, outcome, want, have, .. } in &verdict.checks {
+        match outcome {
+            Outcome::Pass | Outcome::Skip(_) => {}
+            Outcome::Open(what) => outln!("  open     {id}: {what}"),
+            Outcome::Unknown(reason) => outln!("  unknown  {id}: {reason}"),
+            Outcome::Fail(_) => {
+                outln!("  failed   {id}");
+                print_differences(want, have);
+            }
+        }
     }
 }
 
-fn print_check(check: &Check) {
-    let label = match &check.outcome {
-        Outcome::Pass => return,
-        Outcome::Skip(reason) => {
-            outln!("  skipped  {}: {reason}", check.id);
-            return;
-        }
-        Outcome::Unknown(reason) => {
-            outln!("  unknown  {}: {reason}", check.id);
-            return;
-        }
-        Outcome::Fail(_) => "failed ",
-    };
-    outln!("  {label}  {}", check.id);
-    for (what, text) in [("wanted", &check.want), ("found ", &check.have)] {
-        if !text.is_empty() {
-            outln!("    {what} {}", text.chars().flat_map(plain).collect::<String>());
-        }
+/// What was wanted beside what was found; of several symbols each on a line of its own.
+fn print_differences(want: &str, have: &str) {
+    let safe = |text: &str| text.chars().flat_map(plain).collect::<String>();
+    let (wanted, found) = (want.split("; "), have.split("; "));
+    if wanted.clone().count() != found.clone().count() {
+        outln!("    wanted {}, found {}", safe(want), safe(have));
+        return;
+    }
+    for (want, have) in wanted.zip(found).filter(|(want, _)| !want.is_empty()) {
+        outln!("    wanted {}, found {}", safe(want), safe(have));
     }
 }
 
@@ -353,7 +354,7 @@ fn check(check: &Check) -> CheckForm<'_> {
     let (result, reason) = match &check.outcome {
         Outcome::Pass => ("pass", None),
         Outcome::Fail(_) => ("fail", None),
-        Outcome::Skip(reason) => ("skip", Some(reason.as_str())),
+        Outcome::Skip(reason) | Outcome::Open(reason) => ("skip", Some(reason.as_str())),
         Outcome::Unknown(reason) => ("unknown", Some(reason.as_str())),
     };
     let Check { id, want, have, remedy, .. } = check;

@@ -134,7 +134,7 @@ impl<'a> Load<'a> {
             match outcome {
                 Outcome::Fail(errno) => answer = Answer::Refused(errno),
                 Outcome::Unknown(reason) => answer = Answer::Unknown(reason),
-                Outcome::Pass | Outcome::Skip(_) => continue,
+                Outcome::Pass | Outcome::Skip(_) | Outcome::Open(_) => continue,
             }
             break;
         }

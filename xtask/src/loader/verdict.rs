@@ -9,8 +9,10 @@ pub enum Outcome {
     Pass,
     /// The kernel refuses the module with this error.
     Fail(Errno),
-    /// It does not apply, or its answer is not known and does not decide; the reason.
+    /// It does not apply to this kernel or this request; the reason.
     Skip(String),
+    /// Its answer is not known before the load, and the others do not wait for it; what it is.
+    Open(String),
     /// What the kernel does from here on cannot be known; the reason.
     Unknown(String),
 }
@@ -49,6 +51,10 @@ impl Finding {
 
     pub(super) fn skip(reason: impl Into<String>) -> Self {
         Self::of(Outcome::Skip(reason.into()))
+    }
+
+    pub(super) fn open(what: impl Into<String>) -> Self {
+        Self::of(Outcome::Open(what.into()))
     }
 
     pub(super) fn unknown(reason: impl Into<String>) -> Self {

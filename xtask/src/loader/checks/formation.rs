@@ -84,7 +84,7 @@ fn is_filled(load: &Load<'_>, index: usize) -> bool {
 /// What the kernel takes from `struct module` without asking: where init and exit are.
 pub(super) fn this_module(load: &mut Load<'_>) -> Finding {
     let Some(wanted) = load.target.this_module else {
-        return Finding::skip("where the kernel's struct module has init and exit is not known");
+        return Finding::open("where the kernel's struct module has init and exit");
     };
     for table in load.sections.clone() {
         if table.kind != SHT_RELA || table.info as usize != load.index.this_module {
@@ -259,5 +259,5 @@ pub(super) fn sysfs(load: &mut Load<'_>) -> Finding {
 
 /// `do_init_module()`: from here on the module's own code decides.
 pub(super) fn init(_: &mut Load<'_>) -> Finding {
-    Finding::skip("what the module's own init returns is known only when it runs")
+    Finding::open("what the module's own init returns, which only its run tells")
 }

@@ -217,7 +217,9 @@ fn resolve(load: &mut Load<'_>, name: &str, so_far: &mut Progress) -> Resolved {
 /// Why a symbol is not found: nobody exports it, or not to this module.
 fn absent(load: &Load<'_>, name: &str) -> Differs {
     match load.world.find(load.target, name.as_bytes(), true) {
-        None => (format!("{name} exported by the kernel or a loaded module"), "by nobody".into()),
+        None => {
+            (format!("{name} from the kernel or a loaded module"), "nobody who exports it".into())
+        }
         Some(_) => {
             let want = format!("a GPL-compatible licence, for {name}");
             let licence = load.info("license").map(|text| text.lossy().into_owned());
