@@ -17,6 +17,9 @@ pub const SYM_BYTES: u64 = 24;
 /// `sizeof(Elf64_Rela)`.
 pub const RELA_BYTES: u64 = 24;
 
+/// The longest name of a symbol or section that is read; kallsyms takes 511 bytes.
+pub const NAME_BYTES_MAX: usize = 4096;
+
 /// A file in the kernel's memory.
 #[derive(Debug)]
 pub struct Bytes<'a> {
@@ -90,6 +93,21 @@ impl<'a> Bytes<'a> {
             None => {
                 self.beyond.set(true);
                 Text(rest)
+            }
+        }
+    }
+
+    /// A C string that names something. One of more than [`NAME_BYTES_MAX`] is as if it had no end:
+    /// a file of nothing but such names would otherwise cost the square of its size.
+    pub fn name(&self, offset: u64) -> Text<'a> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..));
+        let rest = rest.unwrap_or_default();
+        let window = &rest[..rest.len().min(NAME_BYTES_MAX)];
+        match window.iter().position(|&byte| byte == 0) {
+            Some(end) => Text(&window[..end]),
+            None => {
+                self.beyond.set(true);
+                Text::default()
             }
         }
     }

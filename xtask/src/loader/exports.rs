@@ -54,8 +54,7 @@ fn read_table(load: &Load<'_>, table: &str, crcs: &str, offered: &mut Vec<Offere
         let string = |field: u64| -> Option<Text<'_>> {
             let &(section, at) = targets.get(&(ENTRY_BYTES * entry + 4 * field))?;
             let section = load.sections.get(section)?;
-            (section.is_alloc() && at < section.size)
-                .then(|| load.bytes.string(section.offset + at))
+            (section.is_alloc() && at < section.size).then(|| load.bytes.name(section.offset + at))
         };
         let crc = |crcs: &[u8]| -> Option<u32> {
             let at = usize::try_from(4 * entry).ok()?;

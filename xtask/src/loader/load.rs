@@ -1,5 +1,7 @@
 //! One load, from the file's bytes to the running module: what the checks share.
 
+use std::collections::HashMap;
+
 use super::{
     bytes::{Bytes, Ehdr, SYM_BYTES, Shdr, Sym},
     checks,
@@ -70,6 +72,8 @@ pub(super) struct Load<'a> {
     /// `mod->taints`.
     pub(super) taints: Taints,
     pub(super) messages: Vec<String>,
+    /// The CRC that the module's tables have for a symbol; read when first asked for.
+    pub(super) versions: Option<HashMap<&'a [u8], u64>>,
     /// What the symbols of the module stand for, by index.
     pub(super) values: Vec<Value>,
     pub(super) exports: Vec<super::world::Offered>,
@@ -112,6 +116,7 @@ impl<'a> Load<'a> {
             signed: Some(false),
             taints: Taints::default(),
             messages: Vec::new(),
+            versions: None,
             values: Vec::new(),
             exports: Vec::new(),
         }
@@ -201,7 +206,7 @@ impl<'a> Load<'a> {
     /// The name of a section.
     pub(super) fn section_name(&self, index: usize) -> Text<'a> {
         let offset = self.sections.get(index).map_or(0, |section| u64::from(section.name));
-        self.bytes.string(self.names_at.saturating_add(offset))
+        self.bytes.name(self.names_at.saturating_add(offset))
     }
 
     pub(super) fn section_is(&self, index: usize, name: &str) -> bool {
@@ -251,7 +256,7 @@ impl<'a> Load<'a> {
     /// The name of a symbol.
     pub(super) fn symbol_name(&self, symbol: &Sym) -> Text<'a> {
         let strings = self.sections.get(self.index.strings).map_or(0, |section| section.offset);
-        self.bytes.string(strings.saturating_add(u64::from(symbol.name)))
+        self.bytes.name(strings.saturating_add(u64::from(symbol.name)))
     }
 
     /// `try_to_force_load()` (`kernel/module/main.c`): where the kernel allows it, the module

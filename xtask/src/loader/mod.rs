@@ -22,5 +22,7 @@ pub mod remedy;
 pub mod rules;
 pub mod taints;
 pub mod target;
+#[cfg(test)]
+mod tests;
 pub mod verdict;
 pub mod world;

@@ -298,7 +298,7 @@ fn read(load: &Load<'_>) -> Option<Vec<Param>> {
         let strings = load.sections.get(usize::from(symbol.section))?;
         let in_strings = symbol.value.checked_add_signed(name.addend)?;
         let name = (strings.is_alloc() && in_strings < strings.size)
-            .then(|| load.bytes.string(strings.offset + in_strings))?;
+            .then(|| load.bytes.name(strings.offset + in_strings))?;
         let ops = load.symbol_name(&load.symbol(u64::from(ops.symbol))?);
         Some(Param {
             // Rust's end in a NUL of their own; C's likewise.

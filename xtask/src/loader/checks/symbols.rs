@@ -1,6 +1,9 @@
 //! Every symbol that the module needs (`simplify_symbols()`).
 
-use std::ops::ControlFlow;
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+};
 
 use super::super::{
     bytes::{Shdr, Sym},
@@ -11,6 +14,7 @@ use super::super::{
     verdict::Finding,
     world::Once,
 };
+use crate::module::text::Text;
 
 const SHN_UNDEF: u16 = 0;
 const SHN_LIVEPATCH: u16 = 0xff20;
@@ -31,10 +35,8 @@ pub(super) fn version_agrees(
     crc: Option<u32>,
 ) -> Result<(), Differs> {
     let Some(crc) = crc else { return Ok(()) };
-    if load.index.extended_crcs != 0 {
-        return extended_version_agrees(load, symbol, crc);
-    }
-    if load.index.versions == 0 {
+    let extended = load.index.extended_crcs != 0;
+    if !extended && load.index.versions == 0 {
         return match load.force(symbol) {
             true => Ok(()),
             false => Err((
@@ -43,41 +45,47 @@ pub(super) fn version_agrees(
             )),
         };
     }
-    let table = load.sections[load.index.versions];
-    for entry in 0..table.size / VERSION_BYTES {
-        let at = table.offset + entry * VERSION_BYTES;
-        if !load.bytes.is(at + 8, symbol) {
-            continue;
+    let known = load.versions.take().unwrap_or_else(|| read_versions(load));
+    let found = known.get(symbol.as_bytes()).copied();
+    load.versions = Some(known);
+    match found {
+        Some(found) if found == u64::from(crc) => Ok(()),
+        Some(found) => Err(disagree(load, symbol, crc, found)),
+        None if extended => {
+            let line = format!("{}: no extended symbol version for {symbol}", load.info_name());
+            load.say_once(Once::NoExtendedVersion, line);
+            Ok(())
         }
-        let found = load.bytes.u64(at);
-        return match found == u64::from(crc) {
-            true => Ok(()),
-            false => Err(disagree(load, symbol, crc, found)),
-        };
+        None => {
+            let line = format!("{}: no symbol version for {symbol}", load.info_name());
+            load.say(line);
+            Err((format!("{symbol} with CRC {crc:#010x}"), "no version of it".into()))
+        }
     }
-    let line = format!("{}: no symbol version for {symbol}", load.info_name());
-    load.say(line);
-    Err((format!("{symbol} with CRC {crc:#010x}"), "no version of it".into()))
 }
 
-fn extended_version_agrees(load: &mut Load<'_>, symbol: &str, crc: u32) -> Result<(), Differs> {
+/// The table that the kernel reads, by symbol; of two entries for one it takes the first.
+fn read_versions<'a>(load: &Load<'a>) -> HashMap<&'a [u8], u64> {
+    let mut known = HashMap::new();
+    let mut add = |name: Text<'a>, crc| {
+        known.entry(name.bytes()).or_insert(crc);
+    };
+    if load.index.extended_crcs == 0 {
+        let table = load.sections[load.index.versions];
+        for entry in 0..table.size / VERSION_BYTES {
+            let at = table.offset + entry * VERSION_BYTES;
+            add(load.bytes.name(at + 8), load.bytes.u64(at));
+        }
+        return known;
+    }
     let crcs = load.sections[load.index.extended_crcs];
-    let names = load.sections[load.index.extended_names];
-    let mut name_at = names.offset;
+    let mut name_at = load.sections[load.index.extended_names].offset;
     for entry in 0..crcs.size / 4 {
         let name = load.bytes.string(name_at);
-        if name == symbol {
-            let found = load.bytes.u32(crcs.offset + 4 * entry);
-            return match found == crc {
-                true => Ok(()),
-                false => Err(disagree(load, symbol, crc, found.into())),
-            };
-        }
+        add(name, load.bytes.u32(crcs.offset + 4 * entry).into());
         name_at += name.bytes().len() as u64 + 1;
     }
-    let line = format!("{}: no extended symbol version for {symbol}", load.info_name());
-    load.say_once(Once::NoExtendedVersion, line);
-    Ok(())
+    known
 }
 
 fn disagree(load: &mut Load<'_>, symbol: &str, crc: u32, found: u64) -> Differs {
@@ -88,7 +96,9 @@ fn disagree(load: &mut Load<'_>, symbol: &str, crc: u32, found: u64) -> Differs 
 
 /// What `simplify_symbols()` carries from symbol to symbol.
 #[derive(Default)]
-struct Progress {
+struct Progress<'a> {
+    /// The namespaces that the module imports.
+    imported: HashSet<&'a [u8]>,
     using_gpl_only: bool,
     errno: Option<Errno>,
     wrong: Vec<Differs>,
@@ -96,7 +106,8 @@ struct Progress {
 
 /// `simplify_symbols()`: it goes on after a symbol that is wrong, and the last error counts.
 pub(super) fn symbols(load: &mut Load<'_>) -> Finding {
-    let mut progress = Progress::default();
+    let imported = load.infos("import_ns").into_iter().map(Text::bytes).collect();
+    let mut progress = Progress { imported, ..Progress::default() };
     load.values = vec![Value::Number(0)];
     if let Some(zero) = load.symbol(0) {
         load.values[0] = Value::Number(zero.value);
@@ -114,10 +125,14 @@ pub(super) fn symbols(load: &mut Load<'_>) -> Finding {
     Finding::fail(errno).want(want.join("; ")).have(have.join("; "))
 }
 
-fn value(load: &mut Load<'_>, symbol: &Sym, so_far: &mut Progress) -> ControlFlow<Finding, Value> {
+fn value(
+    load: &mut Load<'_>,
+    symbol: &Sym,
+    so_far: &mut Progress<'_>,
+) -> ControlFlow<Finding, Value> {
     let name = load.symbol_name(symbol).lossy().into_owned();
     let plain = Value::Number(symbol.value);
-    let wrong = |so_far: &mut Progress, want: String, have: String| {
+    let wrong = |so_far: &mut Progress<'_>, want: String, have: String| {
         so_far.errno = Some(Errno::ENOEXEC);
         so_far.wrong.push((want, have));
         ControlFlow::Continue(plain)
@@ -170,7 +185,7 @@ fn undefined(
     load: &mut Load<'_>,
     symbol: &Sym,
     name: &str,
-    so_far: &mut Progress,
+    so_far: &mut Progress<'_>,
 ) -> ControlFlow<Finding, Value> {
     if load.target.exports.is_empty() {
         return ControlFlow::Break(Finding::unknown("what the kernel exports is not known"));
@@ -192,7 +207,7 @@ fn undefined(
 }
 
 /// `resolve_symbol()`.
-fn resolve(load: &mut Load<'_>, name: &str, so_far: &mut Progress) -> Resolved {
+fn resolve(load: &mut Load<'_>, name: &str, so_far: &mut Progress<'_>) -> Resolved {
     let gpl_ok = !load.taints.has(Taints::PROPRIETARY);
     let found = load.world.find(load.target, name.as_bytes(), gpl_ok);
     let Some(found) = found else { return Resolved::Absent(absent(load, name)) };
@@ -208,7 +223,7 @@ fn resolve(load: &mut Load<'_>, name: &str, so_far: &mut Progress) -> Resolved {
     if let Err(differs) = version_agrees(load, name, export.crc) {
         return Resolved::Refused(Errno::EINVAL, differs);
     }
-    match namespace_is_open(load, name, &export) {
+    match namespace_is_open(load, name, &export, so_far) {
         Ok(()) => Resolved::Found,
         Err(differs) => Resolved::Refused(Errno::EINVAL, differs),
     }
@@ -230,7 +245,7 @@ fn absent(load: &Load<'_>, name: &str) -> Differs {
 
 /// `inherit_taint()`: whoever uses a proprietary module is tainted as it is, and may not use
 /// GPL-only symbols as well.
-fn inherit(load: &mut Load<'_>, symbol: &str, owner: &str, so_far: &Progress) -> bool {
+fn inherit(load: &mut Load<'_>, symbol: &str, owner: &str, so_far: &Progress<'_>) -> bool {
     let name = load.name.clone();
     if so_far.using_gpl_only {
         load.say(format!(
@@ -251,9 +266,14 @@ fn inherit(load: &mut Load<'_>, symbol: &str, owner: &str, so_far: &Progress) ->
 }
 
 /// `verify_namespace_is_imported()`.
-fn namespace_is_open(load: &mut Load<'_>, symbol: &str, export: &Export) -> Result<(), Differs> {
+fn namespace_is_open(
+    load: &mut Load<'_>,
+    symbol: &str,
+    export: &Export,
+    so_far: &Progress<'_>,
+) -> Result<(), Differs> {
     let namespace = String::from_utf8_lossy(&export.namespace).into_owned();
-    if namespace.is_empty() || load.infos("import_ns").iter().any(|ns| *ns == namespace.as_str()) {
+    if namespace.is_empty() || so_far.imported.contains(export.namespace.as_slice()) {
         return Ok(());
     }
     if load.target.rules.module_namespaces
