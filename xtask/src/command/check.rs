@@ -1,6 +1,7 @@
 //! `check`: would it load, and if not, why?
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -19,10 +20,12 @@ use crate::{
         load::Request,
         play::Play,
         verdict::{Answer, Check, Outcome, Verdict},
+        whole::{self, Row},
     },
     module::file::Buffer,
     problem::{OrProblem, Problem, Result},
     stack::{
+        cache,
         graph::Graph,
         order::order,
         read::read,
@@ -38,8 +41,11 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Module files; loaded in dependency order, each on top of the others
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "all", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// All modules of a folder instead, in short: each with what it needs loaded before it
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "with_deps", "as_given", "bare"])]
+    all: Option<PathBuf>,
     /// stock, stock:RELEASE, lab, stable, or the folder of a prepared kernel tree
     #[arg(long, value_name = "K", conflicts_with_all = ["tree", "live"])]
     kernel: Option<Name>,
@@ -92,6 +98,9 @@ impl Args {
         }
         let mut facts = self.facts()?;
         facts.target = std::mem::take(&mut facts.target).with_command_line(&self.cmdline);
+        if let Some(folder) = &self.all {
+            return self.judge_all(&facts, folder);
+        }
         let items = self.items(&facts)?;
         let mut play = Play::new(&facts.target);
         if let Some(folder) = facts.modules.as_deref().filter(|_| self.live) {
@@ -106,6 +115,25 @@ impl Args {
             true => super::print_json(&Form::new(&facts, &verdicts))?,
             false => print(&facts, &verdicts),
         }
+        Ok(ExitCode::from(u8::from(!holds)))
+    }
+
+    fn judge_all(&self, facts: &Facts, folder: &Path) -> Result<ExitCode> {
+        let files = tree::modules(folder, &Config::default())
+            .or_usage(|| format!("cannot read the modules of {}", folder.display()))?;
+        let memory = Cache::open()?.path("facts");
+        fs::create_dir_all(&memory).or_host(|| format!("{}", memory.display()))?;
+        let ties = cache::file_for(&memory, folder);
+        let rows = whole::judge(&facts.target, files, &ties, &memory);
+        match self.json {
+            true => super::print_json(&AllForm {
+                format: "check-all/1",
+                release: &facts.target.release,
+                modules: &rows,
+            })?,
+            false => print_all(facts, &rows),
+        }
+        let holds = rows.iter().all(|row| row.verdict == "loads");
         Ok(ExitCode::from(u8::from(!holds)))
     }
 
@@ -200,6 +228,32 @@ impl Args {
             }
         };
         Ok(play.finit(Request { file, args, ..Request::default() }))
+    }
+}
+
+/// The documented form `check-all/1`.
+#[derive(Serialize)]
+struct AllForm<'a> {
+    format: &'static str,
+    release: &'a str,
+    modules: &'a [Row],
+}
+
+/// How many came to what, with one of each as an example.
+fn print_all(facts: &Facts, rows: &[Row]) {
+    let mut kinds: BTreeMap<(&str, Option<&str>, Option<&str>), Vec<&Row>> = BTreeMap::new();
+    for row in rows {
+        let Row { verdict, errno, check, .. } = row;
+        kinds.entry((verdict, errno.as_deref(), check.as_deref())).or_default().push(row);
+    }
+    outln!("{} modules on {}", rows.len(), facts.target.release);
+    for ((verdict, errno, check), rows) in kinds {
+        let (errno, check) = (errno.unwrap_or_default(), check.unwrap_or_default());
+        outln!("{:>6}  {verdict} {errno} {check}", rows.len());
+        let example = rows.first().filter(|row| row.said.is_some());
+        if let Some(Row { file, said: Some(said), .. }) = example {
+            outln!("        such as {file}: {said}");
+        }
     }
 }
 

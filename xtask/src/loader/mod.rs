@@ -25,4 +25,5 @@ pub mod target;
 #[cfg(test)]
 mod tests;
 pub mod verdict;
+pub mod whole;
 pub mod world;
