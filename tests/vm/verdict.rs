@@ -218,6 +218,7 @@ fn compare<'c>(target: &Target, cases: &[&'c Case]) -> Vec<Compared<'c>> {
 /// After a load of which nothing was predicted, the model goes on from what the kernel said.
 fn take_over(world: &mut World, ran: &Ran) {
     world.taints = Taints(ran.taints);
+    world.settle(|name| ran.modules.iter().any(|(loaded, _)| loaded == name));
     let said = |text: &str| ran.messages.iter().any(|line| line.contains(text));
     for (once, text) in [
         (Once::Unsigned, "module verification failed: "),

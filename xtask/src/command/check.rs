@@ -25,7 +25,6 @@ use crate::{
     module::file::Buffer,
     problem::{OrProblem, Problem, Result},
     stack::{
-        cache,
         graph::Graph,
         order::order,
         read::read,
@@ -123,8 +122,7 @@ impl Args {
             .or_usage(|| format!("cannot read the modules of {}", folder.display()))?;
         let memory = Cache::open()?.path("facts");
         fs::create_dir_all(&memory).or_host(|| format!("{}", memory.display()))?;
-        let ties = cache::file_for(&memory, folder);
-        let rows = whole::judge(&facts.target, files, &ties, &memory);
+        let rows = whole::judge(&facts.target, &files, &memory);
         match self.json {
             true => super::print_json(&AllForm {
                 format: "check-all/1",
@@ -241,15 +239,16 @@ struct AllForm<'a> {
 
 /// How many came to what, with one of each as an example.
 fn print_all(facts: &Facts, rows: &[Row]) {
-    let mut kinds: BTreeMap<(&str, Option<&str>, Option<&str>), Vec<&Row>> = BTreeMap::new();
+    let mut kinds: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
     for row in rows {
         let Row { verdict, errno, check, .. } = row;
-        kinds.entry((verdict, errno.as_deref(), check.as_deref())).or_default().push(row);
+        let words = [Some(verdict), errno.as_ref(), check.as_ref()];
+        let words: Vec<&str> = words.into_iter().flatten().map(String::as_str).collect();
+        kinds.entry(words.join(" ")).or_default().push(row);
     }
     outln!("{} modules on {}", rows.len(), facts.target.release);
-    for ((verdict, errno, check), rows) in kinds {
-        let (errno, check) = (errno.unwrap_or_default(), check.unwrap_or_default());
-        outln!("{:>6}  {verdict} {errno} {check}", rows.len());
+    for (kind, rows) in kinds {
+        outln!("{:>6}  {kind}", rows.len());
         let example = rows.first().filter(|row| row.said.is_some());
         if let Some(Row { file, said: Some(said), .. }) = example {
             outln!("        such as {file}: {said}");

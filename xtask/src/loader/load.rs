@@ -94,8 +94,15 @@ pub(super) enum Value {
 
 /// Loads one file into `world`, or finds why it would be refused.
 pub fn load<'a>(request: Request<'a>, target: &'a Target, world: &'a mut World) -> Verdict {
-    let load = Load::new(request, target, world);
-    load.walk()
+    Load::new(request, target, world).walk(|_| false)
+}
+
+/// The verdict as far as the file and the kernel decide alone, before it comes to what is loaded;
+/// none when they do not.
+pub fn early(request: Request<'_>, target: &Target) -> Option<Verdict> {
+    let mut world = World::default();
+    let verdict = Load::new(request, target, &mut world).walk(|id| id == "loaded");
+    (!verdict.loads()).then_some(verdict)
 }
 
 impl<'a> Load<'a> {
@@ -122,10 +129,13 @@ impl<'a> Load<'a> {
         }
     }
 
-    fn walk(mut self) -> Verdict {
+    fn walk(mut self, ends_at: impl Fn(&str) -> bool) -> Verdict {
         let mut walked = Vec::new();
         let mut answer = Answer::Loads;
         for &(id, run) in checks::in_order(&self.target.rules) {
+            if ends_at(id) {
+                break;
+            }
             let mut finding = run(&mut self);
             let decided = matches!(finding.outcome, Outcome::Unknown(_));
             if self.bytes.read_beyond() && !decided {
@@ -143,9 +153,15 @@ impl<'a> Load<'a> {
             }
             break;
         }
+        if matches!(answer, Answer::Unknown(_)) {
+            self.exports = super::exports::read(&self).unwrap_or_default();
+        }
         let Self { name, taints, messages, exports, info_name, world, .. } = self;
-        if answer == Answer::Loads {
-            world.add(Loaded { name: name.clone(), taints, exports });
+        let module = Loaded { name: name.clone(), taints, exports };
+        match answer {
+            Answer::Loads => world.add(module),
+            Answer::Unknown(_) => world.doubt(module),
+            Answer::Refused(_) => {}
         }
         let name = if name.is_empty() { info_name.unwrap_or_default() } else { name };
         Verdict { name, answer, messages, taints, checks: walked }

@@ -133,14 +133,17 @@ fn a_sound_module_loads_and_taints() {
     assert_eq!(verdict.messages.len(), 2, "{:?}", verdict.messages);
 }
 
+/// A change that breaks a module.
+type Change = fn(&mut Vec<u8>);
+
 #[test]
 fn what_is_broken_is_refused_at_its_check() {
-    let broken = |change: fn(&mut Vec<u8>)| {
+    let broken = |change: Change| {
         let mut file = module();
         change(&mut file);
         refused(&file)
     };
-    let cases: [(fn(&mut Vec<u8>), &str); 7] = [
+    let cases: [(Change, &str); 7] = [
         (|file| file.truncate(20), "elf.length"),
         (|file| file[0] = 0, "elf.magic"),
         (|file| file[16] = 2, "elf.type"),

@@ -18,14 +18,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    load::Request,
+    load::{Request, early},
     play::Play,
     target::Target,
     verdict::{Answer, Verdict},
 };
 use crate::{
     module::file::Buffer,
-    stack::{graph::Graph, read::read_remembering, tree::ModuleFile},
+    stack::{graph::Graph, links::Links, read::Linked, tree::ModuleFile},
 };
 
 /// Part of what a remembered answer is filed under: raised when the model changes.
@@ -50,20 +50,63 @@ pub struct Row {
 
 /// Judges all modules of a folder in the order in which they depend on each other; `memory` is
 /// the folder for what is remembered.
-pub fn judge(target: &Target, files: Vec<ModuleFile>, ties: &Path, memory: &Path) -> Vec<Row> {
-    let remembered = memory.join(format!("check-{}.json", fingerprint(target, &files)));
+pub fn judge(target: &Target, files: &[ModuleFile], memory: &Path) -> Vec<Row> {
+    let remembered = memory.join(format!("check-{}.json", fingerprint(target, files)));
     let known = fs::read(&remembered).ok();
     if let Some(rows) = known.and_then(|text| serde_json::from_slice(&text).ok()) {
         return rows;
     }
     let fresh = files.iter().any(|file| file.stamp.is_fresh(std::time::SystemTime::now()));
-    let files = in_order(files, ties);
-    let rows = judge_in_order(target, &files);
+    let (mut rows, linked) = judge_early(target, files);
+    rows.extend(judge_in_order(target, &in_order(linked)));
     if let (false, Ok(text)) = (fresh, serde_json::to_vec(&rows)) {
         // What cannot be remembered costs time on the next call, nothing else.
         let _ = fs::write(&remembered, text);
     }
     rows
+}
+
+/// Judges each file by itself, side by side: those that no other module could help are done. Of
+/// the others come the ties that order them.
+fn judge_early(target: &Target, files: &[ModuleFile]) -> (Vec<Row>, Vec<Linked>) {
+    let next = AtomicUsize::new(0);
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let drain = || {
+        let mut buffer = Buffer::default();
+        let (mut rows, mut linked) = (Vec::new(), Vec::new());
+        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let raw;
+            let bytes = match buffer.read(&file.full) {
+                Ok(bytes) => bytes,
+                // What cannot be unpacked is handed to the kernel as it lies there.
+                Err(_) => {
+                    raw = fs::read(&file.full).unwrap_or_default();
+                    &raw
+                }
+            };
+            let request = Request { file: bytes, ..Request::default() };
+            match early(request, target) {
+                Some(verdict) => rows.push(row(file, verdict)),
+                // Without ties that can be read it has its turn like one without any.
+                None => linked.push(Linked {
+                    file: file.clone(),
+                    links: Links::read(bytes).unwrap_or_default(),
+                }),
+            }
+        }
+        (rows, linked)
+    };
+    let parts: Vec<_> = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(drain)).collect();
+        let mut parts = vec![drain()];
+        parts.extend(others.into_iter().filter_map(|thread| thread.join().ok()));
+        parts
+    });
+    let (rows, linked): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    let (mut rows, mut linked) = (rows.concat(), linked.concat());
+    rows.sort_by(|a, b| a.file.cmp(&b.file));
+    linked.sort_by(|a, b| a.file.path.cmp(&b.file.path));
+    (rows, linked)
 }
 
 /// All that an answer depends on.
@@ -93,18 +136,14 @@ fn fingerprint(target: &Target, files: &[ModuleFile]) -> String {
     hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The files, each after those that it needs; those that cannot be read come first, and those
-/// that need each other in a circle as they are.
-fn in_order(files: Vec<ModuleFile>, ties: &Path) -> Vec<ModuleFile> {
-    let outcome = read_remembering(files, ties);
-    let mut ordered: Vec<ModuleFile> = outcome.unread.into_iter().map(|one| one.file).collect();
-    let graph = Graph::new(outcome.linked);
+/// The files, each after those that it needs; those that need each other in a circle as they are.
+fn in_order(linked: Vec<Linked>) -> Vec<ModuleFile> {
+    let graph = Graph::new(linked);
     let mut order: Vec<usize> = (0..graph.modules().len()).collect();
     if let Ok(places) = graph.users_first() {
         order.sort_by_key(|&index| std::cmp::Reverse(places.get(index)));
     }
-    ordered.extend(order.into_iter().map(|index| graph.modules()[index].file.clone()));
-    ordered
+    order.into_iter().map(|index| graph.modules()[index].file.clone()).collect()
 }
 
 fn judge_in_order(target: &Target, files: &[ModuleFile]) -> Vec<Row> {
@@ -119,7 +158,8 @@ fn judge_in_order(target: &Target, files: &[ModuleFile]) -> Vec<Row> {
             scope.spawn(move || {
                 let mut buffer = Buffer::default();
                 while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let bytes = buffer.read(&file.full).ok().map(<[u8]>::to_vec);
+                    let bytes = buffer.read(&file.full).map(<[u8]>::to_vec);
+                    let bytes = bytes.or_else(|_| fs::read(&file.full)).ok();
                     // Nobody receives any more: the other side has ended.
                     if send.send((&file.path, bytes)).is_err() {
                         return;
@@ -133,17 +173,16 @@ fn judge_in_order(target: &Target, files: &[ModuleFile]) -> Vec<Row> {
             waiting.insert(path, bytes);
             while let Some(file) = files.get(rows.len()) {
                 let Some(bytes) = waiting.remove(&file.path) else { break };
-                rows.push(row(&mut play, file, bytes));
+                let file_bytes = bytes.unwrap_or_default();
+                let request = Request { file: &file_bytes, ..Request::default() };
+                rows.push(row(file, play.finit(request)));
             }
         }
     });
     rows
 }
 
-fn row(play: &mut Play<'_>, file: &ModuleFile, bytes: Option<Vec<u8>>) -> Row {
-    // What cannot be unpacked is handed to the kernel as it lies there.
-    let bytes = bytes.or_else(|| fs::read(&file.full).ok()).unwrap_or_default();
-    let verdict = play.finit(Request { file: &bytes, ..Request::default() });
+fn row(file: &ModuleFile, verdict: Verdict) -> Row {
     let check = verdict.decisive().map(|check| check.id.to_owned());
     let Verdict { answer, messages, .. } = verdict;
     let (word, errno, said) = match answer {

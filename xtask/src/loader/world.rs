@@ -50,6 +50,8 @@ pub struct World {
     by_name: HashMap<String, usize>,
     /// Who offers a symbol, the latest last: the kernel puts a new module at the head of its list.
     by_symbol: HashMap<Vec<u8>, Vec<(usize, usize)>>,
+    /// Modules of which nobody knows whether they load.
+    doubtful: Vec<Loaded>,
 }
 
 /// A symbol that was found, and whose it is.
@@ -87,6 +89,28 @@ impl World {
         self.loaded.push(module);
     }
 
+    /// Nobody knows whether this module went live.
+    pub fn doubt(&mut self, module: Loaded) {
+        self.doubtful.push(module);
+    }
+
+    /// What the kernel did with the modules in doubt, as it turned out.
+    pub fn settle(&mut self, is_live: impl Fn(&str) -> bool) {
+        for module in std::mem::take(&mut self.doubtful) {
+            if is_live(&module.name) {
+                self.add(module);
+            }
+        }
+    }
+
+    /// The module in doubt that has this name or would offer this symbol.
+    pub fn doubtful(&self, name: &str, symbol: &[u8]) -> Option<&str> {
+        let has = |module: &&Loaded| {
+            module.name == name || module.exports.iter().any(|offered| offered.symbol == symbol)
+        };
+        self.doubtful.iter().find(has).map(|module| module.name.as_str())
+    }
+
     /// A module is gone, as when its init failed.
     pub fn remove(&mut self, name: &str) {
         let Some(index) = self.by_name.remove(name) else { return };
@@ -100,6 +124,7 @@ impl World {
         self.loaded.clear();
         self.by_name.clear();
         self.by_symbol.clear();
+        self.doubtful.clear();
     }
 
     /// Looks a symbol up as `find_symbol()` (`kernel/module/main.c`) does: in the kernel, then in

@@ -190,6 +190,10 @@ fn undefined(
     if load.target.exports.is_empty() {
         return ControlFlow::Break(Finding::unknown("what the kernel exports is not known"));
     }
+    if let Some(module) = load.world.doubtful("", name.as_bytes()) {
+        let reason = format!("{name} is {module}'s, of which nobody can know whether it loads");
+        return ControlFlow::Break(Finding::unknown(reason));
+    }
     let (errno, wrong) = match resolve(load, name, so_far) {
         Resolved::Found => return ControlFlow::Continue(Value::Kernel(0)),
         // x86's linker may ask for the latter (`ignore_undef_symbol()`).
