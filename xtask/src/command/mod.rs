@@ -29,7 +29,7 @@ pub mod vm;
 /// The kernel that a command is about.
 #[derive(clap::Args, Clone, Debug)]
 pub struct KernelArg {
-    /// stock, stock:RELEASE, lab, or the folder of a prepared kernel tree
+    /// stock, stock:RELEASE, lab, stable, or the folder of a prepared kernel tree
     #[arg(long = "kernel", value_name = "K", default_value = "stock")]
     pub name: Name,
 }

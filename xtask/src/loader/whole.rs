@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Part of what a remembered answer is filed under: raised when the model changes.
-const MODEL: &str = "1";
+const MODEL: &str = "2";
 /// How many unpacked modules may wait for their turn.
 const WAITING_MAX: usize = 32;
 
