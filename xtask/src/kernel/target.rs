@@ -18,10 +18,7 @@ use crate::{
     },
     module::file::Buffer,
     problem::{OrProblem, Problem, Result},
-    stack::{
-        symvers::Symvers,
-        tree::{self, Config, ModuleFile},
-    },
+    stack::tree::{self, Config, ModuleFile},
 };
 
 /// A kernel's facts, and where its own modules are.
@@ -103,10 +100,11 @@ pub fn of_tree(folder: &Path, instead: &Instead) -> Result<Facts> {
         Some(path) => Some(fs::read(path).or_usage(|| format!("{}", path.display()))?),
         None => first(&[folder.join("Module.symvers"), folder.join("build/Module.symvers")]),
     };
-    let symvers = symvers.map(Symvers::parse).transpose();
-    let symvers = symvers.map_err(|error| Problem::usage(format!("Module.symvers: {error}")))?;
     let mut target = match symvers {
-        Some(symvers) => target.with_symvers(&symvers),
+        Some(text) => target.with_symvers_text(&text).map_err(|line| {
+            let fact = format!("line {line} of {}'s Module.symvers is none", folder.display());
+            Problem::usage(fact).hint("copy it again from the kernel's build")
+        })?,
         None => target,
     };
     let builtin = fs::read(folder.join("modules.builtin.modinfo")).unwrap_or_default();

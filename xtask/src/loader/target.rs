@@ -193,6 +193,35 @@ impl Target {
         self
     }
 
+    /// The same from the text itself, without what is not asked for: a kernel exports twenty
+    /// thousand symbols, and to keep them all in the form of [`Symvers`] costs more than the rest.
+    ///
+    /// # Errors
+    /// The number of the first line that is none of Module.symvers.
+    pub fn with_symvers_text(mut self, text: &[u8]) -> Result<Self, usize> {
+        let modversions = self.options.modversions;
+        let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+        self.exports = HashMap::with_capacity(text.len() / 80);
+        for (index, line) in lines.enumerate() {
+            let mut columns = line.split(|&byte| byte == b'\t');
+            let mut next = || columns.next().ok_or(index + 1);
+            let (crc, symbol, module, macro_name, namespace) =
+                (next()?, next()?, next()?, next()?, next()?);
+            if module != VMLINUX.as_bytes() {
+                continue;
+            }
+            let crc = std::str::from_utf8(crc).ok().and_then(|crc| crc.strip_prefix("0x"));
+            let crc = crc.and_then(|crc| u32::from_str_radix(crc, 16).ok()).ok_or(index + 1)?;
+            let export = Export {
+                crc: modversions.then_some(crc),
+                gpl_only: macro_name == Licence::GplOnly.macro_name().as_bytes(),
+                namespace: namespace.to_vec(),
+            };
+            self.exports.insert(symbol.to_vec(), export);
+        }
+        Ok(self)
+    }
+
     /// Takes the words of a kernel's command line that decide over modules.
     #[must_use]
     pub fn with_command_line(mut self, words: &str) -> Self {
@@ -254,6 +283,19 @@ mod tests {
         let target = Target::new("7.3.4-x", config).unwrap();
         assert_eq!(target.vermagic, "7.3.4-x SMP preempt mod_unload ");
         assert!(Target::new("next", config).is_err());
+    }
+
+    #[test]
+    fn symvers_are_read_alike_by_both() {
+        let text = "0x0000000a\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n\
+                    0x0000000b\tb\tdrivers/b\tEXPORT_SYMBOL_GPL\tB\n\
+                    0x0000000c\tc\tvmlinux\tEXPORT_SYMBOL_GPL\tC\n";
+        let target = || Target::new("7.3.4-x", "CONFIG_MODVERSIONS=y\n").unwrap();
+        let whole = target().with_symvers(&Symvers::parse(text).unwrap());
+        let lean = target().with_symvers_text(text.as_bytes()).unwrap();
+        assert_eq!(whole.exports, lean.exports);
+        assert_eq!(lean.exports.len(), 2);
+        assert_eq!(target().with_symvers_text(b"0x1\ta\n").err(), Some(1));
     }
 
     #[test]
