@@ -11,7 +11,12 @@ use std::{
 use xtask::{
     host::cache::Cache,
     host::root::{Root, TRIXIE},
-    kernel::{Kernel, Name, archive::Follow, kbuild::project, stock},
+    kernel::{
+        Kernel, Name,
+        archive::Follow,
+        kbuild::{Goal, Workshop, project},
+        stock,
+    },
     loader::{
         errno::Errno,
         image,
@@ -303,6 +308,44 @@ fn the_corpus_is_judged_as_by_the_kernel() {
     }
     table.print("corpus");
     assert!(wrong.is_empty(), "fixtures that do not show what they are for:\n{}", wrong.join("\n"));
+    assert!(table.differ.is_empty() && table.unknown.is_empty());
+}
+
+/// The stack itself, whose parameters are Rust's.
+#[test]
+fn the_stack_is_judged_as_by_the_kernel() {
+    if kernel().name == Name::Stable {
+        println!("{} has no Rust", kernel());
+        return;
+    }
+    let workshop = Workshop::open(kernel(), Goal::Modules).unwrap();
+    let stack = workshop.build_unseen(Goal::Modules).unwrap();
+    let [provider, consumer] = stack.as_slice() else { panic!("{stack:?}") };
+    let load = |path: &Path, args| Load { file: std::fs::read(path).unwrap(), args, flags: 0 };
+    let both = |args, more| vec![load(provider, args), load(consumer, more)];
+    let cases = [
+        ("stack", both("", "")),
+        ("stack with parameters", both("max_counters=4", "start=40")),
+        ("stack without room", both("max_counters=0", "")),
+        ("consumer alone", vec![load(consumer, "")]),
+        ("no number", vec![load(provider, "max_counters=many")]),
+        ("number twice", vec![load(provider, "max_counters=4 max_counters=5")]),
+        ("number too large", vec![load(provider, "max_counters=99999999999999999999")]),
+        ("number without value", vec![load(provider, "max_counters")]),
+        ("number in other bases", both("max_counters=0x10", "start=-0b11")),
+        ("unknown parameter", vec![load(provider, "colour=red")]),
+    ];
+    let case = |(id, loads): (&str, Vec<Load>)| Case {
+        id: id.into(),
+        shows: Shows(None, ""),
+        boot: "",
+        loads,
+        own_init: true,
+    };
+    let cases: Vec<Case> = cases.into_iter().map(case).collect();
+    let mut table = Table::default();
+    table.take(&compare(target(), &cases.iter().collect::<Vec<_>>()));
+    table.print("the stack");
     assert!(table.differ.is_empty() && table.unknown.is_empty());
 }
 
