@@ -15,6 +15,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Bench(command::bench::Args),
     Inspect(command::inspect::Args),
     Order(command::order::Args),
     Symvers(command::symvers::Args),
@@ -22,6 +23,7 @@ enum Verb {
 
 fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
+        Verb::Bench(args) => args.run(),
         Verb::Inspect(args) => args.run(),
         Verb::Order(args) => args.run(),
         Verb::Symvers(args) => args.run(),

@@ -11,6 +11,7 @@ macro_rules! outln {
     ($($arg:tt)*) => { $crate::command::print_line(format_args!($($arg)*)) };
 }
 
+pub mod bench;
 pub mod inspect;
 pub mod order;
 pub mod symvers;

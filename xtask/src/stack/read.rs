@@ -88,28 +88,42 @@ fn read_into(
 }
 
 fn read_missing(files: &[ModuleFile], results: &mut [Option<Read>]) {
-    let mut missing: Vec<usize> = (0..files.len()).filter(|&i| results[i].is_none()).collect();
-    missing.sort_by_key(|&index| files[index].stamp.size);
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(missing.len());
+    let missing: Vec<usize> = (0..files.len()).filter(|&i| results[i].is_none()).collect();
+    let chosen: Vec<&ModuleFile> = missing.iter().map(|&index| &files[index]).collect();
+    for (index, result) in missing.into_iter().zip(side_by_side(&chosen, read_one)) {
+        results[index] = result;
+    }
+}
+
+/// Does some work for every file, on as many threads as there are processors; each thread has one
+/// buffer. The results come in the order of the files.
+pub fn side_by_side<T: Send>(
+    files: &[&ModuleFile],
+    work: impl Fn(&mut Buffer, &ModuleFile) -> T + Sync,
+) -> Vec<Option<T>> {
+    let mut by_size: Vec<usize> = (0..files.len()).collect();
+    by_size.sort_by_key(|&index| files[index].stamp.size);
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(files.len());
     // The first thread takes the largest that is left, the others the smallest: a large one begun
     // last would keep all waiting for its end, and two large ones at once would cost memory.
-    let queue = Mutex::new(VecDeque::from(missing));
-    let shared = Mutex::new(results);
-    let work = |takes_largest: bool| {
+    let queue = Mutex::new(VecDeque::from(by_size));
+    let results = Mutex::new((0..files.len()).map(|_| None).collect::<Vec<_>>());
+    let drain = |takes_largest: bool| {
         let mut buffer = Buffer::default();
         while let Some(index) = take(&queue, takes_largest) {
-            let result = read_one(&mut buffer, &files[index]);
-            if let Ok(mut results) = shared.lock() {
+            let result = work(&mut buffer, files[index]);
+            if let Ok(mut results) = results.lock() {
                 results[index] = Some(result);
             }
         }
     };
     thread::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(|| work(false));
+            scope.spawn(|| drain(false));
         }
-        work(true);
+        drain(true);
     });
+    results.into_inner().unwrap_or_default()
 }
 
 fn take(queue: &Mutex<VecDeque<usize>>, largest: bool) -> Option<usize> {
