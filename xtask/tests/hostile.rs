@@ -3,13 +3,20 @@
 //! The ordinary run takes a few thousand cases; a million of each with
 //! `HOSTILE_CASES=1000000 cargo test --release --test hostile`.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use peak_alloc::PeakAlloc;
-use proptest::{collection::vec, prelude::*, sample::Index, test_runner::Config};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::Index,
+    test_runner::{Config, TestRunner},
+};
 use xtask::{
     module::{
         facts::Module,
@@ -54,7 +61,6 @@ fn bounded<T>(size: usize, parse: impl FnOnce() -> T) {
 
 /// Everything that reads a module.
 fn read_module(bytes: &[u8]) {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     bounded(bytes.len(), || Module::read(bytes).map(drop));
     bounded(bytes.len(), || Links::read(bytes).map(drop));
     let Ok(module) = Module::read(bytes) else { return };
@@ -70,7 +76,6 @@ fn read_module(bytes: &[u8]) {
 }
 
 fn read_text(bytes: &[u8]) {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     // A line of five bytes becomes an entry of a hundred; no line of a real file is that short.
     let parsed = Symvers::parse(bytes);
     if let Ok(symvers) = parsed {
@@ -82,7 +87,6 @@ fn read_text(bytes: &[u8]) {
 }
 
 fn read_packed(bytes: &[u8]) {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     const UNPACKED_MAX: usize = 1 << 20;
     let mut plain = Vec::new();
     let _ = unpack(Packing::of(bytes), bytes, &mut plain, UNPACKED_MAX);
@@ -169,25 +173,40 @@ fn config() -> Config {
     }
 }
 
-proptest! {
-    #![proptest_config(config())]
+/// To be held by each test from its first line on.
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
-    #[test]
-    fn a_damaged_module(bytes in damaged(&MODULES)) {
-        read_module(&bytes);
-    }
+/// Runs the cases of a strategy.
+fn run<S: Strategy>(strategy: S, read: impl Fn(&S::Value)) {
+    let result = TestRunner::new(config()).run(&strategy, |case| {
+        read(&case);
+        Ok(())
+    });
+    result.unwrap();
+}
 
-    #[test]
-    fn a_damaged_symvers(bytes in damaged(&[SYMVERS])) {
-        read_text(&bytes);
-    }
+#[test]
+fn a_damaged_module() {
+    let _alone = alone();
+    run(damaged(&MODULES), |bytes| read_module(bytes));
+}
 
-    #[test]
-    fn bytes_of_any_kind(bytes in vec(any::<u8>(), 0..300)) {
-        read_module(&bytes);
-        read_text(&bytes);
-        read_packed(&bytes);
-    }
+#[test]
+fn a_damaged_symvers() {
+    let _alone = alone();
+    run(damaged(&[SYMVERS]), |bytes| read_text(bytes));
+}
+
+#[test]
+fn bytes_of_any_kind() {
+    let _alone = alone();
+    run(vec(any::<u8>(), 0..300), |bytes| {
+        read_module(bytes);
+        read_text(bytes);
+        read_packed(bytes);
+    });
 }
 
 fn packed() -> [Vec<u8>; 3] {
@@ -204,6 +223,7 @@ fn packed() -> [Vec<u8>; 3] {
 
 #[test]
 fn a_damaged_packed_module() {
+    let _alone = alone();
     let originals: Vec<&'static [u8]> =
         packed().into_iter().map(|bytes| &*Box::leak(bytes.into_boxed_slice())).collect();
     let originals: &'static [&'static [u8]] = Box::leak(originals.into_boxed_slice());
@@ -212,19 +232,14 @@ fn a_damaged_packed_module() {
         unpack(Packing::of(packed), packed, &mut plain, 1 << 20).unwrap();
         assert_eq!(plain, MODULES[0]);
     }
-    let mut runner = proptest::test_runner::TestRunner::new(config());
-    runner
-        .run(&damaged(originals), |bytes| {
-            read_packed(&bytes);
-            Ok(())
-        })
-        .unwrap();
+    run(damaged(originals), |bytes| read_packed(bytes));
 }
 
 /// A symbol table in which every symbol has the same long name costs its square, unless names
 /// have an end.
 #[test]
 fn one_long_name_for_every_symbol() {
+    let _alone = alone();
     let original = MODULES[2];
     let mut bytes = original.to_vec();
     let module = Module::read(original).unwrap();

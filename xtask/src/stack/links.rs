@@ -2,7 +2,7 @@
 
 use crate::module::{
     damage::Damage, elf::Elf, exports::Exports, facts::SoftDep, imports::undefined,
-    modinfo::Modinfo, text::Text, versions::Versions,
+    licence::Licence, modinfo::Modinfo, text::Text, versions::Versions,
 };
 
 /// The ties of one module. Lists of names are kept as one piece of bytes each, every name with a
@@ -11,6 +11,8 @@ use crate::module::{
 pub struct Links {
     /// What it exports.
     pub exports: Names,
+    /// Those of its exports that are for GPL-compatible modules only.
+    pub gpl_exports: Names,
     /// What it needs, strong and weak, in the order of its symbol table; then what only its
     /// `__versions` name.
     pub needs: Names,
@@ -35,8 +37,12 @@ impl Links {
         let elf = Elf::parse(data)?;
         let modinfo = Modinfo::of(&elf);
         let mut links = Self::default();
-        for name in Exports::of(&elf)?.names() {
-            links.exports.push(name?.bytes());
+        for export in Exports::of(&elf)?.iter() {
+            let export = export?;
+            links.exports.push(export.symbol.0.bytes());
+            if export.licence == Licence::GplOnly {
+                links.gpl_exports.push(export.symbol.0.bytes());
+            }
         }
         links.read_needs(&elf)?;
         modinfo.list("depends").for_each(|name| links.depends.push(name.bytes()));
@@ -121,13 +127,13 @@ impl Names {
 }
 
 impl Links {
-    pub(super) fn lists(&self) -> [&Names; 7] {
-        let Self { exports, needs, weak, depends, softdeps, weakdeps, aliases } = self;
-        [exports, needs, weak, depends, softdeps, weakdeps, aliases]
+    pub(super) fn lists(&self) -> [&Names; 8] {
+        let Self { exports, gpl_exports, needs, weak, depends, softdeps, weakdeps, aliases } = self;
+        [exports, gpl_exports, needs, weak, depends, softdeps, weakdeps, aliases]
     }
 
-    pub(super) fn lists_mut(&mut self) -> [&mut Names; 7] {
-        let Self { exports, needs, weak, depends, softdeps, weakdeps, aliases } = self;
-        [exports, needs, weak, depends, softdeps, weakdeps, aliases]
+    pub(super) fn lists_mut(&mut self) -> [&mut Names; 8] {
+        let Self { exports, gpl_exports, needs, weak, depends, softdeps, weakdeps, aliases } = self;
+        [exports, gpl_exports, needs, weak, depends, softdeps, weakdeps, aliases]
     }
 }
