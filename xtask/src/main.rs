@@ -19,6 +19,7 @@ enum Verb {
     Inspect(command::inspect::Args),
     Order(command::order::Args),
     Symvers(command::symvers::Args),
+    Vermagic(command::vermagic::Args),
 }
 
 fn run(verb: Verb) -> Result<ExitCode> {
@@ -27,6 +28,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Inspect(args) => args.run(),
         Verb::Order(args) => args.run(),
         Verb::Symvers(args) => args.run(),
+        Verb::Vermagic(args) => args.run(),
     }
 }
 

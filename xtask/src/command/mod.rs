@@ -15,6 +15,7 @@ pub mod bench;
 pub mod inspect;
 pub mod order;
 pub mod symvers;
+pub mod vermagic;
 
 /// Writes one line to standard output; see [`outln!`].
 fn print_line(line: std::fmt::Arguments<'_>) {
