@@ -1,7 +1,7 @@
 //! A module as it lies on disk: plain, or packed by xz, zstd or gzip.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{self, Read},
     path::Path,
 };
@@ -56,6 +56,7 @@ impl Packing {
 /// Room to read modules into, one after the other.
 #[derive(Debug, Default)]
 pub struct Buffer {
+    /// Its length is the room there is; a file fills the beginning.
     packed: Vec<u8>,
     plain: Vec<u8>,
 }
@@ -70,22 +71,52 @@ impl Buffer {
     /// # Errors
     /// What the system says, or what is wrong with a packed file.
     pub fn read(&mut self, path: &Path) -> Result<&[u8], FileError> {
+        self.read_with_metadata(path).map(|(bytes, _)| bytes)
+    }
+
+    /// Reads a file and unpacks it, and tells what the file was after it had been read.
+    ///
+    /// # Errors
+    /// As [`Buffer::read`].
+    pub fn read_with_metadata(&mut self, path: &Path) -> Result<(&[u8], Metadata), FileError> {
         self.shrink();
         let mut file = File::open(path)?;
-        let size = file.metadata()?.len();
-        self.packed.clear();
-        let size = usize::try_from(size).unwrap_or(usize::MAX).min(UNPACKED_BYTES_MAX);
-        self.packed.try_reserve_exact(size).map_err(io::Error::from)?;
-        file.by_ref().take(UNPACKED_BYTES_MAX as u64 + 1).read_to_end(&mut self.packed)?;
-        if self.packed.len() > UNPACKED_BYTES_MAX {
-            return Err(too_large(UNPACKED_BYTES_MAX).into());
-        }
-        match Packing::of(&self.packed) {
-            Packing::None => Ok(&self.packed),
+        let expected = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        let length = self.fill(&mut file, expected)?;
+        let metadata = file.metadata()?;
+        let packed = &self.packed[..length];
+        match Packing::of(packed) {
+            Packing::None => Ok((packed, metadata)),
             packing => {
                 self.plain.clear();
-                unpack(packing, &self.packed, &mut self.plain, UNPACKED_BYTES_MAX)?;
-                Ok(&self.plain)
+                unpack(packing, packed, &mut self.plain, UNPACKED_BYTES_MAX)?;
+                Ok((&self.plain, metadata))
+            }
+        }
+    }
+
+    /// Reads to the end of a file: with one call for all of it, if it is as long as expected, and
+    /// one that finds the end. `read_to_end()` takes twice as many.
+    fn fill(&mut self, file: &mut File, expected: usize) -> Result<usize, FileError> {
+        let mut room = expected.saturating_add(1).min(UNPACKED_BYTES_MAX + 1);
+        let mut length = 0;
+        loop {
+            if self.packed.len() < room {
+                let more = room - self.packed.len();
+                self.packed.try_reserve_exact(more).map_err(io::Error::from)?;
+                self.packed.resize(room, 0);
+            }
+            match file.read(&mut self.packed[length..]) {
+                Ok(0) => return Ok(length),
+                Ok(count) => length += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+            if length > UNPACKED_BYTES_MAX {
+                return Err(too_large(UNPACKED_BYTES_MAX).into());
+            }
+            if length == self.packed.len() {
+                room = length.saturating_mul(2).min(UNPACKED_BYTES_MAX + 1);
             }
         }
     }

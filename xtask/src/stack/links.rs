@@ -1,8 +1,15 @@
 //! What ties a module to others, cut out of its file: small enough to keep for a whole tree.
 
 use crate::module::{
-    damage::Damage, elf::Elf, exports::Exports, facts::SoftDep, imports::undefined,
-    licence::Licence, modinfo::Modinfo, text::Text, versions::Versions,
+    damage::Damage,
+    elf::Elf,
+    exports::Exports,
+    facts::SoftDep,
+    imports::undefined,
+    licence::Licence,
+    modinfo::Modinfo,
+    text::Text,
+    versions::{Table, Versions},
 };
 
 /// The ties of one module. Lists of names are kept as one piece of bytes each, every name with a
@@ -65,6 +72,9 @@ impl Links {
         // `module_layout` for one is in no symbol table; depmod counts such entries as needed
         // (`kmod_elf_get_dependency_symbols()`, `libkmod/libkmod-elf.c`).
         let versions = Versions::of(elf)?;
+        if !versions.has(Table::Basic) && !versions.has(Table::Extended) {
+            return Ok(());
+        }
         let mut known: Vec<&[u8]> = self.needs.iter().map(Text::bytes).collect();
         known.sort_unstable();
         let unknown = |name: &Text<'_>| known.binary_search(&name.bytes()).is_err();

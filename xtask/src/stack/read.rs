@@ -1,6 +1,6 @@
 //! The ties of many modules: read side by side, or remembered.
 
-use std::{collections::VecDeque, fs, path::Path, sync::Mutex, thread, time::SystemTime};
+use std::{collections::VecDeque, path::Path, sync::Mutex, thread, time::SystemTime};
 
 use super::{
     cache::{self, Cache},
@@ -132,9 +132,10 @@ fn take(queue: &Mutex<VecDeque<usize>>, largest: bool) -> Option<usize> {
 }
 
 fn read_one(buffer: &mut Buffer, file: &ModuleFile) -> Read {
-    let mut links = Links::read(buffer.read(&file.full)?)?;
+    let (bytes, metadata) = buffer.read_with_metadata(&file.full)?;
+    let mut links = Links::read(bytes)?;
     links.lists_mut().into_iter().for_each(super::links::Names::shrink);
-    let after = Stamp::of(&fs::metadata(&file.full)?);
+    let after = Stamp::of(&metadata);
     let fresh = after != file.stamp || after.is_fresh(SystemTime::now());
     Ok((links, fresh))
 }
