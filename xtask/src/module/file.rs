@@ -3,12 +3,17 @@
 use std::{
     fs::{File, Metadata},
     io::{self, Read},
+    ops::Range,
+    os::unix::fs::FileExt as _,
     path::Path,
 };
 
 use liblzma::stream::{Action, IGNORE_CHECK, Status, Stream};
 
-use super::damage::Damage;
+use super::{
+    damage::Damage,
+    elf::{Elf, Section},
+};
 
 /// The largest module read: ten times the largest that Debian ships.
 pub const UNPACKED_BYTES_MAX: usize = 320 << 20;
@@ -95,6 +100,41 @@ impl Buffer {
         }
     }
 
+    /// Reads of a large unpacked module only the sections that are asked for; the rest of the bytes
+    /// is zero. `None` for a file that is small, packed, or not laid out as a module: then
+    /// [`Buffer::read`] is for it.
+    ///
+    /// Two thirds of a tree is code and type information, which no tie to another module is in.
+    pub fn read_sections(
+        &mut self,
+        path: &Path,
+        wanted: impl Fn(&Elf<'_>, &Section<'_>) -> bool,
+    ) -> Option<(&[u8], Metadata)> {
+        self.shrink();
+        let file = File::open(path).ok()?;
+        let size = usize::try_from(file.metadata().ok()?.len()).ok()?;
+        if !(Self::WHOLE_BYTES_MAX..UNPACKED_BYTES_MAX).contains(&size) {
+            return None;
+        }
+        self.packed.clear();
+        self.packed.resize(size, 0);
+        let bytes = &mut self.packed[..];
+        file.read_exact_at(bytes.get_mut(..64)?, 0).ok()?;
+        let (table, names) = Elf::table_of(&bytes[..64], size)?;
+        fill_range(&file, bytes, table.clone())?;
+        fill_range(&file, bytes, names_range(&bytes[..64], &bytes[table], names)?)?;
+        let mut ranges = wanted_ranges(&Elf::parse(bytes).ok()?, wanted);
+        merge_near(&mut ranges);
+        for range in ranges {
+            fill_range(&file, bytes, range)?;
+        }
+        let metadata = file.metadata().ok()?;
+        Some((&self.packed[..size], metadata))
+    }
+
+    /// A smaller file is read whole as fast as in parts.
+    const WHOLE_BYTES_MAX: usize = 64 << 10;
+
     /// Reads to the end of a file: with one call for all of it, if it is as long as expected, and
     /// one that finds the end. `read_to_end()` takes twice as many.
     fn fill(&mut self, file: &mut File, expected: usize) -> Result<usize, FileError> {
@@ -128,6 +168,54 @@ impl Buffer {
             }
         }
     }
+}
+
+/// Reads a part of a file into its place.
+fn fill_range(file: &File, bytes: &mut [u8], range: Range<usize>) -> Option<()> {
+    let offset = range.start as u64;
+    file.read_exact_at(bytes.get_mut(range)?, offset).ok()
+}
+
+/// Where the names of the sections lie, by one entry of the section table.
+fn names_range(header: &[u8], table: &[u8], index: usize) -> Option<Range<usize>> {
+    let is_64 = header.get(4) == Some(&2);
+    let is_big = header.get(5) == Some(&2);
+    // sh_offset and sh_size of Elf32_Shdr and Elf64_Shdr.
+    let (entry_bytes, offset_at, size_at, word) =
+        if is_64 { (64, 24, 32, 8) } else { (40, 16, 20, 4) };
+    let entry = table.get(index.checked_mul(entry_bytes)?..)?.get(..entry_bytes)?;
+    let number = |at: usize| {
+        let add = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
+        let digits = &entry[at..at + word];
+        let value =
+            if is_big { digits.iter().fold(0, add) } else { digits.iter().rev().fold(0, add) };
+        usize::try_from(value).ok()
+    };
+    let start = number(offset_at)?;
+    Some(start..start.checked_add(number(size_at)?)?)
+}
+
+fn wanted_ranges(
+    elf: &Elf<'_>,
+    wanted: impl Fn(&Elf<'_>, &Section<'_>) -> bool,
+) -> Vec<Range<usize>> {
+    let sections = elf.sections().filter(|section| wanted(elf, section));
+    let mut ranges: Vec<Range<usize>> = sections.map(|section| elf.range_of(&section)).collect();
+    ranges.retain(|range| !range.is_empty());
+    ranges
+}
+
+/// Joins parts with little between them: a system call costs as much as a few pages.
+fn merge_near(ranges: &mut Vec<Range<usize>>) {
+    const GAP_BYTES_MAX: usize = 8 << 10;
+    ranges.sort_by_key(|range| range.start);
+    ranges.dedup_by(|next, range| {
+        let near = next.start <= range.end.saturating_add(GAP_BYTES_MAX);
+        if near {
+            range.end = range.end.max(next.end);
+        }
+        near
+    });
 }
 
 /// Unpacks a whole file to the end of `plain`, which then holds at most `bytes_max`.

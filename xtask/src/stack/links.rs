@@ -1,8 +1,10 @@
 //! What ties a module to others, cut out of its file: small enough to keep for a whole tree.
 
+use object::elf::{SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB};
+
 use crate::module::{
     damage::Damage,
-    elf::Elf,
+    elf::{Elf, Section},
     exports::Exports,
     facts::SoftDep,
     imports::undefined,
@@ -58,6 +60,30 @@ impl Links {
         let aliases = modinfo.all("alias").filter(|alias| !alias.bytes().contains(&b':'));
         aliases.for_each(|alias| links.aliases.push(alias.bytes()));
         Ok(links)
+    }
+
+    /// Whether [`Links::read`] looks into a section: the tables of exports with what fills them,
+    /// the versions, the symbols and their names, and `.modinfo`.
+    pub fn looks_into(elf: &Elf<'_>, section: &Section<'_>) -> bool {
+        const NAMES: [&str; 9] = [
+            ".modinfo",
+            "__versions",
+            "__version_ext_crcs",
+            "__version_ext_names",
+            "__ksymtab",
+            "__ksymtab_gpl",
+            "__ksymtab_strings",
+            "__kcrctab",
+            "__kflagstab",
+        ];
+        let named = |section: &Section<'_>| NAMES.iter().any(|name| section.is_named(name));
+        match section.kind {
+            kind if kind == SHT_SYMTAB.0 || kind == SHT_STRTAB.0 => true,
+            kind if kind == SHT_REL.0 || kind == SHT_RELA.0 => {
+                elf.section(section.info).is_some_and(|filled| named(&filled))
+            }
+            _ => named(section),
+        }
     }
 
     fn read_needs(&mut self, elf: &Elf<'_>) -> Result<(), Damage> {
