@@ -116,8 +116,13 @@ impl Buffer {
         if !(Self::WHOLE_BYTES_MAX..UNPACKED_BYTES_MAX).contains(&size) {
             return None;
         }
-        self.packed.clear();
-        self.packed.resize(size, 0);
+        if size > Self::KEPT_BYTES_MAX {
+            // Zero pages come from the system untouched; most of them stay so.
+            self.packed = vec![0; size];
+        } else {
+            self.packed.clear();
+            self.packed.resize(size, 0);
+        }
         let bytes = &mut self.packed[..];
         file.read_exact_at(bytes.get_mut(..64)?, 0).ok()?;
         let (table, names) = Elf::table_of(&bytes[..64], size)?;
