@@ -46,7 +46,13 @@ pub(super) fn compare(
     holds &= compare_depmod(tree, &files, enter, scratch)?;
     if let Some(path) = symvers {
         let symvers = crate::command::symvers::read(path)?;
-        holds &= compare_symvers(&files, &symvers);
+        let text = fs::read(path).or_host(|| format!("cannot read {}", path.display()))?;
+        let same = symvers.to_text().into_bytes() == text;
+        outln!(
+            "  Module.symvers, read and written back: {}",
+            if same { "the same bytes" } else { "other bytes" }
+        );
+        holds &= same & compare_symvers(&files, &symvers);
     }
     Ok(holds)
 }
