@@ -20,27 +20,37 @@ struct Xtask {
 
 #[derive(Subcommand)]
 enum Verb {
+    Demo(command::demo::Args),
     Test(command::test::Args),
     Doctor(command::doctor::Args),
     Setup(command::setup::Args),
     Build(command::build::Args),
+    Vm(command::vm::Args),
+    Shell(command::shell::Args),
     Inspect(command::inspect::Args),
+    Symvers(command::symvers::Args),
     Order(command::order::Args),
     Check(command::check::Args),
-    Symvers(command::symvers::Args),
+    Vermagic(command::vermagic::Args),
+    Bench(command::bench::Args),
 }
 
 impl Verb {
     fn run(self) -> Result<ExitCode> {
         match self {
+            Self::Demo(args) => args.run(),
             Self::Test(args) => args.run(),
             Self::Doctor(args) => args.run(),
             Self::Setup(args) => args.run(),
             Self::Build(args) => args.run(),
+            Self::Vm(args) => args.run(),
+            Self::Shell(args) => args.run(),
             Self::Inspect(args) => args.run(),
+            Self::Symvers(args) => args.run(),
             Self::Order(args) => args.run(),
             Self::Check(args) => args.run(),
-            Self::Symvers(args) => args.run(),
+            Self::Vermagic(args) => args.run(),
+            Self::Bench(args) => args.run(),
         }
     }
 }

@@ -43,8 +43,13 @@ const SCENES: &[Scene] = &[
         command: "cd /lib/modules/$(uname -r)/updates && modinfo provider.ko consumer.ko | \
                   grep -E '^(name|license|import_ns|depends|vermagic):'",
         status: 0,
-        said: &["license: GPL", "name: provider", "import_ns: PROVIDER", "depends: provider",
-            "name: consumer"],
+        said: &[
+            "license: GPL",
+            "name: provider",
+            "import_ns: PROVIDER",
+            "depends: provider",
+            "name: consumer",
+        ],
     },
     Scene {
         tale: "depmod reads who exports and who needs what, and writes it down.",
@@ -113,13 +118,19 @@ impl Args {
         let guest = modules.iter().fold(guest(&cache, &kernel)?, |guest, ko| guest.module(ko));
         let mut session = guest.start()?;
         let report = session.report();
-        outln!("The kernel is up after {:.1} s; {}\n", report.boot_time.as_secs_f64(), report.accel);
+        outln!(
+            "The kernel is up after {:.1} s; {}\n",
+            report.boot_time.as_secs_f64(),
+            report.accel
+        );
         for scene in SCENES {
             scene.play(&mut session)?;
         }
         session.finish()?;
         let seconds = begin.elapsed().as_secs_f64();
-        outln!("Every step did what the story says, and the kernel did not complain: {seconds:.1} s.");
+        outln!(
+            "Every step did what the story says, and the kernel did not complain: {seconds:.1} s."
+        );
         say("next: cargo xtask shell, and break it yourself");
         Ok(ExitCode::SUCCESS)
     }
@@ -128,12 +139,14 @@ impl Args {
 /// Shows the stack's Module.symvers.
 fn exports(workshop: &Workshop) -> Result<()> {
     let path = workshop.symvers();
-    let text = fs::read_to_string(&path).or_host(|| format!("{} cannot be read", path.display()))?;
+    let text =
+        fs::read_to_string(&path).or_host(|| format!("{} cannot be read", path.display()))?;
     let near = path.strip_prefix(crate::kernel::kbuild::project()).unwrap_or(&path);
     outln!("$ cat {}", near.display());
     text.lines().for_each(|line| outln!("{line}"));
     outln!("");
-    for class in ["EXPORT_SYMBOL\t", "EXPORT_SYMBOL_GPL\t\n", "\tPROVIDER\n", "\tmodule:consumer\n"] {
+    for class in ["EXPORT_SYMBOL\t", "EXPORT_SYMBOL_GPL\t\n", "\tPROVIDER\n", "\tmodule:consumer\n"]
+    {
         if !text.contains(class) {
             let fact = format!("{} has no line with {class:?}", path.display());
             return Err(Problem::does_not_hold(fact).hint("cargo xtask symvers check"));

@@ -14,6 +14,7 @@ use crate::{
         facts::{Facts, Module, SoftDep},
         file::{Buffer, FileError},
         imports::Import,
+        modinfo::Line,
         params::Param,
         signature::Signature,
         text::Text,
@@ -141,6 +142,9 @@ fn print_text(file: &Path, facts: &Facts<'_>) {
     print_kernel(facts);
     print_relations(facts);
     print_params(&facts.params);
+    for Line { key, value } in &facts.other {
+        line(&key.to_string(), value);
+    }
     print_exports(facts.export_layout, &facts.exports);
     print_imports(facts);
     outln!("");
@@ -197,7 +201,7 @@ fn flag_meaning(flag: &Text<'_>) -> &'static str {
 
 fn print_relations(facts: &Facts<'_>) {
     joined("depends", &facts.depends);
-    for SoftDep { pre, post } in &facts.softdeps {
+    for SoftDep { pre, post, .. } in &facts.softdeps {
         joined("soft, before", pre);
         joined("soft, after", post);
     }

@@ -5,7 +5,16 @@ use std::io::{self, Write as _};
 use serde::Serialize;
 
 use crate::{
-    kernel::Name,
+    guest::{Boot, Guest},
+    host::{
+        cache::Cache,
+        root::{Root, TRIXIE},
+    },
+    kernel::{
+        Kernel, Name,
+        archive::Follow,
+        kbuild::{Goal, Workshop},
+    },
     problem::{Problem, Result},
 };
 
@@ -14,8 +23,10 @@ macro_rules! outln {
     ($($arg:tt)*) => { $crate::command::print_line(format_args!($($arg)*)) };
 }
 
+pub mod bench;
 pub mod build;
 pub mod check;
+pub mod demo;
 pub mod doctor;
 mod expected;
 pub mod inspect;
@@ -24,6 +35,7 @@ pub mod setup;
 pub mod shell;
 pub mod symvers;
 pub mod test;
+pub mod vermagic;
 pub mod vm;
 
 /// The kernel that a command is about.
@@ -32,6 +44,30 @@ pub struct KernelArg {
     /// stock, stock:RELEASE, lab, stable, or the folder of a prepared kernel tree
     #[arg(long = "kernel", value_name = "K", default_value = "stock")]
     pub name: Name,
+}
+
+/// A guest of a kernel, with nothing added to it yet.
+///
+/// # Errors
+/// The kernel has no image, or the private root cannot be made.
+pub fn guest(cache: &Cache, kernel: &Kernel) -> Result<Guest> {
+    let image = kernel.image.clone().ok_or_else(|| {
+        let fact = format!("{kernel} has no bootable image");
+        Problem::usage(fact).hint("make bzImage, in that folder")
+    })?;
+    let boot = Boot { image, release: kernel.release.clone(), modules: kernel.modules.clone() };
+    Ok(Guest::new(cache, &Root::obtain(cache, TRIXIE)?, boot))
+}
+
+/// A guest of a kernel, with the stack built for it and installed.
+///
+/// # Errors
+/// The kernel cannot be prepared, or the stack does not build.
+fn guest_with_stack(name: &Name) -> Result<Guest> {
+    let cache = Cache::open()?;
+    let kernel = Kernel::obtain(&cache, name, Follow::Daily)?;
+    let modules = Workshop::open(&kernel, Goal::Modules)?.build_unseen(Goal::Modules)?;
+    Ok(modules.iter().fold(guest(&cache, &kernel)?, Guest::module))
 }
 
 /// Writes one line to standard output; see [`outln!`].

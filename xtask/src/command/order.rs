@@ -14,6 +14,7 @@ use crate::{
     problem::{OrProblem, Problem, Result},
     stack::{
         cache,
+        draw::Picture,
         graph::{Cycle, Graph},
         modules_dep,
         order::{Missing, Order, Reason, Step, exported_twice, order},
@@ -59,6 +60,10 @@ enum Format {
     /// What depmod writes
     #[value(name = "modules.dep")]
     ModulesDep,
+    /// The stack for Graphviz
+    Dot,
+    /// The stack as a picture
+    Svg,
 }
 
 impl Args {
@@ -157,6 +162,14 @@ impl Args {
     fn print(&self, graph: &Graph, order: &Order<'_>) -> Result<()> {
         if self.json {
             return super::print_json(&OrderJson::new(graph, order));
+        }
+        if self.format != Format::Text {
+            let modules: Vec<usize> =
+                order.steps.iter().filter_map(|step| graph.find(step.module)).collect();
+            let picture = Picture::new(graph, &modules);
+            let drawn = if self.format == Format::Dot { picture.dot() } else { picture.svg() };
+            super::print_text(&drawn);
+            return Ok(());
         }
         for (index, step) in order.steps.iter().enumerate() {
             print_step(index + 1, step);

@@ -3,12 +3,12 @@
 use std::{
     io::{Write, stderr, stdout},
     path::PathBuf,
+    process::ExitCode,
     time::Duration,
 };
 
-use clap::Args;
-
 use crate::{
+    command::{KernelArg, guest_with_stack},
     guest::{Accel, Command, Guest, record::News},
     problem::{Problem, Result},
 };
@@ -17,32 +17,32 @@ use crate::{
 ///
 /// Its output and exit status are passed through. When the kernel complains meanwhile (a WARNING,
 /// an oops, a panic), or the guest does not end as agreed, this fails whatever the command said.
-#[derive(Args, Clone, Debug)]
-pub struct Vm {
-    /// The kernel to boot.
-    #[arg(long, value_name = "K", default_value = "stock")]
-    pub kernel: String,
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    #[command(flatten)]
+    kernel: KernelArg,
     /// Files to put beside the command, in its working directory.
     #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub with: Vec<PathBuf>,
+    with: Vec<PathBuf>,
     /// How long the command may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    pub deadline: u64,
+    deadline: u64,
     /// What runs the guest: auto, kvm or tcg.
     #[arg(long, default_value = "auto")]
-    pub accel: Accel,
+    accel: Accel,
     /// The command: one word is a line for the guest's shell, several are taken as they are.
     #[arg(last = true, required = true, value_name = "CMD")]
-    pub command: Vec<String>,
+    command: Vec<String>,
 }
 
-impl Vm {
-    /// Runs it in `guest`, which has the kernel and the modules; returns the command's status.
+impl Args {
+    /// Runs it, and passes its status on.
     ///
     /// # Errors
     /// A file cannot be read, or the guest proves nothing: see [`Guest::start`] and
     /// [`crate::guest::Session::finish`].
-    pub fn run(self, guest: Guest) -> Result<u8> {
+    pub fn run(self) -> Result<ExitCode> {
+        let guest = guest_with_stack(&self.kernel.name)?;
         let line = match self.command.as_slice() {
             [line] => line.clone(),
             words => shell_words::join(words),
@@ -63,6 +63,6 @@ impl Vm {
             }
         })?;
         session.finish()?;
-        Ok(step.status)
+        Ok(ExitCode::from(step.status))
     }
 }

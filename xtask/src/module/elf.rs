@@ -3,6 +3,8 @@
 //! `object` knows the layouts; this file checks what a module needs (as the kernel's
 //! `elf_validity_cache_*()` of `kernel/module/main.c` do) and then reads without copying.
 
+use std::ops::Range;
+
 use object::{
     Endian as _, Endianness, Pod,
     elf::{
@@ -95,7 +97,8 @@ impl<'a> Section<'a> {
     /// Whether it is called so. Costs no more than the length of `name`, whatever the file says.
     pub fn is_named(&self, name: &str) -> bool {
         let rest = self.names.get(self.name_offset as usize..).unwrap_or_default();
-        rest.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
+        // The end first: it alone tells most names apart, and a tree has a million to tell.
+        rest.get(name.len()) == Some(&0) && rest.starts_with(name.as_bytes())
     }
 
     /// `SHF_ALLOC`: the kernel keeps it in memory.
@@ -328,6 +331,25 @@ impl Relocations<'_> {
 }
 
 impl<'a> Elf<'a> {
+    /// Where the section table of a file of this size lies, and, counted in its entries, the names
+    /// of the sections: enough to know which parts of the file to read.
+    pub fn table_of(header: &[u8], file_bytes: usize) -> Option<(Range<usize>, usize)> {
+        let (offset, entry_bytes, count, names) = match elf::FileClass(*header.get(4)?) {
+            elf::ELFCLASS32 => table_fields::<FileHeader32<Endianness>>(header)?,
+            elf::ELFCLASS64 => table_fields::<FileHeader64<Endianness>>(header)?,
+            _ => return None,
+        };
+        let start = usize::try_from(offset).ok()?;
+        let end = start.checked_add(entry_bytes.checked_mul(count)?)?;
+        (end <= file_bytes).then_some((start..end, names))
+    }
+
+    /// Where in the file a section lies; nowhere, for one without bytes in it.
+    pub fn range_of(&self, section: &Section<'_>) -> Range<usize> {
+        let start = usize::try_from(section.offset).unwrap_or(usize::MAX);
+        start..start.saturating_add(self.bytes_of(section).len())
+    }
+
     /// Reads the header and the section table, and checks both against the file.
     ///
     /// # Errors
@@ -596,6 +618,17 @@ impl<'a> Elf<'a> {
             }
         }
     }
+}
+
+fn table_fields<H: Layout>(header: &[u8]) -> Option<(u64, usize, usize, usize)> {
+    let (header, _) = object::from_bytes::<H>(header).ok()?;
+    let endian = match header.e_ident().data {
+        elf::ELFDATA2MSB => Endianness::Big,
+        _ => Endianness::Little,
+    };
+    let entry_bytes = usize::from(header.e_shentsize(endian));
+    let (count, names) = (header.e_shnum(endian), header.e_shstrndx(endian).0);
+    Some((header.e_shoff(endian).into(), entry_bytes, usize::from(count), usize::from(names)))
 }
 
 /// What the two classes lay out differently.

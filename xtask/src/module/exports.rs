@@ -106,11 +106,6 @@ impl<'a> Exports<'a> {
     pub fn iter(&self) -> impl Iterator<Item = Result<Export<'a>, Damage>> {
         self.tables.iter().flat_map(|table| (0..table.count).map(|index| table.export(index)))
     }
-
-    /// The names alone, which cost less than the whole.
-    pub fn names(&self) -> impl Iterator<Item = Result<Text<'a>, Damage>> {
-        self.tables.iter().flat_map(|table| (0..table.count).map(|index| table.name(index)))
-    }
 }
 
 /// One `__ksymtab…` with what belongs to it.

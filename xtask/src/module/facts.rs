@@ -8,7 +8,7 @@ use super::{
     elf::{Class, Elf},
     exports::{Export, Exports, Layout},
     imports::{Import, imports},
-    modinfo::Modinfo,
+    modinfo::{Line, Modinfo},
     params::{Param, params},
     signature::{Signature, is_announced, signature},
     text::Text,
@@ -109,9 +109,9 @@ impl<'a> Module<'a> {
             authors: values("author"),
             machine: self.machine(),
             bits: 8 * elf.class().word_bytes(),
-            intree: modinfo.get("intree").is_some(),
-            livepatch: modinfo.get("livepatch").is_some(),
-            retpoline: modinfo.get("retpoline").is_some(),
+            intree: modinfo.get("intree").is_some_and(|value| value == "Y"),
+            livepatch: modinfo.get("livepatch").is_some_and(|value| value == "Y"),
+            retpoline: modinfo.get("retpoline").is_some_and(|value| value == "Y"),
             vermagic: self.vermagic().map(VermagicJson::from),
             depends: modinfo.list("depends").collect(),
             softdeps: modinfo.all("softdep").map(SoftDep::parse).collect(),
@@ -133,6 +133,7 @@ impl<'a> Module<'a> {
                 .collect(),
             module_layout_crc: versions.index().crc(Text(b"module_layout")),
             imports: self.imports()?,
+            other: others(*modinfo),
         })
     }
 }
@@ -202,11 +203,38 @@ pub struct Facts<'a> {
     pub module_layout_crc: Option<u32>,
     /// What it needs.
     pub imports: Vec<Import<'a>>,
+    /// The lines of `.modinfo` that no field above stands for.
+    pub other: Vec<Line<'a>>,
 }
+
+/// The lines of `.modinfo` that no field of [`Facts`] stands for. Of a key that makes sense once
+/// the kernel takes the first line (`get_modinfo()`, `kernel/module/main.c`); some modules of two
+/// source files have two licences.
+fn others(modinfo: Modinfo<'_>) -> Vec<Line<'_>> {
+    let mut seen = [false; ONCE.len()];
+    let mut is_shown = |line: &Line<'_>| match line.key.bytes() {
+        b"parm" | b"parmtype" => line.value.split_once(b':').is_some(),
+        b"intree" | b"livepatch" | b"retpoline" if line.value != "Y" => false,
+        key => match ONCE.iter().position(|once| once.as_bytes() == key) {
+            Some(at) => !std::mem::replace(&mut seen[at], true),
+            None => OFTEN.iter().any(|often| often.as_bytes() == key),
+        },
+    };
+    modinfo.lines().filter(|line| !is_shown(line)).collect()
+}
+
+/// The keys of which a field shows the first line.
+const ONCE: [&str; 8] =
+    ["name", "license", "version", "srcversion", "vermagic", "intree", "livepatch", "retpoline"];
+/// The keys of which a field shows every line.
+const OFTEN: [&str; 8] =
+    ["description", "author", "depends", "softdep", "weakdep", "import_ns", "alias", "firmware"];
 
 /// A soft dependency: `softdep=pre: a b post: c`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SoftDep<'a> {
+    /// The words as they stand.
+    pub text: Text<'a>,
     /// To be loaded before.
     pub pre: Vec<Text<'a>>,
     /// To be loaded after.
@@ -217,7 +245,7 @@ impl<'a> SoftDep<'a> {
     /// Takes the value of a `softdep` apart; words before any `pre:` or `post:` count for neither
     /// (`kmod_softdep_parse()`, `libkmod/libkmod-config.c`).
     pub fn parse(value: Text<'a>) -> Self {
-        let mut dep = Self { pre: Vec::new(), post: Vec::new() };
+        let mut dep = Self { text: value, pre: Vec::new(), post: Vec::new() };
         let mut before = None;
         for word in value.bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
             match (word, before) {

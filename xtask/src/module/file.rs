@@ -1,14 +1,19 @@
 //! A module as it lies on disk: plain, or packed by xz, zstd or gzip.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{self, Read},
+    ops::Range,
+    os::unix::fs::FileExt as _,
     path::Path,
 };
 
 use liblzma::stream::{Action, IGNORE_CHECK, Status, Stream};
 
-use super::damage::Damage;
+use super::{
+    damage::Damage,
+    elf::{Elf, Section},
+};
 
 /// The largest module read: ten times the largest that Debian ships.
 pub const UNPACKED_BYTES_MAX: usize = 320 << 20;
@@ -56,6 +61,7 @@ impl Packing {
 /// Room to read modules into, one after the other.
 #[derive(Debug, Default)]
 pub struct Buffer {
+    /// Its length is the room there is; a file fills the beginning.
     packed: Vec<u8>,
     plain: Vec<u8>,
 }
@@ -70,22 +76,92 @@ impl Buffer {
     /// # Errors
     /// What the system says, or what is wrong with a packed file.
     pub fn read(&mut self, path: &Path) -> Result<&[u8], FileError> {
+        self.read_with_metadata(path).map(|(bytes, _)| bytes)
+    }
+
+    /// Reads a file and unpacks it, and tells what the file was after it had been read.
+    ///
+    /// # Errors
+    /// As [`Buffer::read`].
+    pub fn read_with_metadata(&mut self, path: &Path) -> Result<(&[u8], Metadata), FileError> {
         self.shrink();
         let mut file = File::open(path)?;
-        let size = file.metadata()?.len();
-        self.packed.clear();
-        let size = usize::try_from(size).unwrap_or(usize::MAX).min(UNPACKED_BYTES_MAX);
-        self.packed.try_reserve_exact(size).map_err(io::Error::from)?;
-        file.by_ref().take(UNPACKED_BYTES_MAX as u64 + 1).read_to_end(&mut self.packed)?;
-        if self.packed.len() > UNPACKED_BYTES_MAX {
-            return Err(too_large(UNPACKED_BYTES_MAX).into());
-        }
-        match Packing::of(&self.packed) {
-            Packing::None => Ok(&self.packed),
+        let expected = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        let length = self.fill(&mut file, expected)?;
+        let metadata = file.metadata()?;
+        let packed = &self.packed[..length];
+        match Packing::of(packed) {
+            Packing::None => Ok((packed, metadata)),
             packing => {
                 self.plain.clear();
-                unpack(packing, &self.packed, &mut self.plain, UNPACKED_BYTES_MAX)?;
-                Ok(&self.plain)
+                unpack(packing, packed, &mut self.plain, UNPACKED_BYTES_MAX)?;
+                Ok((&self.plain, metadata))
+            }
+        }
+    }
+
+    /// Reads of a large unpacked module only the sections that are asked for; the rest of the bytes
+    /// is zero. `None` for a file that is small, packed, or not laid out as a module: then
+    /// [`Buffer::read`] is for it.
+    ///
+    /// Two thirds of a tree is code and type information, which no tie to another module is in.
+    pub fn read_sections(
+        &mut self,
+        path: &Path,
+        wanted: impl Fn(&Elf<'_>, &Section<'_>) -> bool,
+    ) -> Option<(&[u8], Metadata)> {
+        self.shrink();
+        let file = File::open(path).ok()?;
+        let size = usize::try_from(file.metadata().ok()?.len()).ok()?;
+        if !(Self::WHOLE_BYTES_MAX..UNPACKED_BYTES_MAX).contains(&size) {
+            return None;
+        }
+        if size > Self::KEPT_BYTES_MAX {
+            // Zero pages come from the system untouched; most of them stay so.
+            self.packed = vec![0; size];
+        } else {
+            self.packed.clear();
+            self.packed.resize(size, 0);
+        }
+        let bytes = &mut self.packed[..];
+        file.read_exact_at(bytes.get_mut(..64)?, 0).ok()?;
+        let (table, names) = Elf::table_of(&bytes[..64], size)?;
+        fill_range(&file, bytes, table.clone())?;
+        fill_range(&file, bytes, names_range(&bytes[..64], &bytes[table], names)?)?;
+        let mut ranges = wanted_ranges(&Elf::parse(bytes).ok()?, wanted);
+        merge_near(&mut ranges);
+        for range in ranges {
+            fill_range(&file, bytes, range)?;
+        }
+        let metadata = file.metadata().ok()?;
+        Some((&self.packed[..size], metadata))
+    }
+
+    /// A smaller file is read whole as fast as in parts.
+    const WHOLE_BYTES_MAX: usize = 64 << 10;
+
+    /// Reads to the end of a file: with one call for all of it, if it is as long as expected, and
+    /// one that finds the end. `read_to_end()` takes twice as many.
+    fn fill(&mut self, file: &mut File, expected: usize) -> Result<usize, FileError> {
+        let mut room = expected.saturating_add(1).min(UNPACKED_BYTES_MAX + 1);
+        let mut length = 0;
+        loop {
+            if self.packed.len() < room {
+                let more = room - self.packed.len();
+                self.packed.try_reserve_exact(more).map_err(io::Error::from)?;
+                self.packed.resize(room, 0);
+            }
+            match file.read(&mut self.packed[length..]) {
+                Ok(0) => return Ok(length),
+                Ok(count) => length += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+            if length > UNPACKED_BYTES_MAX {
+                return Err(too_large(UNPACKED_BYTES_MAX).into());
+            }
+            if length == self.packed.len() {
+                room = length.saturating_mul(2).min(UNPACKED_BYTES_MAX + 1);
             }
         }
     }
@@ -97,6 +173,54 @@ impl Buffer {
             }
         }
     }
+}
+
+/// Reads a part of a file into its place.
+fn fill_range(file: &File, bytes: &mut [u8], range: Range<usize>) -> Option<()> {
+    let offset = range.start as u64;
+    file.read_exact_at(bytes.get_mut(range)?, offset).ok()
+}
+
+/// Where the names of the sections lie, by one entry of the section table.
+fn names_range(header: &[u8], table: &[u8], index: usize) -> Option<Range<usize>> {
+    let is_64 = header.get(4) == Some(&2);
+    let is_big = header.get(5) == Some(&2);
+    // sh_offset and sh_size of Elf32_Shdr and Elf64_Shdr.
+    let (entry_bytes, offset_at, size_at, word) =
+        if is_64 { (64, 24, 32, 8) } else { (40, 16, 20, 4) };
+    let entry = table.get(index.checked_mul(entry_bytes)?..)?.get(..entry_bytes)?;
+    let number = |at: usize| {
+        let add = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
+        let digits = &entry[at..at + word];
+        let value =
+            if is_big { digits.iter().fold(0, add) } else { digits.iter().rev().fold(0, add) };
+        usize::try_from(value).ok()
+    };
+    let start = number(offset_at)?;
+    Some(start..start.checked_add(number(size_at)?)?)
+}
+
+fn wanted_ranges(
+    elf: &Elf<'_>,
+    wanted: impl Fn(&Elf<'_>, &Section<'_>) -> bool,
+) -> Vec<Range<usize>> {
+    let sections = elf.sections().filter(|section| wanted(elf, section));
+    let mut ranges: Vec<Range<usize>> = sections.map(|section| elf.range_of(&section)).collect();
+    ranges.retain(|range| !range.is_empty());
+    ranges
+}
+
+/// Joins parts with little between them: a system call costs as much as a few pages.
+fn merge_near(ranges: &mut Vec<Range<usize>>) {
+    const GAP_BYTES_MAX: usize = 8 << 10;
+    ranges.sort_by_key(|range| range.start);
+    ranges.dedup_by(|next, range| {
+        let near = next.start <= range.end.saturating_add(GAP_BYTES_MAX);
+        if near {
+            range.end = range.end.max(next.end);
+        }
+        near
+    });
 }
 
 /// Unpacks a whole file to the end of `plain`, which then holds at most `bytes_max`.

@@ -57,3 +57,194 @@ impl<'a> From<Vermagic<'a>> for VermagicJson<'a> {
         }
     }
 }
+
+/// A kernel, as far as vermagic goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Target {
+    /// Its vermagic, exactly.
+    pub vermagic: String,
+    /// Whether it has MODVERSIONS: then it looks at no release in a module with `__versions`.
+    pub modversions: bool,
+}
+
+/// Why a vermagic cannot be derived.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// `utsrelease.h` does not define it.
+    #[error("expected #define UTS_RELEASE \"…\", found none")]
+    NoRelease,
+    /// What this processor adds is not known here.
+    #[error("expected a configuration for x86-64, arm64 or riscv, found another")]
+    Processor,
+    /// The configuration shuffles structures, and the seed is not given.
+    #[error("expected the seed of CONFIG_RANDSTRUCT (include/generated/randstruct_hash.h)")]
+    NoSeed,
+}
+
+impl Target {
+    /// Derives the vermagic of a prepared tree from the text of `include/generated/utsrelease.h`,
+    /// of `include/config/auto.conf` or `.config`, and, where structures are shuffled, of
+    /// `include/generated/randstruct_hash.h` (`include/linux/vermagic.h`).
+    ///
+    /// # Errors
+    /// A text that does not say what it should.
+    pub fn derive(
+        utsrelease: &str,
+        config: &str,
+        randstruct: Option<&str>,
+    ) -> Result<Self, TargetError> {
+        let release = defined(utsrelease, "UTS_RELEASE").ok_or(TargetError::NoRelease)?;
+        let set = |option: &str| config.lines().any(|line| line.strip_prefix(option) == Some("=y"));
+        let mut vermagic = format!("{release} ");
+        let mut add = |flag: &str, is_set: bool| {
+            if is_set {
+                vermagic.push_str(flag);
+            }
+        };
+        add("SMP ", set("CONFIG_SMP"));
+        let real_time = set("CONFIG_PREEMPT_RT");
+        add("preempt_rt ", real_time);
+        add("preempt ", !real_time && set("CONFIG_PREEMPT_BUILD"));
+        add("mod_unload ", set("CONFIG_MODULE_UNLOAD"));
+        let modversions = set("CONFIG_MODVERSIONS");
+        add("modversions ", modversions);
+        // `MODULE_ARCH_VERMAGIC` of each processor's asm/vermagic.h.
+        let known = [("CONFIG_X86_64", ""), ("CONFIG_ARM64", "aarch64"), ("CONFIG_RISCV", "riscv")];
+        let own = known.into_iter().find(|(option, _)| set(option));
+        add(own.ok_or(TargetError::Processor)?.1, true);
+        if set("CONFIG_RANDSTRUCT") {
+            let seed = randstruct.and_then(|text| defined(text, "RANDSTRUCT_HASHED_SEED"));
+            add("RANDSTRUCT_", true);
+            add(seed.ok_or(TargetError::NoSeed)?, true);
+        }
+        Ok(Self { vermagic, modversions })
+    }
+
+    /// Takes the vermagic of a module that was built with the kernel itself. Whether the kernel
+    /// has MODVERSIONS is one of its flags.
+    pub fn of_intree(vermagic: Vermagic<'_>) -> Self {
+        let modversions = vermagic.flags().any(|flag| flag == "modversions");
+        Self { vermagic: vermagic.whole.lossy().into_owned(), modversions }
+    }
+}
+
+/// The value of `#define NAME "value"`.
+fn defined<'a>(header: &'a str, name: &str) -> Option<&'a str> {
+    header.lines().find_map(|line| {
+        let value = line.trim().strip_prefix("#define")?.trim_start().strip_prefix(name)?;
+        value.trim().strip_prefix('"')?.strip_suffix('"')
+    })
+}
+
+/// One difference between the vermagic of a module and that of a kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Whether the kernel refuses the module for it.
+    pub refused: bool,
+    /// The difference, in one sentence.
+    pub text: String,
+}
+
+/// Compares flag by flag; by `same_magic()` (`kernel/module/version.c`) the release is passed
+/// over when the kernel has MODVERSIONS and the module `__versions`. The extended tables do not
+/// count for that: `check_modinfo()` (`kernel/module/main.c`) asks for `__versions` alone.
+pub fn compare(module: Vermagic<'_>, has_versions: bool, target: &Target) -> Vec<Difference> {
+    let kernel = Vermagic::new(Text::from(target.vermagic.as_str()));
+    let mut differences = Vec::new();
+    if module.release() != kernel.release() {
+        let passed_over = has_versions && target.modversions;
+        differences.push(release_difference(module, kernel, passed_over, target.modversions));
+    }
+    let mut refuse = |text| differences.push(Difference { refused: true, text });
+    for flag in module.flags().filter(|flag| !kernel.flags().any(|other| other == *flag)) {
+        refuse(format!("the module was built with {flag}, which the kernel does not have"));
+    }
+    for flag in kernel.flags().filter(|flag| !module.flags().any(|other| other == *flag)) {
+        refuse(format!("the kernel has {flag}, which the module was built without"));
+    }
+    if differences.iter().all(|difference| !difference.refused)
+        && module.after_release() != kernel.after_release()
+    {
+        let text = "the flags are the same, but not in the same order or spacing".into();
+        differences.push(Difference { refused: true, text });
+    }
+    differences
+}
+
+fn release_difference(
+    module: Vermagic<'_>,
+    kernel: Vermagic<'_>,
+    passed_over: bool,
+    modversions: bool,
+) -> Difference {
+    let why = match (passed_over, modversions) {
+        (true, _) => "which is passed over: the CRCs in __versions decide",
+        (false, true) => "which counts: the module has no __versions",
+        (false, false) => "which counts: the kernel has no MODVERSIONS",
+    };
+    let (module, kernel) = (module.release(), kernel.release());
+    let text = format!("the module was built for {module}, the kernel is {kernel}, {why}");
+    Difference { refused: !passed_over, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = "CONFIG_SMP=y\nCONFIG_PREEMPT_BUILD=y\nCONFIG_MODULE_UNLOAD=y\n\
+                          CONFIG_X86_64=y\n";
+    const RELEASE: &str = "#define UTS_RELEASE \"7.3.4+deb13-amd64\"\n";
+
+    fn target(more: &str) -> Target {
+        Target::derive(RELEASE, &format!("{CONFIG}{more}"), None).unwrap()
+    }
+
+    fn differences(module: &str, has_versions: bool, target: &Target) -> Vec<(bool, String)> {
+        let module = Vermagic::new(Text::from(module));
+        compare(module, has_versions, target).into_iter().map(|d| (d.refused, d.text)).collect()
+    }
+
+    #[test]
+    fn the_string_is_the_kernels_own() {
+        assert_eq!(target("").vermagic, "7.3.4+deb13-amd64 SMP preempt mod_unload ");
+        let other = target("CONFIG_PREEMPT_RT=y\nCONFIG_MODVERSIONS=y\n");
+        assert_eq!(other.vermagic, "7.3.4+deb13-amd64 SMP preempt_rt mod_unload modversions ");
+        let seed = Some("#define RANDSTRUCT_HASHED_SEED \"abc\"\n");
+        let config = format!("{CONFIG}CONFIG_RANDSTRUCT=y\n");
+        let shuffled = Target::derive(RELEASE, &config, seed).unwrap();
+        assert!(shuffled.vermagic.ends_with("mod_unload RANDSTRUCT_abc"));
+        assert_eq!(Target::derive(RELEASE, &config, None), Err(TargetError::NoSeed));
+        assert_eq!(Target::derive(RELEASE, "", None), Err(TargetError::Processor));
+    }
+
+    #[test]
+    fn the_release_counts_unless_crcs_decide() {
+        let old = "7.3.3+deb13-amd64 SMP preempt mod_unload ";
+        let found = differences(old, true, &target(""));
+        assert!(found[0].0 && found[0].1.contains("the kernel has no MODVERSIONS"), "{found:?}");
+        let versioned = target("CONFIG_MODVERSIONS=y\n");
+        let old = "7.3.3+deb13-amd64 SMP preempt mod_unload modversions ";
+        let found = differences(old, true, &versioned);
+        assert!(!found[0].0 && found.len() == 1, "{found:?}");
+        let found = differences(old, false, &versioned);
+        assert!(found[0].0 && found[0].1.contains("no __versions"), "{found:?}");
+    }
+
+    #[test]
+    fn each_flag_gets_its_sentence() {
+        let found = differences("7.3.4+deb13-amd64 SMP modversions ", false, &target(""));
+        let texts: Vec<_> = found.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(
+            texts,
+            [
+                "the module was built with modversions, which the kernel does not have",
+                "the kernel has preempt, which the module was built without",
+                "the kernel has mod_unload, which the module was built without",
+            ]
+        );
+        let found = differences("7.3.4+deb13-amd64 preempt SMP mod_unload ", false, &target(""));
+        assert!(found[0].1.contains("not in the same order"), "{found:?}");
+        let found = differences("7.3.4+deb13-amd64 SMP preempt mod_unload", false, &target(""));
+        assert_eq!(found.len(), 1, "a missing blank at the end is a difference to strcmp()");
+    }
+}

@@ -17,7 +17,7 @@ use std::{
 use super::{links::Links, tree::Stamp};
 
 /// The first bytes; the number is that of the layout, and grows with [`Links`].
-const MAGIC: &[u8] = b"symstack facts 1\n";
+const MAGIC: &[u8] = b"symstack facts 2\n";
 /// What was read before, by the path below the tree.
 #[derive(Debug, Default)]
 pub struct Cache {

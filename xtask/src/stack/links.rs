@@ -1,8 +1,17 @@
 //! What ties a module to others, cut out of its file: small enough to keep for a whole tree.
 
+use object::elf::{SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB};
+
 use crate::module::{
-    damage::Damage, elf::Elf, exports::Exports, facts::SoftDep, imports::undefined,
-    modinfo::Modinfo, text::Text, versions::Versions,
+    damage::Damage,
+    elf::{Elf, Section},
+    exports::Exports,
+    facts::SoftDep,
+    imports::undefined,
+    licence::Licence,
+    modinfo::Modinfo,
+    text::Text,
+    versions::{Table, Versions},
 };
 
 /// The ties of one module. Lists of names are kept as one piece of bytes each, every name with a
@@ -11,6 +20,8 @@ use crate::module::{
 pub struct Links {
     /// What it exports.
     pub exports: Names,
+    /// Those of its exports that are for GPL-compatible modules only.
+    pub gpl_exports: Names,
     /// What it needs, strong and weak, in the order of its symbol table; then what only its
     /// `__versions` name.
     pub needs: Names,
@@ -35,8 +46,12 @@ impl Links {
         let elf = Elf::parse(data)?;
         let modinfo = Modinfo::of(&elf);
         let mut links = Self::default();
-        for name in Exports::of(&elf)?.names() {
-            links.exports.push(name?.bytes());
+        for export in Exports::of(&elf)?.iter() {
+            let export = export?;
+            links.exports.push(export.symbol.0.bytes());
+            if export.licence == Licence::GplOnly {
+                links.gpl_exports.push(export.symbol.0.bytes());
+            }
         }
         links.read_needs(&elf)?;
         modinfo.list("depends").for_each(|name| links.depends.push(name.bytes()));
@@ -45,6 +60,30 @@ impl Links {
         let aliases = modinfo.all("alias").filter(|alias| !alias.bytes().contains(&b':'));
         aliases.for_each(|alias| links.aliases.push(alias.bytes()));
         Ok(links)
+    }
+
+    /// Whether [`Links::read`] looks into a section: the tables of exports with what fills them,
+    /// the versions, the symbols and their names, and `.modinfo`.
+    pub fn looks_into(elf: &Elf<'_>, section: &Section<'_>) -> bool {
+        const NAMES: [&str; 9] = [
+            ".modinfo",
+            "__versions",
+            "__version_ext_crcs",
+            "__version_ext_names",
+            "__ksymtab",
+            "__ksymtab_gpl",
+            "__ksymtab_strings",
+            "__kcrctab",
+            "__kflagstab",
+        ];
+        let named = |section: &Section<'_>| NAMES.iter().any(|name| section.is_named(name));
+        match section.kind {
+            kind if kind == SHT_SYMTAB.0 || kind == SHT_STRTAB.0 => true,
+            kind if kind == SHT_REL.0 || kind == SHT_RELA.0 => {
+                elf.section(section.info).is_some_and(|filled| named(&filled))
+            }
+            _ => named(section),
+        }
     }
 
     fn read_needs(&mut self, elf: &Elf<'_>) -> Result<(), Damage> {
@@ -59,6 +98,9 @@ impl Links {
         // `module_layout` for one is in no symbol table; depmod counts such entries as needed
         // (`kmod_elf_get_dependency_symbols()`, `libkmod/libkmod-elf.c`).
         let versions = Versions::of(elf)?;
+        if !versions.has(Table::Basic) && !versions.has(Table::Extended) {
+            return Ok(());
+        }
         let mut known: Vec<&[u8]> = self.needs.iter().map(Text::bytes).collect();
         known.sort_unstable();
         let unknown = |name: &Text<'_>| known.binary_search(&name.bytes()).is_err();
@@ -121,13 +163,13 @@ impl Names {
 }
 
 impl Links {
-    pub(super) fn lists(&self) -> [&Names; 7] {
-        let Self { exports, needs, weak, depends, softdeps, weakdeps, aliases } = self;
-        [exports, needs, weak, depends, softdeps, weakdeps, aliases]
+    pub(super) fn lists(&self) -> [&Names; 8] {
+        let Self { exports, gpl_exports, needs, weak, depends, softdeps, weakdeps, aliases } = self;
+        [exports, gpl_exports, needs, weak, depends, softdeps, weakdeps, aliases]
     }
 
-    pub(super) fn lists_mut(&mut self) -> [&mut Names; 7] {
-        let Self { exports, needs, weak, depends, softdeps, weakdeps, aliases } = self;
-        [exports, needs, weak, depends, softdeps, weakdeps, aliases]
+    pub(super) fn lists_mut(&mut self) -> [&mut Names; 8] {
+        let Self { exports, gpl_exports, needs, weak, depends, softdeps, weakdeps, aliases } = self;
+        [exports, gpl_exports, needs, weak, depends, softdeps, weakdeps, aliases]
     }
 }

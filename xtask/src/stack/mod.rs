@@ -5,11 +5,14 @@
 
 pub mod cache;
 pub mod compare;
+pub mod draw;
 pub mod graph;
 pub mod links;
 pub mod modules_dep;
 pub mod namespace;
 pub mod order;
 pub mod read;
+pub mod symtypes;
 pub mod symvers;
 pub mod tree;
+pub mod typetext;

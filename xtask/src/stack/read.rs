@@ -1,6 +1,6 @@
 //! The ties of many modules: read side by side, or remembered.
 
-use std::{collections::VecDeque, fs, path::Path, sync::Mutex, thread, time::SystemTime};
+use std::{collections::VecDeque, fs::Metadata, path::Path, sync::Mutex, thread, time::SystemTime};
 
 use super::{
     cache::{self, Cache},
@@ -88,28 +88,42 @@ fn read_into(
 }
 
 fn read_missing(files: &[ModuleFile], results: &mut [Option<Read>]) {
-    let mut missing: Vec<usize> = (0..files.len()).filter(|&i| results[i].is_none()).collect();
-    missing.sort_by_key(|&index| files[index].stamp.size);
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(missing.len());
+    let missing: Vec<usize> = (0..files.len()).filter(|&i| results[i].is_none()).collect();
+    let chosen: Vec<&ModuleFile> = missing.iter().map(|&index| &files[index]).collect();
+    for (index, result) in missing.into_iter().zip(side_by_side(&chosen, read_one)) {
+        results[index] = result;
+    }
+}
+
+/// Does some work for every file, on as many threads as there are processors; each thread has one
+/// buffer. The results come in the order of the files.
+pub fn side_by_side<T: Send>(
+    files: &[&ModuleFile],
+    work: impl Fn(&mut Buffer, &ModuleFile) -> T + Sync,
+) -> Vec<Option<T>> {
+    let mut by_size: Vec<usize> = (0..files.len()).collect();
+    by_size.sort_by_key(|&index| files[index].stamp.size);
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(files.len());
     // The first thread takes the largest that is left, the others the smallest: a large one begun
     // last would keep all waiting for its end, and two large ones at once would cost memory.
-    let queue = Mutex::new(VecDeque::from(missing));
-    let shared = Mutex::new(results);
-    let work = |takes_largest: bool| {
+    let queue = Mutex::new(VecDeque::from(by_size));
+    let results = Mutex::new((0..files.len()).map(|_| None).collect::<Vec<_>>());
+    let drain = |takes_largest: bool| {
         let mut buffer = Buffer::default();
         while let Some(index) = take(&queue, takes_largest) {
-            let result = read_one(&mut buffer, &files[index]);
-            if let Ok(mut results) = shared.lock() {
+            let result = work(&mut buffer, files[index]);
+            if let Ok(mut results) = results.lock() {
                 results[index] = Some(result);
             }
         }
     };
     thread::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(|| work(false));
+            scope.spawn(|| drain(false));
         }
-        work(true);
+        drain(true);
     });
+    results.into_inner().unwrap_or_default()
 }
 
 fn take(queue: &Mutex<VecDeque<usize>>, largest: bool) -> Option<usize> {
@@ -118,9 +132,25 @@ fn take(queue: &Mutex<VecDeque<usize>>, largest: bool) -> Option<usize> {
 }
 
 fn read_one(buffer: &mut Buffer, file: &ModuleFile) -> Read {
-    let mut links = Links::read(buffer.read(&file.full)?)?;
+    let (mut links, metadata) = match read_parts(buffer, file) {
+        Some(read) => read,
+        None => {
+            let (bytes, metadata) = buffer.read_with_metadata(&file.full)?;
+            (Links::read(bytes)?, metadata)
+        }
+    };
     links.lists_mut().into_iter().for_each(super::links::Names::shrink);
-    let after = Stamp::of(&fs::metadata(&file.full)?);
+    let after = Stamp::of(&metadata);
     let fresh = after != file.stamp || after.is_fresh(SystemTime::now());
     Ok((links, fresh))
+}
+
+/// Reads the ties from parts of the file alone; `None` when they do not suffice. A name that is
+/// empty is one that lies in no part read, as no linker does but a hostile hand could: the whole
+/// file then tells.
+fn read_parts(buffer: &mut Buffer, file: &ModuleFile) -> Option<(Links, Metadata)> {
+    let (bytes, metadata) = buffer.read_sections(&file.full, Links::looks_into)?;
+    let links = Links::read(bytes).ok()?;
+    let all_named = links.exports.iter().all(|name| !name.is_empty());
+    all_named.then_some((links, metadata))
 }

@@ -1,0 +1,501 @@
+//! One type text of gendwarfksyms, read as a person would say it.
+//!
+//! The words are those of DWARF (`scripts/gendwarfksyms/dwarf.c`): `pointer_type { const_type {
+//! base_type char byte_size(1) encoding(6) } } byte_size(8)` is `const char *`.
+
+/// A piece of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// The name of a type that has a text of its own, with its prefix: `s#counter`.
+    Reference(&'a str),
+    /// Anything else.
+    Text(&'a str),
+}
+
+/// Where the name at the beginning of a line ends: at the first blank, or, for a type whose name
+/// has blanks, after its closing quote.
+pub fn name_end(line: &str) -> Option<usize> {
+    let quoted = is_reference(line) && line[2..].starts_with('\'');
+    if quoted {
+        return line[3..].find('\'').map(|at| 3 + at + 1);
+    }
+    line.find(' ').filter(|&end| end > 0)
+}
+
+/// The text cut at its references, in order (`type_parse()`, `scripts/gendwarfksyms/types.c`).
+pub fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (piece, after) = match next_reference(rest) {
+            Some(0) => {
+                let end = name_end(rest).unwrap_or(rest.len());
+                (Piece::Reference(&rest[..end]), &rest[end..])
+            }
+            Some(at) => (Piece::Text(&rest[..at]), &rest[at..]),
+            None => (Piece::Text(rest), ""),
+        };
+        rest = after;
+        Some(piece)
+    })
+}
+
+/// A reference begins a word.
+fn next_reference(text: &str) -> Option<usize> {
+    let begins = |at: &usize| *at == 0 || text.as_bytes()[at - 1] == b' ';
+    (0..text.len()).filter(begins).find(|&at| text.get(at..).is_some_and(is_reference))
+}
+
+fn is_reference(text: &str) -> bool {
+    matches!(text.as_bytes(), [b's' | b'u' | b'e' | b't', b'#', ..])
+}
+
+/// What differs between two texts of one name, in sentences. Where the texts differ in nothing
+/// that these can say, both are shown.
+pub fn changes(name: &str, old: &str, new: &str) -> Vec<String> {
+    if old == new {
+        return Vec::new();
+    }
+    let sentences = match (Shape::of(old), Shape::of(new)) {
+        (Shape::Function(old), Shape::Function(new)) => function_changes(name, &old, &new),
+        (Shape::Fields(old), Shape::Fields(new)) => field_changes(&spoken(name), &old, &new),
+        (Shape::Values(old), Shape::Values(new)) => value_changes(&spoken(name), &old, &new),
+        (Shape::Other(old), Shape::Other(new)) if old != new => {
+            vec![format!("{} went from {old} to {new}", spoken(name))]
+        }
+        _ => Vec::new(),
+    };
+    match sentences.is_empty() {
+        false => sentences,
+        true => vec![format!("{} went from \"{old}\" to \"{new}\"", spoken(name))],
+    }
+}
+
+/// A text as a C programmer would write it.
+pub fn as_c(text: &str) -> String {
+    match Shape::of(text) {
+        Shape::Function(Function { parameters, returns }) => {
+            let parameters: Vec<String> = parameters.iter().map(Named::to_string).collect();
+            format!("{returns} ({})", parameters.join(", "))
+        }
+        Shape::Fields(Fields { members, bytes }) => {
+            let members: Vec<String> = members.iter().map(|member| format!("{member}; ")).collect();
+            let bytes = bytes.map_or(String::new(), |bytes| format!(" /* {bytes} bytes */"));
+            format!("{{ {}}}{bytes}", members.concat())
+        }
+        Shape::Values(values) => {
+            let values: Vec<String> = values.iter().map(|(n, v)| format!("{n} = {v}")).collect();
+            format!("{{ {} }}", values.join(", "))
+        }
+        Shape::Other(text) => text,
+    }
+}
+
+/// A reference as a C programmer would write it.
+pub fn spoken(name: &str) -> String {
+    let (Some((prefix, rest)), true) = (name.split_once('#'), is_reference(name)) else {
+        return name.to_owned();
+    };
+    let rest = rest.trim_matches('\'');
+    match prefix {
+        "s" => format!("struct {rest}"),
+        "u" => format!("union {rest}"),
+        "e" => format!("enum {rest}"),
+        _ => rest.to_owned(),
+    }
+}
+
+/// A parameter or member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Named {
+    kind: String,
+    name: Option<String>,
+    /// The byte at which a member lies.
+    at: Option<u64>,
+}
+
+impl std::fmt::Display for Named {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { kind, name, .. } = self;
+        match name {
+            Some(name) if kind.ends_with('*') => write!(f, "{kind}{name}"),
+            Some(name) => write!(f, "{kind} {name}"),
+            None => write!(f, "{kind}"),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Function {
+    parameters: Vec<Named>,
+    returns: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fields {
+    members: Vec<Named>,
+    bytes: Option<u64>,
+}
+
+/// What kind of thing a text describes.
+enum Shape {
+    Function(Function),
+    Fields(Fields),
+    Values(Vec<(String, String)>),
+    Other(String),
+}
+
+impl Shape {
+    fn of(text: &str) -> Self {
+        let mut words = Words::new(text);
+        match words.peek() {
+            Some("subprogram") => {
+                words.next();
+                let (parameters, returns) = words.signature(0);
+                Self::Function(Function { parameters, returns })
+            }
+            Some("structure_type" | "union_type" | "class_type") => Self::Fields(words.fields()),
+            Some("enumeration_type") => Self::Values(words.values()),
+            Some("variable") => {
+                words.next();
+                Self::Other(words.kind(0))
+            }
+            Some("typedef_type") => {
+                words.next();
+                words.find(|&word| word == "{");
+                Self::Other(words.kind(0))
+            }
+            _ => Self::Other(text.to_owned()),
+        }
+    }
+}
+
+/// Deeper than a type is ever written; a damaged text may be.
+const DEPTH_MAX: usize = 64;
+
+/// The words of a text, with a quoted name as one.
+struct Words<'a> {
+    words: std::iter::Peekable<std::vec::IntoIter<&'a str>>,
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        self.words.next()
+    }
+}
+
+impl<'a> Words<'a> {
+    fn new(text: &'a str) -> Self {
+        let mut words = Vec::new();
+        for piece in pieces(text) {
+            match piece {
+                Piece::Reference(name) => words.push(name),
+                Piece::Text(text) => words.extend(text.split_whitespace()),
+            }
+        }
+        Self { words: words.into_iter().peekable() }
+    }
+
+    fn peek(&mut self) -> Option<&'a str> {
+        self.words.peek().copied()
+    }
+
+    /// `( parameter , … ) -> type`
+    fn signature(&mut self, depth: usize) -> (Vec<Named>, String) {
+        let mut parameters = Vec::new();
+        if self.peek() == Some("(") {
+            self.next();
+        }
+        loop {
+            match self.next() {
+                None | Some(")") => break,
+                Some("formal_parameter") => parameters.push(self.named(depth)),
+                Some("unspecified_parameters") => parameters.push(variadic()),
+                Some(_) => {}
+            }
+        }
+        if self.peek() == Some("->") {
+            self.next();
+        }
+        (parameters, self.kind(depth))
+    }
+
+    /// A type, then perhaps a name, then attributes.
+    fn named(&mut self, depth: usize) -> Named {
+        let kind = self.kind(depth);
+        let is_name = |word: &str| !is_mark(word) && !is_attribute(word);
+        let name = self.peek().filter(|word| is_name(word)).map(str::to_owned);
+        if name.is_some() {
+            self.next();
+        }
+        let mut at = None;
+        while let Some(word) = self.peek().filter(|word| is_attribute(word)) {
+            at = at.or(attribute(word, "data_member_location"));
+            self.next();
+        }
+        Named { kind, name, at }
+    }
+
+    /// One type, with its attributes.
+    fn kind(&mut self, depth: usize) -> String {
+        let Some(word) = self.next().filter(|_| depth < DEPTH_MAX) else { return "?".into() };
+        let kind = match word {
+            "base_type" => self.base(),
+            "pointer_type" => pointer_to(&self.inner(depth)),
+            "reference_type" => format!("{} &", self.inner(depth)),
+            "const_type" => format!("const {}", self.inner(depth)),
+            "volatile_type" => format!("volatile {}", self.inner(depth)),
+            "restrict_type" => format!("{} restrict", self.inner(depth)),
+            "subroutine_type" => {
+                let (parameters, returns) = self.signature(depth + 1);
+                let parameters: Vec<String> = parameters.iter().map(Named::to_string).collect();
+                format!("{returns} ({})", parameters.join(", "))
+            }
+            "structure_type" | "union_type" | "class_type" | "enumeration_type" => {
+                self.unnamed(word)
+            }
+            "typedef_type" => self.unnamed(word),
+            array if array.starts_with("array_type") => {
+                format!("{}{}", self.inner(depth), &array["array_type".len()..])
+            }
+            reference => spoken(reference),
+        };
+        while self.peek().is_some_and(|word| is_attribute(word) && !is_place(word)) {
+            self.next();
+        }
+        kind
+    }
+
+    /// `{ type }`
+    fn inner(&mut self, depth: usize) -> String {
+        if self.peek() != Some("{") {
+            return "void".into();
+        }
+        self.next();
+        let kind = self.kind(depth + 1);
+        if self.peek() == Some("}") {
+            self.next();
+        }
+        kind
+    }
+
+    /// The words of a base type's name, up to its attributes.
+    fn base(&mut self) -> String {
+        let mut name = Vec::new();
+        while let Some(word) = self.peek().filter(|word| !is_mark(word) && !is_attribute(word)) {
+            name.push(word);
+            self.next();
+        }
+        name.join(" ")
+    }
+
+    /// A type that is written out where it is used.
+    fn unnamed(&mut self, word: &str) -> String {
+        let prefix = match word {
+            "union_type" => "union",
+            "enumeration_type" => "enum",
+            "typedef_type" => "typedef",
+            _ => "struct",
+        };
+        let mut text = vec![prefix];
+        let mut open = 0usize;
+        while let Some(word) = self.peek() {
+            match word {
+                "{" => open += 1,
+                "}" if open == 0 => break,
+                "}" => open -= 1,
+                _ if open == 0 && is_mark(word) => break,
+                _ => {}
+            }
+            text.push(word);
+            self.next();
+            if open == 0 && word == "}" {
+                break;
+            }
+        }
+        text.join(" ")
+    }
+
+    /// `structure_type name { member … , member … } byte_size(n)`
+    fn fields(&mut self) -> Fields {
+        self.find(|&word| word == "{");
+        let mut members = Vec::new();
+        while let Some(word) = self.next() {
+            match word {
+                "member" => members.push(self.named(0)),
+                "}" => break,
+                _ => {}
+            }
+        }
+        Fields { members, bytes: self.find_map(|word| attribute(word, "byte_size")) }
+    }
+
+    /// `enumeration_type name { enumerator A = 0 , … }`
+    fn values(&mut self) -> Vec<(String, String)> {
+        let mut values = Vec::new();
+        while let Some(word) = self.next() {
+            if word != "enumerator" {
+                continue;
+            }
+            if let (Some(name), Some("="), Some(value)) = (self.next(), self.next(), self.next()) {
+                values.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        values
+    }
+}
+
+fn variadic() -> Named {
+    Named { kind: "...".into(), name: None, at: None }
+}
+
+fn pointer_to(kind: &str) -> String {
+    match kind.split_once(" (") {
+        // A pointer to a function.
+        Some((returns, rest)) if rest.ends_with(')') => format!("{returns} (*)({rest}"),
+        _ if kind.ends_with('*') => format!("{kind}*"),
+        _ => format!("{kind} *"),
+    }
+}
+
+fn is_mark(word: &str) -> bool {
+    matches!(word, "," | "(" | ")" | "{" | "}" | "->" | "=")
+}
+
+/// `byte_size(8)` and the like.
+fn is_attribute(word: &str) -> bool {
+    word.len() > 1 && word.ends_with(')') && word.contains('(')
+}
+
+/// An attribute of a member, not of its type.
+fn is_place(word: &str) -> bool {
+    ["data_member_location(", "data_bit_offset(", "bit_size("].iter().any(|p| word.starts_with(p))
+}
+
+fn attribute(word: &str, name: &str) -> Option<u64> {
+    word.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')')?.parse().ok()
+}
+
+fn function_changes(name: &str, old: &Function, new: &Function) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for (index, (was, is)) in old.parameters.iter().zip(&new.parameters).enumerate() {
+        let which = format!("the {} parameter of {name}", ordinal(index));
+        let called = is.name.as_ref().map(|name| format!(", {name},")).unwrap_or_default();
+        if was.kind != is.kind {
+            sentences.push(format!("{which}{called} went from {} to {}", was.kind, is.kind));
+        } else if let (true, Some(old), Some(new)) = (was.name != is.name, &was.name, &is.name) {
+            sentences.push(format!("{which} is called {new} and was called {old}"));
+        }
+    }
+    let (was, is) = (old.parameters.len(), new.parameters.len());
+    for (index, parameter) in new.parameters.iter().enumerate().skip(was) {
+        sentences.push(format!("{name} has a new {} parameter, {parameter}", ordinal(index)));
+    }
+    for (index, parameter) in old.parameters.iter().enumerate().skip(is) {
+        sentences.push(format!("the {} parameter of {name}, {parameter}, is gone", ordinal(index)));
+    }
+    if old.returns != new.returns {
+        sentences.push(format!("{name} returns {} and returned {}", new.returns, old.returns));
+    }
+    sentences
+}
+
+fn field_changes(name: &str, old: &Fields, new: &Fields) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if let (Some(was), Some(is)) = (old.bytes, new.bytes) {
+        if was != is {
+            sentences.push(format!("{name}: its size went from {was} to {is} bytes"));
+        }
+    }
+    let called = |fields: &Fields, name: &Option<String>| {
+        fields.members.iter().find(|member| member.name == *name).cloned()
+    };
+    let word = |member: &Named| member.name.clone().unwrap_or_else(|| "without a name".into());
+    for was in &old.members {
+        let which = word(was);
+        let Some(is) = called(new, &was.name) else {
+            sentences.push(format!("{name}: its member {which}, a {}, is gone", was.kind));
+            continue;
+        };
+        if was.kind != is.kind {
+            let (was, is) = (&was.kind, &is.kind);
+            sentences.push(format!("{name}: its member {which} went from {was} to {is}"));
+        }
+        if let (Some(was), Some(is)) = (was.at, is.at) {
+            if was != is {
+                let moved = format!("moved from byte {was} to byte {is}");
+                sentences.push(format!("{name}: its member {which} {moved}"));
+            }
+        }
+    }
+    let added = new.members.iter().filter(|member| called(old, &member.name).is_none());
+    for member in added {
+        let which = word(member);
+        sentences.push(format!("{name}: it has a new member {which}, a {}", member.kind));
+    }
+    sentences
+}
+
+fn value_changes(name: &str, old: &[(String, String)], new: &[(String, String)]) -> Vec<String> {
+    let find = |values: &[(String, String)], name: &str| {
+        values.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
+    };
+    let mut sentences = Vec::new();
+    for (value, was) in old {
+        match find(new, value) {
+            None => sentences.push(format!("{name}: its value {value} = {was} is gone")),
+            Some(is) if is != *was => {
+                sentences.push(format!("{name}: {value} went from {was} to {is}"));
+            }
+            Some(_) => {}
+        }
+    }
+    for (value, is) in new.iter().filter(|(value, _)| find(old, value).is_none()) {
+        sentences.push(format!("{name}: it has a new value {value} = {is}"));
+    }
+    sentences
+}
+
+fn ordinal(index: usize) -> String {
+    match index {
+        0 => "first".into(),
+        1 => "second".into(),
+        2 => "third".into(),
+        3 => "fourth".into(),
+        4 => "fifth".into(),
+        other => format!("{}th", other + 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_reads_as_c() {
+        let char_text = "base_type char byte_size(1) encoding(6)";
+        let text = format!(
+            "subprogram ( formal_parameter pointer_type {{ const_type {{ {char_text} }} }} \
+             byte_size(8) name , formal_parameter t#my_t start ) -> \
+             pointer_type {{ s#counter }} byte_size(8)"
+        );
+        assert_eq!(as_c(&text), "struct counter * (const char *name, my_t start)");
+        assert_eq!(as_c("variable array_type[4] { s#'a b' }"), "struct a b[4]");
+        let callback = "variable pointer_type { subroutine_type ( formal_parameter t#u64 ) -> \
+                        base_type int byte_size(4) encoding(5) } byte_size(8)";
+        assert_eq!(as_c(callback), "int (*)(u64)");
+    }
+
+    #[test]
+    fn a_damaged_text_ends() {
+        for text in ["subprogram (", "structure_type a {", "pointer_type {", "}", "member", ""] {
+            as_c(text);
+            changes("s#a", text, "structure_type a { }");
+        }
+        as_c(&"pointer_type { ".repeat(100_000));
+    }
+}

@@ -1,0 +1,270 @@
+//! Damaged and hostile bytes: no parser may panic, hang, or hold more than twice what it is given.
+//!
+//! The ordinary run takes a few thousand cases; a million of each with
+//! `HOSTILE_CASES=1000000 cargo test --release --test hostile`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use peak_alloc::PeakAlloc;
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::Index,
+    test_runner::{Config, TestRunner},
+};
+use xtask::{
+    module::{
+        facts::Module,
+        file::{Packing, unpack},
+    },
+    stack::{links::Links, modules_dep, symvers::Symvers},
+};
+
+/// The real modules that are damaged.
+const MODULES: [&[u8]; 3] = [
+    include_bytes!("fixtures/exporter-6.12.ko"),
+    include_bytes!("fixtures/exporter-7.3.ko"),
+    include_bytes!("fixtures/hello-7.3.ko"),
+];
+const SYMVERS: &[u8] = b"0x7855d74d\tprovider_add\tprovider\tEXPORT_SYMBOL_GPL\tPROVIDER\n\
+    0x00000000\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n\
+    0x12345678\tkvm_x\tarch/x86/kvm/kvm\tEXPORT_SYMBOL_GPL\tmodule:kvm-intel,kvm-*\n";
+/// What a few small objects take, whatever the file: a symbol index, an error's text.
+const SMALL_BYTES: usize = 16 << 10;
+/// A case takes microseconds; a second is a hang.
+const CASE_TIME_MAX: Duration = Duration::from_secs(1);
+/// Enough to notice a mistake on each run, and few enough not to be noticed.
+const CASES_DEFAULT: u32 = 3000;
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
+/// The heap is counted for the whole process, so one case runs at a time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Runs a parser over some bytes, and checks its time and what it held beside the bytes.
+fn bounded<T>(size: usize, parse: impl FnOnce() -> T) {
+    let before = HEAP.current_usage();
+    HEAP.reset_peak_usage();
+    let begin = Instant::now();
+    drop(parse());
+    let took = begin.elapsed();
+    let held = HEAP.peak_usage().saturating_sub(before);
+    assert!(took < CASE_TIME_MAX, "{took:?}");
+    assert!(held <= 2 * size + SMALL_BYTES, "{held} bytes held for {size}");
+}
+
+/// Everything that reads a module.
+fn read_module(bytes: &[u8]) {
+    bounded(bytes.len(), || Module::read(bytes).map(drop));
+    bounded(bytes.len(), || Links::read(bytes).map(drop));
+    let Ok(module) = Module::read(bytes) else { return };
+    bounded(bytes.len(), || module.exports.iter().filter(Result::is_ok).count());
+    bounded(bytes.len(), || module.versions.index());
+    bounded(bytes.len(), || module.imports().map(drop));
+    // The whole form is for printing: only that it ends, without a panic, is asked of it.
+    let begin = Instant::now();
+    if let Ok(facts) = module.facts() {
+        assert!(serde_json::to_string(&facts).is_ok());
+    }
+    assert!(begin.elapsed() < CASE_TIME_MAX);
+}
+
+fn read_text(bytes: &[u8]) {
+    // A line of five bytes becomes an entry of a hundred; no line of a real file is that short.
+    let parsed = Symvers::parse(bytes);
+    if let Ok(symvers) = parsed {
+        assert_eq!(Symvers::parse(symvers.to_text()).as_ref(), Ok(&symvers));
+    }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = modules_dep::parse(text);
+    }
+}
+
+fn read_packed(bytes: &[u8]) {
+    const UNPACKED_MAX: usize = 1 << 20;
+    let mut plain = Vec::new();
+    let _ = unpack(Packing::of(bytes), bytes, &mut plain, UNPACKED_MAX);
+    assert!(plain.capacity() <= 2 * UNPACKED_MAX, "{}", plain.capacity());
+}
+
+/// One way to damage a file.
+#[derive(Clone, Debug)]
+enum Damage {
+    Set(Index, u8),
+    Word(Index, u64),
+    Cut(Index),
+    Copy(Index, Index, u8),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    // Numbers at which arithmetic goes wrong, and small ones that are plausible offsets.
+    let word = prop_oneof![
+        Just(0u64),
+        Just(u64::MAX),
+        Just(u64::MAX - 7),
+        Just(i64::MAX as u64),
+        Just(u64::from(u32::MAX)),
+        0..20_000u64,
+        any::<u64>(),
+    ];
+    prop_oneof![
+        3 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Damage::Set(at, byte)),
+        6 => (any::<Index>(), word).prop_map(|(at, word)| Damage::Word(at, word)),
+        1 => any::<Index>().prop_map(Damage::Cut),
+        2 => (any::<Index>(), any::<Index>(), any::<u8>())
+            .prop_map(|(from, to, length)| Damage::Copy(from, to, length)),
+    ]
+}
+
+fn apply(bytes: &mut Vec<u8>, damage: &Damage, aligned: bool) {
+    if bytes.is_empty() {
+        return;
+    }
+    let place = |at: &Index, length: usize| {
+        let at = at.index(length);
+        if aligned { at & !3 } else { at }
+    };
+    let length = bytes.len();
+    match damage {
+        Damage::Set(at, byte) => bytes[at.index(length)] = *byte,
+        Damage::Word(at, word) => {
+            let at = place(at, length);
+            for (to, from) in bytes[at..].iter_mut().zip(word.to_le_bytes()) {
+                *to = from;
+            }
+        }
+        Damage::Cut(at) => bytes.truncate(at.index(length)),
+        Damage::Copy(from, to, count) => {
+            let (from, to) = (place(from, length), place(to, length));
+            let count = usize::from(*count).min(length - from.max(to));
+            bytes.copy_within(from..from + count, to);
+        }
+    }
+}
+
+/// A file with a few damages; half of the time in its last part, where ELF keeps its tables.
+fn damaged(originals: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<u8>> {
+    let which = 0..originals.len();
+    (which, vec(damage(), 1..6), any::<bool>(), any::<bool>()).prop_map(
+        |(which, damages, in_tables, aligned)| {
+            let mut bytes = originals[which].to_vec();
+            let split = if in_tables { bytes.len() / 2 } else { 0 };
+            let mut tail = bytes.split_off(split);
+            damages.iter().for_each(|damage| apply(&mut tail, damage, aligned));
+            bytes.append(&mut tail);
+            bytes
+        },
+    )
+}
+
+fn config() -> Config {
+    let cases = std::env::var("HOSTILE_CASES").ok().and_then(|cases| cases.parse().ok());
+    Config {
+        cases: cases.unwrap_or(CASES_DEFAULT),
+        failure_persistence: None,
+        max_shrink_iters: 10_000,
+        ..Config::default()
+    }
+}
+
+/// To be held by each test from its first line on.
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs the cases of a strategy.
+fn run<S: Strategy>(strategy: S, read: impl Fn(&S::Value)) {
+    let result = TestRunner::new(config()).run(&strategy, |case| {
+        read(&case);
+        Ok(())
+    });
+    result.unwrap();
+}
+
+#[test]
+fn a_damaged_module() {
+    let _alone = alone();
+    run(damaged(&MODULES), |bytes| read_module(bytes));
+}
+
+#[test]
+fn a_damaged_symvers() {
+    let _alone = alone();
+    run(damaged(&[SYMVERS]), |bytes| read_text(bytes));
+}
+
+#[test]
+fn bytes_of_any_kind() {
+    let _alone = alone();
+    run(vec(any::<u8>(), 0..300), |bytes| {
+        read_module(bytes);
+        read_text(bytes);
+        read_packed(bytes);
+    });
+}
+
+fn packed() -> [Vec<u8>; 3] {
+    use std::io::Write as _;
+    let plain = MODULES[0];
+    let mut xz = Vec::with_capacity(plain.len() + 4096);
+    let mut stream =
+        liblzma::stream::Stream::new_easy_encoder(1, liblzma::stream::Check::Crc32).unwrap();
+    stream.process_vec(plain, &mut xz, liblzma::stream::Action::Finish).unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(plain).unwrap();
+    [xz, zstd::encode_all(plain, 3).unwrap(), gzip.finish().unwrap()]
+}
+
+#[test]
+fn a_damaged_packed_module() {
+    let _alone = alone();
+    let originals: Vec<&'static [u8]> =
+        packed().into_iter().map(|bytes| &*Box::leak(bytes.into_boxed_slice())).collect();
+    let originals: &'static [&'static [u8]] = Box::leak(originals.into_boxed_slice());
+    for packed in originals {
+        let mut plain = Vec::new();
+        unpack(Packing::of(packed), packed, &mut plain, 1 << 20).unwrap();
+        assert_eq!(plain, MODULES[0]);
+    }
+    run(damaged(originals), |bytes| read_packed(bytes));
+}
+
+/// A symbol table in which every symbol has the same long name costs its square, unless names
+/// have an end.
+#[test]
+fn one_long_name_for_every_symbol() {
+    let _alone = alone();
+    let original = MODULES[2];
+    let mut bytes = original.to_vec();
+    let module = Module::read(original).unwrap();
+    let elf = module.elf;
+    let symtab = elf.sections().find(|section| section.kind == 2).unwrap();
+    let headers = u64::from_le_bytes(original[40..48].try_into().unwrap()) as usize;
+    // A million bytes of names, and a table of forty thousand undefined symbols, at the end.
+    let names_at = bytes.len();
+    bytes.push(0);
+    bytes.extend(std::iter::repeat_n(b'x', 1_000_000));
+    bytes.push(0);
+    let table_at = bytes.len();
+    for _ in 0..40_000 {
+        bytes.extend(1u32.to_le_bytes());
+        bytes.extend([0x10, 0]);
+        bytes.extend([0; 18]);
+    }
+    let mut set = |section: u32, offset: usize, size: usize| {
+        let at = headers + 64 * section as usize;
+        bytes[at + 24..at + 32].copy_from_slice(&(offset as u64).to_le_bytes());
+        bytes[at + 32..at + 40].copy_from_slice(&(size as u64).to_le_bytes());
+    };
+    set(symtab.link, names_at, table_at - names_at);
+    set(symtab.index, table_at, 40_000 * 24);
+    read_module(&bytes);
+    let error = Links::read(&bytes).unwrap_err();
+    assert!(error.expected.contains("a name of at most 4096 bytes"), "{error}");
+}
