@@ -8,6 +8,7 @@
 mod build;
 #[path = "../corpus/mod.rs"]
 mod corpus;
+mod guest;
 mod mistakes;
 mod stack;
 mod verdict;
@@ -16,11 +17,7 @@ use std::sync::OnceLock;
 
 use xtask::{
     guest::{Boot, Guest},
-    host::{
-        cache::Cache,
-        root::{Root, TRIXIE},
-        run,
-    },
+    host::{cache::Cache, run},
     kernel::{Kernel, Name, archive::Follow},
 };
 
@@ -35,14 +32,18 @@ fn kernel() -> &'static Kernel {
     })
 }
 
-/// A guest of that kernel, with nothing added yet.
-fn guest() -> Guest {
-    let cache = Cache::open().unwrap();
+/// That kernel, to boot.
+fn boot() -> Boot {
     let kernel = kernel();
-    let boot = Boot {
+    Boot {
         image: kernel.image.clone().unwrap(),
         release: kernel.release.clone(),
         modules: kernel.modules.clone(),
-    };
-    Guest::new(&cache, &Root::obtain(&cache, TRIXIE).unwrap(), boot)
+    }
+}
+
+/// A guest of that kernel, with nothing added yet.
+fn guest() -> Guest {
+    let cache = Cache::open().unwrap();
+    xtask::command::guest(&cache, kernel()).unwrap()
 }

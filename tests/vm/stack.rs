@@ -14,7 +14,7 @@ use xtask::{
 use crate::{build::edited, guest, kernel};
 
 /// The stack and the test modules, built once for all tests.
-fn workshop() -> &'static Workshop<'static> {
+pub(crate) fn workshop() -> &'static Workshop<'static> {
     static WORKSHOP: std::sync::OnceLock<Workshop<'static>> = std::sync::OnceLock::new();
     WORKSHOP.get_or_init(|| {
         let workshop = Workshop::open(kernel(), Goal::Tests).unwrap();

@@ -73,7 +73,7 @@ const SCENES: &[Scene] = &[
         tale: "The kernel keeps count of who uses whom.",
         command: "lsmod",
         status: 0,
-        said: &["consumer 0", "provider 1 consumer"],
+        said: &["consumer ", " 1 consumer"],
     },
     Scene {
         tale: "What the provider exports is in the kernel's symbol table now (T: to be used by all).",

@@ -1,0 +1,246 @@
+//! What the VM must do and must never call green.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::Duration,
+};
+
+use xtask::{
+    guest::{self, Accel, Boot, Guest, record::Report},
+    host::{
+        cache::Cache,
+        root::{Root, TRIXIE},
+    },
+    problem::{Kind, Problem},
+};
+
+use crate::{boot, stack::workshop};
+
+fn guest_of(boot: Boot) -> Guest {
+    let cache = Cache::open().unwrap();
+    let root = Root::obtain(&cache, TRIXIE).unwrap();
+    Guest::new(&cache, &root, boot).boot_deadline(Duration::from_secs(120))
+}
+
+fn guest() -> Guest {
+    guest_of(boot())
+}
+
+fn module(name: &str) -> PathBuf {
+    workshop().test_module(name)
+}
+
+/// What a guest that is not to be green says, after the agreed kind.
+fn red(kind: Kind, outcome: Result<Report, Problem>) -> String {
+    let problem = outcome.expect_err("the guest is not green");
+    assert_eq!(problem.kind, kind, "{problem}");
+    let log = problem.fact.lines().last().unwrap_or_default();
+    if let Some(log) = log.strip_prefix("(all of it: ").and_then(|log| log.strip_suffix(')')) {
+        assert!(Path::new(log).exists(), "{log} is kept");
+    }
+    problem.fact
+}
+
+#[track_caller]
+fn says(fact: &str, words: &str) {
+    assert!(fact.contains(words), "no {words:?} in:\n{fact}");
+}
+
+#[test]
+fn commands_come_back_with_output_status_and_kernel_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("given.txt");
+    fs::write(&file, "from the host\n").unwrap();
+    let report = guest()
+        .file(&file)
+        .run([
+            guest::Command::new("echo one; echo two >&2; cat given.txt; exit 3"),
+            guest::Command::new("echo out; echo err >&2").apart(),
+            guest::Command::new("kill -9 $$"),
+            guest::Command::new("echo '<4>a word' > /dev/kmsg; uname -r"),
+            guest::Command::new("seq 200000"),
+            guest::Command::new("echo \""),
+        ])
+        .unwrap();
+    let [merged, apart, killed, logged, long, broken] = report.steps.as_slice() else {
+        panic!("six steps")
+    };
+    assert_eq!((merged.text().as_str(), merged.status), ("one\ntwo\nfrom the host\n", 3));
+    assert_eq!((apart.text().as_str(), apart.error.as_slice()), ("out\n", &b"err\n"[..]));
+    assert_eq!(killed.status, 137);
+    assert_eq!(logged.kernel_text(), "a word\n");
+    assert_eq!(logged.text().trim(), report.hello.as_ref().unwrap().release);
+    assert!(logged.kernel.iter().all(|message| message.level == 4 && message.from_user));
+    assert!(long.text().ends_with("199999\n200000\n") && long.output.len() == 1_288_895);
+    assert!(broken.status == 2 && broken.text().contains("Unterminated"), "{}", broken.text());
+    assert!(report.boot.iter().any(|message| message.text.starts_with("Linux version")));
+    assert_eq!(report.boot[0].sequence, 0, "no message of the boot is lost");
+}
+
+#[test]
+fn messages_that_come_late_are_told_at_the_right_place() {
+    let report = guest()
+        .run([
+            "(sleep 1; echo later > /dev/kmsg) > /dev/null 2>&1 &",
+            "sleep 2",
+            "(usleep 20000; echo last > /dev/kmsg) > /dev/null 2>&1 &",
+        ])
+        .unwrap();
+    let texts: Vec<String> = report.steps.iter().map(|step| step.kernel_text()).collect();
+    assert_eq!(texts, ["", "later\n", "last\n"]);
+}
+
+#[test]
+fn no_tool_runs_another_modprobe_than_kmods() {
+    let ways = [
+        "modprobe --version",
+        "depmod --version",
+        "sh -c 'modprobe --version'",
+        "env modprobe --version",
+        "timeout 9 modprobe --version",
+        "nice modprobe --version",
+        "setsid -w modprobe --version",
+        "echo --version | xargs modprobe",
+        "find /work -maxdepth 0 -exec modprobe --version ';'",
+        "awk 'BEGIN { system(\"modprobe --version\") }'",
+    ];
+    let report = guest().run(ways).unwrap();
+    for step in &report.steps {
+        assert!(step.text().starts_with("kmod version "), "{}: {}", step.command, step.text());
+    }
+}
+
+#[test]
+fn another_modprobe_than_kmods_is_noticed() {
+    let outcome = guest().link("/usr/sbin/modprobe", "/usr/bin/busybox").run(["true"]);
+    let fact = red(Kind::Host, outcome);
+    says(&fact, "`modprobe` in the guest is not kmod's: it says \"modprobe: unrecognized option");
+}
+
+#[test]
+fn a_panic_is_named() {
+    let outcome = guest().run(["true", "echo c > /proc/sysrq-trigger"]);
+    let fact = red(Kind::DoesNotHold, outcome);
+    says(&fact, "the kernel panicked while `echo c > /proc/sysrq-trigger` ran: ");
+    says(&fact, "Kernel panic - not syncing: sysrq triggered crash");
+}
+
+#[test]
+fn a_warning_is_named_though_every_command_succeeded() {
+    let guest = guest().module(module("warns"));
+    let mut session = guest.start().unwrap();
+    let step = session.exec("insmod /lib/modules/*/updates/warns.ko").unwrap();
+    assert_eq!(step.status, 0);
+    let fact = red(Kind::DoesNotHold, session.finish());
+    says(
+        &fact,
+        "the kernel complained while `insmod /lib/modules/*/updates/warns.ko` ran: WARNING",
+    );
+
+    let allowed = guest.allow("WARNING: ", "on purpose");
+    let allowed = allowed.allow("------------[ cut here", "belongs to it");
+    allowed
+        .allow("Call Trace:", "belongs to it")
+        .run(["insmod /lib/modules/*/updates/warns.ko"])
+        .unwrap();
+}
+
+#[test]
+fn a_command_that_does_not_end_is_told_from_a_guest_that_hangs() {
+    let guest = guest().deadline(Duration::from_secs(8));
+    let fact = red(Kind::Host, guest.run(["sleep 1000"]));
+    says(&fact, "`sleep 1000` did not end within 8 s; the guest still answers");
+
+    let hangs = guest.module(module("hangs")).deadline(Duration::from_secs(12));
+    let fact = red(Kind::Host, hangs.run(["insmod /lib/modules/*/updates/hangs.ko"]));
+    says(&fact, "the guest hangs in `insmod /lib/modules/*/updates/hangs.ko`: silent for 1");
+}
+
+#[test]
+fn a_kernel_that_spins_will_panic_and_so_tell() {
+    // A panic prints by itself; see the guest's command line.
+    let report = guest().run(["cat /proc/sys/kernel/softlockup_panic"]).unwrap();
+    assert_eq!(report.steps[0].text(), "1\n");
+}
+
+/// The process that is QEMU, below the sandbox that was started.
+fn qemu(pid: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    let mut children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    if name.starts_with("qemu") { Some(pid) } else { children.find_map(qemu) }
+}
+
+#[test]
+fn a_killed_qemu_is_named() {
+    let mut session = guest().start().unwrap();
+    let pid = qemu(session.pid()).unwrap();
+    thread::spawn(move || {
+        thread::sleep(Duration::from_secs(1));
+        Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap()
+    });
+    let problem = session.exec("sleep 30").unwrap_err();
+    assert_eq!(problem.kind, Kind::Host);
+    says(&problem.fact, "the VM ended while `sleep 30` ran: QEMU was killed by signal 9");
+    assert_eq!(session.finish().unwrap_err(), problem, "and it stays over");
+}
+
+#[test]
+fn a_machine_that_ends_without_a_goodbye_is_never_green() {
+    let fact = red(Kind::Host, guest().run(["busybox reboot -f"]));
+    says(&fact, "the VM ended while `busybox reboot -f` ran: QEMU ended with status 0");
+    // Even with the agreed status.
+    let leave = "printf '\\052' | dd of=/dev/port bs=1 seek=244 2>&1; sleep 9";
+    let fact = red(Kind::Host, guest().run([leave]));
+    says(&fact, "ran: QEMU ended with status 85");
+}
+
+#[test]
+fn a_guest_that_never_comes_up_is_named() {
+    let silent = guest().link("/init", "/usr/bin/dash").boot_deadline(Duration::from_secs(20));
+    says(&red(Kind::Host, silent.run(["true"])), "the guest did not come up within 20 s");
+
+    let fact = red(Kind::DoesNotHold, guest().link("/init", "/usr/bin/env").run(["true"]));
+    says(&fact, "the kernel panicked while it booted: ");
+    says(&fact, "Attempted to kill init!");
+
+    let fact = red(Kind::Host, guest().cpus(0).run(["true"]));
+    says(&fact, "the guest never came up: QEMU ended with status 1; it said: ");
+
+    let other = Boot { release: "0.0.1-other".into(), ..boot() };
+    let fact = red(Kind::Host, guest_of(other).run(["true"]));
+    says(&fact, "expected was 0.0.1-other");
+}
+
+#[test]
+fn kvm_is_used_where_it_works_and_refused_where_it_does_not() {
+    match guest().accel(Accel::Kvm).run(["true"]) {
+        Ok(report) => assert!(report.accel.contains("KVM")),
+        Err(problem) => {
+            assert_eq!(problem.kind, Kind::Host);
+            says(&problem.fact, "KVM cannot be used: ");
+            let report = guest().run(["true"]).unwrap();
+            says(&report.accel, "the guest runs by emulation (TCG): ");
+        }
+    }
+}
+
+#[test]
+fn two_guests_at_once_do_not_disturb_each_other() {
+    let run = |name: &'static str| {
+        move || {
+            let command =
+                format!("hostname={name}; for i in 1 2 3; do echo $hostname; sleep 1; done");
+            guest().cmdline(format!("name={name}")).run([command, "cat /proc/cmdline".into()])
+        }
+    };
+    let (one, two) = (thread::spawn(run("one")), thread::spawn(run("two")));
+    for (thread, name) in [(one, "one"), (two, "two")] {
+        let report = thread.join().unwrap().unwrap();
+        assert_eq!(report.steps[0].text(), format!("{name}\n").repeat(3));
+        assert!(report.steps[1].text().trim_end().ends_with(&format!("name={name}")));
+    }
+}
