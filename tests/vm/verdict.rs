@@ -40,7 +40,7 @@ use xtask::{
 use self::machine::{Machine, Ran};
 use crate::{
     corpus::{
-        cases::{Built, Case, Load, Maker, Shows},
+        cases::{ALONE, Built, Case, Load, Maker, Shows},
         random,
     },
     kernel,
@@ -286,7 +286,7 @@ impl Table {
 fn by_boot(cases: &[Case]) -> Vec<Vec<&Case>> {
     let mut boots: Vec<Vec<&Case>> = Vec::new();
     for case in cases {
-        match boots.iter_mut().find(|boot| boot[0].boot == case.boot && case.boot != "quiet") {
+        match boots.iter_mut().find(|boot| boot[0].boot == case.boot && case.boot != ALONE) {
             Some(boot) => boot.push(case),
             None => boots.push(vec![case]),
         }

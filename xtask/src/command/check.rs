@@ -43,7 +43,8 @@ pub struct Args {
     #[arg(required_unless_present = "all", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// All modules of a folder instead, in short: each with what it needs loaded before it
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "with_deps", "as_given", "bare"])]
+    #[arg(long, value_name = "DIR")]
+    #[arg(conflicts_with_all = ["files", "with_deps", "as_given", "bare"])]
     all: Option<PathBuf>,
     /// stock, stock:RELEASE, lab, stable, or the folder of a prepared kernel tree
     #[arg(long, value_name = "K", conflicts_with_all = ["tree", "live"])]

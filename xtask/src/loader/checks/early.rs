@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        bytes::SHF_ALLOC,
+        bytes::{SHDR_BYTES, SHF_ALLOC},
         errno::Errno,
         load::{IGNORE_VERMAGIC, Load},
         verdict::Finding,
@@ -20,7 +20,27 @@ pub(super) fn blacklist(load: &mut Load<'_>) -> Finding {
             .have(name);
     }
     rewrite_headers(load);
-    Finding::pass()
+    match overlaps_headers(load) {
+        Some(section) => Finding::unknown(format!(
+            "section {section} lies over the section headers, which the kernel writes to"
+        )),
+        None => Finding::pass(),
+    }
+}
+
+/// The section that shares bytes with the table of headers: they are not what the file has once
+/// `rewrite_section_headers()` has put addresses there.
+fn overlaps_headers(load: &Load<'_>) -> Option<usize> {
+    const SHT_NULL: u32 = 0;
+    const SHT_NOBITS: u32 = 8;
+    let begin = load.header.sections_at;
+    let end = begin + load.sections.len() as u64 * SHDR_BYTES;
+    load.sections.iter().position(|section| {
+        ![SHT_NULL, SHT_NOBITS].contains(&section.kind)
+            && section.size > 0
+            && section.offset < end
+            && section.offset.saturating_add(section.size) > begin
+    })
 }
 
 /// `rewrite_section_headers()`: what is not kept in memory.
