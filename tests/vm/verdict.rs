@@ -40,7 +40,7 @@ use xtask::{
 use self::machine::{Machine, Ran};
 use crate::{
     corpus::{
-        cases::{Built, Case, Load, Maker, Shows},
+        cases::{ALONE, Built, Case, Load, Maker, Shows},
         random,
     },
     kernel,
@@ -282,11 +282,51 @@ impl Table {
     }
 }
 
+/// A prediction that is wrong in one thing only must not be taken for an agreement.
+#[test]
+fn a_wrong_prediction_differs() {
+    let case = Case {
+        id: "one".into(),
+        shows: Shows(None, ""),
+        boot: "",
+        loads: Vec::new(),
+        own_init: false,
+    };
+    let agrees = |change: fn(&mut Ran)| {
+        let verdict = Verdict {
+            name: "one".into(),
+            answer: Answer::Loads,
+            messages: vec!["one: loading".into()],
+            taints: Taints::OUT_OF_TREE,
+            checks: Vec::new(),
+        };
+        let mut ran = Ran {
+            errno: Some(0),
+            taints: Taints::OUT_OF_TREE.0,
+            modules: vec![("one".into(), "O".into())],
+            messages: vec!["one: loading".into()],
+        };
+        change(&mut ran);
+        let world = Taints::OUT_OF_TREE;
+        let compared = Compared { case: &case, load: 0, verdict, ran, world };
+        matches!(compared.agreement(), Agreement::Agrees)
+    };
+    assert!(agrees(|_| {}));
+    assert!(!agrees(|ran| ran.errno = Some(8)));
+    assert!(!agrees(|ran| ran.errno = None));
+    assert!(!agrees(|ran| ran.taints = 0));
+    assert!(!agrees(|ran| ran.messages.clear()));
+    assert!(!agrees(|ran| ran.messages.push("one: more".into())));
+    assert!(!agrees(|ran| ran.messages[0].push('!')));
+    assert!(!agrees(|ran| ran.modules[0].1.push('E')));
+    assert!(!agrees(|ran| ran.modules.clear()));
+}
+
 /// Cases that need the same command line, which then share a boot.
 fn by_boot(cases: &[Case]) -> Vec<Vec<&Case>> {
     let mut boots: Vec<Vec<&Case>> = Vec::new();
     for case in cases {
-        match boots.iter_mut().find(|boot| boot[0].boot == case.boot && case.boot != "quiet") {
+        match boots.iter_mut().find(|boot| boot[0].boot == case.boot && case.boot != ALONE) {
             Some(boot) => boot.push(case),
             None => boots.push(vec![case]),
         }

@@ -1,10 +1,10 @@
 //! Loads modules from a list in the guest, by `finit_module()` itself.
 //!
-//! kmod's insmod tells only the words of an error, two of them for several numbers, and chooses the
-//! flags itself; the proof compares numbers. Each line of the list is `ID`, flags, file, parameters,
-//! with tabs between, or `unload`, which removes every module. What came of a line is printed as
-//! `ID`, the error's number or `killed`, the kernel's taints and the loaded modules with theirs. The
-//! kernel's log has a mark before and after each.
+//! kmod's insmod tells only the words of an error, two of them for several numbers, and chooses
+//! the flags itself; the proof compares numbers. Each line of the list is `ID`, flags, file,
+//! parameters, with tabs between, or `unload`, which removes every module. What came of a line is
+//! printed as `ID`, the error's number or `killed`, the kernel's taints and the loaded modules with
+//! theirs. The kernel's log has a mark before and after each.
 //!
 //! Each load has a process of its own: where the kernel's own code faults, only that one dies.
 

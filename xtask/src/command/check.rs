@@ -25,9 +25,10 @@ use crate::{
     module::file::Buffer,
     problem::{OrProblem, Problem, Result},
     stack::{
+        cache,
         graph::Graph,
         order::order,
-        read::read,
+        read::{read, read_remembering},
         tree::{self, Config, ModuleFile},
     },
 };
@@ -43,7 +44,8 @@ pub struct Args {
     #[arg(required_unless_present = "all", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// All modules of a folder instead, in short: each with what it needs loaded before it
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "with_deps", "as_given", "bare"])]
+    #[arg(long, value_name = "DIR")]
+    #[arg(conflicts_with_all = ["files", "with_deps", "as_given", "bare"])]
     all: Option<PathBuf>,
     /// stock, stock:RELEASE, lab, stable, or the folder of a prepared kernel tree
     #[arg(long, value_name = "K", conflicts_with_all = ["tree", "live"])]
@@ -120,9 +122,7 @@ impl Args {
     fn judge_all(&self, facts: &Facts, folder: &Path) -> Result<ExitCode> {
         let files = tree::modules(folder, &Config::default())
             .or_usage(|| format!("cannot read the modules of {}", folder.display()))?;
-        let memory = Cache::open()?.path("facts");
-        fs::create_dir_all(&memory).or_host(|| format!("{}", memory.display()))?;
-        let rows = whole::judge(&facts.target, &files, &memory);
+        let rows = whole::judge(&facts.target, &files, &self.memory()?);
         match self.json {
             true => super::print_json(&AllForm {
                 format: "check-all/1",
@@ -133,6 +133,13 @@ impl Args {
         }
         let holds = rows.iter().all(|row| row.verdict == "loads");
         Ok(ExitCode::from(u8::from(!holds)))
+    }
+
+    /// The folder of what is remembered of modules.
+    fn memory(&self) -> Result<PathBuf> {
+        let memory = Cache::open()?.path("facts");
+        fs::create_dir_all(&memory).or_host(|| format!("{} cannot be made", memory.display()))?;
+        Ok(memory)
     }
 
     fn facts(&self) -> Result<Facts> {
@@ -164,7 +171,13 @@ impl Args {
         if self.with_deps {
             found.extend(self.others(facts, &given)?);
         }
-        let outcome = read(found);
+        let outcome = match (self.with_deps, facts.modules.as_deref()) {
+            // A kernel's own modules are some thousands: their ties are remembered.
+            (true, Some(folder)) => {
+                read_remembering(found, &cache::file_for(&self.memory()?, folder))
+            }
+            _ => read(found),
+        };
         let graph = Graph::new(outcome.linked);
         let wanted: Vec<usize> = given.iter().filter_map(|name| graph.find(name)).collect();
         // What depends on each other in a circle cannot be loaded in any order.

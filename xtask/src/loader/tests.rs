@@ -1,7 +1,7 @@
 //! The model on modules put together here: what breaks is refused at its check, and hostile bytes
 //! do no harm. That the kernel says the same is for `tests/vm/verdict.rs` to prove.
 
-use proptest::prelude::*;
+use proptest::{prelude::*, sample::Index};
 
 use super::{
     errno::Errno,
@@ -234,8 +234,8 @@ proptest! {
     /// Whatever the bytes, there is an answer, and a refusal names its check.
     #[test]
     fn hostile_bytes_get_an_answer(
-        changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..12),
-        cut in proptest::option::of(any::<proptest::sample::Index>()),
+        changes in proptest::collection::vec((any::<Index>(), any::<u8>()), 0..12),
+        cut in proptest::option::of(any::<Index>()),
         which in 0usize..6,
     ) {
         let mut file = module();

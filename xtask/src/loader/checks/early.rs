@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        bytes::SHF_ALLOC,
+        bytes::{SHDR_BYTES, SHF_ALLOC, Shdr},
         errno::Errno,
         load::{IGNORE_VERMAGIC, Load},
         verdict::Finding,
@@ -20,7 +20,35 @@ pub(super) fn blacklist(load: &mut Load<'_>) -> Finding {
             .have(name);
     }
     rewrite_headers(load);
-    Finding::pass()
+    match overlaps_headers(load) {
+        Some(section) => Finding::unknown(format!(
+            "section {section} lies over the section headers or struct module, which the kernel \
+             writes to"
+        )),
+        None => Finding::pass(),
+    }
+}
+
+/// The section that shares bytes with the table of headers, or with `struct module`: they are not
+/// what the file has once `rewrite_section_headers()` and `layout_sections()` have written there.
+fn overlaps_headers(load: &Load<'_>) -> Option<usize> {
+    const SHT_NULL: u32 = 0;
+    const SHT_NOBITS: u32 = 8;
+    let begin = load.header.sections_at;
+    let end = begin + load.sections.len() as u64 * SHDR_BYTES;
+    let this_module = load.sections[load.index.this_module];
+    let this_module_end = this_module.offset.saturating_add(this_module.size);
+    let touches = |section: &Shdr, begin: u64, end: u64| {
+        section.offset < end && section.offset.saturating_add(section.size) > begin
+    };
+    let bad = |(index, section): &(usize, &Shdr)| {
+        ![SHT_NULL, SHT_NOBITS].contains(&section.kind)
+            && section.size > 0
+            && (touches(section, begin, end)
+                || *index != load.index.this_module
+                    && touches(section, this_module.offset, this_module_end))
+    };
+    load.sections.iter().enumerate().find(bad).map(|(index, _)| index)
 }
 
 /// `rewrite_section_headers()`: what is not kept in memory.

@@ -50,6 +50,9 @@ pub(super) fn patched(load: &mut Load<'_>) -> Finding {
             return Finding::unknown(format!("its {name} names places that are not its code"));
         }
     }
+    if !returns_are_thunks(load) {
+        return Finding::unknown("its .return_sites names places that are no return");
+    }
     let entries = |name: &str, bytes: u64| {
         load.find_any(name).last().map(|&index| load.sections[index].size / bytes)
     };
@@ -57,6 +60,34 @@ pub(super) fn patched(load: &mut Load<'_>) -> Finding {
         true => Finding::pass(),
         false => Finding::unknown("its .orc_unwind does not fit its .orc_unwind_ip"),
     }
+}
+
+/// `apply_returns()` (`arch/x86/kernel/alternative.c`): each place must jump to the return thunk,
+/// or the kernel warns, once.
+fn returns_are_thunks(load: &Load<'_>) -> bool {
+    let Some(&index) = load.find_any(".return_sites").last() else { return true };
+    let (mut sites, mut thunks) = (Vec::new(), HashSet::new());
+    for table in load.sections.iter().filter(|table| table.kind == SHT_RELA) {
+        let target = table.info as usize;
+        let executable = load.sections.get(target).is_some_and(|s| s.flags & SHF_EXECINSTR != 0);
+        if target != index && !executable {
+            continue;
+        }
+        for entry in 0..table.size / RELA_BYTES {
+            let rela = Rela::read(&load.bytes, table.offset + entry * RELA_BYTES);
+            let Some(symbol) = load.symbol(u64::from(rela.symbol)) else { return false };
+            if target == index {
+                let at = symbol.value.wrapping_add_signed(rela.addend);
+                sites.push((usize::from(symbol.section), at));
+            } else if CALLS.contains(&rela.kind)
+                && rela.addend == -4
+                && load.symbol_name(&symbol) == "__x86_return_thunk"
+            {
+                thunks.insert((target, rela.offset.wrapping_sub(1)));
+            }
+        }
+    }
+    sites.iter().all(|site| thunks.contains(site))
 }
 
 /// Whether each entry of such a table has a relocation, to code.
