@@ -88,24 +88,22 @@ fn insmod_alone_does_not_find_the_provider() {
 
 #[test]
 fn what_is_written_to_the_device_is_taken_whole_or_refused() {
-    let refuse = |text: &str| format!("printf '{text}' > /dev/consumer");
-    let garbage: Vec<String> = ["x", "1 2", "", "0x10", "1e3", "-"].map(refuse).into();
-    let large = refuse("99999999999999999999999");
-    let overflow = "echo 9223372036854775807 > /dev/consumer";
+    // Through cat, which tells the errno of its write; the shell's printf does not.
+    let write = |text: &str| format!("printf -- '{text}' | cat > /dev/consumer");
+    let garbage: Vec<String> = ["x", "1 2", "0x10", "1e3", "-"].map(write).into();
+    let large = ["99999999999999999999999", "9223372036854775807"].map(write);
+    let taken = write("-8\\n");
     let mut commands = vec!["modprobe consumer start=1"];
-    commands.extend(garbage.iter().map(String::as_str).filter(|text| !text.contains("''")));
-    commands.extend([
-        large.as_str(),
-        overflow,
-        "printf -- '-8\\n' > /dev/consumer",
-        "cat /dev/consumer",
-    ]);
+    commands.extend(garbage.iter().chain(&large).map(String::as_str));
+    commands.extend([taken.as_str(), "cat /dev/consumer"]);
     let report = run(&workshop().stack(), &commands);
-    for command in garbage.iter().filter(|text| !text.contains("''")) {
-        expect(&report, command, 2, &["Invalid argument"]);
+    for command in &garbage {
+        expect(&report, command, 1, &["Invalid argument"]);
     }
-    expect(&report, &large, 2, &["Numerical result out of range"]);
-    expect(&report, overflow, 2, &["Numerical result out of range"]);
+    for command in &large {
+        expect(&report, command, 1, &["Numerical result out of range"]);
+    }
+    expect(&report, &taken, 0, &[]);
     expect(&report, "cat /dev/consumer", 0, &["-7\n"]);
 }
 
@@ -139,10 +137,10 @@ fn a_provider_with_renamed_exports_is_noticed_and_its_consumer_refused() {
     let files = ["provider/provider.h", "provider/provider_main.rs", "provider/provider_exports.c"];
     let edits = files.map(|file| (file, "provider_add", "provider_plus"));
     let renamed = edited("renamed-exports", &edits);
-    // Built alone: with the consumer in the same build, modpost would refuse it there.
+    // Each built alone: the provider as its new self, the consumer not at all.
     let outcome = renamed.make("split").outcome().unwrap();
     let text = format!("{}{}", outcome.stdout, outcome.stderr);
-    assert!(text.contains("symbol 'provider_add' undefined"), "{text}");
+    assert!(text.contains("cannot find function `provider_add`"), "{text}");
 
     let symvers = fs::read(renamed.folder.join("provider/Module.symvers")).unwrap();
     let changes = compare(&blessed(), &Symvers::parse(symvers).unwrap().normalised(), Crcs::Ignore);
