@@ -15,6 +15,7 @@
 #include <linux/kthread.h>
 #include <linux/limits.h>
 #include <linux/module.h>
+#include <linux/slab.h>
 
 #include "provider.h"
 

@@ -39,6 +39,16 @@ impl Config {
         self.get(option) == Some("y")
     }
 
+    /// The compiler that the kernel was configured with, as `make` takes it: modules are built
+    /// with the same one.
+    pub fn compiler(&self) -> String {
+        if self.has("CC_IS_CLANG") {
+            return "LLVM=1".into();
+        }
+        let text = self.get("CC_VERSION_TEXT").unwrap_or_default();
+        format!("CC={}", text.split_whitespace().next().unwrap_or("gcc"))
+    }
+
     /// The value of an option, without its quotes.
     pub fn get(&self, option: &str) -> Option<&str> {
         self.options.get(option).map(String::as_str)
@@ -54,5 +64,12 @@ mod tests {
         let config = Config::parse("CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=\"x 1\"\n");
         assert!(config.has("A") && !config.has("B") && !config.has("C"));
         assert_eq!(config.get("C"), Some("x 1"));
+    }
+
+    #[test]
+    fn the_compiler_is_the_one_that_is_named() {
+        let text = "CONFIG_CC_VERSION_TEXT=\"x86_64-linux-gnu-gcc-14 (Debian 14.2.0-19) 14.2.0\"";
+        assert_eq!(Config::parse(text).compiler(), "CC=x86_64-linux-gnu-gcc-14");
+        assert_eq!(Config::parse("CONFIG_CC_IS_CLANG=y").compiler(), "LLVM=1");
     }
 }

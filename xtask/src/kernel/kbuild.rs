@@ -83,8 +83,9 @@ impl<'a> Workshop<'a> {
     pub fn make(&self, target: &str) -> Run {
         let jobs = thread::available_parallelism().map_or(1, usize::from);
         let run = self.kernel.toolchain.run("make", &self.folder).arg(format!("-j{jobs}"));
-        let run = run.arg(format!("KDIR={}", self.kernel.kdir.display())).arg(target);
-        run.deadline(DEADLINE)
+        let run = run.arg(format!("KDIR={}", self.kernel.kdir.display()));
+        let compiler = self.kernel.config().map(|config| config.compiler());
+        run.args(compiler.ok()).arg(target).deadline(DEADLINE)
     }
 
     /// Builds on the caller's terminal, and returns what was built.

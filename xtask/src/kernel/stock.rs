@@ -140,11 +140,12 @@ fn unpack(prep: &Preparation) -> Result<()> {
 /// The root's compilers must be the very ones that the kernel was built with.
 fn toolchain(root: &Root, config: &Config) -> Result<()> {
     let wanted = |option: &str| config.get(option).unwrap_or_default().to_owned();
-    let gcc = compiler(config);
+    let compiler = config.compiler();
+    let gcc = compiler.trim_start_matches("CC=");
     for (command, option) in [
         ("rustc", "RUSTC_VERSION_TEXT"),
         ("bindgen", "BINDGEN_VERSION_TEXT"),
-        (&gcc, "CC_VERSION_TEXT"),
+        (gcc, "CC_VERSION_TEXT"),
     ] {
         let run = root.sandbox().run(command).arg("--version").unseen();
         let has = run.stdout().unwrap_or_else(|_| format!("no {command}"));
@@ -164,12 +165,6 @@ fn toolchain(root: &Root, config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// The C compiler that a kernel's configuration names: `x86_64-linux-gnu-gcc-14`.
-fn compiler(config: &Config) -> String {
-    let text = config.get("CC_VERSION_TEXT").unwrap_or_default();
-    text.split_whitespace().next().unwrap_or("gcc").into()
-}
-
 fn build_metadata(prep: &Preparation, source: &Source, config: &Config) -> Result<()> {
     let (release, build) = (&prep.offer.release, prep.build());
     let step = Step::begin(format!("Rust metadata of {release}"), "about 2 min on 2 cores");
@@ -183,7 +178,7 @@ fn build_metadata(prep: &Preparation, source: &Source, config: &Config) -> Resul
     prep.root.mount_point(source.inside())?;
     let sandbox = prep.root.sandbox().writable(&build, inside);
     let make = make_inside(sandbox, source, inside)
-        .args([format!("CC={}", compiler(config)), format!("LOCALVERSION={}", prep.offer.local())]);
+        .args([config.compiler(), format!("LOCALVERSION={}", prep.offer.local())]);
     make.clone().arg("olddefconfig").logged(&log, &step)?;
     make.arg("prepare").deadline(DEADLINE).logged(&log, &step)?;
     step.done();
