@@ -11,6 +11,13 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::{
+    command::KernelArg,
+    host::cache::Cache,
+    kernel::{
+        Kernel,
+        archive::Follow,
+        kbuild::{Goal, Workshop},
+    },
     problem::{OrProblem, Problem, Result},
     stack::{
         cache,
@@ -20,7 +27,7 @@ use crate::{
         order::{Missing, Order, Reason, Step, exported_twice, order},
         read::{Outcome, read, read_remembering},
         symvers::Symvers,
-        tree::{self, Config, ModuleFile},
+        tree::{self, Config},
     },
 };
 
@@ -30,8 +37,11 @@ use crate::{
 /// file is no module.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Names of modules of the tree, or module files; all of the tree when none is given
+    /// Names of modules of the tree, or module files; all of it when none is given. Without a
+    /// tree and a file it is this stack, built for the kernel
     modules: Vec<String>,
+    #[command(flatten)]
+    kernel: KernelArg,
     /// A directory of modules, or an installed tree such as /lib/modules/RELEASE
     #[arg(long)]
     tree: Option<PathBuf>,
@@ -71,8 +81,11 @@ impl Args {
     ///
     /// # Errors
     /// A tree that cannot be read, a module that is not in it, a cycle.
-    pub fn run(self) -> Result<ExitCode> {
+    pub fn run(mut self) -> Result<ExitCode> {
         let (names, files) = self.split_modules();
+        if self.tree.is_none() && files.is_empty() {
+            self.take_the_stack()?;
+        }
         let outcome = self.read(&files)?;
         let mut holds = report_unread(&outcome);
         let graph = Graph::new(outcome.linked);
@@ -82,11 +95,21 @@ impl Args {
             return Ok(ExitCode::from(u8::from(!holds)));
         }
         let wanted = self.wanted(&graph, &names, &files)?;
-        let kernel = self.kernel()?;
+        let kernel = self.kernel_symbols()?;
         let order = order(&graph, &wanted, kernel.as_ref()).map_err(|cycles| cyclic(&cycles))?;
         holds &= order.missing.iter().all(|missing| missing.weak);
         self.print(&graph, &order)?;
         Ok(ExitCode::from(u8::from(!holds)))
+    }
+
+    /// Nothing was said of which modules: it is about this stack, built for a kernel.
+    fn take_the_stack(&mut self) -> Result<()> {
+        let kernel = Kernel::obtain(&Cache::open()?, &self.kernel.name, Follow::Daily)?;
+        let workshop = Workshop::open(&kernel, Goal::Modules)?;
+        workshop.build_unseen(Goal::Modules)?;
+        self.symvers.get_or_insert(kernel.tree.join("Module.symvers"));
+        self.tree = Some(workshop.folder);
+        Ok(())
     }
 
     /// What is given is a file when it looks like one; a module's name has no dot and no slash.
@@ -101,12 +124,7 @@ impl Args {
         for file in files {
             found.push(tree::one(file).or_usage(|| format!("cannot read {}", file.display()))?);
         }
-        let Some(dir) = &self.tree else {
-            if found.is_empty() {
-                found = built_here()?;
-            }
-            return Ok(read(found));
-        };
+        let Some(dir) = &self.tree else { return Ok(read(found)) };
         let config = self.config(dir)?;
         let mut all = tree::modules(dir, &config)
             .or_usage(|| format!("cannot read the modules of {}", dir.display()))?;
@@ -141,17 +159,14 @@ impl Args {
         for name in names {
             wanted.push(graph.find(name).ok_or_else(|| {
                 let problem = Problem::usage(format!("no module {name} among those read"));
-                match self.tree {
-                    Some(_) => problem,
-                    None => problem.hint("name its file, or a directory with --tree DIR"),
-                }
+                problem.hint("name its file, or a directory with --tree DIR")
             })?);
         }
         Ok(wanted)
     }
 
     /// The kernel's symbols: as given, or where an installed tree leads to them.
-    fn kernel(&self) -> Result<Option<Symvers>> {
+    fn kernel_symbols(&self) -> Result<Option<Symvers>> {
         if let Some(path) = &self.symvers {
             return super::symvers::read(path).map(Some);
         }
@@ -264,18 +279,6 @@ fn cyclic(cycles: &[Cycle]) -> Problem {
     let cycles: Vec<String> = cycles.iter().map(ToString::to_string).collect();
     Problem::does_not_hold(cycles.join("\n"))
         .hint("none of these can be loaded: move what both sides need into a module of its own")
-}
-
-/// The modules built below the current directory.
-fn built_here() -> Result<Vec<ModuleFile>> {
-    let here = Path::new(".");
-    let config = Config::default().with_file("exclude target .git tests\n", "");
-    let found = tree::modules(here, &config).or_usage(|| "cannot read .".into())?;
-    match found.is_empty() {
-        false => Ok(found),
-        true => Err(Problem::usage("no module is built here")
-            .hint("build the stack first, name module files, or give --tree DIR")),
-    }
 }
 
 /// Where the facts of a tree are kept: `$XDG_CACHE_HOME/symstack/facts`.
