@@ -161,14 +161,20 @@ impl<'a> Archive<'a> {
         }
     }
 
-    /// The releases for which the archive has headers, leaving out the flavours that no VM needs.
+    /// The releases for which the suite has headers, leaving out the flavours that no VM needs.
     fn releases(&self) -> Result<Vec<String>> {
         let names = self.apt("apt-cache").args(["pkgnames", "linux-headers-"]).unseen().stdout()?;
         let names = names.lines().filter_map(|name| name.strip_prefix("linux-headers-"));
         let numbered = names.filter(|name| name.starts_with(|c: char| c.is_ascii_digit()));
         let plain = numbered.filter(|name| name.ends_with("-amd64"));
         let plain = plain.filter(|name| !name.contains("-cloud-") && !name.contains("-rt-"));
-        let mut releases: Vec<String> = plain.map(Into::into).collect();
+        let mut releases = Vec::new();
+        for release in plain {
+            let package = format!("linux-headers-{release}");
+            if self.version(&package, self.root.suite.kernels)?.is_some() {
+                releases.push(release.to_owned());
+            }
+        }
         releases.sort();
         Ok(releases)
     }

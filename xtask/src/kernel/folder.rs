@@ -25,17 +25,18 @@ pub fn open(cache: &Cache, folder: &Path) -> Result<Kernel> {
     let what = "a prepared kernel tree";
     let need = |file: &str, next: &str| match tree.join(file).exists() {
         true => Ok(()),
-        false => Err(Problem::usage(format!("{place} is not {what}: it has no {file}"))
-            .hint(format!("{next}, in that folder"))),
+        false => Err(Problem::usage(format!("{place} is not {what}: it has no {file}")).hint(next)),
     };
     need("Makefile", "name the folder of a kernel's source or build")?;
-    need(".config", "make defconfig rust.config")?;
-    need("include/config/kernel.release", "make LLVM=1 modules_prepare, or without LLVM=1")?;
+    need(".config", "configure it, in that folder: make defconfig rust.config")?;
+    need("include/config/kernel.release", "prepare it, in that folder: make modules_prepare")?;
     let release = tree.join("include/config/kernel.release");
     let release = fs::read_to_string(&release).or_usage(|| format!("{}", release.display()))?;
     let config = Config::read(&tree.join(".config"))?;
     require_rust(&config, release.trim())?;
-    need("rust/libkernel.rmeta", "make prepare")?;
+    need("rust/libkernel.rmeta", "prepare it, in that folder: make prepare")?;
+    need("scripts/module.lds", "prepare it, in that folder: make modules_prepare")?;
+    need("Module.symvers", "build the kernel, in that folder: make")?;
     let image = tree.join("arch/x86/boot/bzImage");
     Ok(Kernel {
         name: Name::Folder(folder.into()),
