@@ -127,7 +127,8 @@ fn the_abi_keeps_every_promise_of_its_header() {
 fn a_provider_without_room_refuses_the_consumer() {
     let report =
         run(&workshop().stack(), &["modprobe provider max_counters=0", "modprobe consumer"]);
-    let said = "consumer: provider refused the counter: ENOSPC";
+    // And then the errno: by its name only with CONFIG_SYMBOLIC_ERRNAME, which lab has not.
+    let said = "consumer: provider refused the counter: ";
     expect(&report, "modprobe consumer", 1, &[said, "No space left on device"]);
 }
 
