@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use xtask::kernel::kbuild::{Goal, Workshop};
+use xtask::kernel::kbuild::{Goal, Workshop, project};
 
 use crate::kernel;
 
@@ -14,6 +14,11 @@ pub(crate) type Edit = (&'static str, &'static str, &'static str);
 /// A workshop of its own with edited sources.
 pub(crate) fn edited(name: &str, edits: &[Edit]) -> Workshop<'static> {
     let name = format!("edit-{name}-{}", kernel().slug());
+    // From nothing each time: what an earlier run built, or changed, would answer for this one.
+    let folder = project().join("target/build").join(&name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
     let workshop = Workshop::named(kernel(), &name, SOURCES).unwrap();
     for (file, from, to) in edits {
         let path = workshop.folder.join(file);
