@@ -37,8 +37,11 @@ impl Dice {
     }
 }
 
+/// A change of one kind, as the dice fall.
+type Change = fn(&mut Module, &mut Dice);
+
 /// Kinds of change.
-const KINDS: [(&str, fn(&mut Module, &mut Dice)); 6] = [
+const KINDS: [(&str, Change); 6] = [
     ("header", in_header),
     ("sections", in_sections),
     ("modinfo", in_modinfo),

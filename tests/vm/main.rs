@@ -3,7 +3,7 @@
 //! `cargo xtask test` runs it for each kernel, named by `SYMSTACK_KERNEL`; plain `cargo test` does
 //! not run it.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "it is all tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "it is all tests")]
 
 mod build;
 #[path = "../corpus/mod.rs"]
