@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -132,7 +132,8 @@ impl Args {
         let given: HashSet<String> = found.iter().map(|file| file.name.clone()).collect();
         all.retain(|file| !given.contains(&file.name));
         all.extend(found);
-        match cache_dir().filter(|_| !self.no_cache) {
+        let remembered = Cache::open().ok().map(|cache| cache.path("facts"));
+        match remembered.filter(|_| !self.no_cache) {
             Some(cache_dir) => Ok(read_remembering(all, &cache::file_for(&cache_dir, dir))),
             None => Ok(read(all)),
         }
@@ -279,11 +280,4 @@ fn cyclic(cycles: &[Cycle]) -> Problem {
     let cycles: Vec<String> = cycles.iter().map(ToString::to_string).collect();
     Problem::does_not_hold(cycles.join("\n"))
         .hint("none of these can be loaded: move what both sides need into a module of its own")
-}
-
-/// Where the facts of a tree are kept: `$XDG_CACHE_HOME/symstack/facts`.
-fn cache_dir() -> Option<PathBuf> {
-    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
-    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-    Some(base.join("symstack/facts"))
 }

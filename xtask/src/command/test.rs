@@ -11,7 +11,7 @@ use crate::{
 /// How long one tier may take on 2 cores without KVM.
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
-/// Run the host tier, then the VM tier on stock and on lab
+/// Run the host tier, the VM tier on stock and on lab, and the loader's verdicts on stable
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A kernel for the VM tier; may be given several times
