@@ -45,5 +45,5 @@ fn boot() -> Boot {
 /// A guest of that kernel, with nothing added yet.
 fn guest() -> Guest {
     let cache = Cache::open().unwrap();
-    xtask::command::guest(&cache, kernel()).unwrap()
+    Guest::on(&cache, kernel()).unwrap()
 }

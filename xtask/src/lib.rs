@@ -7,6 +7,7 @@ pub mod command;
 pub mod guest;
 pub mod host;
 pub mod kernel;
+pub mod lesson;
 pub mod loader;
 pub mod module;
 pub mod problem;

@@ -32,6 +32,8 @@ enum Verb {
     Order(command::order::Args),
     Check(command::check::Args),
     Vermagic(command::vermagic::Args),
+    Lesson(command::lesson::Args),
+    Bless(command::lesson::BlessArgs),
     Bench(command::bench::Args),
 }
 
@@ -50,6 +52,8 @@ impl Verb {
             Self::Order(args) => args.run(),
             Self::Check(args) => args.run(),
             Self::Vermagic(args) => args.run(),
+            Self::Lesson(args) => args.run(),
+            Self::Bless(args) => args.run(),
             Self::Bench(args) => args.run(),
         }
     }

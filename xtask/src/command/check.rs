@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     #[arg(conflicts_with_all = ["files", "with_deps", "as_given", "bare"])]
     all: Option<PathBuf>,
-    /// stock, stock:RELEASE, lab, stable, or the folder of a prepared kernel tree
+    /// stock, stock:RELEASE, lab, stable, sid, or the folder of a prepared kernel tree
     #[arg(long, value_name = "K", conflicts_with_all = ["tree", "live"])]
     kernel: Option<Name>,
     /// A prepared kernel tree, or an installed /lib/modules/RELEASE

@@ -3,8 +3,8 @@
 use std::{fs, process::ExitCode, time::Instant};
 
 use crate::{
-    command::{KernelArg, guest},
-    guest::{Session, record::Step},
+    command::KernelArg,
+    guest::{Guest, Session, record::Step},
     host::{cache::Cache, progress::say},
     kernel::{
         Kernel,
@@ -115,7 +115,7 @@ impl Args {
         let workshop = Workshop::open(&kernel, Goal::Modules)?;
         let modules = workshop.build_unseen(Goal::Modules)?;
         exports(&workshop)?;
-        let guest = modules.iter().fold(guest(&cache, &kernel)?, |guest, ko| guest.module(ko));
+        let guest = modules.iter().fold(Guest::on(&cache, &kernel)?, |guest, ko| guest.module(ko));
         let mut session = guest.start()?;
         let report = session.report();
         outln!(

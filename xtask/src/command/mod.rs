@@ -5,11 +5,8 @@ use std::io::{self, Write as _};
 use serde::Serialize;
 
 use crate::{
-    guest::{Boot, Guest},
-    host::{
-        cache::Cache,
-        root::{Root, TRIXIE},
-    },
+    guest::Guest,
+    host::cache::Cache,
     kernel::{
         Kernel, Name,
         archive::Follow,
@@ -30,6 +27,7 @@ pub mod demo;
 pub mod doctor;
 mod expected;
 pub mod inspect;
+pub mod lesson;
 pub mod order;
 pub mod setup;
 pub mod shell;
@@ -41,22 +39,9 @@ pub mod vm;
 /// The kernel that a command is about.
 #[derive(clap::Args, Clone, Debug)]
 pub struct KernelArg {
-    /// stock, stock:RELEASE, lab, stable, or the folder of a prepared kernel tree
+    /// stock, stock:RELEASE, lab, stable, sid, or the folder of a prepared kernel tree
     #[arg(long = "kernel", value_name = "K", default_value = "stock")]
     pub name: Name,
-}
-
-/// A guest of a kernel, with nothing added to it yet.
-///
-/// # Errors
-/// The kernel has no image, or the private root cannot be made.
-pub fn guest(cache: &Cache, kernel: &Kernel) -> Result<Guest> {
-    let image = kernel.image.clone().ok_or_else(|| {
-        let fact = format!("{kernel} has no bootable image");
-        Problem::usage(fact).hint("make bzImage, in that folder")
-    })?;
-    let boot = Boot { image, release: kernel.release.clone(), modules: kernel.modules.clone() };
-    Ok(Guest::new(cache, &Root::obtain(cache, TRIXIE)?, boot))
 }
 
 /// A guest of a kernel, with the stack built for it and installed.
@@ -67,7 +52,7 @@ fn guest_with_stack(name: &Name) -> Result<Guest> {
     let cache = Cache::open()?;
     let kernel = Kernel::obtain(&cache, name, Follow::Daily)?;
     let modules = Workshop::open(&kernel, Goal::Modules)?.build_unseen(Goal::Modules)?;
-    Ok(modules.iter().fold(guest(&cache, &kernel)?, Guest::module))
+    Ok(modules.iter().fold(Guest::on(&cache, &kernel)?, Guest::module))
 }
 
 /// Writes one line to standard output; see [`outln!`].

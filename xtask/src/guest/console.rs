@@ -119,7 +119,7 @@ impl Mark {
 }
 
 /// A line without its level `<4>`, its time `[    1.234567]` and its caller `[   T12]`.
-fn bare(line: &str) -> &str {
+pub fn bare(line: &str) -> &str {
     let mut line = line.trim();
     if let Some((level, rest)) = line.strip_prefix('<').and_then(|line| line.split_once('>')) {
         if !level.is_empty() && level.bytes().all(|byte| byte.is_ascii_digit()) {

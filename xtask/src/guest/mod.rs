@@ -23,7 +23,7 @@ mod wire_tests;
 use std::{
     fs,
     fs::File,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Stdio},
     time::Duration,
 };
@@ -41,9 +41,10 @@ use self::{
 use crate::{
     host::{
         cache::{Cache, Remains},
-        root::Root,
+        root::{Root, TRIXIE},
         run::Run,
     },
+    kernel::Kernel,
     problem::{OrProblem, Problem, Result},
 };
 
@@ -107,7 +108,7 @@ pub struct Guest {
     root: Root,
     boot: Boot,
     modules: Vec<PathBuf>,
-    files: Vec<PathBuf>,
+    files: Vec<(PathBuf, PathBuf)>,
     links: Vec<(String, String)>,
     words: Vec<String>,
     allowed: Vec<Allowed>,
@@ -136,6 +137,19 @@ impl Guest {
         }
     }
 
+    /// A guest of a kernel, with the tools of the first suite's root.
+    ///
+    /// # Errors
+    /// The kernel has no image, or the private root cannot be made.
+    pub fn on(cache: &Cache, kernel: &Kernel) -> Result<Self> {
+        let image = kernel.image.clone().ok_or_else(|| {
+            let fact = format!("{kernel} has no bootable image");
+            Problem::usage(fact).hint("make bzImage, in that folder")
+        })?;
+        let boot = Boot { image, release: kernel.release.clone(), modules: kernel.modules.clone() };
+        Ok(Self::new(cache, &Root::obtain(cache, TRIXIE)?, boot))
+    }
+
     /// Puts a module into `/lib/modules/RELEASE/updates`. `depmod` is left to the caller.
     #[must_use]
     pub fn module(mut self, module: impl Into<PathBuf>) -> Self {
@@ -145,8 +159,17 @@ impl Guest {
 
     /// Puts a file into `/work`, where commands run.
     #[must_use]
-    pub fn file(mut self, file: impl Into<PathBuf>) -> Self {
-        self.files.push(file.into());
+    pub fn file(self, file: impl Into<PathBuf>) -> Self {
+        let file = file.into();
+        // One without a name is refused when it is read.
+        let name = file.file_name().unwrap_or_default().to_owned();
+        self.file_at(name, file)
+    }
+
+    /// Puts a file at a path below `/work`.
+    #[must_use]
+    pub fn file_at(mut self, path: impl Into<PathBuf>, file: impl Into<PathBuf>) -> Self {
+        self.files.push((path.into(), file.into()));
         self
     }
 
@@ -285,8 +308,9 @@ impl Guest {
             let path = updates.join(image::name(module)?);
             extra.host_file(&path.to_string_lossy(), module)?;
         }
-        for file in &self.files {
-            extra.host_file(&format!("work/{}", image::name(file)?), file)?;
+        for (path, file) in &self.files {
+            let path = Path::new("work").join(path);
+            extra.host_file(&path.to_string_lossy(), file)?;
         }
         for (path, target) in &self.links {
             extra.link(path, target);

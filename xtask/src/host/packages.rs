@@ -81,12 +81,15 @@ pub fn mirror() -> Option<String> {
     text.lines().find_map(|line| line.strip_suffix(" Debian Debian")).map(Into::into)
 }
 
-/// The proxy settings of the host's own apt, as `mmdebstrap --aptopt` takes them.
-pub fn proxies() -> Vec<String> {
+/// What of the host's own apt decides how an archive is reached, as `mmdebstrap --aptopt` takes
+/// it: proxies, and whether a mirror that lags behind is good enough.
+pub fn apt_options() -> Vec<String> {
+    const TAKEN: [&str; 4] = ["http::Proxy", "https::Proxy", "Check-Valid-Until", "Check-Date"];
     let Ok(output) = Command::new("apt-config").arg("dump").output() else { return Vec::new() };
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let proxy = |line: &&str| {
-        line.starts_with("Acquire::http::Proxy ") || line.starts_with("Acquire::https::Proxy ")
+    let taken = |line: &&str| {
+        let name = line.strip_prefix("Acquire::").and_then(|line| line.split(' ').next());
+        name.is_some_and(|name| TAKEN.contains(&name))
     };
-    text.lines().filter(proxy).map(Into::into).collect()
+    text.lines().filter(taken).map(Into::into).collect()
 }

@@ -21,7 +21,8 @@ use crate::{
     problem::{OrProblem, Problem, Result},
 };
 
-/// What a root holds: what Kbuild and the kernel's Rust need, kmod, a small shell, QEMU.
+/// What a root holds: what Kbuild and the kernel's Rust need, kmod, a small shell, QEMU; dkms and
+/// mdbook for the book.
 const PACKAGES: &[&str] = &[
     "bc",
     "bindgen",
@@ -29,6 +30,7 @@ const PACKAGES: &[&str] = &[
     "busybox-static",
     "ca-certificates",
     "cpio",
+    "dkms",
     "flex",
     "gcc",
     "kmod",
@@ -36,6 +38,7 @@ const PACKAGES: &[&str] = &[
     "libelf-dev",
     "libssl-dev",
     "make",
+    "mdbook",
     "pahole",
     "perl",
     "python3-minimal",
@@ -79,6 +82,9 @@ pub struct Suite {
 
 /// The suite of everything that is not asked for by another name.
 pub const TRIXIE: Suite = Suite { name: "trixie", kernels: "trixie-backports" };
+
+/// Debian's newest, for another kernel by another toolchain.
+pub const SID: Suite = Suite { name: "sid", kernels: "sid" };
 
 /// A private Debian root, complete.
 #[derive(Clone, Debug)]
@@ -250,13 +256,13 @@ pub fn script(path: &Path, text: &str) -> Result<()> {
     fs::set_permissions(path, mode).or_host(|| format!("{}", path.display()))
 }
 
-/// mmdebstrap with the mirror of the host's own apt, or else its own default. The archive's
+/// mmdebstrap with the mirror and the settings of the host's own apt, or else its own default. The archive's
 /// signatures are checked, as apt does by itself.
 fn bootstrap(suite: Suite, tar: &Path) -> Run {
     let options = LEFT_OUT.iter().map(|path| format!("--dpkgopt=path-exclude={path}"));
-    let proxies = packages::proxies().into_iter().map(|proxy| format!("--aptopt={proxy}"));
+    let apt = packages::apt_options().into_iter().map(|option| format!("--aptopt={option}"));
     let mut run = Run::new("mmdebstrap").args(["--variant=apt", "--format=tar"]);
-    run = run.arg("--dpkgopt=force-unsafe-io").args(options).args(proxies);
+    run = run.arg("--dpkgopt=force-unsafe-io").args(options).args(apt);
     if suite.kernels != suite.name {
         // The same mirror, also for the suite of the kernels.
         let also = format!("s/^(deb .*) {} main$/&\\n\\1 {} main/", suite.name, suite.kernels);

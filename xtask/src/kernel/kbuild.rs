@@ -172,7 +172,7 @@ fn collect(base: &Path, path: &Path, found: &mut BTreeSet<PathBuf>) -> Result<()
 fn is_source(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let made = ["_generated.rs", ".mod.c"].iter().any(|end| name.ends_with(end));
-    let written = [".rs", ".c", ".h", ".mk"].iter().any(|end| name.ends_with(end));
+    let written = [".rs", ".c", ".h", ".mk", ".conf", ".sh"].iter().any(|end| name.ends_with(end));
     (written && !made && !name.starts_with('.'))
         || ["Kbuild", "Makefile", "rustfmt.toml"].contains(&name)
 }
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn what_a_build_left_is_no_source() {
-        for name in ["a/x.rs", "x.c", "x.h", "Kbuild", "x.mk", "rustfmt.toml"] {
+        for name in ["a/x.rs", "x.c", "x.h", "Kbuild", "x.mk", "dkms.conf", "rustfmt.toml"] {
             assert!(is_source(Path::new(name)), "{name}");
         }
         for name in ["x.o", "x.mod.c", "bindings_generated.rs", ".x.o.cmd", "x.ko", ".#x.rs"] {

@@ -19,7 +19,7 @@ use std::{
 use crate::{
     host::{
         cache::Cache,
-        root::{Root, Sandbox, TRIXIE, script},
+        root::{Root, SID, Sandbox, TRIXIE, script},
         run::Run,
     },
     kernel::{archive::Follow, config::Config},
@@ -37,6 +37,8 @@ pub enum Name {
     Lab,
     /// The suite's own, older: no Rust, and MODVERSIONS by genksyms.
     Stable,
+    /// Debian's own of the suite sid, built by the newest toolchain.
+    Sid,
     /// A prepared tree.
     Folder(PathBuf),
 }
@@ -49,12 +51,13 @@ impl FromStr for Name {
             _ if name == "stock" => Ok(Self::Stock),
             _ if name == "lab" => Ok(Self::Lab),
             _ if name == "stable" => Ok(Self::Stable),
+            _ if name == "sid" => Ok(Self::Sid),
             Some(("stock", release)) if !release.is_empty() => {
                 Ok(Self::StockRelease(release.into()))
             }
             _ if Path::new(name).is_dir() => Ok(Self::Folder(name.into())),
             _ => Err("no kernel has this name, nor is it a folder; there are stock, \
-                      stock:RELEASE, lab, stable, and the path of a prepared kernel tree"
+                      stock:RELEASE, lab, stable, sid, and the path of a prepared kernel tree"
                 .into()),
         }
     }
@@ -67,6 +70,7 @@ impl fmt::Display for Name {
             Self::StockRelease(release) => write!(f, "stock:{release}"),
             Self::Lab => write!(f, "lab"),
             Self::Stable => write!(f, "stable"),
+            Self::Sid => write!(f, "sid"),
             Self::Folder(folder) => write!(f, "{}", folder.display()),
         }
     }
@@ -84,9 +88,14 @@ pub enum Toolchain {
 impl Toolchain {
     /// A command that may write in `folder`, and runs in it.
     pub fn run(&self, command: &str, folder: &Path) -> Run {
+        self.run_in(command, folder, folder)
+    }
+
+    /// A command that may write in `folder`, and runs in `within`, which is at or below it.
+    pub fn run_in(&self, command: &str, folder: &Path, within: &Path) -> Run {
         match self {
-            Self::Private(sandbox) => sandbox.clone().folder(folder).chdir(folder).run(command),
-            Self::Host => Run::new(command).cwd(folder),
+            Self::Private(sandbox) => sandbox.clone().folder(folder).chdir(within).run(command),
+            Self::Host => Run::new(command).cwd(within),
         }
     }
 }
@@ -123,6 +132,7 @@ impl Kernel {
             Name::Stock | Name::StockRelease(_) => {
                 stock::obtain(cache, &Root::obtain(cache, TRIXIE)?, name, follow)
             }
+            Name::Sid => stock::obtain(cache, &Root::obtain(cache, SID)?, name, follow),
         }
     }
 
@@ -135,6 +145,7 @@ impl Kernel {
             Name::Stock | Name::StockRelease(_) => {
                 stock::present(cache, &Root::present(cache, TRIXIE)?, name)
             }
+            Name::Sid => stock::present(cache, &Root::present(cache, SID)?, name),
         }
     }
 
@@ -166,6 +177,7 @@ impl Kernel {
             Name::Folder(folder) => crate::host::cache::key([folder.to_string_lossy().as_ref()]),
             Name::Lab => "lab".into(),
             Name::Stable => "stable".into(),
+            Name::Sid => "sid".into(),
             Name::Stock | Name::StockRelease(_) => "stock".into(),
         };
         format!("{part}-{}", self.release)

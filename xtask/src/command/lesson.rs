@@ -1,0 +1,102 @@
+//! `lesson` and `bless`: the book's pages, compared with what is said today, or rewritten by it.
+
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    host::{cache::Cache, progress::say, run},
+    lesson::{self, Lesson, Today},
+    problem::{Problem, Result},
+};
+
+/// Run the book's pages, and compare what they show with what is said today
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The lessons, for example 01-hello, hello or 1; all unless told
+    names: Vec<String>,
+}
+
+/// Rewrite what the book's pages show by what is said today
+#[derive(Debug, clap::Args)]
+pub struct BlessArgs {
+    /// The lessons, for example 01-hello, hello or 1; all unless told
+    names: Vec<String>,
+}
+
+impl Args {
+    /// Compares; status 1 when a page does not hold.
+    ///
+    /// # Errors
+    /// No page has a name, or the first problem that kept a page from being run.
+    pub fn run(self) -> Result<ExitCode> {
+        let wrong = play(&self.names, |lesson, files| {
+            let differing: Vec<&Today> = files.iter().filter(|file| !file.holds()).collect();
+            for file in &differing {
+                outln!("{}", file.difference());
+            }
+            if !differing.is_empty() {
+                say(&format!("hint: cargo xtask bless {} rewrites it", lesson.name));
+            }
+            Ok(differing.is_empty())
+        })?;
+        Ok(ExitCode::from(u8::from(wrong)))
+    }
+}
+
+impl BlessArgs {
+    /// Rewrites.
+    ///
+    /// # Errors
+    /// As [`Args::run`], and those of writing.
+    pub fn run(self) -> Result<ExitCode> {
+        let wrong = play(&self.names, |_, files| {
+            for file in files.iter().filter(|file| !file.holds()) {
+                file.write()?;
+                say(&format!("    {} is rewritten", file.path.display()));
+            }
+            Ok(true)
+        })?;
+        Ok(ExitCode::from(u8::from(wrong)))
+    }
+}
+
+/// Plays lessons, hands over what came of each, and tells whether one did not hold.
+fn play(
+    names: &[String],
+    mut judge: impl FnMut(&Lesson, &[Today]) -> Result<bool> + Send,
+) -> Result<bool> {
+    run::quiet();
+    let lessons = lesson::find(names)?;
+    let (cache, begin) = (Cache::open()?, Instant::now());
+    say(&format!("==> {} lessons, some {} s", lessons.len(), 6 * lessons.len() + 6));
+    let (mut wrong, mut problem) = (0, None);
+    lesson::play(&cache, &lessons, |lesson, today| {
+        let held = today.and_then(|files| judge(lesson, &files));
+        let word = match held {
+            Ok(true) => "as shown",
+            Ok(false) => "differs",
+            Err(_) => "could not be run",
+        };
+        say(&format!("    {:4.0} s: {} {word}", seconds(begin), lesson.name));
+        wrong += usize::from(!matches!(held, Ok(true)));
+        if let Err(why) = held {
+            say(&format!("{why}"));
+            problem.get_or_insert(why);
+        }
+    });
+    let (all, seconds) = (lessons.len(), seconds(begin));
+    outln!("{} of {all} lessons are as their pages show them: {seconds:.0} s", all - wrong);
+    match problem {
+        Some(problem) if problem.kind != crate::problem::Kind::DoesNotHold => Err(Problem {
+            fact: format!("a lesson could not be run: {}", problem.fact),
+            ..problem
+        }),
+        _ => Ok(wrong > 0),
+    }
+}
+
+fn seconds(begin: Instant) -> f64 {
+    Duration::as_secs_f64(&begin.elapsed())
+}

@@ -1,0 +1,313 @@
+//! A page of the book: Markdown, of which the fenced blocks are run.
+//!
+//! ```text
+//! ```console              commands for the guest, each followed by what it printed
+//! ```console host         the same on the host, where modules are built
+//! ```console dies         in the guest, which does not live through the last command
+//! ```console sid          what another kernel said, where it differs from the block above
+//! ```rust hello.rs#init   the lines of a source file between its marks `ANCHOR: init`
+//! ```
+//!
+//! A comment at its top states its terms, one `name: value` a line; see [`Terms`].
+
+use std::{ops::Range, path::PathBuf};
+
+use crate::{
+    kernel::Name,
+    problem::{Problem, Result},
+};
+
+/// Where the terms begin.
+const TERMS: &str = "<!-- lesson\n";
+/// Where the line begins that says which programs spoke.
+const MADE: &str = "<!-- made by -->";
+
+/// What a page needs in order to be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Terms {
+    /// `kernels: stock sid`: the kernels that it is run on. The first one's words stand in the
+    /// page, those of the others where they differ.
+    pub(super) kernels: Vec<Name>,
+    /// `with: provider Makefile`: what else of the project its modules are built from.
+    pub(super) with: Vec<String>,
+    /// `cmdline: WORD WORD`: for the kernel's command line.
+    pub(super) cmdline: Vec<String>,
+    /// `allow: BEGINNING = REASON`: complaints of the kernel that belong to the lesson.
+    pub(super) allow: Vec<(String, String)>,
+}
+
+/// A fenced block that the book knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    /// The line of its fence, counted from 1.
+    pub(super) line: usize,
+    /// What it is.
+    pub(super) kind: Kind,
+    /// Its contents, in bytes of the page.
+    contents: Range<usize>,
+    /// It with its fences and the differences that follow it.
+    whole: Range<usize>,
+}
+
+/// What a block is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Commands with what they printed.
+    Console {
+        /// Where they run.
+        place: Place,
+        /// What other kernels print instead, by their names in the page.
+        others: Vec<(String, String)>,
+    },
+    /// Part of a source file.
+    Code {
+        /// The file, relative to the page.
+        file: PathBuf,
+        /// The name of its marks; without one it is the whole file.
+        anchor: Option<String>,
+    },
+    /// A picture that a command draws.
+    Picture {
+        /// The command.
+        command: String,
+        /// The file, relative to the page.
+        file: PathBuf,
+    },
+}
+
+/// Where commands run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the guest.
+    Guest,
+    /// In the guest, which the last of them ends.
+    Dying,
+    /// On the host, in the page's own folder.
+    Host,
+}
+
+/// A page, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Page {
+    /// Its text.
+    pub(super) text: String,
+    /// What it needs.
+    pub(super) terms: Terms,
+    /// Its blocks, in order.
+    pub(super) blocks: Vec<Block>,
+}
+
+/// One command of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// As it stands in the page, with its prompt and its newlines.
+    pub(super) shown: String,
+    /// What a shell is given.
+    pub(super) command: String,
+    /// What the page says that it printed.
+    pub(super) printed: String,
+}
+
+impl Page {
+    /// Takes a page apart; nothing if it is none of the book's lessons.
+    ///
+    /// # Errors
+    /// Its terms or a block cannot be understood, with the line.
+    pub(super) fn parse(text: &str) -> Result<Option<Self>> {
+        let Some((_, rest)) = text.split_once(TERMS) else { return Ok(None) };
+        let terms = rest.split_once("-->").map(|(terms, _)| terms);
+        let terms = terms.ok_or_else(|| Problem::usage("its terms have no end `-->`"))?;
+        let terms = Terms::parse(terms)?;
+        let blocks = blocks(text, &terms)?;
+        Ok(Some(Self { text: text.into(), terms, blocks }))
+    }
+
+    /// The contents of a block.
+    pub(super) fn contents(&self, block: &Block) -> &str {
+        &self.text[block.contents.clone()]
+    }
+
+    /// The page with other contents in its blocks, and other differences after them.
+    pub(super) fn with(&self, said: &[Said]) -> String {
+        let mut text = String::new();
+        let mut end = 0;
+        for (block, said) in self.blocks.iter().zip(said) {
+            if matches!(block.kind, Kind::Picture { .. }) {
+                continue;
+            }
+            text.push_str(&self.text[end..block.contents.start]);
+            text.push_str(&said.contents);
+            text.push_str("```\n");
+            for (kernel, contents) in &said.others {
+                text.push_str(&format!("{}```console {kernel}\n{contents}```\n", title(kernel)));
+            }
+            end = block.whole.end;
+        }
+        text.push_str(&self.text[end..]);
+        text
+    }
+
+    /// The page with another line that says which programs spoke.
+    pub(super) fn made_by(&self, programs: &str) -> String {
+        let text = match self.text.find(MADE) {
+            Some(begin) => &self.text[..begin],
+            None => &format!("{}\n\n", self.text.trim_end()),
+        };
+        format!("{text}{MADE}\n*{programs}*\n")
+    }
+
+    /// Whether it says which programs spoke.
+    pub(super) fn says_made_by(&self) -> bool {
+        self.text.contains(MADE)
+    }
+}
+
+/// What a block shows today.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Said {
+    /// On the page's first kernel.
+    pub(super) contents: String,
+    /// On the others, where that differs.
+    pub(super) others: Vec<(String, String)>,
+}
+
+impl Terms {
+    fn parse(text: &str) -> Result<Self> {
+        let mut terms = Self {
+            kernels: vec![Name::Stock],
+            with: Vec::new(),
+            cmdline: Vec::new(),
+            allow: Vec::new(),
+        };
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            let unknown = || Problem::usage(format!("its terms have the unknown line {line:?}"));
+            let (name, value) = line.split_once(": ").ok_or_else(unknown)?;
+            let words = || value.split_whitespace().map(String::from).collect();
+            match name {
+                "kernels" => {
+                    let names = value.split_whitespace().map(|name| name.parse());
+                    terms.kernels = names.collect::<Result<_, _>>().map_err(Problem::usage)?;
+                }
+                "with" => terms.with = words(),
+                "cmdline" => terms.cmdline = words(),
+                "allow" => {
+                    let (begins, reason) = value.split_once(" = ").ok_or_else(unknown)?;
+                    terms.allow.push((begins.into(), reason.into()));
+                }
+                _ => return Err(unknown()),
+            }
+        }
+        Ok(terms)
+    }
+
+    /// The kernels but the first, by their names in the page.
+    pub(super) fn others(&self) -> impl Iterator<Item = String> {
+        self.kernels.iter().skip(1).map(ToString::to_string)
+    }
+}
+
+/// What stands above the words of another kernel.
+fn title(kernel: &str) -> String {
+    format!("\nOn `{kernel}`:\n\n")
+}
+
+/// The blocks of a page.
+fn blocks(text: &str, terms: &Terms) -> Result<Vec<Block>> {
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut lines = lines(text).enumerate();
+    let mut drawn = None;
+    while let Some((index, (begin, line))) = lines.next() {
+        let at = |what: &str| Problem::usage(format!("line {}: {what}", index + 1));
+        if let Some(command) = line.strip_prefix("<!-- picture: ") {
+            let command = command.trim_end().strip_suffix(" -->");
+            drawn = Some(command.ok_or_else(|| at("this comment has no end ` -->`"))?.to_owned());
+            continue;
+        }
+        if let Some(command) = drawn.take() {
+            let file = line.split_once("](").and_then(|(_, rest)| rest.split_once(')'));
+            let (file, _) = file.ok_or_else(|| at("a picture should stand here, ![…](FILE)"))?;
+            let kind = Kind::Picture { command, file: file.into() };
+            blocks.push(Block { line: index + 1, kind, contents: begin..begin, whole: begin..begin });
+            continue;
+        }
+        let Some(info) = line.strip_prefix("```") else { continue };
+        let start = begin + line.len();
+        let end = lines.find(|(_, (_, line))| line.trim_end() == "```");
+        let (_, (end, fence)) = end.ok_or_else(|| at("this block has no end"))?;
+        let (contents, whole) = (start..end, begin..end + fence.len());
+        let info: Vec<&str> = info.split_whitespace().collect();
+        let console = |place| Kind::Console { place, others: Vec::new() };
+        let kind = match info.as_slice() {
+            ["console"] => console(Place::Guest),
+            ["console", "host"] => console(Place::Host),
+            ["console", "dies"] => console(Place::Dying),
+            ["console", kernel] => {
+                if !terms.others().any(|name| name == *kernel) {
+                    return Err(at(&format!("the page is not run on another kernel {kernel}")));
+                }
+                let contents = text[contents].to_owned();
+                let title = title(kernel);
+                match blocks.last_mut() {
+                    Some(Block { kind: Kind::Console { others, .. }, whole: before, .. })
+                        if text[before.end..begin] == title =>
+                    {
+                        others.push(((*kernel).into(), contents));
+                        before.end = whole.end;
+                    }
+                    _ => return Err(at(&format!("this block should follow another after {title:?}"))),
+                }
+                continue;
+            }
+            [_, source] if source.contains('.') => {
+                let (file, anchor) = match source.split_once('#') {
+                    Some((file, anchor)) => (file, Some(anchor.into())),
+                    None => (*source, None),
+                };
+                Kind::Code { file: file.into(), anchor }
+            }
+            _ => continue,
+        };
+        blocks.push(Block { line: index + 1, kind, contents, whole });
+    }
+    Ok(blocks)
+}
+
+/// The lines of a text with their places and their newlines.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.split_inclusive('\n').scan(0, |end, line| {
+        let begin = *end;
+        *end += line.len();
+        Some((begin, line))
+    })
+}
+
+/// The commands of a console block.
+///
+/// # Errors
+/// It does not begin with one.
+pub(super) fn entries(contents: &str) -> Result<Vec<Entry>> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut open = false;
+    for line in contents.split_inclusive('\n') {
+        let command = line.strip_prefix("$ ");
+        match entries.last_mut() {
+            Some(entry) if open => {
+                entry.shown.push_str(line);
+                entry.command.push_str(line);
+                open = line.trim_end().ends_with('\\');
+            }
+            _ if command.is_some() => {
+                let command = command.unwrap_or_default();
+                let (shown, command) = (line.to_owned(), command.to_owned());
+                open = command.trim_end().ends_with('\\');
+                entries.push(Entry { shown, command, printed: String::new() });
+            }
+            Some(entry) => entry.printed.push_str(line),
+            None => {
+                let fact = format!("a console block begins with {line:?}, not with a command");
+                return Err(Problem::usage(fact).hint("begin it with `$ ` and a command"));
+            }
+        }
+    }
+    Ok(entries)
+}

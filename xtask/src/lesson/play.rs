@@ -1,0 +1,258 @@
+//! A page is played: its commands run on the host and in a guest, one kernel at a time.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::{
+    guest::{Guest, Session, console, record::Message},
+    host::{
+        cache::{self, Cache},
+        run::Run,
+    },
+    kernel::{
+        Kernel, Name,
+        archive::Follow,
+        kbuild::{Workshop, project},
+    },
+    lesson::{
+        FOLDER, code,
+        normal::Normal,
+        page::{Block, Entry, Kind, Page, Place, entries},
+    },
+    problem::{OrProblem, Problem, Result},
+};
+
+/// How long a command on the host may take: a build of some modules.
+const DEADLINE: Duration = Duration::from_secs(5 * 60);
+
+/// What the kernel says of its own accord, whatever command runs, once and at its own time.
+const NOISE: &[(&str, &str)] = &[
+    ("clocksource: ", "it has found a better clock"),
+    ("tsc: ", "it has measured the processor's clock"),
+    ("random: crng init done", "it has gathered enough randomness"),
+];
+
+/// Runs what a page needs on one kernel.
+pub(super) struct Stage<'a> {
+    cache: &'a Cache,
+    kernel: Kernel,
+    page: &'a Page,
+    workshop: PathBuf,
+    folder: PathBuf,
+    normal: Normal,
+    session: Option<Session>,
+    programs: Option<String>,
+}
+
+impl<'a> Stage<'a> {
+    /// A stage for the page `name`, with its sources in a folder of its own, and nothing built.
+    pub(super) fn set(cache: &'a Cache, name: &str, page: &'a Page, kernel: &Name) -> Result<Self> {
+        let kernel = Kernel::obtain(cache, kernel, Follow::Daily)?;
+        let workshop = format!("lesson-{name}-{}", kernel.slug());
+        // From nothing: what Kbuild says depends on what is there.
+        cache::remove(&project().join("target/build").join(&workshop))?;
+        let own = format!("{FOLDER}/{name}");
+        let sources: Vec<&str> =
+            page.terms.with.iter().map(String::as_str).chain([own.as_str()]).collect();
+        let workshop = Workshop::named(&kernel, &workshop, &sources)?.folder;
+        let folder = workshop.join(&own);
+        let normal = Normal::of(&kernel.release, &folder)?;
+        let (session, programs) = (None, None);
+        Ok(Self { cache, kernel, page, workshop, folder, normal, session, programs })
+    }
+
+    /// What each block shows on this kernel. The host's commands run first: the guest is given
+    /// what they built.
+    pub(super) fn play(&mut self) -> Result<Vec<String>> {
+        let blocks = &self.page.blocks;
+        let mut said = vec![String::new(); blocks.len()];
+        let host = |block: &Block| {
+            matches!(block.kind, Kind::Console { place: Place::Host, .. } | Kind::Picture { .. })
+        };
+        for first in [true, false] {
+            for (block, said) in blocks.iter().zip(&mut said) {
+                if host(block) == first {
+                    *said = self.block(block).map_err(|problem| at(block, problem))?;
+                }
+            }
+        }
+        if let Some(session) = self.session.take() {
+            session.finish()?;
+        }
+        Ok(said)
+    }
+
+    /// The programs that spoke, for the page's last line.
+    pub(super) fn programs(&self) -> String {
+        let kernel = format!("Linux {} (`{}`)", self.kernel.release, self.kernel.name);
+        match &self.programs {
+            Some(programs) => format!("{kernel}, {programs}"),
+            None => kernel,
+        }
+    }
+
+    fn block(&mut self, block: &Block) -> Result<String> {
+        let place = match &block.kind {
+            Kind::Console { place, .. } => *place,
+            Kind::Code { file, anchor } => {
+                let file = project().join(FOLDER).join(file);
+                return code::part(&file, anchor.as_deref());
+            }
+            Kind::Picture { command, .. } => return self.on_host(command).map(|said| said.0),
+        };
+        let shown = shown(self.page, block, &self.kernel);
+        let mut text = String::new();
+        let entries = entries(shown)?;
+        for (index, entry) in entries.iter().enumerate() {
+            let dies = place == Place::Dying && index + 1 == entries.len();
+            let printed = match place {
+                Place::Host => self.printed_on_host(entry)?,
+                _ if dies => self.last_words(entry)?,
+                _ => self.printed_in_guest(entry)?,
+            };
+            let printed = self.normal.of_text(&printed, &entry.printed);
+            if printed.lines().any(|line| line.starts_with("$ ") || line.starts_with("```")) {
+                let fact = format!("`{}` prints what a page cannot show", entry.command.trim());
+                return Err(Problem::usage(fact).hint("its output has `$ ` or a fence; filter it"));
+            }
+            text.push_str(&entry.shown);
+            text.push_str(&printed);
+        }
+        Ok(text)
+    }
+
+    fn printed_on_host(&self, entry: &Entry) -> Result<String> {
+        let (text, status) = self.on_host(&entry.command)?;
+        Ok(whole(text, status))
+    }
+
+    /// What a command line prints on the host, in the page's folder. `cargo xtask` is ourselves;
+    /// all else runs where the kernel's toolchain is.
+    fn on_host(&self, command: &str) -> Result<(String, i32)> {
+        let ours = command.trim_start().starts_with("cargo xtask ");
+        let run = if ours { self.ourselves(command)? } else { self.tool(command) };
+        let outcome = run.unseen().deadline(DEADLINE).outcome()?;
+        let status = outcome.status.code().unwrap_or(-1);
+        let mut text = outcome.stdout;
+        match outcome.stderr.find("error: ") {
+            // What goes before is the echo of commands and the progress.
+            Some(begin) if ours && status != 0 => text.push_str(&outcome.stderr[begin..]),
+            _ if ours => (),
+            _ => text.push_str(&outcome.stderr),
+        }
+        Ok((text, status))
+    }
+
+    fn ourselves(&self, command: &str) -> Result<Run> {
+        let program = std::env::current_exe().or_host(|| "our own program".into())?;
+        let script = format!("cargo() {{ shift; \"$XTASK\" \"$@\"; }}\n{command}");
+        let run = Run::new("/bin/sh").args(["-c", &script]).cwd(&self.folder);
+        Ok(run.env("XTASK", program))
+    }
+
+    fn tool(&self, command: &str) -> Run {
+        let kdir = self.kernel.kdir.display();
+        // Debian's headers choose their compiler themselves; other trees take what is called gcc,
+        // and then notice that its name is another.
+        let compiler = self.kernel.config().map(|config| config.compiler()).unwrap_or_default();
+        let script = format!("exec 2>&1\nexport KDIR={kdir} MAKEFLAGS={compiler}\n{command}");
+        self.kernel.toolchain.run_in("sh", &self.workshop, &self.folder).args(["-c", &script])
+    }
+
+    fn printed_in_guest(&mut self, entry: &Entry) -> Result<String> {
+        let step = self.session()?.exec(entry.command.as_str())?;
+        let mut text = whole(step.text(), step.status.into());
+        let messages = step.kernel.iter().chain(&step.late);
+        messages.filter(|message| !is_noise(message)).for_each(|message| {
+            message.text.lines().for_each(|line| text.push_str(&format!("[kernel] {line}\n")));
+        });
+        Ok(text)
+    }
+
+    /// What a guest leaves on its console when a command ends it.
+    fn last_words(&mut self, entry: &Entry) -> Result<String> {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => self.boot()?,
+        };
+        if session.exec(entry.command.as_str()).is_ok() {
+            let fact = format!("the guest lives on after `{}`", entry.command.trim());
+            return Err(Problem::does_not_hold(fact).hint("is the block rightly called `dies`?"));
+        }
+        let console = session.report().console.lines().map(console::bare);
+        Ok(console.map(|line| format!("[kernel] {line}\n")).collect())
+    }
+
+    fn session(&mut self) -> Result<&mut Session> {
+        if self.session.is_none() {
+            self.session = Some(self.boot()?);
+        }
+        self.session.as_mut().ok_or_else(|| Problem::host("the guest is gone"))
+    }
+
+    /// A guest that has what was built, at the same places as here.
+    fn boot(&mut self) -> Result<Session> {
+        let terms = &self.page.terms;
+        let mut guest = Guest::on(self.cache, &self.kernel)?;
+        for module in built(&self.workshop)? {
+            // The page's own lie in the guest's folder, others by their path in the project.
+            let near = module.strip_prefix(&self.folder);
+            let near = near.or_else(|_| module.strip_prefix(&self.workshop)).unwrap_or(&module);
+            guest = guest.file_at(near.to_owned(), &module);
+        }
+        guest = terms.cmdline.iter().fold(guest, Guest::cmdline);
+        guest = terms.allow.iter().fold(guest, |guest, (begins, why)| guest.allow(begins, why));
+        let session = guest.start()?;
+        let tools = session.hello().tools;
+        let kmod = tools.first().and_then(|(_, said)| said.split_whitespace().nth(2));
+        self.programs = Some(format!("kmod {}", kmod.unwrap_or("?")));
+        Ok(session)
+    }
+}
+
+/// What a command printed, and its status unless that is 0.
+fn whole(mut text: String, status: i32) -> String {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    if status != 0 {
+        text.push_str(&format!("[status {status}]\n"));
+    }
+    text
+}
+
+/// What a block shows now, for this kernel.
+fn shown<'a>(page: &'a Page, block: &'a Block, kernel: &Kernel) -> &'a str {
+    let Kind::Console { others, .. } = &block.kind else { return page.contents(block) };
+    let name = kernel.name.to_string();
+    match others.iter().find(|(other, _)| *other == name) {
+        Some((_, contents)) => contents,
+        None => page.contents(block),
+    }
+}
+
+fn is_noise(message: &Message) -> bool {
+    !message.from_user && NOISE.iter().any(|(begins, _)| message.text.starts_with(begins))
+}
+
+fn at(block: &Block, problem: Problem) -> Problem {
+    Problem { fact: format!("line {}: {}", block.line, problem.fact), ..problem }
+}
+
+/// The modules at or below a folder, in order.
+fn built(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let unreadable = || format!("{} cannot be read", folder.display());
+    for entry in folder.read_dir().or_host(unreadable)? {
+        let path = entry.or_host(unreadable)?.path();
+        if path.is_dir() {
+            found.extend(built(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "ko") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
