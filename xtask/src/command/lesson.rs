@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     host::{cache::Cache, progress::say, run},
+    kernel::kbuild::project,
     lesson::{self, Lesson, Today},
     problem::{Problem, Result},
 };
@@ -68,7 +69,7 @@ fn play(
     mut judge: impl FnMut(&Lesson, &[Today]) -> Result<bool> + Send,
 ) -> Result<bool> {
     run::quiet();
-    let lessons = lesson::find(names)?;
+    let lessons = lesson::find(project(), names)?;
     let (cache, begin) = (Cache::open()?, Instant::now());
     say(&format!("==> {} lessons, some {} s", lessons.len(), 6 * lessons.len() + 6));
     let (mut wrong, mut problem) = (0, None);

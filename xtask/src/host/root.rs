@@ -151,13 +151,21 @@ impl Root {
 #[derive(Clone, Debug)]
 pub struct Sandbox {
     enter: PathBuf,
+    through: Option<PathBuf>,
     options: Vec<String>,
 }
 
 impl Sandbox {
     /// The sandbox that a script like [`Root::enter`] makes.
     pub fn through(enter: PathBuf) -> Self {
-        Self { enter, options: Vec::new() }
+        Self { enter, through: None, options: Vec::new() }
+    }
+
+    /// Shows also what another sandbox of the same root shows. Both are made for a kernel.
+    #[must_use]
+    pub fn beside(mut self, other: &Self) -> Self {
+        self.through = Some(other.enter.clone());
+        self
     }
 
     /// Shows `host` read-only as `inside`.
@@ -193,7 +201,11 @@ impl Sandbox {
 
     /// A command that runs in here.
     pub fn run(&self, command: impl AsRef<OsStr>) -> Run {
-        Run::new(&self.enter).args(&self.options).arg("--").arg(command)
+        let mut run = Run::new(&self.enter);
+        if let Some(through) = &self.through {
+            run = run.env("THROUGH", through);
+        }
+        run.args(&self.options).arg("--").arg(command)
     }
 
     fn bind(mut self, how: &str, host: &Path, inside: &Path) -> Self {

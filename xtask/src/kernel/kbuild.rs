@@ -73,9 +73,17 @@ impl<'a> Workshop<'a> {
     /// # Errors
     /// They cannot be copied.
     pub fn named(kernel: &'a Kernel, name: &str, sources: &[&str]) -> Result<Self> {
+        Self::of(kernel, project(), name, sources)
+    }
+
+    /// A workshop with files and folders below `base` in it.
+    ///
+    /// # Errors
+    /// They cannot be copied.
+    pub fn of(kernel: &'a Kernel, base: &Path, name: &str, sources: &[&str]) -> Result<Self> {
         let folder = project().join("target/build").join(name);
         make_folder(&folder)?;
-        mirror(project(), sources, &folder)?;
+        mirror(base, sources, &folder)?;
         Ok(Self { kernel, folder })
     }
 

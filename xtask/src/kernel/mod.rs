@@ -91,6 +91,16 @@ impl Toolchain {
         self.run_in(command, folder, folder)
     }
 
+    /// The same, with another kernel of the same root in place as well.
+    #[must_use]
+    pub fn beside(self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Private(sandbox), Self::Private(other)) => Self::Private(sandbox.beside(other)),
+            // The host's own toolchain sees all that there is.
+            (toolchain, _) => toolchain,
+        }
+    }
+
     /// A command that may write in `folder`, and runs in `within`, which is at or below it.
     pub fn run_in(&self, command: &str, folder: &Path, within: &Path) -> Run {
         match self {
@@ -192,11 +202,15 @@ impl fmt::Display for Kernel {
 
 /// Writes the script that enters the private root with a kernel in place: what every command of a
 /// build for it goes through, also by hand. `folder` is laid out as a Debian system, and each
-/// folder of its `usr/src` and `usr/lib` is seen there; `more` are further folders to see.
+/// folder of its `usr/src`, `usr/lib` and `usr/lib/modules` is seen there; `more` are further
+/// folders to see.
 fn write_enter(root: &Root, folder: &Path, more: &[(String, PathBuf)]) -> Result<()> {
     let mut binds = more.to_vec();
-    for parent in ["usr/src", "usr/lib"] {
-        for name in names(&folder.join(parent))? {
+    for parent in ["usr/src", "usr/lib", "usr/lib/modules"] {
+        let mut names = names(&folder.join(parent))?;
+        // The folder of all modules stays the root's: several kernels may be in it.
+        names.retain(|name| name != "modules");
+        for name in names {
             let inside = Path::new("/").join(parent).join(&name);
             binds.push((format!("$here/{parent}/{name}"), inside));
         }
@@ -210,8 +224,11 @@ fn write_enter(root: &Root, folder: &Path, more: &[(String, PathBuf)]) -> Result
         "#!/bin/sh\n\
          # Runs a command in the private root with this kernel in place:\n\
          #   enter [OPTION OF BWRAP]... -- COMMAND [ARGUMENT]...\n\
+         # with another kernel of the same root beside it:  THROUGH=OTHER/enter enter ...\n\
          here=$(dirname \"$(readlink -f \"$0\")\")\n\
-         exec \"$here/../../{}/enter\" \\\n{show}    \"$@\"\n",
+         through=${{THROUGH:-$here/../../{}/enter}}\n\
+         unset THROUGH\n\
+         exec \"$through\" \\\n{show}    \"$@\"\n",
         Root::name(root.suite)
     );
     script(&folder.join("enter"), &text)

@@ -11,7 +11,7 @@ mod play;
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -38,12 +38,14 @@ pub struct Lesson {
     /// As its file is called, for example `01-hello`.
     pub name: String,
     page: Page,
+    /// The folder that has the book's.
+    book: PathBuf,
 }
 
 /// A file as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Today {
-    /// Its path in the project.
+    /// Its path.
     pub path: PathBuf,
     /// Its contents now.
     pub is: String,
@@ -59,7 +61,8 @@ impl Today {
 
     /// The lines that differ.
     pub fn difference(&self) -> String {
-        normal::difference(&self.path.to_string_lossy(), &self.is, &self.should)
+        let near = self.path.strip_prefix(project()).unwrap_or(&self.path);
+        normal::difference(&near.to_string_lossy(), &self.is, &self.should)
     }
 
     /// Writes it as it should be.
@@ -67,16 +70,17 @@ impl Today {
     /// # Errors
     /// Those of the file system.
     pub fn write(&self) -> Result<()> {
-        cache::write_whole(&project().join(&self.path), self.should.as_bytes())
+        cache::write_whole(&self.path, self.should.as_bytes())
     }
 }
 
 /// The lessons of these names, or all of them: `01-hello`, `hello` and `1` name the same one.
+/// `book` is the folder that has the book's, for example the project.
 ///
 /// # Errors
 /// A page cannot be read or understood, or no page has a name.
-pub fn find(names: &[String]) -> Result<Vec<Lesson>> {
-    let all = all()?;
+pub fn find(book: &Path, names: &[String]) -> Result<Vec<Lesson>> {
+    let all = all(book)?;
     if names.is_empty() {
         return Ok(all);
     }
@@ -91,8 +95,8 @@ pub fn find(names: &[String]) -> Result<Vec<Lesson>> {
     names.iter().map(one).collect()
 }
 
-fn all() -> Result<Vec<Lesson>> {
-    let folder = project().join(FOLDER);
+fn all(book: &Path) -> Result<Vec<Lesson>> {
+    let folder = book.join(FOLDER);
     let unreadable = || format!("{} cannot be read", folder.display());
     let mut lessons = Vec::new();
     for entry in fs::read_dir(&folder).or_host(unreadable)? {
@@ -104,7 +108,7 @@ fn all() -> Result<Vec<Lesson>> {
         let text = fs::read_to_string(&path).or_host(|| format!("{}", path.display()))?;
         let in_page = |problem: Problem| in_page(name, problem);
         if let Some(page) = Page::parse(&text).map_err(in_page)? {
-            lessons.push(Lesson { name: name.into(), page });
+            lessons.push(Lesson { name: name.into(), page, book: book.into() });
         }
     }
     lessons.sort_by(|a, b| a.name.cmp(&b.name));
@@ -133,7 +137,7 @@ impl Lesson {
         let mut said = vec![Said::default(); self.page.blocks.len()];
         let mut programs = Vec::new();
         for (index, kernel) in self.page.terms.kernels.iter().enumerate() {
-            let mut stage = Stage::set(cache, &self.name, &self.page, kernel)?;
+            let mut stage = Stage::set(cache, self, kernel)?;
             for (said, contents) in said.iter_mut().zip(stage.play()?) {
                 if index == 0 {
                     said.contents = contents;
@@ -143,7 +147,7 @@ impl Lesson {
             }
             programs.push(stage.programs());
         }
-        let path = PathBuf::from(FOLDER).join(format!("{}.md", self.name));
+        let path = self.book.join(FOLDER).join(format!("{}.md", self.name));
         let is = self.page.text.clone();
         let mut should = self.page.with(&said);
         // Who spoke is written when something else is, too: it changes with every update.
@@ -159,11 +163,11 @@ impl Lesson {
     fn pictures(&self, said: &[Said]) -> Vec<Today> {
         let pairs = self.page.blocks.iter().zip(said);
         let drawn = pairs.filter_map(|(block, said)| match &block.kind {
-            Kind::Picture { file, .. } => Some((PathBuf::from(FOLDER).join(file), said)),
+            Kind::Picture { file, .. } => Some((self.book.join(FOLDER).join(file), said)),
             _ => None,
         });
         let today = |(path, said): (PathBuf, &Said)| {
-            let is = fs::read_to_string(project().join(&path)).unwrap_or_default();
+            let is = fs::read_to_string(&path).unwrap_or_default();
             Today { path, is, should: said.contents.clone() }
         };
         drawn.map(today).collect()
@@ -189,4 +193,116 @@ where
             });
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{normal::Normal, page::entries, *};
+
+    fn book(page: &str) -> String {
+        fs::read_to_string(project().join(FOLDER).join(page)).unwrap()
+    }
+
+    #[test]
+    fn a_lesson_has_three_names_and_no_other() {
+        for name in ["01-hello", "hello", "1"] {
+            assert_eq!(find(project(), &[name.into()]).unwrap()[0].name, "01-hello");
+        }
+        for name in ["", "0", "hell", "01", "README", "../README"] {
+            let problem = find(project(), &[name.into()]).unwrap_err();
+            assert!(problem.hint.unwrap().contains("01-hello"));
+        }
+    }
+
+    /// Whatever line of a block is changed, the page does not hold any more.
+    #[test]
+    fn no_line_of_any_page_can_change_unnoticed() {
+        let normal = Normal::of_release("no release", Path::new("/no/folder")).unwrap();
+        let mut lines = 0;
+        for lesson in find(project(), &[]).unwrap() {
+            for block in &lesson.page.blocks {
+                let Kind::Console { others, .. } = &block.kind else { continue };
+                let own = [lesson.page.contents(block)];
+                let all = own.into_iter().chain(others.iter().map(|(_, text)| text.as_str()));
+                for entry in all.flat_map(|text| entries(text).unwrap()) {
+                    let printed = &entry.printed;
+                    assert_eq!(normal.of_text(printed, printed), *printed, "{}", lesson.name);
+                    for (index, line) in printed.lines().enumerate() {
+                        if line == "..." {
+                            continue;
+                        }
+                        let mut changed: Vec<&str> = printed.lines().collect();
+                        changed[index] = "changed";
+                        let changed = format!("{}\n", changed.join("\n"));
+                        assert_ne!(normal.of_text(printed, &changed), changed, "{line}");
+                        lines += 1;
+                    }
+                }
+            }
+        }
+        assert!(lines > 20);
+    }
+
+    /// The titles of the slides, in their order.
+    const SLIDES: &[&str] = &[
+        "Before you start",
+        "Role of the device driver",
+        "Hello world module",
+        "Initialization function",
+        "Shutdown function",
+        "printk, an expensive operation",
+        "printk: loglevels",
+        "Module parameters: insmod",
+        "Module parameters: declaration",
+        "Error handling: undo",
+        "Error handling: error numbers",
+        "Compile:",
+        "Compile command",
+        "make command targets",
+        "kbuild file",
+        "Module.symvers file",
+        "insmod",
+        "rmmod",
+        "More tools",
+        "Version dependency: vermagic",
+        "Version dependency: UTS_RELEASE",
+        "Kernel symbol table: EXPORT_SYMBOL",
+        "Kernel symbol table: stacking",
+        "dkms",
+        "User vs. kernel programming: event-driven",
+        "User vs. kernel programming: system calls",
+        "User vs. kernel programming: no C library",
+        "Music album",
+    ];
+
+    #[test]
+    fn every_slide_has_a_page_and_every_page_a_slide() {
+        let first = book("README.md");
+        let rows: Vec<&str> = first.lines().filter(|line| line.starts_with("| ")).collect();
+        for slide in SLIDES {
+            let row = rows.iter().find(|row| row[2..].starts_with(slide));
+            let row = row.unwrap_or_else(|| panic!("no row for the slide {slide:?}"));
+            let (_, link) = row.split_once("](").unwrap();
+            let page = link.split(')').next().unwrap();
+            let lesson = Page::parse(&book(page)).unwrap();
+            assert!(lesson.is_some(), "{page} of {slide:?} is no lesson");
+        }
+        let summary = book("SUMMARY.md");
+        for lesson in find(project(), &[]).unwrap() {
+            let link = format!("]({}.md)", lesson.name);
+            assert!(rows.iter().any(|row| row.contains(&link)), "{} has no slide", lesson.name);
+            assert!(summary.contains(&link), "{} is not in the summary", lesson.name);
+        }
+    }
+
+    #[test]
+    fn every_lesson_says_what_it_stands_on_and_ends_with_something_to_try() {
+        for lesson in find(project(), &[]).unwrap() {
+            let (text, name) = (&lesson.page.text, &lesson.name);
+            assert!(text.contains("\n*Stands on "), "{name} does not say what it stands on");
+            assert!(text.contains("\n## Try it"), "{name} has nothing to try");
+            assert!(text.contains("ailing twin"), "{name} has no failing twin");
+            assert!(lesson.page.says_made_by(), "{name} was never blessed");
+        }
+    }
 }

@@ -7,18 +7,21 @@ use std::path::Path;
 use regex::Regex;
 use snapbox::{
     Data, IntoData, Redactions,
-    filter::NormalizeToExpected,
+    filter::{NormalizeToExpected, RedactedValue},
     report::{Palette, write_diff},
 };
 
-use crate::problem::{Problem, Result};
+use crate::{
+    kernel::{Kernel, Name},
+    problem::{Problem, Result},
+};
 
 /// A placeholder, and the text that it stands for, as the group `redacted` of a pattern.
 const RULES: &[(&str, &str)] = &[
     // Seconds since the boot, as dmesg prints them.
-    ("[T]", r"(?m)^\[(?<redacted> *\d+\.\d{6})\]"),
+    ("[T]", r"(?m)^(?<redacted>\[ *\d+\.\d{6}\])"),
     // An address of the kernel, also in an oops and in /proc/kallsyms.
-    ("[ADDR]", r"(?<redacted>\bffff[0-9a-f]{12}\b)"),
+    ("[ADDR]", r"\b(?:0x)?(?<redacted>ffff[0-9a-f]{12})\b"),
     // The memory that a module takes: lsmod and /proc/modules, both before the number of users.
     ("[SIZE]", r"(?m)^\w+ +(?<redacted>\d+) +\d+( |$)"),
     // What rustc makes of a crate's name, its compiler and its options.
@@ -32,21 +35,40 @@ const RULES: &[(&str, &str)] = &[
 pub(super) struct Normal(Redactions);
 
 impl Normal {
-    /// Those of a kernel, and of the folder that its modules are built in.
+    /// Those of a kernel and of others beside it, and of the folder that modules are built in.
     ///
     /// # Errors
     /// None while the rules above are well formed.
-    pub(super) fn of(release: &str, folder: &Path) -> Result<Self> {
-        let mut redactions = Redactions::new();
-        let wrong = |error: &dyn std::fmt::Display| Problem::host(format!("a rule: {error}"));
-        let folder = folder.to_string_lossy().into_owned();
-        redactions.insert("[KVER]", release.to_owned()).map_err(|error| wrong(&error))?;
-        redactions.insert("[PWD]", folder).map_err(|error| wrong(&error))?;
-        for (placeholder, pattern) in RULES {
-            let pattern = Regex::new(pattern).map_err(|error| wrong(&error))?;
-            redactions.insert(placeholder, pattern).map_err(|error| wrong(&error))?;
+    pub(super) fn of(kernel: &Kernel, others: &[Kernel], folder: &Path) -> Result<Self> {
+        let mut normal = Self::of_release(&kernel.release, folder)?;
+        for other in others {
+            let placeholder = match other.name {
+                Name::Lab => "[KVER_LAB]",
+                Name::Sid => "[KVER_SID]",
+                Name::Stable => "[KVER_STABLE]",
+                _ => "[KVER_STOCK]",
+            };
+            normal.insert(placeholder, other.release.clone())?;
         }
-        Ok(Self(redactions))
+        Ok(normal)
+    }
+
+    /// Those that need no prepared kernel.
+    pub(super) fn of_release(release: &str, folder: &Path) -> Result<Self> {
+        let mut normal = Self(Redactions::new());
+        normal.insert("[KVER]", release.to_owned())?;
+        normal.insert("[PWD]", folder.to_string_lossy().into_owned())?;
+        for (placeholder, pattern) in RULES {
+            let pattern = Regex::new(pattern);
+            let pattern = pattern.map_err(|error| Problem::host(format!("a rule: {error}")))?;
+            normal.insert(placeholder, pattern)?;
+        }
+        Ok(normal)
+    }
+
+    fn insert(&mut self, placeholder: &'static str, text: impl Into<RedactedValue>) -> Result<()> {
+        let inserted = self.0.insert(placeholder, text);
+        inserted.map_err(|error| Problem::host(format!("a rule: {error}")))
     }
 
     /// What was printed, with placeholders; and with a line `...` in the place of lines for which
@@ -73,4 +95,58 @@ pub(super) fn difference(name: &str, shown: &str, said: &str) -> String {
         Palette::plain(),
     );
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normal() -> Normal {
+        Normal::of_release("7.3.4+deb13-amd64", Path::new("/somewhere/docs/01-hello")).unwrap()
+    }
+
+    #[test]
+    fn what_changes_from_run_to_run_is_a_placeholder() {
+        for (printed, shown) in [
+            ("[    4.123456] hello: x\n", "[T] hello: x\n"),
+            ("ffffffffc0a01010 T provider_add\t[provider]\n", "[ADDR] T provider_add\t[provider]\n"),
+            ("RIP: 0010:0xffffffffc0a01010\n", "RIP: 0010:0x[ADDR]\n"),
+            ("provider  28672  1 consumer\n", "provider  [SIZE]  1 consumer\n"),
+            ("provider 28672 2 a,b, Live\n", "provider [SIZE] 2 a,b, Live\n"),
+            ("stays 12288 0 - Live\n", "stays [SIZE] 0 - Live\n"),
+            ("/lib/modules/7.3.4+deb13-amd64/a\n", "/lib/modules/[KVER]/a\n"),
+            ("in '/somewhere/docs/01-hello'\n", "in '[PWD]'\n"),
+            ("_RNvCsbAHes1ROym8_5hello3f\n", "_RNvCs[HASH]_5hello3f\n"),
+            ("a message took 512 ns, 1.5 ms in all\n", "a message took [TIME] ns, [TIME] ms in all\n"),
+        ] {
+            assert_eq!(normal().of_text(printed, ""), shown);
+        }
+    }
+
+    #[test]
+    fn what_must_not_change_stays() {
+        for printed in [
+            "provider: room for 16 counters\n",
+            "rmmod: ERROR: Module provider is in use by: consumer\n",
+            "Unknown symbol provider_add (err -2)\n",
+            "0xa1b2c3d4\tprovider_add\tprovider\tEXPORT_SYMBOL_GPL\t\n",
+            "consumer 42\n",
+        ] {
+            assert_eq!(normal().of_text(printed, ""), printed);
+        }
+    }
+
+    #[test]
+    fn dots_stand_for_lines_only_where_the_rest_agrees() {
+        let printed = "a\nb\nc\nd\n";
+        assert_eq!(normal().of_text(printed, "a\n...\nd\n"), "a\n...\nd\n");
+        assert_ne!(normal().of_text(printed, "a\n...\ne\n"), "a\n...\ne\n");
+        assert_eq!(normal().of_text(printed, "x\n"), printed);
+    }
+
+    #[test]
+    fn a_difference_names_the_line() {
+        let text = difference("docs/a.md", "1\n2\n3\n", "1\ntwo\n3\n");
+        assert!(text.contains("docs/a.md") && text.contains("2      - 2\n"), "{text}");
+    }
 }

@@ -28,6 +28,9 @@ pub(super) struct Terms {
     /// `kernels: stock sid`: the kernels that it is run on. The first one's words stand in the
     /// page, those of the others where they differ.
     pub(super) kernels: Vec<Name>,
+    /// `also: lab`: kernels whose build folders its commands on the host see as well, as
+    /// `$KDIR_LAB`. Their releases are shown as `[KVER_LAB]`.
+    pub(super) also: Vec<Name>,
     /// `with: provider Makefile`: what else of the project its modules are built from.
     pub(super) with: Vec<String>,
     /// `cmdline: WORD WORD`: for the kernel's command line.
@@ -175,6 +178,7 @@ impl Terms {
     fn parse(text: &str) -> Result<Self> {
         let mut terms = Self {
             kernels: vec![Name::Stock],
+            also: Vec::new(),
             with: Vec::new(),
             cmdline: Vec::new(),
             allow: Vec::new(),
@@ -184,10 +188,8 @@ impl Terms {
             let (name, value) = line.split_once(": ").ok_or_else(unknown)?;
             let words = || value.split_whitespace().map(String::from).collect();
             match name {
-                "kernels" => {
-                    let names = value.split_whitespace().map(|name| name.parse());
-                    terms.kernels = names.collect::<Result<_, _>>().map_err(Problem::usage)?;
-                }
+                "kernels" => terms.kernels = kernels(value)?,
+                "also" => terms.also = kernels(value)?,
                 "with" => terms.with = words(),
                 "cmdline" => terms.cmdline = words(),
                 "allow" => {
@@ -204,6 +206,11 @@ impl Terms {
     pub(super) fn others(&self) -> impl Iterator<Item = String> {
         self.kernels.iter().skip(1).map(ToString::to_string)
     }
+}
+
+fn kernels(value: &str) -> Result<Vec<Name>> {
+    let names = value.split_whitespace().map(str::parse);
+    names.collect::<Result<_, _>>().map_err(Problem::usage)
 }
 
 /// What stands above the words of another kernel.
@@ -310,4 +317,89 @@ pub(super) fn entries(contents: &str) -> Result<Vec<Entry>> {
         }
     }
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = "<!-- lesson\nkernels: stock sid\nallow: BUG: x = it is the lesson\n-->\n# T\n\n\
+        ```console host\n$ make \\\n    all\ndone\n$ ls\n```\n\nText.\n\n\
+        ```rust a.rs#part\nold\n```\n\n\
+        ```console\n$ uname\nLinux\n```\n\nOn `sid`:\n\n```console sid\n$ uname\nOther\n```\n\n\
+        ```sh\nnot run\n```\n\n<!-- picture: cargo xtask order -->\n![a](p/b.svg)\n";
+
+    fn page() -> Page {
+        Page::parse(PAGE).unwrap().unwrap()
+    }
+
+    fn said(contents: &[&str]) -> Vec<Said> {
+        let said = |contents: &&str| Said { contents: (*contents).into(), others: Vec::new() };
+        contents.iter().map(said).collect()
+    }
+
+    #[test]
+    fn a_page_is_taken_apart() {
+        let page = page();
+        assert_eq!(page.terms.kernels, [Name::Stock, Name::Sid]);
+        assert_eq!(page.terms.allow, [("BUG: x".into(), "it is the lesson".into())]);
+        let lines: Vec<usize> = page.blocks.iter().map(|block| block.line).collect();
+        assert_eq!(lines, [7, 16, 20, 37]);
+        let others = vec![("sid".into(), "$ uname\nOther\n".into())];
+        assert_eq!(page.blocks[2].kind, Kind::Console { place: Place::Guest, others });
+        let code = Kind::Code { file: "a.rs".into(), anchor: Some("part".into()) };
+        assert_eq!(page.blocks[1].kind, code);
+        let (command, file) = ("cargo xtask order".into(), "p/b.svg".into());
+        assert_eq!(page.blocks[3].kind, Kind::Picture { command, file });
+    }
+
+    #[test]
+    fn a_page_is_put_together_again() {
+        let page = page();
+        let mut same = said(&["$ make \\\n    all\ndone\n$ ls\n", "old\n", "$ uname\nLinux\n", ""]);
+        same[2].others = vec![("sid".into(), "$ uname\nOther\n".into())];
+        assert_eq!(page.with(&same), PAGE);
+
+        let other = said(&["$ make\n", "new\n", "$ uname\nLinux\n", ""]);
+        let text = page.with(&other);
+        assert!(text.contains("host\n$ make\n```\n") && text.contains("#part\nnew\n```\n"));
+        assert!(!text.contains("sid`"), "what does not differ any more goes:\n{text}");
+        assert!(text.contains("```sh\nnot run\n```\n\n<!-- picture"));
+    }
+
+    #[test]
+    fn commands_go_on_after_a_backslash() {
+        let page = page();
+        let entries = entries(page.contents(&page.blocks[0])).unwrap();
+        assert_eq!(entries.len(), 2);
+        assert_eq!(entries[0].command, "make \\\n    all\n");
+        assert_eq!(entries[0].printed, "done\n");
+        assert_eq!((entries[1].shown.as_str(), entries[1].printed.as_str()), ("$ ls\n", ""));
+    }
+
+    #[test]
+    fn who_spoke_is_said_once_and_last() {
+        let once = page().made_by("A");
+        let page = Page::parse(&once).unwrap().unwrap();
+        assert!(page.says_made_by() && once.ends_with("*A*\n"));
+        assert_eq!(page.made_by("B"), once.replace("*A*", "*B*"));
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_named_with_its_line() {
+        let wrong = |text: &str| Page::parse(text).unwrap_err().fact;
+        assert!(wrong("<!-- lesson\ncolour: red\n-->\n").contains("colour: red"));
+        assert!(wrong("<!-- lesson\nkernels: nobody\n-->\n").contains("no kernel has this name"));
+        assert!(wrong("<!-- lesson\n").contains("no end"));
+        let open = "<!-- lesson\n-->\n\n```console\n$ ls\n";
+        assert!(wrong(open).contains("line 4: this block has no end"));
+        let strange = "<!-- lesson\n-->\n```console sid\n$ ls\n```\n";
+        assert!(wrong(strange).contains("line 3: the page is not run on another kernel sid"));
+        let alone = "<!-- lesson\nkernels: stock sid\n-->\n```console sid\n$ ls\n```\n";
+        assert!(wrong(alone).contains("line 4: this block should follow another"));
+        let bare = "<!-- lesson\n-->\n<!-- picture: x -->\n\n";
+        assert!(wrong(bare).contains("line 4: a picture should stand here"));
+        assert!(entries("Linux\n$ uname\n").unwrap_err().fact.contains("begins with"));
+        assert_eq!(Page::parse("# Not a lesson\n").unwrap(), None);
+    }
 }

@@ -17,7 +17,7 @@ use crate::{
         kbuild::{Workshop, project},
     },
     lesson::{
-        FOLDER, code,
+        FOLDER, Lesson, code,
         normal::Normal,
         page::{Block, Entry, Kind, Page, Place, entries},
     },
@@ -38,6 +38,8 @@ const NOISE: &[(&str, &str)] = &[
 pub(super) struct Stage<'a> {
     cache: &'a Cache,
     kernel: Kernel,
+    others: Vec<Kernel>,
+    book: &'a Path,
     page: &'a Page,
     workshop: PathBuf,
     folder: PathBuf,
@@ -47,20 +49,23 @@ pub(super) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// A stage for the page `name`, with its sources in a folder of its own, and nothing built.
-    pub(super) fn set(cache: &'a Cache, name: &str, page: &'a Page, kernel: &Name) -> Result<Self> {
-        let kernel = Kernel::obtain(cache, kernel, Follow::Daily)?;
+    /// A stage for a lesson, with its sources in a folder of its own, and nothing built.
+    pub(super) fn set(cache: &'a Cache, lesson: &'a Lesson, kernel: &Name) -> Result<Self> {
+        let Lesson { name, page, book } = lesson;
+        let obtain = |name: &Name| Kernel::obtain(cache, name, Follow::Daily);
+        let kernel = obtain(kernel)?;
+        let others = page.terms.also.iter().map(obtain).collect::<Result<Vec<_>>>()?;
         let workshop = format!("lesson-{name}-{}", kernel.slug());
         // From nothing: what Kbuild says depends on what is there.
         cache::remove(&project().join("target/build").join(&workshop))?;
         let own = format!("{FOLDER}/{name}");
         let sources: Vec<&str> =
             page.terms.with.iter().map(String::as_str).chain([own.as_str()]).collect();
-        let workshop = Workshop::named(&kernel, &workshop, &sources)?.folder;
+        let workshop = Workshop::of(&kernel, book, &workshop, &sources)?.folder;
         let folder = workshop.join(&own);
-        let normal = Normal::of(&kernel.release, &folder)?;
+        let normal = Normal::of(&kernel, &others, &folder)?;
         let (session, programs) = (None, None);
-        Ok(Self { cache, kernel, page, workshop, folder, normal, session, programs })
+        Ok(Self { cache, kernel, others, book, page, workshop, folder, normal, session, programs })
     }
 
     /// What each block shows on this kernel. The host's commands run first: the guest is given
@@ -97,7 +102,7 @@ impl<'a> Stage<'a> {
         let place = match &block.kind {
             Kind::Console { place, .. } => *place,
             Kind::Code { file, anchor } => {
-                let file = project().join(FOLDER).join(file);
+                let file = self.book.join(FOLDER).join(file);
                 return code::part(&file, anchor.as_deref());
             }
             Kind::Picture { command, .. } => return self.on_host(command).map(|said| said.0),
@@ -157,8 +162,15 @@ impl<'a> Stage<'a> {
         // Debian's headers choose their compiler themselves; other trees take what is called gcc,
         // and then notice that its name is another.
         let compiler = self.kernel.config().map(|config| config.compiler()).unwrap_or_default();
-        let script = format!("exec 2>&1\nexport KDIR={kdir} MAKEFLAGS={compiler}\n{command}");
-        self.kernel.toolchain.run_in("sh", &self.workshop, &self.folder).args(["-c", &script])
+        let mut script = format!("exec 2>&1\nexport KDIR={kdir} MAKEFLAGS={compiler}\n");
+        let mut toolchain = self.kernel.toolchain.clone();
+        for other in &self.others {
+            let name = other.name.to_string().to_uppercase();
+            script.push_str(&format!("export KDIR_{name}={}\n", other.kdir.display()));
+            toolchain = toolchain.beside(&other.toolchain);
+        }
+        script.push_str(command);
+        toolchain.run_in("sh", &self.workshop, &self.folder).args(["-c", &script])
     }
 
     fn printed_in_guest(&mut self, entry: &Entry) -> Result<String> {
