@@ -9,6 +9,7 @@ mod build;
 #[path = "../corpus/mod.rs"]
 mod corpus;
 mod guest;
+mod lesson;
 mod mistakes;
 mod stack;
 mod verdict;

@@ -1,6 +1,7 @@
 //! A page is played: its commands run on the host and in a guest, one kernel at a time.
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -36,6 +37,8 @@ const NOISE: &[(&str, &str)] = &[
 
 /// Runs what a page needs on one kernel.
 pub(super) struct Stage<'a> {
+    /// Nobody else builds in the workshop meanwhile.
+    _lock: File,
     cache: &'a Cache,
     kernel: Kernel,
     others: Vec<Kernel>,
@@ -56,6 +59,7 @@ impl<'a> Stage<'a> {
         let kernel = obtain(kernel)?;
         let others = page.terms.also.iter().map(obtain).collect::<Result<Vec<_>>>()?;
         let workshop = format!("lesson-{name}-{}", kernel.slug());
+        let lock = cache.lock(&format!("lessons/{workshop}"))?;
         // From nothing: what Kbuild says depends on what is there.
         cache::remove(&project().join("target/build").join(&workshop))?;
         let own = format!("{FOLDER}/{name}");
@@ -65,7 +69,7 @@ impl<'a> Stage<'a> {
         let folder = workshop.join(&own);
         let normal = Normal::of(&kernel, &others, &folder)?;
         let (session, programs) = (None, None);
-        Ok(Self { cache, kernel, others, book, page, workshop, folder, normal, session, programs })
+        Ok(Self { _lock: lock, cache, kernel, others, book, page, workshop, folder, normal, session, programs })
     }
 
     /// What each block shows on this kernel. The host's commands run first: the guest is given

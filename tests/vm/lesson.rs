@@ -1,0 +1,130 @@
+//! The book drifts nowhere: a word of a page or of a module that changes makes its lesson fail.
+
+use std::{fs, path::Path};
+
+use xtask::{
+    host::{
+        cache::Cache,
+        root::{Root, TRIXIE},
+    },
+    kernel::{Name, kbuild::project},
+    lesson::{self, Today},
+};
+
+use crate::kernel;
+
+/// A copy of the first lesson, to be changed; on the stock kernel alone, which is quicker.
+fn copied() -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    let (from, to) = (project().join("docs"), copy.path().join("docs"));
+    fs::create_dir_all(to.join("01-hello")).unwrap();
+    for file in from.join("01-hello").read_dir().unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), to.join("01-hello").join(file.file_name())).unwrap();
+    }
+    let page = fs::read_to_string(from.join("01-hello.md")).unwrap();
+    let page = page.replace("kernels: stock sid", "kernels: stock");
+    let mut rest = page.as_str();
+    let mut alone = String::new();
+    while let Some((before, after)) = rest.split_once("\nOn `sid`:\n") {
+        let end = after.find("\n```\n").unwrap() + "\n```\n".len();
+        alone.push_str(before);
+        rest = &after[end..];
+    }
+    fs::write(to.join("01-hello.md"), alone + rest).unwrap();
+    copy
+}
+
+fn edit(file: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(file).unwrap();
+    assert_eq!(text.matches(from).count(), 1, "{from:?} in {}", file.display());
+    fs::write(file, text.replace(from, to)).unwrap();
+}
+
+/// The lesson as it is in the copy, and as it should be.
+fn today(copy: &Path) -> Today {
+    let lessons = lesson::find(copy, &["hello".into()]).unwrap();
+    let mut files = lessons[0].today(&Cache::open().unwrap()).unwrap();
+    assert_eq!(files.len(), 1);
+    files.remove(0)
+}
+
+/// Exactly these lines differ: the number in the page, what it shows, what was said.
+#[track_caller]
+fn differs(today: &Today, shows: &str, said: &str) {
+    assert!(!today.holds());
+    let line = today.is.lines().position(|line| line == shows).unwrap() + 1;
+    let text = today.difference();
+    assert!(text.contains(&format!("{line:4}      - {shows}\n")), "{text}");
+    assert!(text.contains(&format!("+ {said}\n")), "{text}");
+    let pairs = today.is.lines().zip(today.should.lines());
+    let other: Vec<_> = pairs.filter(|(is, should)| is != should && *is != shows).collect();
+    // And who spoke, which is written whenever something else is.
+    assert!(other.iter().all(|(is, _)| is.starts_with("*Said by ")), "{other:?}");
+}
+
+#[test]
+fn a_page_that_nobody_changed_holds() {
+    if kernel().name == Name::Stock {
+        let copy = copied();
+        let today = today(copy.path());
+        assert!(today.holds(), "{}", today.difference());
+    }
+}
+
+#[test]
+fn a_changed_word_in_a_page_fails_and_is_pointed_at() {
+    if kernel().name == Name::Stock {
+        let copy = copied();
+        let page = copy.path().join("docs/01-hello.md");
+        edit(&page, "[kernel] hello: Goodbye!", "[kernel] hello: Farewell!");
+        let today = today(copy.path());
+        differs(&today, "[kernel] hello: Farewell!", "[kernel] hello: Goodbye!");
+        today.write().unwrap();
+        let blessed = fs::read_to_string(page).unwrap();
+        assert!(blessed.contains("hello: Goodbye!") && !blessed.contains("Farewell"));
+    }
+}
+
+#[test]
+fn a_changed_printk_fails_where_the_kernel_says_it_and_where_the_page_shows_it() {
+    if kernel().name == Name::Stock {
+        let copy = copied();
+        edit(&copy.path().join("docs/01-hello/hello.rs"), "\"Goodbye!", "\"Farewell!");
+        let today = today(copy.path());
+        let text = today.difference();
+        for line in ["- [kernel] hello: Goodbye!", "+ [kernel] hello: Farewell!"] {
+            assert!(text.contains(line), "no {line:?} in:\n{text}");
+        }
+        assert!(text.contains("+         pr_info!(\"Farewell!\\n\");"), "{text}");
+    }
+}
+
+#[test]
+fn the_book_renders_and_all_its_links_lead_somewhere() {
+    if kernel().name != Name::Stock {
+        return;
+    }
+    let root = Root::obtain(&Cache::open().unwrap(), TRIXIE).unwrap();
+    let book = project().join("target/book");
+    fs::create_dir_all(&book).unwrap();
+    let sandbox = root.sandbox().read_only(&project().join("docs"), "/tmp/docs");
+    let mdbook = sandbox.writable(&book, "/tmp/book").run("mdbook");
+    let outcome = mdbook.args(["build", "-d", "/tmp/book", "/tmp/docs"]).outcome().unwrap();
+    assert!(outcome.status.success(), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("WARN"), "{}", outcome.stderr);
+    let mut links = 0;
+    for page in book.read_dir().unwrap().map(|page| page.unwrap().path()) {
+        if page.extension().is_none_or(|extension| extension != "html") {
+            continue;
+        }
+        let html = fs::read_to_string(&page).unwrap();
+        for link in html.split(" href=\"").chain(html.split(" src=\"")).skip(1) {
+            let target = link.split('"').next().unwrap().split('#').next().unwrap();
+            let outside = target.contains("://") || target.is_empty();
+            assert!(outside || book.join(target).exists(), "{target:?} in {}", page.display());
+            links += 1;
+        }
+    }
+    assert!(links > 100);
+}
