@@ -6,7 +6,10 @@
 
 mod counter;
 
-use core::num::IntErrorKind;
+use core::{
+    borrow::Borrow,
+    num::IntErrorKind, //
+};
 use counter::{
     Counter,
     Offered, //
@@ -55,7 +58,8 @@ impl PinnedDrop for Consumer {
 
 /// Makes the counter behind the device.
 fn new_counter() -> Result<Counter> {
-    let start = module_parameters::start.value();
+    // 7.2 returns a reference here, 7.3 the value: both can be borrowed.
+    let start: i64 = *Borrow::borrow(&module_parameters::start.value());
     let counter = Counter::new(c"consumer", start)
         .inspect_err(|error| pr_err!("provider refused the counter: {error:?}\n"))?;
 

@@ -5,7 +5,10 @@
 //! C header: `provider.h`, which states the contract of every exported function.
 //! All counters are shown in debugfs, as `provider/counters`.
 
-use core::ptr;
+use core::{
+    borrow::Borrow,
+    ptr, //
+};
 use kernel::{
     debugfs::{
         Dir,
@@ -121,8 +124,10 @@ fn register(name: &CStr) -> Result<*mut provider_counter> {
     if counters.iter().any(|other| *other.name == *name) {
         return Err(EEXIST);
     }
+    // 7.2 returns a reference here, 7.3 the value: both can be borrowed.
+    let room: u32 = *Borrow::borrow(&module_parameters::max_counters.value());
     // CAST: `usize` has at least 32 bits in the kernel.
-    if counters.len() >= *module_parameters::max_counters.value_ref() as usize {
+    if counters.len() >= room as usize {
         return Err(ENOSPC);
     }
     counters.push(counter, GFP_KERNEL)?;

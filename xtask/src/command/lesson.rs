@@ -32,18 +32,33 @@ impl Args {
     /// # Errors
     /// No page has a name, or the first problem that kept a page from being run.
     pub fn run(self) -> Result<ExitCode> {
-        let wrong = play(&self.names, |lesson, files| {
-            let differing: Vec<&Today> = files.iter().filter(|file| !file.holds()).collect();
-            for file in &differing {
-                outln!("{}", file.difference());
-            }
-            if !differing.is_empty() {
-                say(&format!("hint: cargo xtask bless {} rewrites it", lesson.name));
-            }
-            Ok(differing.is_empty())
-        })?;
-        Ok(ExitCode::from(u8::from(wrong)))
+        let held = compare(&self.names)?;
+        Ok(ExitCode::from(u8::from(held.wrong > 0)))
     }
+}
+
+/// How many lessons are as their pages show them, and how many are not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) right: usize,
+    pub(super) wrong: usize,
+}
+
+/// Compares lessons with what is said today, and shows what differs.
+///
+/// # Errors
+/// As [`Args::run`].
+pub(super) fn compare(names: &[String]) -> Result<Held> {
+    play(names, |lesson, files| {
+        let differing: Vec<&Today> = files.iter().filter(|file| !file.holds()).collect();
+        for file in &differing {
+            outln!("{}", file.difference());
+        }
+        if !differing.is_empty() {
+            say(&format!("hint: cargo xtask bless {} rewrites it", lesson.name));
+        }
+        Ok(differing.is_empty())
+    })
 }
 
 impl BlessArgs {
@@ -52,27 +67,27 @@ impl BlessArgs {
     /// # Errors
     /// As [`Args::run`], and those of writing.
     pub fn run(self) -> Result<ExitCode> {
-        let wrong = play(&self.names, |_, files| {
+        play(&self.names, |_, files| {
             for file in files.iter().filter(|file| !file.holds()) {
                 file.write()?;
                 say(&format!("    {} is rewritten", file.path.display()));
             }
             Ok(true)
         })?;
-        Ok(ExitCode::from(u8::from(wrong)))
+        Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Plays lessons, hands over what came of each, and tells whether one did not hold.
+/// Plays lessons, hands over what came of each, and counts those that hold.
 fn play(
     names: &[String],
     mut judge: impl FnMut(&Lesson, &[Today]) -> Result<bool> + Send,
-) -> Result<bool> {
+) -> Result<Held> {
     run::quiet();
     let lessons = lesson::find(project(), names)?;
     let (cache, begin) = (Cache::open()?, Instant::now());
     say(&format!("==> {} lessons, some {} s", lessons.len(), 6 * lessons.len() + 6));
-    let (mut wrong, mut problem) = (0, None);
+    let (mut count, mut problem) = (Held::default(), None);
     lesson::play(&cache, &lessons, |lesson, today| {
         let held = today.and_then(|files| judge(lesson, &files));
         let word = match held {
@@ -81,20 +96,20 @@ fn play(
             Err(_) => "could not be run",
         };
         say(&format!("    {:4.0} s: {} {word}", seconds(begin), lesson.name));
-        wrong += usize::from(!matches!(held, Ok(true)));
+        let counted = if matches!(held, Ok(true)) { &mut count.right } else { &mut count.wrong };
+        *counted += 1;
         if let Err(why) = held {
             say(&format!("{why}"));
             problem.get_or_insert(why);
         }
     });
     let (all, seconds) = (lessons.len(), seconds(begin));
-    outln!("{} of {all} lessons are as their pages show them: {seconds:.0} s", all - wrong);
+    outln!("{} of {all} lessons are as their pages show them: {seconds:.0} s", count.right);
     match problem {
-        Some(problem) if problem.kind != crate::problem::Kind::DoesNotHold => Err(Problem {
-            fact: format!("a lesson could not be run: {}", problem.fact),
-            ..problem
-        }),
-        _ => Ok(wrong > 0),
+        Some(problem) if problem.kind != crate::problem::Kind::DoesNotHold => {
+            Err(Problem { fact: format!("a lesson could not be run: {}", problem.fact), ..problem })
+        }
+        Some(_) | None => Ok(count),
     }
 }
 

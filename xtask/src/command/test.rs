@@ -3,6 +3,7 @@
 use std::{path::Path, process::ExitCode, time::Duration};
 
 use crate::{
+    command::lesson::{self, Held},
     host::{cache::Cache, packages, progress::say, run::Run},
     kernel::{Kernel, Name, archive::Follow, kbuild::project},
     problem::{Problem, Result},
@@ -11,7 +12,7 @@ use crate::{
 /// How long one tier may take on 2 cores without KVM.
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
-/// Run the host tier, the VM tier on stock and on lab, and the loader's verdicts on stable
+/// Run the host tier, the VM tier on stock and on lab, the loader's verdicts on stable, the book
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A kernel for the VM tier; may be given several times
@@ -55,8 +56,16 @@ impl Args {
         let verdicts = ["--package", "xtask", "--test", "vm", "verdict::"];
         let stable = cargo(&["test", "--locked", "--release"]).args(verdicts);
         count.tier(&stable.env("SYMSTACK_KERNEL", "stable"))?;
+        say("==> the book: its lessons on the kernels that they name");
+        count = count.and(lesson::compare(&[])?.into());
         outln!("{} passed, {} failed", count.passed, count.failed);
         Ok(ExitCode::from(u8::from(count.failed > 0)))
+    }
+}
+
+impl From<Held> for Count {
+    fn from(held: Held) -> Self {
+        Self { passed: held.right as u64, failed: held.wrong as u64 }
     }
 }
 

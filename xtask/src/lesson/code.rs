@@ -10,7 +10,8 @@ use crate::problem::{OrProblem, Problem, Result};
 /// # Errors
 /// The file cannot be read, or lacks a mark.
 pub(super) fn part(file: &Path, anchor: Option<&str>) -> Result<String> {
-    let text = fs::read_to_string(file).or_usage(|| format!("{} cannot be read", file.display()))?;
+    let text =
+        fs::read_to_string(file).or_usage(|| format!("{} cannot be read", file.display()))?;
     let found = match anchor {
         None => Some(text.lines().collect()),
         Some(name) => between(&text, name),

@@ -86,14 +86,8 @@ pub(super) fn difference(name: &str, shown: &str, said: &str) -> String {
     let (shown, said) = (shown.into_data().raw(), said.into_data().raw());
     let titles = (name.to_owned(), "what was said today".to_owned());
     // Writing to a string does not fail.
-    let _ = write_diff(
-        &mut text,
-        &shown,
-        &said,
-        Some(&titles.0),
-        Some(&titles.1),
-        Palette::plain(),
-    );
+    let _ =
+        write_diff(&mut text, &shown, &said, Some(&titles.0), Some(&titles.1), Palette::plain());
     text
 }
 
@@ -109,7 +103,10 @@ mod tests {
     fn what_changes_from_run_to_run_is_a_placeholder() {
         for (printed, shown) in [
             ("[    4.123456] hello: x\n", "[T] hello: x\n"),
-            ("ffffffffc0a01010 T provider_add\t[provider]\n", "[ADDR] T provider_add\t[provider]\n"),
+            (
+                "ffffffffc0a01010 T provider_add\t[provider]\n",
+                "[ADDR] T provider_add\t[provider]\n",
+            ),
             ("RIP: 0010:0xffffffffc0a01010\n", "RIP: 0010:0x[ADDR]\n"),
             ("provider  28672  1 consumer\n", "provider  [SIZE]  1 consumer\n"),
             ("provider 28672 2 a,b, Live\n", "provider [SIZE] 2 a,b, Live\n"),
@@ -117,7 +114,10 @@ mod tests {
             ("/lib/modules/7.3.4+deb13-amd64/a\n", "/lib/modules/[KVER]/a\n"),
             ("in '/somewhere/docs/01-hello'\n", "in '[PWD]'\n"),
             ("_RNvCsbAHes1ROym8_5hello3f\n", "_RNvCs[HASH]_5hello3f\n"),
-            ("a message took 512 ns, 1.5 ms in all\n", "a message took [TIME] ns, [TIME] ms in all\n"),
+            (
+                "a message took 512 ns, 1.5 ms in all\n",
+                "a message took [TIME] ns, [TIME] ms in all\n",
+            ),
         ] {
             assert_eq!(normal().of_text(printed, ""), shown);
         }

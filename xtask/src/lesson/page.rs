@@ -234,7 +234,12 @@ fn blocks(text: &str, terms: &Terms) -> Result<Vec<Block>> {
             let file = line.split_once("](").and_then(|(_, rest)| rest.split_once(')'));
             let (file, _) = file.ok_or_else(|| at("a picture should stand here, ![…](FILE)"))?;
             let kind = Kind::Picture { command, file: file.into() };
-            blocks.push(Block { line: index + 1, kind, contents: begin..begin, whole: begin..begin });
+            blocks.push(Block {
+                line: index + 1,
+                kind,
+                contents: begin..begin,
+                whole: begin..begin,
+            });
             continue;
         }
         let Some(info) = line.strip_prefix("```") else { continue };
@@ -261,7 +266,11 @@ fn blocks(text: &str, terms: &Terms) -> Result<Vec<Block>> {
                         others.push(((*kernel).into(), contents));
                         before.end = whole.end;
                     }
-                    _ => return Err(at(&format!("this block should follow another after {title:?}"))),
+                    _ => {
+                        return Err(at(&format!(
+                            "this block should follow another after {title:?}"
+                        )));
+                    }
                 }
                 continue;
             }

@@ -69,7 +69,19 @@ impl<'a> Stage<'a> {
         let folder = workshop.join(&own);
         let normal = Normal::of(&kernel, &others, &folder)?;
         let (session, programs) = (None, None);
-        Ok(Self { _lock: lock, cache, kernel, others, book, page, workshop, folder, normal, session, programs })
+        Ok(Self {
+            _lock: lock,
+            cache,
+            kernel,
+            others,
+            book,
+            page,
+            workshop,
+            folder,
+            normal,
+            session,
+            programs,
+        })
     }
 
     /// What each block shows on this kernel. The host's commands run first: the guest is given
