@@ -1,13 +1,20 @@
 //! The book drifts nowhere: a word of a page or of a module that changes makes its lesson fail.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use xtask::{
     host::{
-        cache::Cache,
+        cache::{self, Cache},
         root::{Root, TRIXIE},
     },
-    kernel::{Name, kbuild::project},
+    kernel::{
+        Name,
+        kbuild::{Workshop, project},
+    },
     lesson::{self, Today},
 };
 
@@ -127,4 +134,45 @@ fn the_book_renders_and_all_its_links_lead_somewhere() {
         }
     }
     assert!(links > 100);
+}
+
+#[test]
+fn the_lessons_modules_pass_the_kernels_own_lints() {
+    if kernel().name != Name::Stock {
+        return;
+    }
+    let name = "lints-of-lessons";
+    cache::remove(&project().join("target/build").join(name)).unwrap();
+    let sources = ["docs", "provider", "consumer"];
+    let docs = Workshop::named(kernel(), name, &sources).unwrap().folder.join("docs");
+    let lessons = docs.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let lessons = lessons.filter(|path| path.join("Kbuild").exists());
+    let names = lessons.map(|path| format!("{}/", path.file_name().unwrap().to_str().unwrap()));
+    let names: Vec<String> = names.collect();
+    fs::write(docs.join("Kbuild"), format!("obj-m := {}\n", names.join(" "))).unwrap();
+    let make = kernel().toolchain.run("make", docs.parent().unwrap());
+    let make = make.args(["-C".into(), kernel().kdir.display().to_string(), "-j2".into()]);
+    let make = make.arg(format!("M={}", docs.display())).deadline(Duration::from_secs(300));
+    // What a lesson shows to be missing at the load may be missing here as well.
+    let outcome = make.args(["CLIPPY=1", "W=1", "KBUILD_MODPOST_WARN=1"]).outcome().unwrap();
+    let text = format!("{}{}", outcome.stdout, outcome.stderr);
+    assert!(outcome.status.success() && text.contains("CLIPPY"), "{text}");
+    assert!(!text.contains("warning:"), "{text}");
+    let sources = rust_sources(&docs);
+    assert!(sources.len() > 5);
+    let rustfmt = kernel().toolchain.run("rustfmt", docs.parent().unwrap()).arg("--check");
+    let outcome = rustfmt.args(&sources).outcome().unwrap();
+    assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
+}
+
+fn rust_sources(folder: &Path) -> Vec<PathBuf> {
+    let paths = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| match path.extension() {
+            _ if path.is_dir() => rust_sources(&path),
+            _ if path.to_string_lossy().ends_with("_generated.rs") => Vec::new(),
+            Some(extension) if extension == "rs" => vec![path],
+            _ => Vec::new(),
+        })
+        .collect()
 }
