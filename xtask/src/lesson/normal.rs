@@ -22,6 +22,8 @@ const RULES: &[(&str, &str)] = &[
     ("[T]", r"(?m)^(?<redacted>\[ *\d+\.\d{6}\])"),
     // An address of the kernel, also in an oops and in /proc/kallsyms.
     ("[ADDR]", r"\b(?:0x)?(?<redacted>ffff[0-9a-f]{12})\b"),
+    // The place in a function, and the function's length: another compiler, another place.
+    ("[OFFSET]", r"\w\+(?<redacted>0x[0-9a-f]+/0x[0-9a-f]+)"),
     // The memory that a module takes: lsmod and /proc/modules, both before the number of users.
     ("[SIZE]", r"(?m)^\w+ +(?<redacted>\d+) +\d+( |$)"),
     // What rustc makes of a crate's name, its compiler and its options.
@@ -108,6 +110,7 @@ mod tests {
                 "[ADDR] T provider_add\t[provider]\n",
             ),
             ("RIP: 0010:0xffffffffc0a01010\n", "RIP: 0010:0x[ADDR]\n"),
+            ("RIP: 0010:misc_open+0x41/0x160\n", "RIP: 0010:misc_open+[OFFSET]\n"),
             ("provider  28672  1 consumer\n", "provider  [SIZE]  1 consumer\n"),
             ("provider 28672 2 a,b, Live\n", "provider [SIZE] 2 a,b, Live\n"),
             ("stays 12288 0 - Live\n", "stays [SIZE] 0 - Live\n"),
