@@ -128,7 +128,8 @@ fn the_book_renders_and_all_its_links_lead_somewhere() {
         let html = fs::read_to_string(&page).unwrap();
         for link in html.split(" href=\"").chain(html.split(" src=\"")).skip(1) {
             let target = link.split('"').next().unwrap().split('#').next().unwrap();
-            let outside = target.contains("://") || target.is_empty();
+            // Debian's mdbook names this script of its own, and comes without it (0.4.48).
+            let outside = target.contains("://") || ["", "book.js"].contains(&target);
             assert!(outside || book.join(target).exists(), "{target:?} in {}", page.display());
             links += 1;
         }
