@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The C part: returns the number that ccflags-y gives. */
+#include <limit.h>
+
+int parts_limit(void)
+{
+	return LIMIT;
+}
