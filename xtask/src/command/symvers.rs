@@ -200,7 +200,11 @@ fn print_text(changes: &[Change], crcs: Crcs, breaking: usize) {
     if crcs == Crcs::Ignore {
         outln!("CRCs not compared: one side was built without MODVERSIONS");
     }
-    outln!("{} changes, {breaking} of them breaking", changes.len());
+    let changes = match changes.len() {
+        1 => "1 change".into(),
+        many => format!("{many} changes"),
+    };
+    outln!("{changes}, {breaking} breaking");
 }
 
 impl Explain {

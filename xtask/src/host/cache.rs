@@ -3,7 +3,8 @@
 use std::{
     env, fs,
     fs::File,
-    os::unix::fs::OpenOptionsExt,
+    io::Write as _,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -164,10 +165,16 @@ pub fn key<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
 /// # Errors
 /// Those of the file system.
 pub fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
-    // The process's own name for it: two may write the same file at once.
-    let aside = beside(path, &format!("{}.partial", std::process::id()));
-    fs::write(&aside, contents).or_host(|| format!("{} cannot be written", aside.display()))?;
-    fs::rename(&aside, path).or_host(|| format!("{} cannot be written", path.display()))
+    let what = || format!("{} cannot be written", path.display());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    // A name of its own: several processes, and several threads of one, may write the same file.
+    let mut aside = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(0o666))
+        .suffix(".partial")
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .or_host(what)?;
+    aside.write_all(contents).or_host(what)?;
+    aside.persist(path).map(drop).map_err(|error| error.error).or_host(what)
 }
 
 /// Fails unless the file system that holds `folder` has so many bytes free for us.

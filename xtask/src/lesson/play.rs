@@ -274,8 +274,10 @@ fn built(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let unreadable = || format!("{} cannot be read", folder.display());
     for entry in folder.read_dir().or_host(unreadable)? {
-        let path = entry.or_host(unreadable)?.path();
-        if path.is_dir() {
+        let entry = entry.or_host(unreadable)?;
+        let path = entry.path();
+        // Not through links: a build with MO= leaves one that leads up again.
+        if entry.file_type().or_host(unreadable)?.is_dir() {
             found.extend(built(&path)?);
         } else if path.extension().is_some_and(|extension| extension == "ko") {
             found.push(path);
