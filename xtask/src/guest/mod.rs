@@ -150,6 +150,17 @@ impl Guest {
         Ok(Self::new(cache, &Root::obtain(cache, TRIXIE)?, boot))
     }
 
+    /// The version of the QEMU that runs it, for example `10.0.8`.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub fn qemu_version(&self) -> Result<String> {
+        let qemu = self.root.sandbox().run(qemu::PROGRAM).arg("--version").unseen();
+        let said = qemu.stdout()?;
+        let version = said.split_whitespace().nth(3).unwrap_or_default();
+        Ok(version.into())
+    }
+
     /// Puts a module into `/lib/modules/RELEASE/updates`. `depmod` is left to the caller.
     #[must_use]
     pub fn module(mut self, module: impl Into<PathBuf>) -> Self {
@@ -283,7 +294,7 @@ impl Guest {
         if machine.kvm {
             sandbox = sandbox.device("/dev/kvm");
         }
-        let run = sandbox.run("/usr/bin/qemu-system-x86_64").args(machine.arguments());
+        let run = sandbox.run(qemu::PROGRAM).args(machine.arguments());
         let child = spawn(&run, log)?;
         let terms = Terms {
             started_by: run.to_string(),

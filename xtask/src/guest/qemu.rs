@@ -4,6 +4,8 @@ use crate::guest::wire;
 
 /// The machine's memory.
 const MEMORY: &str = "512M";
+/// QEMU in the private root.
+pub(super) const PROGRAM: &str = "/usr/bin/qemu-system-x86_64";
 /// Where QEMU sees the folder of its run.
 pub(super) const FOLDER: &str = "/vm";
 /// Where QEMU sees the kernel.

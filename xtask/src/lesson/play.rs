@@ -235,7 +235,8 @@ impl<'a> Stage<'a> {
         let session = guest.start()?;
         let tools = session.hello().tools;
         let kmod = tools.first().and_then(|(_, said)| said.split_whitespace().nth(2));
-        self.programs = Some(format!("kmod {}", kmod.unwrap_or("?")));
+        let qemu = guest.qemu_version()?;
+        self.programs = Some(format!("kmod {}, QEMU {qemu}", kmod.unwrap_or("?")));
         Ok(session)
     }
 }
