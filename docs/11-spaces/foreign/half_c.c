@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Halves a number in floating point. */
+#include <linux/init.h>
+#include <linux/module.h>
+
+static int whole = 3;
+module_param(whole, int, 0);
+MODULE_PARM_DESC(whole, "What to halve");
+
+static int __init half_init(void)
+{
+	double half = whole / 2.0;
+
+	pr_info("%d\n", (int)(half * 10));
+	return 0;
+}
+module_init(half_init);
+
+MODULE_DESCRIPTION("Divides in floating point");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Shows the text at any address of the kernel.
+
+use kernel::prelude::*;
+
+module! {
+    type: Peek,
+    name: "peek",
+    authors: ["The symstack authors"],
+    description: "Shows the text at an address",
+    license: "GPL",
+    params: {
+        address: usize {
+            default: 0,
+            description: "Where a string is",
+        },
+    },
+}
+
+struct Peek;
+
+impl kernel::Module for Peek {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let text = module_parameters::address.value() as *const c_char;
+        // SAFETY: Who loads the module gives the address of a string that the kernel never changes.
+        let text = unsafe { CStr::from_char_ptr(text) };
+        pr_info!("{text}");
+        Ok(Peek)
+    }
+}
