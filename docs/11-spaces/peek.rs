@@ -13,7 +13,7 @@ module! {
     params: {
         address: usize {
             default: 0,
-            description: "Where a string is",
+            description: "Where a text is",
         },
     },
 }
@@ -21,11 +21,13 @@ module! {
 struct Peek;
 
 impl kernel::Module for Peek {
+    // ANCHOR: init
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let text = module_parameters::address.value() as *const c_char;
-        // SAFETY: Who loads the module gives the address of a string that the kernel never changes.
-        let text = unsafe { CStr::from_char_ptr(text) };
-        pr_info!("{text}");
+        // SAFETY: Who loads the module gives the address of a C string that never changes.
+        let text = unsafe { CStr::from_char_ptr(text) }.to_str()?;
+        pr_info!("{text:.13}\n");
         Ok(Peek)
     }
+    // ANCHOR_END: init
 }

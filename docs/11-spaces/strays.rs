@@ -21,10 +21,12 @@ module! {
 struct Strays;
 
 impl kernel::Module for Strays {
+    // ANCHOR: init
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let three = [10, 20, 30];
         let index = module_parameters::index.value();
         pr_info!("element {index} is {}\n", three[index]);
         Ok(Strays)
     }
+    // ANCHOR_END: init
 }

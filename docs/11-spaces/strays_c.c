@@ -5,6 +5,7 @@
 #include <linux/init.h>
 #include <linux/module.h>
 
+/* ANCHOR: init */
 struct counter {
 	u64 limit;
 	u64 value;
@@ -17,6 +18,7 @@ static int __init strays_init(void)
 	pr_info("the counter is %llu\n", counter->value);
 	return 0;
 }
+/* ANCHOR_END: init */
 module_init(strays_init);
 
 static void __exit strays_exit(void)

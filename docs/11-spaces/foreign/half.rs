@@ -21,9 +21,11 @@ module! {
 struct Half;
 
 impl kernel::Module for Half {
+    // ANCHOR: init
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let half = f64::from(module_parameters::whole.value()) / 2.0;
-        pr_info!("{half}\n");
+        pr_info!("{}\n", half as i32);
         Ok(Half)
     }
+    // ANCHOR_END: init
 }

@@ -7,13 +7,15 @@ static int whole = 3;
 module_param(whole, int, 0);
 MODULE_PARM_DESC(whole, "What to halve");
 
+/* ANCHOR: init */
 static int __init half_init(void)
 {
-	double half = whole / 2.0;
+	int half = whole / 2.0;
 
-	pr_info("%d\n", (int)(half * 10));
+	pr_info("%d\n", half);
 	return 0;
 }
+/* ANCHOR_END: init */
 module_init(half_init);
 
 MODULE_DESCRIPTION("Divides in floating point");

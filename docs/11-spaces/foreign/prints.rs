@@ -4,8 +4,7 @@
 
 use std::io;
 
-/// Says hello as a program does.
-pub fn hello() -> io::Result<()> {
-    println!("Hello world!");
-    Ok(())
+/// Where a program's output goes.
+pub fn output() -> io::Stdout {
+    io::stdout()
 }

@@ -16,9 +16,11 @@ module! {
 struct Wide;
 
 impl kernel::Module for Wide {
+    // ANCHOR: init
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let table = black_box([1_u8; 20_000]);
+        let table = black_box([1_u8; 16_000]);
         pr_info!("{}\n", table[0]);
         Ok(Wide)
     }
+    // ANCHOR_END: init
 }

@@ -7,6 +7,7 @@
 #include <linux/string.h>
 #include <linux/thread_info.h>
 
+/* ANCHOR: init */
 static int __init wide_init(void)
 {
 	char table[3000];
@@ -16,6 +17,7 @@ static int __init wide_init(void)
 	pr_info("%d, on a stack of %lu bytes\n", table[0], THREAD_SIZE);
 	return 0;
 }
+/* ANCHOR_END: init */
 module_init(wide_init);
 
 static void __exit wide_exit(void)
