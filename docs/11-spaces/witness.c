@@ -5,23 +5,35 @@
 #include <linux/init.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
+#include <linux/sched.h>
 #include <linux/stacktrace.h>
 
 /* ANCHOR: seen */
-static int witness_seen(struct kprobe *probe, struct pt_regs *regs)
+static int witness_before(struct kprobe *probe, struct pt_regs *regs)
 {
-	unsigned long callers[16];
-	unsigned int count, i;
+	unsigned long stack[20];
+	unsigned int depth, i;
 
-	count = stack_trace_save(callers, ARRAY_SIZE(callers), 0);
-	for (i = 0; i < count; i++)
-		pr_info("%ps\n", (void *)callers[i]);
+	pr_info("%s is in\n", current->comm);
+
+	depth = stack_trace_save(stack, ARRAY_SIZE(stack), 0);
+	/* First come functions of the probe itself, then the place where it is. */
+	for (i = 0; i < depth && stack[i] != regs->ip; i++)
+		;
+	for (; i < depth; i++)
+		pr_info("  %ps\n", (void *)stack[i]);
 	return 0;
+}
+
+/* Nothing; but a probe that has this stays a breakpoint and becomes no jump. */
+static void witness_after(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
+{
 }
 
 static struct kprobe witness_probe = {
 	.symbol_name = "provider_add",
-	.pre_handler = witness_seen,
+	.pre_handler = witness_before,
+	.post_handler = witness_after,
 };
 /* ANCHOR_END: seen */
 

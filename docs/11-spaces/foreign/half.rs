@@ -24,7 +24,7 @@ impl kernel::Module for Half {
     // ANCHOR: init
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let half = f64::from(module_parameters::whole.value()) / 2.0;
-        pr_info!("{}\n", half as i32);
+        pr_info!("{}\n", half.to_bits());
         Ok(Half)
     }
     // ANCHOR_END: init

@@ -8,11 +8,14 @@ module_param(whole, int, 0);
 MODULE_PARM_DESC(whole, "What to halve");
 
 /* ANCHOR: init */
+static double halve(int number)
+{
+	return number / 2.0;
+}
+
 static int __init half_init(void)
 {
-	int half = whole / 2.0;
-
-	pr_info("%d\n", half);
+	pr_info("%d\n", (int)halve(whole));
 	return 0;
 }
 /* ANCHOR_END: init */
