@@ -55,7 +55,7 @@ impl Form for Sheet {
             chunk,
             filled: 0,
         };
-        // A window takes all that it is given.
+        // An error is a full window, and the end of it.
         let _ = window.text(track);
         window.filled
     }
@@ -89,10 +89,10 @@ impl Write for Window<'_> {
         for byte in text.bytes() {
             if self.before > 0 {
                 self.before -= 1;
-            } else if let Some(slot) = self.chunk.get_mut(self.filled) {
-                *slot = byte;
-                self.filled += 1;
+                continue;
             }
+            *self.chunk.get_mut(self.filled).ok_or(fmt::Error)? = byte;
+            self.filled += 1;
         }
         Ok(())
     }

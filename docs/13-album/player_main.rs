@@ -65,7 +65,7 @@ impl PinnedDrop for Player {
 }
 
 // ANCHOR: reader
-/// The most that one read makes: it bounds how long the album is locked.
+/// The most bytes that one read makes while the album is locked.
 const CHUNK: usize = 4096;
 
 /// Where a reader is: not a pointer to a track, which may go, but its number.

@@ -118,7 +118,6 @@ pub(crate) fn look_at<R>(number: u64, look: impl FnOnce(u64, Track<'_>) -> R) ->
     let entry = album.entries.iter().find(|entry| entry.number >= number)?;
     Some(look(entry.number, entry.track))
 }
-
 // ANCHOR_END: list
 
 /// Puts a track on the album.
