@@ -41,9 +41,23 @@ params! {
 impl kernel::Module for Params {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         pr_info!("loud {}, quiet {}\n", loud.get(), quiet.get());
-        pr_info!("low {}, port {}, step {}\n", low.get(), port.get(), step.get());
-        pr_info!("count {}, offset {}, size {}\n", count.get(), offset.get(), size.get());
-        pr_info!("name {}, unit {}\n", &*name.to_cstring()?, &*unit.to_cstring()?);
+        pr_info!(
+            "low {}, port {}, step {}\n",
+            low.get(),
+            port.get(),
+            step.get()
+        );
+        pr_info!(
+            "count {}, offset {}, size {}\n",
+            count.get(),
+            offset.get(),
+            size.get()
+        );
+        pr_info!(
+            "name {}, unit {}\n",
+            &*name.to_cstring()?,
+            &*unit.to_cstring()?
+        );
         pr_info!("lines {:?}\n", lines.get());
         Ok(Params)
     }
