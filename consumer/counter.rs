@@ -97,7 +97,8 @@ impl Drop for Counter {
 /// Fields are dropped in the order they are declared in: first the device goes, and with it the
 /// last way to reach the counter, then the counter. No file can be open by then: the device's
 /// `file_operations` name this module as their owner (`MiscdeviceVTable` in
-/// `rust/kernel/miscdevice.rs`, 7.3), so an open file keeps it loaded.
+/// `rust/kernel/miscdevice.rs`, 7.3), so an open file keeps it loaded. On 7.2 they do not, and
+/// nothing that a module can do keeps it from being removed while its device is open.
 #[pin_data]
 pub(crate) struct Offered {
     #[pin]
