@@ -2,9 +2,9 @@
 
 //! Parameters of every kind that `module_param` has in C, seen in sysfs.
 //!
-//! `module!` of 7.3 knows integers and `bool`, and hides them from sysfs. [`params!`] makes the same
-//! entries that C makes (`include/linux/moduleparam.h`), and the kernel's own functions parse,
-//! check and print them.
+//! `module!` of 7.3 knows integers and `bool`, and hides them from sysfs. [`params!`] makes the
+//! same entries that C makes (`include/linux/moduleparam.h`), and the kernel's own functions
+//! parse, check and print them.
 //!
 //! The kernel may write a value at any time, since sysfs is open to users. It does so under the
 //! lock of the module's parameters, and under that lock everything here reads.
@@ -52,7 +52,8 @@ impl<T> Value<T> {
         Self(UnsafeCell::new(value))
     }
 
-    /// Calls `read` with the value, while nobody can change it. May sleep.
+    /// Calls `read` with the value, while nobody can change it. May sleep. `read` must not read
+    /// another parameter: there is one lock for all.
     pub(crate) fn read<R>(&self, read: impl FnOnce(&T) -> R) -> R {
         let _lock = Lock::take();
         // SAFETY: By the type invariants, nobody writes while the lock is held.
@@ -130,6 +131,28 @@ pub(crate) const fn bytes<const LENGTH: usize>(text: &str) -> [u8; LENGTH] {
     bytes
 }
 
+/// A string's default, which the kernel prints up to its NUL, wherever that is.
+pub(crate) const fn terminated<const LENGTH: usize>(text: [u8; LENGTH]) -> [u8; LENGTH] {
+    assert!(text[LENGTH - 1] == 0, "a string has a NUL at its end");
+    text
+}
+
+/// A file's mode, with the checks of `VERIFY_OCTAL_PERMISSIONS` (`include/linux/sysfs.h`).
+pub(crate) const fn checked(mode: u16) -> u16 {
+    assert!(mode <= 0o777, "it is no file's mode");
+    assert!(
+        (mode >> 6) & 4 >= (mode >> 3) & 4,
+        "the owner may read less"
+    );
+    assert!((mode >> 3) & 4 >= mode & 4, "the group may read less");
+    assert!(
+        (mode >> 6) & 2 >= (mode >> 3) & 2,
+        "the owner may write less"
+    );
+    assert!(mode & 2 == 0, "everybody may write");
+    mode
+}
+
 /// Declares parameters. Each is a static [`Value`], named as the parameter.
 macro_rules! params {
     ($($kind:ident $(<$($part:tt),*>)? $name:ident = $default:expr, $perm:literal, $text:literal;)*) => {
@@ -146,7 +169,7 @@ macro_rules! param {
     };
     (string<$length:literal> $name:ident = $default:expr, $perm:literal, $text:literal) => {
         #[allow(non_upper_case_globals, reason = "it is called as the parameter is")]
-        static $name: Value<[u8; $length]> = Value::new($default);
+        static $name: Value<[u8; $length]> = Value::new($crate::param::terminated($default));
         const _: () = {
             static STRING: Fixed<bindings::kparam_string> = Fixed(bindings::kparam_string {
                 maxlen: $length,
@@ -181,7 +204,7 @@ macro_rules! param {
     (@of $kind:ident $name:ident, $perm:literal, $text:literal) => {
         const _: () = {
             #[link_section = "__param"]
-            #[used]
+            #[used(compiler)]
             static ENTRY: Fixed<bindings::kernel_param> = param!(@param $name, $perm,
                 &raw const param!(@ops $kind), arg: $name.address().cast());
             param!(@modinfo $name, stringify!($kind), $text);
@@ -190,7 +213,7 @@ macro_rules! param {
     (@entry $name:ident, $type:expr, $perm:literal, $text:literal, $ops:ident, $field:ident: $to:expr) => {
         const _: () = {
             #[link_section = "__param"]
-            #[used]
+            #[used(compiler)]
             static ENTRY: Fixed<bindings::kernel_param> =
                 param!(@param $name, $perm, &raw const bindings::$ops, $field: $to);
             param!(@modinfo $name, $type, $text);
@@ -203,7 +226,7 @@ macro_rules! param {
             name: concat!(stringify!($name), "\0").as_ptr().cast(),
             mod_: (&raw const bindings::__this_module).cast_mut(),
             ops: $ops,
-            perm: $perm,
+            perm: $crate::param::checked($perm),
             level: -1,
             flags: 0,
             __bindgen_anon_1: bindings::kernel_param__bindgen_ty_1 { $field: $to },
@@ -214,10 +237,10 @@ macro_rules! param {
         const TYPE: &str = concat!("parmtype=", stringify!($name), ":", $type, "\0");
         const TEXT: &str = concat!("parm=", stringify!($name), ":", $text, "\0");
         #[link_section = ".modinfo"]
-        #[used]
+        #[used(compiler)]
         static TYPE_INFO: [u8; TYPE.len()] = $crate::param::bytes(TYPE);
         #[link_section = ".modinfo"]
-        #[used]
+        #[used(compiler)]
         static TEXT_INFO: [u8; TEXT.len()] = $crate::param::bytes(TEXT);
     };
 

@@ -12,7 +12,7 @@ MODULE_PARM_DESC(loud, "Whether to be loud");
 
 static char *name = "nobody";
 module_param(name, charp, 0644);
-MODULE_PARM_DESC(name, "A string of any length");
+MODULE_PARM_DESC(name, "A string of up to 1024 bytes");
 
 static char unit[8] = "mm";
 module_param_string(unit, unit, sizeof(unit), 0644);

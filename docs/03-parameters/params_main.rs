@@ -33,7 +33,7 @@ params! {
     uint count = 3, 0o600, "32 bits without, for root alone";
     long offset = -5, 0o644, "64 bits with a sign";
     ulong size = 4096, 0o644, "64 bits without";
-    charp name = c"nobody", 0o644, "A string of any length";
+    charp name = c"nobody", 0o644, "A string of up to 1024 bytes";
     string<8> unit = *b"mm\0\0\0\0\0\0", 0o644, "A string of up to 7 bytes";
     array<int, 4> lines = [0; 4], 0o644, "Up to four numbers";
 }
