@@ -167,7 +167,7 @@ impl<'a> Maker<'a> {
         self.add(id, shows, vec![load(first), load(&second)]);
     }
 
-    fn after_6_13(&self) -> bool {
+    fn split_elf_checks(&self) -> bool {
         self.target.rules.split_elf_checks
     }
 
@@ -282,7 +282,7 @@ impl<'a> Maker<'a> {
         self.plain("names-beyond", ENOEXEC, "Invalid ELF section name index: 999", |m| {
             m.set_header(header::SHSTRNDX, 999);
         });
-        let after = self.after_6_13();
+        let after = self.split_elf_checks();
         let (errno, says) = match after {
             true => (ENOEXEC, "Invalid ELF section name table type: 1"),
             false => (OK, ""),
@@ -320,7 +320,7 @@ impl<'a> Maker<'a> {
         self.plain("modinfo-twice", ENOEXEC, "Only one .modinfo section must exist.", |m| {
             m.add(".modinfo", b"name=plain\0");
         });
-        let says = match self.after_6_13() {
+        let says = match self.split_elf_checks() {
             true => "module plain: Exactly one .gnu.linkonce.this_module section must exist.",
             false => "module plain: Only one .gnu.linkonce.this_module section must exist.",
         };
@@ -331,7 +331,7 @@ impl<'a> Maker<'a> {
         self.plain("this-module-twice", ENOEXEC, says, |m| {
             m.add(THIS, b"");
         });
-        let says = match self.after_6_13() {
+        let says = match self.split_elf_checks() {
             true => "module plain: .gnu.linkonce.this_module section must have a size set",
             // One without bytes is not counted there.
             false => says,
@@ -390,13 +390,16 @@ impl<'a> Maker<'a> {
                 m.set_section(index, section::LINK, u32::MAX.into());
             },
         );
-        if !self.after_6_13() {
+        if !self.split_elf_checks() {
             return;
         }
         self.plain("strings-type", ENOEXEC, "Invalid ELF symbol string table type: 1", |m| {
             let (index, text) = (m.section(".symtab"), m.section(".text"));
             m.set_section(index, section::LINK, text as u64);
         });
+        if !self.target.rules.symbol_names_checked {
+            return;
+        }
         self.plain("strings-empty", ENOEXEC, "empty symbol string table", |m| {
             let index = m.section(".strtab");
             m.set_section(index, section::SIZE, 0);

@@ -1,17 +1,26 @@
 //! Which kernel checks what: every difference between versions that the model knows, in one place.
 //!
-//! 6.12.107 and 7.3.4 were read and are proven against running kernels; what lies between them, or
-//! before, follows the history of `kernel/module` and is not proven.
+//! 6.12.107, 6.12.117 and 7.3.4 were read and are proven against running kernels; what lies between
+//! them, or before, follows the history of `kernel/module` and is not proven.
+//! A stable series takes over checks of later kernels, so its third number decides as well.
 
-/// The version of a kernel, as far as it decides.
+/// The version of a kernel: `VERSION`, `PATCHLEVEL` and `SUBLEVEL` of its Makefile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version(pub u32, pub u32);
+pub struct Version(pub u32, pub u32, pub u32);
 
 impl Version {
-    /// The version at the beginning of a release: 7.3 of `7.3.4+deb13-amd64`.
+    /// The version at the beginning of a release: 7.3.4 of `7.3.4+deb13-amd64`, 6.12.0 of
+    /// `6.12-rc1`.
     pub fn of(release: &str) -> Option<Self> {
-        let mut parts = release.split(|c: char| !c.is_ascii_digit());
-        Some(Self(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+        let end = release.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(release.len());
+        let mut parts = release[..end].split('.').map(|part| part.parse().ok());
+        Some(Self(parts.next()??, parts.next()??, parts.next().flatten().unwrap_or(0)))
+    }
+
+    /// Whether this kernel has what came with `first`, or with `backport` into its stable series.
+    fn has(self, first: Self, backport: Self) -> bool {
+        let same_series = (self.0, self.1) == (backport.0, backport.1);
+        self >= first || same_series && self >= backport
     }
 }
 
@@ -20,9 +29,11 @@ impl Version {
 pub struct Rules {
     /// `struct module` in the file must have the kernel's size (6.4).
     pub this_module_size: bool,
-    /// The ELF checks are `elf_validity_cache_sechdrs()` and so on, which check the string tables
-    /// as well; before, all is one function in another order (6.13).
+    /// The ELF checks are `elf_validity_cache_sechdrs()` and so on; before, all is one function in
+    /// another order (6.13, 6.12.117).
     pub split_elf_checks: bool,
+    /// The symbols' strings are looked into: `elf_validity_cache_strtab()` (6.13).
+    pub symbol_names_checked: bool,
     /// `__version_ext_crcs` and `__version_ext_names` are read (6.14).
     pub extended_versions: bool,
     /// `module:` namespaces are understood, and importing one is refused (6.16).
@@ -39,12 +50,13 @@ impl Rules {
     /// The rules of a version.
     pub fn of(version: Version) -> Self {
         Self {
-            this_module_size: version >= Version(6, 4),
-            split_elf_checks: version >= Version(6, 13),
-            extended_versions: version >= Version(6, 14),
-            module_namespaces: version >= Version(6, 16),
-            flag_table: version >= Version(7, 1),
-            percpu_relocations: version >= Version(6, 15),
+            this_module_size: version >= Version(6, 4, 0),
+            split_elf_checks: version.has(Version(6, 13, 0), Version(6, 12, 117)),
+            symbol_names_checked: version >= Version(6, 13, 0),
+            extended_versions: version >= Version(6, 14, 0),
+            module_namespaces: version >= Version(6, 16, 0),
+            flag_table: version >= Version(7, 1, 0),
+            percpu_relocations: version >= Version(6, 15, 0),
         }
     }
 }
@@ -55,9 +67,19 @@ mod tests {
 
     #[test]
     fn a_release_has_a_version() {
-        assert_eq!(Version::of("7.3.4+deb13-amd64"), Some(Version(7, 3)));
-        assert_eq!(Version::of("6.12-rc1"), Some(Version(6, 12)));
+        assert_eq!(Version::of("7.3.4+deb13-amd64"), Some(Version(7, 3, 4)));
+        assert_eq!(Version::of("6.12.117"), Some(Version(6, 12, 117)));
+        assert_eq!(Version::of("6.12-rc1"), Some(Version(6, 12, 0)));
         assert_eq!(Version::of("next"), None);
-        assert!(Rules::of(Version(7, 3)).flag_table && !Rules::of(Version(6, 12)).flag_table);
+        assert_eq!(Version::of("7"), None);
+    }
+
+    #[test]
+    fn rules_come_with_a_version_or_into_a_stable_series() {
+        let of = |release| Rules::of(Version::of(release).unwrap());
+        assert!(of("7.1.0").flag_table && !of("7.0.9").flag_table);
+        assert!(of("6.13").split_elf_checks && of("6.12.117").split_elf_checks);
+        assert!(!of("6.12.116").split_elf_checks && !of("6.11.200").split_elf_checks);
+        assert!(of("6.13").symbol_names_checked && !of("6.12.117").symbol_names_checked);
     }
 }

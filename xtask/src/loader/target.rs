@@ -139,7 +139,7 @@ impl Default for Target {
     fn default() -> Self {
         Self {
             release: String::new(),
-            rules: Rules::of(Version(7, 3)),
+            rules: Rules::of(Version(7, 3, 0)),
             vermagic: String::new(),
             options: Options::default(),
             this_module: None,

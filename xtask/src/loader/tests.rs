@@ -212,7 +212,7 @@ fn what_the_kernel_does_not_check_is_unknown() {
 /// Kernels of every kind of rules.
 fn targets() -> Vec<Target> {
     let mut all = Vec::new();
-    for release in ["7.3.4-test", "6.12.1-test", "6.1.1-test"] {
+    for release in ["7.3.4-test", "6.12.117-test", "6.12.1-test", "6.1.1-test"] {
         for modversions in [false, true] {
             let mut one = target();
             let renamed = Target::new(release, "").unwrap();
@@ -236,7 +236,7 @@ proptest! {
     fn hostile_bytes_get_an_answer(
         changes in proptest::collection::vec((any::<Index>(), any::<u8>()), 0..12),
         cut in proptest::option::of(any::<Index>()),
-        which in 0usize..6,
+        which in 0usize..8,
     ) {
         let mut file = module();
         for (at, byte) in changes {

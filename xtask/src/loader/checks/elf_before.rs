@@ -1,4 +1,5 @@
-//! The ELF, as kernels before 6.13 check it, in one function (`elf_validity_cache_copy()`).
+//! The ELF, as kernels before 6.13, and 6.12 before 6.12.117, check it: in one function
+//! (`elf_validity_cache_copy()`).
 
 use super::{
     super::{

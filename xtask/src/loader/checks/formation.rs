@@ -18,7 +18,7 @@ const BTF_MAGIC: u16 = 0xeb9f;
 /// `add_kallsyms()` (`kernel/module/kallsyms.c`) reads every symbol's name out of the strings that
 /// were kept; 6.13 and later have checked before that it is there.
 pub(super) fn symbol_names(load: &mut Load<'_>) -> Finding {
-    if load.target.rules.split_elf_checks {
+    if load.target.rules.symbol_names_checked {
         return Finding::pass();
     }
     let Some(strings) = load.sections.get(load.index.strings).copied() else {

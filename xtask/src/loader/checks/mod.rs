@@ -67,7 +67,7 @@ macro_rules! order {
     };
 }
 
-/// 6.13 and later.
+/// 6.13 and later, and 6.12.117 and later of its series.
 const AFTER: &[(&str, Run)] = order![
     ("elf.length", elf::length),
     ("elf.magic", elf::magic),
@@ -86,7 +86,7 @@ const AFTER: &[(&str, Run)] = order![
     ("elf.symbol-names", elf::symbol_names),
 ];
 
-/// Before 6.13.
+/// Before.
 const BEFORE: &[(&str, Run)] = order![
     ("elf.length", elf::length),
     ("elf.magic", elf::magic),
