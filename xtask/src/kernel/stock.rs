@@ -68,7 +68,7 @@ fn entry(root: &Root, offer: &Offer) -> String {
 }
 
 /// The modules of a stock kernel, which the preparation leaves out: some 4,000, 107 MB packed.
-/// Their folder is as `/lib/modules/RELEASE`.
+/// Their folder is `/lib/modules/RELEASE` of an installed system, before depmod has been there.
 ///
 /// # Errors
 /// The archive does not offer them any more.
@@ -76,12 +76,15 @@ pub fn modules(cache: &Cache, root: &Root, name: &Name, follow: Follow) -> Resul
     let archive = Archive::open(cache, root)?;
     let offer = archive.resolve(name, follow)?;
     let release = &offer.release;
-    let key = cache::key([RECIPE, &offer.version]);
-    let entry = format!("kernels/modules-{release}-{key}");
+    // The second has `modules.order` and its like.
+    // The second has `modules.order` and its like.
+    let packages = ["modules", "base"].map(|part| format!("linux-{part}-{release}"));
+    let parts = packages.iter().map(String::as_str).chain([RECIPE, &offer.version]);
+    let entry = format!("kernels/modules-{release}-{}", cache::key(parts));
     let folder = cache.entry(&entry, Remains::Discard, |aside| {
         let log = cache.log(&format!("modules-{release}"))?;
         let step = Step::begin(format!("Debian's modules of {release}"), "107 MB");
-        archive.unpack(&step, &log, &[format!("linux-modules-{release}")], aside)?;
+        archive.unpack(&step, &log, &packages, aside)?;
         step.done();
         Ok(())
     })?;

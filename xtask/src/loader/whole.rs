@@ -14,6 +14,7 @@ use std::{
     thread,
 };
 
+use rayon::{iter::Either, prelude::*};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -29,7 +30,7 @@ use crate::{
 };
 
 /// Part of what a remembered answer is filed under: raised when the model changes.
-const MODEL: &str = "2";
+const MODEL: &str = "3";
 /// How many unpacked modules may wait for their turn.
 const WAITING_MAX: usize = 32;
 
@@ -69,41 +70,27 @@ pub fn judge(target: &Target, files: &[ModuleFile], memory: &Path) -> Vec<Row> {
 /// Judges each file by itself, side by side: those that no other module could help are done. Of
 /// the others come the ties that order them.
 fn judge_early(target: &Target, files: &[ModuleFile]) -> (Vec<Row>, Vec<Linked>) {
-    let next = AtomicUsize::new(0);
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let drain = || {
-        let mut buffer = Buffer::default();
-        let (mut rows, mut linked) = (Vec::new(), Vec::new());
-        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let raw;
-            let bytes = match buffer.read(&file.full) {
-                Ok(bytes) => bytes,
-                // What cannot be unpacked is handed to the kernel as it lies there.
-                Err(_) => {
-                    raw = fs::read(&file.full).unwrap_or_default();
-                    &raw
-                }
-            };
-            let request = Request { file: bytes, ..Request::default() };
-            match early(request, target) {
-                Some(verdict) => rows.push(row(file, verdict)),
-                // Without ties that can be read it has its turn like one without any.
-                None => linked.push(Linked {
-                    file: file.clone(),
-                    links: Links::read(bytes).unwrap_or_default(),
-                }),
+    let judged = files.par_iter().map_init(Buffer::default, |buffer, file| {
+        let raw;
+        let bytes = match buffer.read(&file.full) {
+            Ok(bytes) => bytes,
+            // What cannot be unpacked is handed to the kernel as it lies there.
+            Err(_) => {
+                raw = fs::read(&file.full).unwrap_or_default();
+                &raw
             }
+        };
+        let request = Request { file: bytes, ..Request::default() };
+        match early(request, target) {
+            Some(verdict) => Either::Left(row(file, verdict)),
+            // Without ties that can be read it has its turn like one without any.
+            None => Either::Right(Linked {
+                file: file.clone(),
+                links: Links::read(bytes).unwrap_or_default(),
+            }),
         }
-        (rows, linked)
-    };
-    let parts: Vec<_> = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(drain)).collect();
-        let mut parts = vec![drain()];
-        parts.extend(others.into_iter().filter_map(|thread| thread.join().ok()));
-        parts
     });
-    let (rows, linked): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-    let (mut rows, mut linked) = (rows.concat(), linked.concat());
+    let (mut rows, mut linked): (Vec<Row>, Vec<Linked>) = judged.partition_map(|one| one);
     rows.sort_by(|a, b| a.file.cmp(&b.file));
     linked.sort_by(|a, b| a.file.path.cmp(&b.file.path));
     (rows, linked)

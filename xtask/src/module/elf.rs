@@ -12,7 +12,7 @@ use object::{
         SHN_UNDEF, SHT_NOBITS, SHT_NULL, SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB,
         SectionHeader32, SectionHeader64, Sym32, Sym64,
     },
-    slice_from_bytes,
+    slice_from_all_bytes, slice_from_bytes,
 };
 
 use super::{damage::Damage, text::Text};
@@ -108,7 +108,7 @@ impl<'a> Section<'a> {
 }
 
 /// One symbol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Symbol<'a> {
     /// Its index in the table.
     pub index: usize,
@@ -143,14 +143,14 @@ impl<'a> Symbol<'a> {
 }
 
 /// The records of the symbol table, as they stand in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 enum SymbolRecords<'a> {
-    Bits32(&'a [u8]),
-    Bits64(&'a [u8]),
+    Bits32(&'a [Sym32<Endianness>]),
+    Bits64(&'a [Sym64<Endianness>]),
 }
 
 /// The symbol table of a module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Symbols<'a> {
     endian: Endianness,
     records: SymbolRecords<'a>,
@@ -162,8 +162,8 @@ impl<'a> Symbols<'a> {
     /// How many there are, with the empty one at index 0.
     pub fn len(&self) -> usize {
         match self.records {
-            SymbolRecords::Bits32(bytes) => bytes.len() / size_of::<Sym32<Endianness>>(),
-            SymbolRecords::Bits64(bytes) => bytes.len() / size_of::<Sym64<Endianness>>(),
+            SymbolRecords::Bits32(records) => records.len(),
+            SymbolRecords::Bits64(records) => records.len(),
         }
     }
 
@@ -175,12 +175,8 @@ impl<'a> Symbols<'a> {
     /// The symbol at an index.
     pub fn get(&self, index: usize) -> Option<Symbol<'a>> {
         match self.records {
-            SymbolRecords::Bits32(bytes) => {
-                self.symbol(index, record::<Sym32<Endianness>>(bytes, index)?)
-            }
-            SymbolRecords::Bits64(bytes) => {
-                self.symbol(index, record::<Sym64<Endianness>>(bytes, index)?)
-            }
+            SymbolRecords::Bits32(records) => self.symbol(index, records.get(index)?),
+            SymbolRecords::Bits64(records) => self.symbol(index, records.get(index)?),
         }
     }
 
@@ -563,17 +559,14 @@ impl<'a> Elf<'a> {
             return Ok(None);
         };
         let bytes = self.bytes_of(&table);
-        let (records, entry_bytes) = match self.class() {
-            Class::Bits32 => (SymbolRecords::Bits32(bytes), size_of::<Sym32<Endianness>>()),
-            Class::Bits64 => (SymbolRecords::Bits64(bytes), size_of::<Sym64<Endianness>>()),
+        let records = match self.class() {
+            Class::Bits32 => slice_from_all_bytes(bytes).map(SymbolRecords::Bits32),
+            Class::Bits64 => slice_from_all_bytes(bytes).map(SymbolRecords::Bits64),
         };
-        if bytes.len() % entry_bytes != 0 {
-            return Err(Damage::new(
-                table.offset,
-                format!("a symbol table of whole records of {entry_bytes} bytes"),
-                format!("{} bytes", bytes.len()),
-            ));
-        }
+        let records = records.map_err(|()| {
+            let expected = "a symbol table of whole records";
+            Damage::new(table.offset, expected, format!("{} bytes", bytes.len()))
+        })?;
         let strings = self
             .section(table.link)
             .filter(|section| section.kind == SHT_STRTAB.0)

@@ -1,7 +1,7 @@
 //! A module as it lies on disk: plain, or packed by xz, zstd or gzip.
 
 use std::{
-    fs::{File, Metadata},
+    fs::File,
     io::{self, Read},
     ops::Range,
     os::unix::fs::FileExt as _,
@@ -76,46 +76,46 @@ impl Buffer {
     /// # Errors
     /// What the system says, or what is wrong with a packed file.
     pub fn read(&mut self, path: &Path) -> Result<&[u8], FileError> {
-        self.read_with_metadata(path).map(|(bytes, _)| bytes)
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        self.read_file(&file, size)
     }
 
-    /// Reads a file and unpacks it, and tells what the file was after it had been read.
+    /// Reads an open file from its beginning and unpacks it. It may have another size than the one
+    /// that is expected.
     ///
     /// # Errors
     /// As [`Buffer::read`].
-    pub fn read_with_metadata(&mut self, path: &Path) -> Result<(&[u8], Metadata), FileError> {
+    pub fn read_file(&mut self, file: &File, expected: u64) -> Result<&[u8], FileError> {
         self.shrink();
-        let mut file = File::open(path)?;
-        let expected = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-        let length = self.fill(&mut file, expected)?;
-        let metadata = file.metadata()?;
+        let length = self.fill(file, usize::try_from(expected).unwrap_or(usize::MAX))?;
         let packed = &self.packed[..length];
         match Packing::of(packed) {
-            Packing::None => Ok((packed, metadata)),
+            Packing::None => Ok(packed),
             packing => {
                 self.plain.clear();
                 unpack(packing, packed, &mut self.plain, UNPACKED_BYTES_MAX)?;
-                Ok((&self.plain, metadata))
+                Ok(&self.plain)
             }
         }
     }
 
     /// Reads of a large unpacked module only the sections that are asked for; the rest of the bytes
-    /// is zero. `None` for a file that is small, packed, or not laid out as a module: then
-    /// [`Buffer::read`] is for it.
+    /// is zero. `None` for a file that is small, packed, of another size than expected, or not laid
+    /// out as a module: then [`Buffer::read_file`] is for it.
     ///
     /// Two thirds of a tree is code and type information, which no tie to another module is in.
     pub fn read_sections(
         &mut self,
-        path: &Path,
+        file: &File,
+        expected: u64,
         wanted: impl Fn(&Elf<'_>, &Section<'_>) -> bool,
-    ) -> Option<(&[u8], Metadata)> {
-        self.shrink();
-        let file = File::open(path).ok()?;
-        let size = usize::try_from(file.metadata().ok()?.len()).ok()?;
+    ) -> Option<&[u8]> {
+        let size = usize::try_from(expected).ok()?;
         if !(Self::WHOLE_BYTES_MAX..UNPACKED_BYTES_MAX).contains(&size) {
             return None;
         }
+        self.shrink();
         if size > Self::KEPT_BYTES_MAX {
             // Zero pages come from the system untouched; most of them stay so.
             self.packed = vec![0; size];
@@ -126,15 +126,14 @@ impl Buffer {
         let bytes = &mut self.packed[..];
         file.read_exact_at(bytes.get_mut(..64)?, 0).ok()?;
         let (table, names) = Elf::table_of(&bytes[..64], size)?;
-        fill_range(&file, bytes, table.clone())?;
-        fill_range(&file, bytes, names_range(&bytes[..64], &bytes[table], names)?)?;
+        fill_range(file, bytes, table.clone())?;
+        fill_range(file, bytes, names_range(&bytes[..64], &bytes[table], names)?)?;
         let mut ranges = wanted_ranges(&Elf::parse(bytes).ok()?, wanted);
         merge_near(&mut ranges);
         for range in ranges {
-            fill_range(&file, bytes, range)?;
+            fill_range(file, bytes, range)?;
         }
-        let metadata = file.metadata().ok()?;
-        Some((&self.packed[..size], metadata))
+        Some(&self.packed[..size])
     }
 
     /// A smaller file is read whole as fast as in parts.
@@ -142,7 +141,7 @@ impl Buffer {
 
     /// Reads to the end of a file: with one call for all of it, if it is as long as expected, and
     /// one that finds the end. `read_to_end()` takes twice as many.
-    fn fill(&mut self, file: &mut File, expected: usize) -> Result<usize, FileError> {
+    fn fill(&mut self, mut file: &File, expected: usize) -> Result<usize, FileError> {
         let mut room = expected.saturating_add(1).min(UNPACKED_BYTES_MAX + 1);
         let mut length = 0;
         loop {

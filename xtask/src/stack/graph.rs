@@ -3,9 +3,9 @@
 use std::{
     collections::{HashMap, VecDeque},
     hash::{BuildHasherDefault, DefaultHasher},
-    panic::resume_unwind,
-    thread,
 };
+
+use rayon::prelude::*;
 
 use super::read::Linked;
 use crate::module::text::Text;
@@ -45,7 +45,7 @@ impl Graph {
         for (index, module) in modules.iter().enumerate() {
             exporters.extend(module.links.exports.iter().map(|name| (name.bytes(), index)));
         }
-        let edges = all_edges(&modules, &exporters);
+        let edges = modules.par_iter().map(|module| edges_of(module, &exporters)).collect();
         let names = modules.iter().enumerate().map(|(i, module)| (module.file.name.clone(), i));
         let by_name = names.collect();
         Self { modules, edges, by_name }
@@ -180,21 +180,6 @@ fn way_back(before: &[usize], start: usize, last: usize) -> Vec<usize> {
     }
     path.reverse();
     path
-}
-
-/// The edges of every module, looked up by as many threads as there are processors.
-fn all_edges(modules: &[Linked], exporters: &HashMap<&[u8], usize, Hash>) -> Vec<Vec<Edge>> {
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let share = modules.len().div_ceil(threads).max(1);
-    let look_up = |part: &[Linked]| -> Vec<Vec<Edge>> {
-        part.iter().map(|module| edges_of(module, exporters)).collect()
-    };
-    thread::scope(|scope| {
-        let parts: Vec<_> =
-            modules.chunks(share).map(|part| scope.spawn(move || look_up(part))).collect();
-        let joined = parts.into_iter().map(|part| part.join());
-        joined.flat_map(|part| part.unwrap_or_else(|panic| resume_unwind(panic))).collect()
-    })
 }
 
 fn edges_of(module: &Linked, exporters: &HashMap<&[u8], usize, Hash>) -> Vec<Edge> {

@@ -1,6 +1,6 @@
 //! The ties of many modules: read side by side, or remembered.
 
-use std::{collections::VecDeque, fs::Metadata, path::Path, sync::Mutex, thread, time::SystemTime};
+use std::{collections::VecDeque, fs::File, path::Path, sync::Mutex, thread, time::SystemTime};
 
 use super::{
     cache::{self, Cache},
@@ -132,15 +132,13 @@ fn take(queue: &Mutex<VecDeque<usize>>, largest: bool) -> Option<usize> {
 }
 
 fn read_one(buffer: &mut Buffer, file: &ModuleFile) -> Read {
-    let (mut links, metadata) = match read_parts(buffer, file) {
-        Some(read) => read,
-        None => {
-            let (bytes, metadata) = buffer.read_with_metadata(&file.full)?;
-            (Links::read(bytes)?, metadata)
-        }
+    let opened = File::open(&file.full).map_err(FileError::from)?;
+    let mut links = match read_parts(buffer, &opened, file.stamp.size) {
+        Some(links) => links,
+        None => Links::read(buffer.read_file(&opened, file.stamp.size)?)?,
     };
     links.lists_mut().into_iter().for_each(super::links::Names::shrink);
-    let after = Stamp::of(&metadata);
+    let after = Stamp::of(&opened.metadata().map_err(FileError::from)?);
     let fresh = after != file.stamp || after.is_fresh(SystemTime::now());
     Ok((links, fresh))
 }
@@ -148,9 +146,8 @@ fn read_one(buffer: &mut Buffer, file: &ModuleFile) -> Read {
 /// Reads the ties from parts of the file alone; `None` when they do not suffice. A name that is
 /// empty is one that lies in no part read, as no linker does but a hostile hand could: the whole
 /// file then tells.
-fn read_parts(buffer: &mut Buffer, file: &ModuleFile) -> Option<(Links, Metadata)> {
-    let (bytes, metadata) = buffer.read_sections(&file.full, Links::looks_into)?;
-    let links = Links::read(bytes).ok()?;
+fn read_parts(buffer: &mut Buffer, file: &File, size: u64) -> Option<Links> {
+    let links = Links::read(buffer.read_sections(file, size, Links::looks_into)?).ok()?;
     let all_named = links.exports.iter().all(|name| !name.is_empty());
-    all_named.then_some((links, metadata))
+    all_named.then_some(links)
 }

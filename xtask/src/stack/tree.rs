@@ -2,11 +2,14 @@
 
 use std::{
     collections::HashMap,
-    fs, io,
+    fs::{self, DirEntry},
+    io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+use rayon::prelude::*;
 
 /// Deeper than any module lies; a symbolic link to a parent would never end.
 const DEPTH_MAX: usize = 32;
@@ -174,13 +177,11 @@ fn stem(path: &str) -> &str {
 /// # Errors
 /// A directory that cannot be read.
 pub fn modules(dir: &Path, config: &Config) -> io::Result<Vec<ModuleFile>> {
-    let mut found = Vec::new();
-    walk(dir, "", config, 0, &mut found)?;
+    let mut found = walk(dir, "", config, 0)?;
     found.sort_by(|a, b| a.path.cmp(&b.path));
     for external in &config.external {
-        let mut more = Vec::new();
         // "ignore external dir absence", says depmod.
-        if walk(external, &format!("{}/", external.display()), config, 0, &mut more).is_ok() {
+        if let Ok(mut more) = walk(external, &format!("{}/", external.display()), config, 0) {
             more.sort_by(|a, b| a.path.cmp(&b.path));
             found.append(&mut more);
         }
@@ -207,39 +208,44 @@ fn choose(found: Vec<ModuleFile>, config: &Config) -> Vec<ModuleFile> {
     chosen.into_iter().flatten().collect()
 }
 
-fn walk(
-    dir: &Path,
+/// The modules below a directory, entries looked at side by side: a tree has a thousand directories.
+fn walk(dir: &Path, below: &str, config: &Config, depth: usize) -> io::Result<Vec<ModuleFile>> {
+    let entries = fs::read_dir(dir)?.collect::<io::Result<Vec<_>>>()?;
+    let found = entries.par_iter().map(|entry| look_at(entry, below, config, depth));
+    Ok(found.collect::<io::Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+/// The modules that an entry of a directory is or has below it.
+fn look_at(
+    entry: &DirEntry,
     below: &str,
     config: &Config,
     depth: usize,
-    found: &mut Vec<ModuleFile>,
-) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let Ok(file_name) = entry.file_name().into_string() else { continue };
-        let left_out = ["build", "source"].contains(&file_name.as_str());
-        if left_out || config.exclude.contains(&file_name) {
-            continue;
-        }
-        let kind = entry.file_type()?;
-        let name = module_name(&file_name);
-        // A link leads where it leads; one that leads nowhere is passed over, as by depmod.
-        let metadata = match (kind.is_symlink(), &name) {
-            (true, _) => fs::metadata(entry.path()).ok(),
-            (false, Some(_)) => Some(entry.metadata()?),
-            (false, None) => None,
-        };
-        let is_dir = metadata.as_ref().map_or(kind.is_dir(), fs::Metadata::is_dir);
-        if is_dir && depth < DEPTH_MAX {
-            walk(&entry.path(), &format!("{below}{file_name}/"), config, depth + 1, found)?;
-        } else if let (Some(name), Some(metadata)) = (name, metadata) {
-            if metadata.is_file() {
-                let (path, full) = (format!("{below}{file_name}"), entry.path());
-                found.push(ModuleFile { name, path, full, stamp: Stamp::of(&metadata) });
-            }
-        }
+) -> io::Result<Vec<ModuleFile>> {
+    let Ok(file_name) = entry.file_name().into_string() else { return Ok(Vec::new()) };
+    let left_out = ["build", "source"].contains(&file_name.as_str());
+    if left_out || config.exclude.contains(&file_name) {
+        return Ok(Vec::new());
     }
-    Ok(())
+    let kind = entry.file_type()?;
+    let name = module_name(&file_name);
+    // A link leads where it leads; one that leads nowhere is passed over, as by depmod.
+    let metadata = match (kind.is_symlink(), &name) {
+        (true, _) => fs::metadata(entry.path()).ok(),
+        (false, Some(_)) => Some(entry.metadata()?),
+        (false, None) => None,
+    };
+    let is_dir = metadata.as_ref().map_or(kind.is_dir(), fs::Metadata::is_dir);
+    if is_dir && depth < DEPTH_MAX {
+        return walk(&entry.path(), &format!("{below}{file_name}/"), config, depth + 1);
+    }
+    match (name, metadata) {
+        (Some(name), Some(metadata)) if metadata.is_file() => {
+            let (path, full) = (format!("{below}{file_name}"), entry.path());
+            Ok(vec![ModuleFile { name, path, full, stamp: Stamp::of(&metadata) }])
+        }
+        _ => Ok(Vec::new()),
+    }
 }
 
 fn sort_by_order_file(modules: &mut [ModuleFile], dir: &Path) -> io::Result<()> {

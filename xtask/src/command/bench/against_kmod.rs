@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    facts::{Installed, depmod_command},
-    process::{command, output},
+    facts::{Installed, Kmod},
+    process::output,
 };
 use crate::{
     module::{
@@ -36,24 +36,20 @@ const SHOWN_MAX: usize = 10;
 /// Compares a whole tree, and says whether there is no difference.
 pub(super) fn compare(
     tree: &Installed,
-    symvers: Option<&Path>,
-    enter: &[String],
+    symvers: &Path,
+    kmod: &Kmod,
     scratch: &Path,
 ) -> Result<bool> {
     let files = tree.files()?;
     outln!("{}: {} modules", tree.release, files.len());
-    let mut holds = compare_modinfo(&files, enter)?;
-    holds &= compare_depmod(tree, &files, enter, scratch)?;
-    if let Some(path) = symvers {
-        let symvers = crate::command::symvers::read(path)?;
-        let text = fs::read(path).or_host(|| format!("cannot read {}", path.display()))?;
-        let same = symvers.to_text().into_bytes() == text;
-        outln!(
-            "  Module.symvers, read and written back: {}",
-            if same { "the same bytes" } else { "other bytes" }
-        );
-        holds &= same & compare_symvers(&files, &symvers);
-    }
+    let mut holds = compare_modinfo(tree, &files, kmod)?;
+    holds &= compare_depmod(tree, &files, kmod, scratch)?;
+    let text = fs::read(symvers).or_host(|| format!("cannot read {}", symvers.display()))?;
+    let symvers = crate::command::symvers::read(symvers)?;
+    let same = symvers.to_text().into_bytes() == text;
+    let word = if same { "the same bytes" } else { "other bytes" };
+    outln!("  Module.symvers, read and written back: {word}");
+    holds &= same & compare_symvers(&files, &symvers);
     Ok(holds)
 }
 
@@ -66,13 +62,13 @@ fn verdict(what: &str, differences: &[String]) -> bool {
 
 type Fields = Vec<(String, Vec<u8>)>;
 
-fn compare_modinfo(files: &[ModuleFile], enter: &[String]) -> Result<bool> {
+fn compare_modinfo(tree: &Installed, files: &[ModuleFile], kmod: &Kmod) -> Result<bool> {
     let mut differences = Vec::new();
     let (mut modules, mut fields) = (0, 0);
     for batch in files.chunks(BATCH) {
-        let mut modinfo = command(enter, "modinfo");
-        modinfo.arg("-0").args(batch.iter().map(|file| &file.full));
-        let theirs = parse_modinfo(&output(modinfo)?)?;
+        let modinfo = kmod.tool("modinfo", tree).arg("-0");
+        let modinfo = modinfo.args(batch.iter().map(|file| &file.full));
+        let theirs = parse_modinfo(&output(&modinfo)?)?;
         let ours = batch.iter().collect::<Vec<_>>();
         let ours = side_by_side(&ours, our_fields);
         for (file, ours) in batch.iter().zip(ours) {
@@ -227,12 +223,12 @@ fn wrapped(hex: &str) -> String {
 fn compare_depmod(
     tree: &Installed,
     files: &[ModuleFile],
-    enter: &[String],
+    kmod: &Kmod,
     scratch: &Path,
 ) -> Result<bool> {
-    let out = std::path::absolute(scratch.join("depmod")).or_host(|| "no directory".into())?;
+    let out = scratch.join("depmod");
     fs::create_dir_all(&out).or_host(|| format!("cannot make {}", out.display()))?;
-    output(depmod_command(enter, tree, Some(&out)))?;
+    output(&kmod.depmod(tree, Some(&out)))?;
     let theirs = out.join("lib/modules").join(&tree.release).join("modules.dep");
     let theirs = fs::read_to_string(&theirs)
         .or_host(|| format!("depmod did not write {}", theirs.display()))?;

@@ -3,15 +3,22 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::ExitCode,
     time::Instant,
 };
 
 use super::{
     against_kmod,
-    process::{Cost, command, measure},
+    process::{Cost, measure, output},
 };
 use crate::{
+    host::{
+        cache::Cache,
+        progress::say,
+        root::{Root, Sandbox, TRIXIE},
+        run::Run,
+    },
+    kernel::{Kernel, Name, archive::Follow, kbuild::project, stock},
     module::file::Buffer,
     problem::{OrProblem, Problem, Result},
     stack::{
@@ -22,30 +29,58 @@ use crate::{
 
 /// Read whole module trees beside depmod, in one run
 ///
-/// For each tree: depmod -n, ours, and decompression alone with the same threads, interleaved;
-/// the best of the rounds counts. Then the same with the modules unpacked. With --against-kmod
-/// nothing is timed: every fact is compared with kmod's instead, and exit status 1 means a
-/// difference.
+/// For each kernel's tree: depmod -n, ours, and decompression alone with the same threads,
+/// interleaved; the best of the rounds counts. Then the same with the modules unpacked. With
+/// --against-kmod nothing is timed: every fact is compared with kmod's instead, and exit status 1
+/// means a difference.
 #[derive(Debug, clap::Args)]
 pub(super) struct Facts {
-    /// An installed tree, ending in lib/modules/RELEASE
-    #[arg(long, required = true)]
-    tree: Vec<PathBuf>,
-    /// The Module.symvers of each tree's kernel, in the same order
-    #[arg(long)]
-    symvers: Vec<PathBuf>,
-    /// Words that enter the place where kmod lives, one each
-    #[arg(long, allow_hyphen_values = true)]
-    enter: Vec<String>,
+    /// A kernel whose own modules are read: stable, stock, stock:RELEASE; may be given several
+    /// times
+    #[arg(long = "kernel", value_name = "K", default_values = ["stable", "stock"])]
+    kernels: Vec<Name>,
     /// Compare every fact with kmod's instead of measuring
     #[arg(long)]
     against_kmod: bool,
+    /// Take the kmod of this machine instead of the private root's
+    #[arg(long)]
+    host_kmod: bool,
     /// Rounds of each measurement
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Where to unpack trees and let depmod write
-    #[arg(long, default_value = "target/bench")]
-    scratch: PathBuf,
+}
+
+/// Where kmod's tools are run.
+pub(super) enum Kmod {
+    Host,
+    Private(Sandbox),
+}
+
+impl Kmod {
+    fn new(root: &Root, host: bool, scratch: &Path) -> Self {
+        match host {
+            true => Self::Host,
+            false => Self::Private(root.sandbox().folder(scratch)),
+        }
+    }
+
+    /// A tool of kmod that reads `tree`.
+    pub(super) fn tool(&self, name: &str, tree: &Installed) -> Run {
+        match self {
+            Self::Host => Run::new(name),
+            Self::Private(sandbox) => sandbox.clone().read_only(&tree.base, &tree.base).run(name),
+        }
+    }
+
+    /// `depmod` over a tree: `-n`, or into a directory.
+    pub(super) fn depmod(&self, tree: &Installed, out: Option<&Path>) -> Run {
+        let depmod = self.tool("depmod", tree);
+        let depmod = match out {
+            None => depmod.arg("-n"),
+            Some(dir) => depmod.arg("-o").arg(dir),
+        };
+        depmod.arg("-b").arg(&tree.base).arg(&tree.release)
+    }
 }
 
 /// An installed tree: where it is, and how depmod is told.
@@ -56,14 +91,26 @@ pub(super) struct Installed {
 }
 
 impl Installed {
+    /// What ends in `lib/modules/RELEASE`.
     fn new(dir: &Path) -> Result<Self> {
         let refuse =
-            || Problem::usage(format!("{} does not end in lib/modules/RELEASE", dir.display()));
-        let dir = fs::canonicalize(dir).or_usage(|| format!("no tree {}", dir.display()))?;
+            || Problem::host(format!("{} does not end in lib/modules/RELEASE", dir.display()));
         let release = dir.file_name().and_then(|name| name.to_str()).ok_or_else(refuse)?.to_owned();
         let lib = dir.parent().filter(|parent| parent.ends_with("lib/modules"));
         let base = lib.and_then(|lib| lib.parent()?.parent()).ok_or_else(refuse)?.to_owned();
-        Ok(Self { dir, base, release })
+        Ok(Self { dir: dir.to_owned(), base, release })
+    }
+
+    /// The modules that Debian built for a kernel.
+    fn of(cache: &Cache, root: &Root, kernel: &Kernel) -> Result<Self> {
+        match &kernel.name {
+            Name::Stable => Self::new(&kernel.modules),
+            name @ (Name::Stock | Name::StockRelease(_)) => {
+                Self::new(&stock::modules(cache, root, name, Follow::Daily)?)
+            }
+            name => Err(Problem::usage(format!("{name} has no modules of Debian's"))
+                .hint("choose stable, stock or stock:RELEASE")),
+        }
     }
 
     pub(super) fn files(&self) -> Result<Vec<ModuleFile>> {
@@ -74,43 +121,67 @@ impl Installed {
 
 impl Facts {
     pub(super) fn run(self) -> Result<ExitCode> {
+        let cache = Cache::open()?;
+        let root = Root::obtain(&cache, TRIXIE)?;
+        let scratch = project().join("target/bench");
+        fs::create_dir_all(&scratch).or_host(|| format!("cannot make {}", scratch.display()))?;
+        let bench = Bench {
+            kmod: Kmod::new(&root, self.host_kmod, &scratch),
+            rounds: self.rounds,
+            scratch,
+        };
         let mut holds = true;
-        for (index, dir) in self.tree.iter().enumerate() {
-            let tree = Installed::new(dir)?;
-            let symvers = self.symvers.get(index).map(PathBuf::as_path);
+        for name in &self.kernels {
+            let kernel = Kernel::obtain(&cache, name, Follow::Daily)?;
+            let tree = Installed::of(&cache, &root, &kernel)?;
             if self.against_kmod {
-                holds &= against_kmod::compare(&tree, symvers, &self.enter, &self.scratch)?;
+                let symvers = kernel.tree.join("Module.symvers");
+                holds &= against_kmod::compare(&tree, &symvers, &bench.kmod, &bench.scratch)?;
             } else {
-                self.bench(&tree)?;
+                bench.tree(&tree)?;
             }
         }
         Ok(ExitCode::from(u8::from(!holds)))
     }
+}
 
-    fn bench(&self, tree: &Installed) -> Result<()> {
+/// A measurement's circumstances.
+struct Bench {
+    kmod: Kmod,
+    rounds: usize,
+    /// Where trees are unpacked and depmod writes.
+    scratch: PathBuf,
+}
+
+impl Bench {
+    fn tree(&self, tree: &Installed) -> Result<()> {
         let count = tree.files()?.len();
-        outln!("{}: {count} modules, best of {} rounds", tree.release, self.rounds);
-        self.bench_one("as shipped", tree)?;
+        let version = output(&self.kmod.tool("depmod", tree).arg("--version"))?;
+        let version = String::from_utf8_lossy(&version);
+        let version = version.lines().next().unwrap_or_default();
+        say(&format!("==> {} (about 1 min)", tree.release));
+        outln!("{}: {count} modules, best of {} rounds, {version}", tree.release, self.rounds);
+        self.one("as shipped", tree)?;
         let unpacked = self.unpack(tree)?;
-        self.bench_one("unpacked", &unpacked)?;
+        self.one("unpacked", &unpacked)?;
         fs::remove_dir_all(&unpacked.base)
             .or_host(|| format!("cannot remove {}", unpacked.base.display()))
     }
 
-    fn bench_one(&self, what: &str, tree: &Installed) -> Result<()> {
+    fn one(&self, what: &str, tree: &Installed) -> Result<()> {
         let files = tree.files()?;
         let (mut depmod, mut ours, mut again) = (Best::new(), Best::new(), Best::new());
         let mut floor = f64::INFINITY;
         let cache = self.scratch.join("cache");
         self.clear(&cache)?;
-        for _ in 0..self.rounds.max(1) {
-            depmod.add(measure(depmod_command(&self.enter, tree, None))?);
-            ours.add(measure(our_command(tree, &cache, true)?)?);
+        for _ in 0..self.rounds {
+            depmod.add(measure(&self.kmod.depmod(tree, None))?);
+            ours.add(measure(&our_command(tree, &cache, true)?)?);
             floor = floor.min(floor_seconds(&files));
         }
         // The first call fills the cache.
-        for _ in 0..=self.rounds.max(1) {
-            again.add(measure(our_command(tree, &cache, false)?)?);
+        for _ in 0..=self.rounds {
+            again.add(measure(&our_command(tree, &cache, false)?)?);
         }
         outln!("  {what}");
         outln!("    depmod -n         {depmod}");
@@ -156,27 +227,11 @@ impl Facts {
     }
 }
 
-/// `depmod` over a tree: `-n`, or into a directory.
-pub(super) fn depmod_command(enter: &[String], tree: &Installed, out: Option<&Path>) -> Command {
-    let mut depmod = command(enter, "depmod");
-    match out {
-        None => depmod.arg("-n"),
-        Some(dir) => depmod.arg("-o").arg(dir),
-    };
-    depmod.arg("-b").arg(&tree.base).arg(&tree.release);
-    depmod
-}
-
-fn our_command(tree: &Installed, cache: &Path, alone: bool) -> Result<Command> {
+fn our_command(tree: &Installed, cache: &Path, alone: bool) -> Result<Run> {
     let program = env::current_exe().or_host(|| "cannot find this program".into())?;
-    let cache = std::path::absolute(cache).or_host(|| "no current directory".into())?;
-    let mut ours = Command::new(program);
-    ours.args(["order", "--format", "modules.dep", "--tree"]).arg(&tree.dir);
-    ours.env("XDG_CACHE_HOME", cache);
-    if alone {
-        ours.arg("--no-cache");
-    }
-    Ok(ours)
+    let ours = Run::new(program).args(["order", "--format", "modules.dep", "--tree"]);
+    let ours = ours.arg(&tree.dir).env("XDG_CACHE_HOME", cache);
+    Ok(if alone { ours.arg("--no-cache") } else { ours })
 }
 
 /// What reading and unpacking alone takes, with the same threads: nothing that looks at every

@@ -3,12 +3,15 @@
 use std::{
     fs,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use crate::problem::{OrProblem, Problem, Result};
+use crate::{
+    host::run::{self, Run},
+    problem::{OrProblem, Problem, Result},
+};
 
 /// Often enough to see the peak of a process that runs a tenth of a second.
 const POLL: Duration = Duration::from_millis(2);
@@ -22,63 +25,48 @@ pub(super) struct Cost {
     pub(super) peak_kb: u64,
 }
 
-/// A command after the words that enter the place where it lives.
-pub(super) fn command(enter: &[String], program: &str) -> Command {
-    match enter.split_first() {
-        None => Command::new(program),
-        Some((first, rest)) => {
-            let mut command = Command::new(first);
-            command.args(rest).arg(program);
-            command
-        }
-    }
-}
-
 /// Runs a command to its end, its output thrown away, and measures it.
-pub(super) fn measure(mut command: Command) -> Result<Cost> {
-    let shown = format!("{command:?}");
+pub(super) fn measure(command: &Run) -> Result<Cost> {
     let begin = Instant::now();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .or_host(|| format!("cannot run {shown}"))?;
-    let mut peak_kb = 0;
-    loop {
-        peak_kb = peak_kb.max(peak_of(child.id()));
-        if let Some(status) = child.try_wait().or_host(|| format!("cannot wait for {shown}"))? {
-            let seconds = begin.elapsed().as_secs_f64();
-            return match status.success() {
-                true => Ok(Cost { seconds, peak_kb }),
-                false => Err(Problem::host(format!("{shown} failed: {status}"))),
-            };
-        }
-        if begin.elapsed() > DEADLINE {
-            return Err(give_up(&mut child, &shown));
-        }
-        thread::sleep(POLL);
+    let mut child = command.spawn(Stdio::null(), Stdio::null())?;
+    let (status, peak_kb) = wait(&mut child, begin, command)?;
+    match status.success() {
+        true => Ok(Cost { seconds: begin.elapsed().as_secs_f64(), peak_kb }),
+        false => Err(Problem::host(format!("{command} failed: {status}"))),
     }
-}
-
-/// Ends a process that passed its deadline.
-fn give_up(child: &mut Child, shown: &str) -> Problem {
-    // It may end by itself in this moment; then there is nothing to kill.
-    let _ = child.kill();
-    let _ = child.wait();
-    Problem::host(format!("{shown} did not end within {} s", DEADLINE.as_secs()))
 }
 
 /// Runs a command to its end and returns what it prints.
-pub(super) fn output(mut command: Command) -> Result<Vec<u8>> {
-    let shown = format!("{command:?}");
-    let shown = shown.get(..200).unwrap_or(&shown);
-    let output = command.output().or_host(|| format!("cannot run {shown}"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(Problem::host(format!("{shown} failed: {}: {said}", output.status)));
+pub(super) fn output(command: &Run) -> Result<Vec<u8>> {
+    let folder = tempfile::tempdir().or_host(|| "no folder for temporary files".into())?;
+    let (out, err) = (folder.path().join("out"), folder.path().join("err"));
+    let create = |path: &Path| fs::File::create(path).or_host(|| path.display().to_string());
+    let mut child = command.spawn(create(&out)?.into(), create(&err)?.into())?;
+    let (status, _) = wait(&mut child, Instant::now(), command)?;
+    let read = |path: &Path| fs::read(path).or_host(|| path.display().to_string());
+    if status.success() {
+        return read(&out);
     }
-    Ok(output.stdout)
+    let shown: String = command.to_string().chars().take(200).collect();
+    let said = String::from_utf8_lossy(&read(&err)?).into_owned();
+    Err(Problem::host(format!("{shown} failed: {status}: {said}")))
+}
+
+/// Waits for a process, and tells the most memory that was seen, in kB.
+fn wait(child: &mut Child, begin: Instant, command: &Run) -> Result<(ExitStatus, u64)> {
+    let mut peak_kb = 0;
+    loop {
+        peak_kb = peak_kb.max(peak_of(child.id()));
+        if let Some(status) = child.try_wait().or_host(|| format!("cannot wait for {command}"))? {
+            return Ok((status, peak_kb));
+        }
+        if begin.elapsed() > DEADLINE {
+            run::end(child);
+            let seconds = DEADLINE.as_secs();
+            return Err(Problem::host(format!("{command} did not end within {seconds} s")));
+        }
+        thread::sleep(POLL);
+    }
 }
 
 /// The most memory that a process or one below it has held so far, in kB.
