@@ -1,10 +1,10 @@
 //! The stack on the running kernel: what it does, and what the kernel refuses.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::Command};
 
 use xtask::{
     guest::record::{Report, Step},
-    kernel::kbuild::{Goal, Workshop},
+    kernel::kbuild::{Goal, Workshop, project},
     stack::{
         compare::{Crcs, compare},
         symvers::Symvers,
@@ -191,15 +191,22 @@ fn a_consumer_of_another_type_is_refused_where_symbols_have_versions() {
     let mixed = [other.stack()[0].clone(), workshop().stack()[1].clone()];
     let report = run(&mixed, &["modprobe consumer"]);
     match kernel().config().unwrap().has("MODVERSIONS") {
-        true => expect(
-            &report,
-            "modprobe consumer",
-            1,
-            &[
-                "consumer: disagrees about version of symbol provider_count",
-                "consumer: Unknown symbol provider_count (err -22)",
-            ],
-        ),
+        true => {
+            expect(
+                &report,
+                "modprobe consumer",
+                1,
+                &[
+                    "consumer: disagrees about version of symbol provider_count",
+                    "consumer: Unknown symbol provider_count (err -22)",
+                ],
+            );
+            let (said, holds) = explain(&other, "provider_count");
+            let sentence = "provider_count returns long unsigned int and returned unsigned int";
+            assert!(said.contains(sentence) && !holds, "{said}");
+            let (said, holds) = explain(&other, "provider_add");
+            assert!(said.contains("the blessed type is the same") && holds, "{said}");
+        }
         // Nobody notices: it loads, and calls a function of another type.
         false => expect(&report, "modprobe consumer", 0, &["consumer: /dev/consumer starts at 0"]),
     }
@@ -215,7 +222,17 @@ fn the_stack_exports_what_is_blessed() {
     assert_eq!(compare(&blessed(), &built, crcs), []);
 }
 
+/// What `symvers explain` says of a symbol of a workshop, and whether its type is as blessed.
+fn explain(workshop: &Workshop<'_>, symbol: &str) -> (String, bool) {
+    let mut explain = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    explain.args(["symvers", "explain", symbol, "--symvers"]).arg(workshop.symvers());
+    explain.arg("--symtypes").arg(&workshop.folder);
+    explain.arg("--blessed").arg(project().join("Module.symtypes.expected"));
+    let said = explain.output().unwrap();
+    (String::from_utf8_lossy(&said.stdout).into_owned(), said.status.success())
+}
+
 fn blessed() -> Symvers {
-    let path = xtask::kernel::kbuild::project().join("Module.symvers.expected");
+    let path = project().join("Module.symvers.expected");
     Symvers::parse(fs::read(path).unwrap()).unwrap()
 }

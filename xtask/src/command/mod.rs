@@ -25,7 +25,6 @@ pub mod build;
 pub mod check;
 pub mod demo;
 pub mod doctor;
-mod expected;
 pub mod inspect;
 pub mod lesson;
 pub mod order;

@@ -37,6 +37,12 @@ pub fn quiet() {
     QUIET.store(true, Ordering::Relaxed);
 }
 
+/// The program that runs now, to be run again: also when cargo has meanwhile linked another in its
+/// place, as `cargo test` does where a dependency of the tests asks for more features.
+pub fn this_program() -> PathBuf {
+    PathBuf::from(format!("/proc/{}/exe", std::process::id()))
+}
+
 /// What a captured command said and how it ended.
 #[derive(Debug)]
 pub struct Outcome {

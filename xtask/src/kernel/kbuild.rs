@@ -92,8 +92,15 @@ impl<'a> Workshop<'a> {
         let jobs = thread::available_parallelism().map_or(1, usize::from);
         let run = self.kernel.toolchain.run("make", &self.folder).arg(format!("-j{jobs}"));
         let run = run.arg(format!("KDIR={}", self.kernel.kdir.display()));
-        let compiler = self.kernel.config().map(|config| config.compiler());
-        run.args(compiler.ok()).arg(target).deadline(DEADLINE)
+        let run = match self.kernel.config() {
+            Ok(config) => {
+                // The texts that the CRCs are of, for `symvers explain`.
+                let texts = config.has("GENDWARFKSYMS").then_some("KBUILD_SYMTYPES=1");
+                run.arg(config.compiler()).args(texts)
+            }
+            Err(_) => run,
+        };
+        run.arg(target).deadline(DEADLINE)
     }
 
     /// Builds on the caller's terminal, and returns what was built.

@@ -10,7 +10,7 @@ use crate::{
     guest::{Guest, Session, console, record::Message},
     host::{
         cache::{self, Cache},
-        run::Run,
+        run::{Run, this_program},
     },
     kernel::{
         Kernel, Name,
@@ -153,7 +153,7 @@ impl<'a> Stage<'a> {
     /// all else runs where the kernel's toolchain is.
     fn on_host(&self, command: &str) -> Result<(String, i32)> {
         let ours = command.trim_start().starts_with("cargo xtask ");
-        let run = if ours { self.ourselves(command)? } else { self.tool(command) };
+        let run = if ours { self.ourselves(command) } else { self.tool(command) };
         let outcome = run.unseen().deadline(DEADLINE).outcome()?;
         let status = outcome.status.code().unwrap_or(-1);
         let mut text = outcome.stdout;
@@ -166,11 +166,10 @@ impl<'a> Stage<'a> {
         Ok((text, status))
     }
 
-    fn ourselves(&self, command: &str) -> Result<Run> {
-        let program = std::env::current_exe().or_host(|| "our own program".into())?;
+    fn ourselves(&self, command: &str) -> Run {
         let script = format!("cargo() {{ shift; \"$XTASK\" \"$@\"; }}\n{command}");
         let run = Run::new("/bin/sh").args(["-c", &script]).cwd(&self.folder);
-        Ok(run.env("XTASK", program))
+        run.env("XTASK", this_program())
     }
 
     fn tool(&self, command: &str) -> Run {

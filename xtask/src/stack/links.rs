@@ -1,7 +1,5 @@
 //! What ties a module to others, cut out of its file: small enough to keep for a whole tree.
 
-use std::collections::HashSet;
-
 use object::elf::{SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB};
 
 use crate::module::{
@@ -103,10 +101,12 @@ impl Links {
         if !versions.has(Table::Basic) && !versions.has(Table::Extended) {
             return Ok(());
         }
-        let known: HashSet<Text<'_>> = self.needs.iter().collect();
+        let mut known: Vec<&[u8]> = self.needs.iter().map(Text::bytes).collect();
+        known.sort_unstable();
+        let unknown = |name: &Text<'_>| known.binary_search(&name.bytes()).is_err();
         let mut more = Names::default();
         for version in versions.basic().chain(versions.extended()) {
-            if !known.contains(&version.symbol) && !version.symbol.is_empty() {
+            if unknown(&version.symbol) && !version.symbol.is_empty() {
                 more.push(version.symbol.bytes());
             }
         }

@@ -1,7 +1,7 @@
 //! `bench facts`: our reading of a whole tree beside depmod's, and beside the floor.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Instant,
@@ -16,7 +16,7 @@ use crate::{
         cache::Cache,
         progress::say,
         root::{Root, Sandbox, TRIXIE},
-        run::Run,
+        run::{Run, this_program},
     },
     kernel::{Kernel, Name, archive::Follow, kbuild::project, stock},
     module::file::Buffer,
@@ -176,12 +176,12 @@ impl Bench {
         self.clear(&cache)?;
         for _ in 0..self.rounds {
             depmod.add(measure(&self.kmod.depmod(tree, None))?);
-            ours.add(measure(&our_command(tree, &cache, true)?)?);
+            ours.add(measure(&our_command(tree, &cache, true))?);
             floor = floor.min(floor_seconds(&files));
         }
         // The first call fills the cache.
         for _ in 0..=self.rounds {
-            again.add(measure(&our_command(tree, &cache, false)?)?);
+            again.add(measure(&our_command(tree, &cache, false))?);
         }
         outln!("  {what}");
         outln!("    depmod -n         {depmod}");
@@ -227,11 +227,10 @@ impl Bench {
     }
 }
 
-fn our_command(tree: &Installed, cache: &Path, alone: bool) -> Result<Run> {
-    let program = env::current_exe().or_host(|| "cannot find this program".into())?;
-    let ours = Run::new(program).args(["order", "--format", "modules.dep", "--tree"]);
+fn our_command(tree: &Installed, cache: &Path, alone: bool) -> Run {
+    let ours = Run::new(this_program()).args(["order", "--format", "modules.dep", "--tree"]);
     let ours = ours.arg(&tree.dir).env("XDG_CACHE_HOME", cache);
-    Ok(if alone { ours.arg("--no-cache") } else { ours })
+    if alone { ours.arg("--no-cache") } else { ours }
 }
 
 /// What reading and unpacking alone takes, with the same threads: nothing that looks at every

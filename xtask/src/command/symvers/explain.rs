@@ -1,16 +1,12 @@
-//! `symvers`: what a Module.symvers says, and what a change of it does to importers.
+//! `symvers explain`: where a symbol comes from, who imports it, and why its CRC is what it is.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
-use clap::Subcommand;
 use serde::Serialize;
 
+use super::{built::Built, merge_symtypes, read, read_symtypes};
 use crate::{
-    command::expected,
+    kernel::Name,
     module::{
         damage::Damage,
         facts::Module,
@@ -18,55 +14,29 @@ use crate::{
         imports::undefined,
         text::Text,
     },
-    problem::{OrProblem, Problem, Result},
+    problem::{OrProblem, Result},
     stack::{
-        compare::{Change, Crcs, compare},
         read::side_by_side,
         symtypes::Symtypes,
-        symvers::{Entry, Symvers},
+        symvers::Entry,
         tree::{self, Config, ModuleFile},
         typetext,
     },
 };
 
-/// Read Module.symvers: what is exported, and what a change of it breaks
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    action: Action,
-}
-
-#[derive(Debug, Subcommand)]
-enum Action {
-    Check(expected::Check),
-    Bless(expected::Bless),
-    Diff(Diff),
-    Explain(Explain),
-}
-
-/// What an update does to those who import: each difference, and whether it breaks them
-///
-/// Exit status 1 when something breaks. CRCs are compared only if both files hold any.
-#[derive(Debug, clap::Args)]
-struct Diff {
-    /// The Module.symvers that modules were built against
-    old: PathBuf,
-    /// The Module.symvers they are to run against
-    new: PathBuf,
-    /// Print the documented JSON form
-    #[arg(long)]
-    json: bool,
-}
-
 /// Where a symbol comes from, who imports it, and why its CRC is what it is
 ///
-/// Exit status 1 when nobody exports it, or when the CRC differs from the blessed one.
+/// Without --symvers it is about this stack, built for the kernel. Exit status 1 when nobody
+/// exports it, or when its type differs from the blessed one.
 #[derive(Debug, clap::Args)]
-struct Explain {
+pub(super) struct Explain {
     /// The symbol
     symbol: String,
-    /// A Module.symvers: of the kernel, of the stack
-    #[arg(long, required = true)]
+    /// The kernel that the stack is built for; one with MODVERSIONS can say why
+    #[arg(long, value_name = "K", default_value = "lab", conflicts_with = "symvers")]
+    kernel: Name,
+    /// A Module.symvers that may have it, instead of those of the kernel and of the stack
+    #[arg(long)]
     symvers: Vec<PathBuf>,
     /// Module files that may import it
     #[arg(long, num_args = 1..)]
@@ -79,7 +49,7 @@ struct Explain {
     #[arg(long, num_args = 1..)]
     symtypes: Vec<PathBuf>,
     /// The blessed type texts
-    #[arg(long)]
+    #[arg(long, requires = "symtypes")]
     blessed: Option<PathBuf>,
     /// Print the documented JSON form
     #[arg(long)]
@@ -121,94 +91,11 @@ struct TypeText {
     changes: Vec<String>,
 }
 
-impl Args {
-    /// Runs the verb.
-    ///
-    /// # Errors
-    /// A file that cannot be read, or that modpost would refuse.
-    pub fn run(self) -> Result<ExitCode> {
-        match self.action {
-            Action::Check(check) => check.run(),
-            Action::Bless(bless) => bless.run(),
-            Action::Diff(diff) => diff.run(),
-            Action::Explain(explain) => explain.run(),
-        }
-    }
-}
-
-/// Reads a Module.symvers.
-///
-/// # Errors
-/// A file that cannot be read is the request's fault; one that modpost would refuse does not hold.
-pub fn read(path: &Path) -> Result<Symvers> {
-    let bytes = fs::read(path).or_usage(|| format!("cannot read {}", path.display()))?;
-    Symvers::parse(bytes)
-        .map_err(|error| Problem::does_not_hold(format!("{}: {error}", path.display())))
-}
-
-/// The form of `symvers diff --json`.
-#[derive(Debug, Serialize)]
-struct DiffJson<'a> {
-    format: &'static str,
-    crcs_compared: bool,
-    breaking: usize,
-    changes: Vec<JudgedChange<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct JudgedChange<'a> {
-    #[serde(flatten)]
-    change: &'a Change,
-    breaking: bool,
-    text: String,
-}
-
-impl Diff {
-    fn run(self) -> Result<ExitCode> {
-        let (old, new) = (read(&self.old)?, read(&self.new)?);
-        let crcs = Crcs::of(&old, &new);
-        let changes = compare(&old, &new, crcs);
-        let breaking = changes.iter().filter(|change| change.breaking()).count();
-        if self.json {
-            print_json(&changes, crcs, breaking)?;
-        } else {
-            print_text(&changes, crcs, breaking);
-        }
-        Ok(ExitCode::from(u8::from(breaking > 0)))
-    }
-}
-
-fn print_json(changes: &[Change], crcs: Crcs, breaking: usize) -> Result<()> {
-    let judged = |change| JudgedChange {
-        breaking: Change::breaking(change),
-        text: change.to_string(),
-        change,
-    };
-    super::print_json(&DiffJson {
-        format: "symvers-diff/1",
-        crcs_compared: crcs == Crcs::Compare,
-        breaking,
-        changes: changes.iter().map(judged).collect(),
-    })
-}
-
-fn print_text(changes: &[Change], crcs: Crcs, breaking: usize) {
-    for change in changes {
-        let mark = if change.breaking() { "breaks" } else { "      " };
-        outln!("{mark}  {change}");
-    }
-    if crcs == Crcs::Ignore {
-        outln!("CRCs not compared: one side was built without MODVERSIONS");
-    }
-    let changes = match changes.len() {
-        1 => "1 change".into(),
-        many => format!("{many} changes"),
-    };
-    outln!("{changes}, {breaking} breaking");
-}
-
 impl Explain {
-    fn run(self) -> Result<ExitCode> {
+    pub(super) fn run(mut self) -> Result<ExitCode> {
+        if self.symvers.is_empty() {
+            self.take_the_stack()?;
+        }
         let mut exports = Vec::new();
         for path in &self.symvers {
             let symvers = read(path)?;
@@ -222,10 +109,22 @@ impl Explain {
         let symbol = self.symbol;
         let answer = ExplainJson { format: "symvers-explain/1", symbol, exports, importers, kind };
         match self.json {
-            true => super::print_json(&answer)?,
+            true => crate::command::print_json(&answer)?,
             false => print_explanation(&answer),
         }
         Ok(ExitCode::from(u8::from(!holds)))
+    }
+
+    /// No file was named: it is about this stack, built for a kernel.
+    fn take_the_stack(&mut self) -> Result<()> {
+        let built = Built::new(&self.kernel)?;
+        self.symvers = vec![built.kernel.tree.join("Module.symvers"), built.symvers];
+        self.modules.extend(built.modules);
+        if self.symtypes.is_empty() && built.symtypes.get(&self.symbol).is_some() {
+            self.symtypes.push(built.folder);
+            self.blessed = Some(super::built::blessed_symtypes());
+        }
+        Ok(())
     }
 
     /// Who imports the symbol, and whether a file could not be read.
@@ -294,34 +193,6 @@ fn importer(
         weak: weak(found.bind),
     });
     Ok::<_, Damage>(found).map_err(FileError::from)
-}
-
-/// Reads a `.symtypes` file.
-///
-/// # Errors
-/// A file that cannot be read, or that gendwarfksyms did not write.
-pub fn read_symtypes(path: &Path) -> Result<Symtypes> {
-    let text = fs::read_to_string(path).or_usage(|| format!("cannot read {}", path.display()))?;
-    Symtypes::parse(&text)
-        .map_err(|error| Problem::does_not_hold(format!("{}: {error}", path.display())))
-}
-
-/// Adds a file, or every `*.symtypes` below a directory.
-fn merge_symtypes(path: &Path, into: &mut Symtypes) -> Result<()> {
-    if !path.is_dir() {
-        into.merge(read_symtypes(path)?);
-        return Ok(());
-    }
-    let entries = fs::read_dir(path).or_usage(|| format!("cannot read {}", path.display()))?;
-    for entry in entries {
-        let entry = entry.or_usage(|| format!("cannot read {}", path.display()))?;
-        let (path, kind) = (entry.path(), entry.file_type());
-        let is_dir = kind.is_ok_and(|kind| kind.is_dir());
-        if is_dir || path.extension().is_some_and(|extension| extension == "symtypes") {
-            merge_symtypes(&path, into)?;
-        }
-    }
-    Ok(())
 }
 
 fn print_explanation(answer: &ExplainJson) {
