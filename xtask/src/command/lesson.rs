@@ -86,7 +86,7 @@ fn play(
     run::quiet();
     let lessons = lesson::find(project(), names)?;
     let (cache, begin) = (Cache::open()?, Instant::now());
-    say(&format!("==> {} lessons, some {} s", lessons.len(), 6 * lessons.len() + 6));
+    say(&format!("==> {} lessons, some {} s", lessons.len(), 10 * lessons.len() + 10));
     let (mut count, mut problem) = (Held::default(), None);
     lesson::play(&cache, &lessons, |lesson, today| {
         let held = today.and_then(|files| judge(lesson, &files));
