@@ -77,7 +77,6 @@ pub fn modules(cache: &Cache, root: &Root, name: &Name, follow: Follow) -> Resul
     let offer = archive.resolve(name, follow)?;
     let release = &offer.release;
     // The second has `modules.order` and its like.
-    // The second has `modules.order` and its like.
     let packages = ["modules", "base"].map(|part| format!("linux-{part}-{release}"));
     let parts = packages.iter().map(String::as_str).chain([RECIPE, &offer.version]);
     let entry = format!("kernels/modules-{release}-{}", cache::key(parts));
