@@ -22,7 +22,7 @@ use xtask::{
         facts::Module,
         file::{Packing, unpack},
     },
-    stack::{links::Links, modules_dep, symvers::Symvers},
+    stack::{links::Links, modules_dep, symtypes::Symtypes, symvers::Symvers, typetext},
 };
 
 /// The real modules that are damaged.
@@ -34,6 +34,7 @@ const MODULES: [&[u8]; 3] = [
 const SYMVERS: &[u8] = b"0x7855d74d\tprovider_add\tprovider\tEXPORT_SYMBOL_GPL\tPROVIDER\n\
     0x00000000\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n\
     0x12345678\tkvm_x\tarch/x86/kvm/kvm\tEXPORT_SYMBOL_GPL\tmodule:kvm-intel,kvm-*\n";
+const SYMTYPES: &[u8] = include_bytes!("fixtures/types-old.symtypes");
 /// What a few small objects take, whatever the file: a symbol index, an error's text.
 const SMALL_BYTES: usize = 16 << 10;
 /// A case takes microseconds; a second is a hang.
@@ -84,6 +85,20 @@ fn read_text(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = modules_dep::parse(text);
     }
+}
+
+/// Its CRCs, and how it differs from what it was before the damage.
+fn read_types(bytes: &[u8], original: &Symtypes) {
+    let begin = Instant::now();
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().map(typetext::as_c).for_each(drop);
+    if let Ok(types) = Symtypes::parse(&text) {
+        for symbol in ["provider_add", "provider_register", "printy", "table", "none"] {
+            let _ = (types.crc(symbol), types.changes(original, symbol));
+            let _ = original.changes(&types, symbol);
+        }
+    }
+    assert!(begin.elapsed() < CASE_TIME_MAX);
 }
 
 fn read_packed(bytes: &[u8]) {
@@ -197,6 +212,24 @@ fn a_damaged_module() {
 fn a_damaged_symvers() {
     let _alone = alone();
     run(damaged(&[SYMVERS]), |bytes| read_text(bytes));
+}
+
+#[test]
+fn damaged_symtypes() {
+    let _alone = alone();
+    let original = Symtypes::parse(std::str::from_utf8(SYMTYPES).unwrap()).unwrap();
+    run(damaged(&[SYMTYPES]), |bytes| read_types(bytes, &original));
+}
+
+/// A structure of many members is compared in less than the square of their number.
+#[test]
+fn a_structure_of_very_many_members() {
+    let _alone = alone();
+    let with = |kind: &str| {
+        let members = (0..200_000).map(|n| format!("member {kind} m{n} , "));
+        format!("table variable s#a\ns#a structure_type a {{ {}}}\n", members.collect::<String>())
+    };
+    read_types(with("t#u8").as_bytes(), &Symtypes::parse(&with("t#s8")).unwrap());
 }
 
 #[test]

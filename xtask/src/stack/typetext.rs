@@ -3,6 +3,8 @@
 //! The words are those of DWARF (`scripts/gendwarfksyms/dwarf.c`): `pointer_type { const_type {
 //! base_type char byte_size(1) encoding(6) } } byte_size(8)` is `const char *`.
 
+use std::{collections::HashMap, hash::Hash};
+
 /// A piece of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
@@ -411,13 +413,14 @@ fn field_changes(name: &str, old: &Fields, new: &Fields) -> Vec<String> {
             sentences.push(format!("{name}: its size went from {was} to {is} bytes"));
         }
     }
-    let called = |fields: &Fields, name: &Option<String>| {
-        fields.members.iter().find(|member| member.name == *name).cloned()
-    };
+    let (olds, news) = (
+        by_name(&old.members, |member| &member.name),
+        by_name(&new.members, |member| &member.name),
+    );
     let word = |member: &Named| member.name.clone().unwrap_or_else(|| "without a name".into());
     for was in &old.members {
         let which = word(was);
-        let Some(is) = called(new, &was.name) else {
+        let Some(is) = news.get(&was.name) else {
             sentences.push(format!("{name}: its member {which}, a {}, is gone", was.kind));
             continue;
         };
@@ -432,7 +435,7 @@ fn field_changes(name: &str, old: &Fields, new: &Fields) -> Vec<String> {
             }
         }
     }
-    let added = new.members.iter().filter(|member| called(old, &member.name).is_none());
+    let added = new.members.iter().filter(|member| !olds.contains_key(&member.name));
     for member in added {
         let which = word(member);
         sentences.push(format!("{name}: it has a new member {which}, a {}", member.kind));
@@ -440,21 +443,24 @@ fn field_changes(name: &str, old: &Fields, new: &Fields) -> Vec<String> {
     sentences
 }
 
+/// Members or values by what they are called; the first of those without a name.
+fn by_name<T, N: Eq + Hash>(all: &[T], name: fn(&T) -> &N) -> HashMap<&N, &T> {
+    all.iter().rev().map(|one| (name(one), one)).collect()
+}
+
 fn value_changes(name: &str, old: &[(String, String)], new: &[(String, String)]) -> Vec<String> {
-    let find = |values: &[(String, String)], name: &str| {
-        values.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
-    };
+    let (olds, news) = (by_name(old, |value| &value.0), by_name(new, |value| &value.0));
     let mut sentences = Vec::new();
     for (value, was) in old {
-        match find(new, value) {
+        match news.get(value) {
             None => sentences.push(format!("{name}: its value {value} = {was} is gone")),
-            Some(is) if is != *was => {
+            Some((_, is)) if is != was => {
                 sentences.push(format!("{name}: {value} went from {was} to {is}"));
             }
             Some(_) => {}
         }
     }
-    for (value, is) in new.iter().filter(|(value, _)| find(old, value).is_none()) {
+    for (value, is) in new.iter().filter(|(value, _)| !olds.contains_key(value)) {
         sentences.push(format!("{name}: it has a new value {value} = {is}"));
     }
     sentences
