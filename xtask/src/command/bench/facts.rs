@@ -72,6 +72,14 @@ impl Kmod {
         }
     }
 
+    /// What comes before a tool has begun, in seconds: it is not the tool's own time.
+    fn entering(&self, tree: &Installed) -> Result<f64> {
+        match self {
+            Self::Host => Ok(0.0),
+            Self::Private(_) => Ok(measure(&self.tool("true", tree))?.seconds),
+        }
+    }
+
     /// `depmod` over a tree: `-n`, or into a directory.
     pub(super) fn depmod(&self, tree: &Installed, out: Option<&Path>) -> Run {
         let depmod = self.tool("depmod", tree);
@@ -175,7 +183,9 @@ impl Bench {
         let cache = self.scratch.join("cache");
         self.clear(&cache)?;
         for _ in 0..self.rounds {
-            depmod.add(measure(&self.kmod.depmod(tree, None))?);
+            let entering = self.kmod.entering(tree)?;
+            let Cost { seconds, peak_kb } = measure(&self.kmod.depmod(tree, None))?;
+            depmod.add(Cost { seconds: seconds - entering, peak_kb });
             ours.add(measure(&our_command(tree, &cache, true))?);
             floor = floor.min(floor_seconds(&files));
         }
