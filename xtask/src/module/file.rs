@@ -64,6 +64,32 @@ pub struct Buffer {
     /// Its length is the room there is; a file fills the beginning.
     packed: Vec<u8>,
     plain: Vec<u8>,
+    parts: Parts,
+}
+
+/// Room for parts of a file at their places, zero elsewhere.
+#[derive(Debug, Default)]
+struct Parts {
+    bytes: Vec<u8>,
+    filled: Vec<Range<usize>>,
+}
+
+impl Parts {
+    /// Makes room, all of it zero: only what was filled is written to, since that is less.
+    fn clear(&mut self, size: usize) {
+        if self.bytes.capacity() > Buffer::KEPT_BYTES_MAX || self.bytes.len() < size {
+            // Zero pages come from the system untouched; most of them stay so.
+            *self = Self { bytes: vec![0; size.max(Buffer::KEPT_BYTES_MAX)], filled: Vec::new() };
+        }
+        self.filled.drain(..).for_each(|range| self.bytes[range].fill(0));
+    }
+
+    /// Reads a part of a file into its place.
+    fn fill(&mut self, file: &File, range: Range<usize>) -> Option<()> {
+        let part = self.bytes.get_mut(range.clone())?;
+        self.filled.push(range.clone());
+        file.read_exact_at(part, range.start as u64).ok()
+    }
 }
 
 impl Buffer {
@@ -115,25 +141,19 @@ impl Buffer {
         if !(Self::WHOLE_BYTES_MAX..UNPACKED_BYTES_MAX).contains(&size) {
             return None;
         }
-        self.shrink();
-        if size > Self::KEPT_BYTES_MAX {
-            // Zero pages come from the system untouched; most of them stay so.
-            self.packed = vec![0; size];
-        } else {
-            self.packed.clear();
-            self.packed.resize(size, 0);
-        }
-        let bytes = &mut self.packed[..];
-        file.read_exact_at(bytes.get_mut(..64)?, 0).ok()?;
-        let (table, names) = Elf::table_of(&bytes[..64], size)?;
-        fill_range(file, bytes, table.clone())?;
-        fill_range(file, bytes, names_range(&bytes[..64], &bytes[table], names)?)?;
-        let mut ranges = wanted_ranges(&Elf::parse(bytes).ok()?, wanted);
+        let parts = &mut self.parts;
+        parts.clear(size);
+        parts.fill(file, 0..64)?;
+        let (table, names) = Elf::table_of(&parts.bytes[..64], size)?;
+        parts.fill(file, table.clone())?;
+        let names = names_range(&parts.bytes[..64], &parts.bytes[table], names)?;
+        parts.fill(file, names)?;
+        let mut ranges = wanted_ranges(&Elf::parse(&parts.bytes[..size]).ok()?, wanted);
         merge_near(&mut ranges);
         for range in ranges {
-            fill_range(file, bytes, range)?;
+            parts.fill(file, range)?;
         }
-        Some(&self.packed[..size])
+        Some(&parts.bytes[..size])
     }
 
     /// A smaller file is read whole as fast as in parts.
@@ -172,12 +192,6 @@ impl Buffer {
             }
         }
     }
-}
-
-/// Reads a part of a file into its place.
-fn fill_range(file: &File, bytes: &mut [u8], range: Range<usize>) -> Option<()> {
-    let offset = range.start as u64;
-    file.read_exact_at(bytes.get_mut(range)?, offset).ok()
 }
 
 /// Where the names of the sections lie, by one entry of the section table.
@@ -425,5 +439,28 @@ mod tests {
         let packed = xz(&zeros, liblzma::stream::Check::Crc32);
         assert!(unpacked(&packed, 1 << 16).is_err());
         assert!(unpacked(&zstd::encode_all(&zeros[..], 1).unwrap(), 1 << 16).is_err());
+    }
+
+    #[test]
+    fn of_a_module_read_in_parts_nothing_is_left_to_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut buffer = Buffer::default();
+        let fixtures: [&[u8]; 2] = [
+            include_bytes!("../../tests/fixtures/exporter-7.3.ko"),
+            include_bytes!("../../tests/fixtures/hello-7.3.ko"),
+        ];
+        for (bytes, all) in fixtures.into_iter().zip([true, false]) {
+            // What follows the ELF makes it large enough to be read in parts.
+            let bytes = [bytes, &[0xff; Buffer::WHOLE_BYTES_MAX]].concat();
+            let path = folder.path().join("module.ko");
+            std::fs::write(&path, &bytes).unwrap();
+            let (file, size) = (File::open(&path).unwrap(), bytes.len() as u64);
+            let read = buffer.read_sections(&file, size, |_, _| all).unwrap();
+            assert_eq!(read.len(), bytes.len());
+            assert!(read.iter().zip(&bytes).all(|(read, byte)| read == byte || *read == 0));
+            let elf = Elf::parse(&bytes).unwrap();
+            let mut sections = elf.sections().map(|section| elf.range_of(&section));
+            assert_eq!(all, sections.all(|range| read[range.clone()] == bytes[range]));
+        }
     }
 }

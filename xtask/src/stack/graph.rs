@@ -1,17 +1,15 @@
 //! Which module needs which: the graph of a tree, as depmod sees it.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    hash::{BuildHasherDefault, DefaultHasher},
-};
+use std::collections::{HashMap, VecDeque};
 
 use rayon::prelude::*;
 
 use super::read::Linked;
 use crate::module::text::Text;
 
-/// The same hash in every run: nothing printed may depend on it, and a fixed one proves that.
-type Hash = BuildHasherDefault<DefaultHasher>;
+/// The same hash in every run: nothing printed may depend on it, and a fixed one proves that. The
+/// standard library's takes 3 % of the time of an unpacked tree more.
+type Hash = foldhash::fast::FixedState;
 
 /// Why one module needs another: it uses symbols of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
