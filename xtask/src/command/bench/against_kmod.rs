@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    facts::{Installed, Kmod},
+    kmod::{Installed, Kmod},
     process::output,
 };
 use crate::{

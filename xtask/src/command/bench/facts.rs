@@ -9,21 +9,22 @@ use std::{
 
 use super::{
     against_kmod,
+    kmod::{Installed, Kmod},
     process::{Cost, measure, output},
 };
 use crate::{
     host::{
         cache::Cache,
         progress::say,
-        root::{Root, Sandbox, TRIXIE},
+        root::{Root, TRIXIE},
         run::{Run, this_program},
     },
-    kernel::{Kernel, Name, archive::Follow, kbuild::project, stock},
+    kernel::{Kernel, Name, archive::Follow, kbuild::project},
     module::file::Buffer,
     problem::{OrProblem, Problem, Result},
     stack::{
         read::side_by_side,
-        tree::{self, Config, ModuleFile},
+        tree::{self, ModuleFile},
     },
 };
 
@@ -46,85 +47,8 @@ pub(super) struct Facts {
     #[arg(long)]
     host_kmod: bool,
     /// Rounds of each measurement
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
-}
-
-/// Where kmod's tools are run.
-pub(super) enum Kmod {
-    Host,
-    Private(Sandbox),
-}
-
-impl Kmod {
-    fn new(root: &Root, host: bool, scratch: &Path) -> Self {
-        match host {
-            true => Self::Host,
-            false => Self::Private(root.sandbox().folder(scratch)),
-        }
-    }
-
-    /// A tool of kmod that reads `tree`.
-    pub(super) fn tool(&self, name: &str, tree: &Installed) -> Run {
-        match self {
-            Self::Host => Run::new(name),
-            Self::Private(sandbox) => sandbox.clone().read_only(&tree.base, &tree.base).run(name),
-        }
-    }
-
-    /// What comes before a tool has begun, in seconds: it is not the tool's own time.
-    fn entering(&self, tree: &Installed) -> Result<f64> {
-        match self {
-            Self::Host => Ok(0.0),
-            Self::Private(_) => Ok(measure(&self.tool("true", tree))?.seconds),
-        }
-    }
-
-    /// `depmod` over a tree: `-n`, or into a directory.
-    pub(super) fn depmod(&self, tree: &Installed, out: Option<&Path>) -> Run {
-        let depmod = self.tool("depmod", tree);
-        let depmod = match out {
-            None => depmod.arg("-n"),
-            Some(dir) => depmod.arg("-o").arg(dir),
-        };
-        depmod.arg("-b").arg(&tree.base).arg(&tree.release)
-    }
-}
-
-/// An installed tree: where it is, and how depmod is told.
-pub(super) struct Installed {
-    pub(super) dir: PathBuf,
-    pub(super) base: PathBuf,
-    pub(super) release: String,
-}
-
-impl Installed {
-    /// What ends in `lib/modules/RELEASE`.
-    fn new(dir: &Path) -> Result<Self> {
-        let refuse =
-            || Problem::host(format!("{} does not end in lib/modules/RELEASE", dir.display()));
-        let release = dir.file_name().and_then(|name| name.to_str()).ok_or_else(refuse)?.to_owned();
-        let lib = dir.parent().filter(|parent| parent.ends_with("lib/modules"));
-        let base = lib.and_then(|lib| lib.parent()?.parent()).ok_or_else(refuse)?.to_owned();
-        Ok(Self { dir: dir.to_owned(), base, release })
-    }
-
-    /// The modules that Debian built for a kernel.
-    fn of(cache: &Cache, root: &Root, kernel: &Kernel) -> Result<Self> {
-        match &kernel.name {
-            Name::Stable => Self::new(&kernel.modules),
-            name @ (Name::Stock | Name::StockRelease(_)) => {
-                Self::new(&stock::modules(cache, root, name, Follow::Daily)?)
-            }
-            name => Err(Problem::usage(format!("{name} has no modules of Debian's"))
-                .hint("choose stable, stock or stock:RELEASE")),
-        }
-    }
-
-    pub(super) fn files(&self) -> Result<Vec<ModuleFile>> {
-        tree::modules(&self.dir, &Config::default())
-            .or_usage(|| format!("cannot read the modules of {}", self.dir.display()))
-    }
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
 }
 
 impl Facts {
@@ -156,7 +80,7 @@ impl Facts {
 /// A measurement's circumstances.
 struct Bench {
     kmod: Kmod,
-    rounds: usize,
+    rounds: u32,
     /// Where trees are unpacked and depmod writes.
     scratch: PathBuf,
 }

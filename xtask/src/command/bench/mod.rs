@@ -2,6 +2,7 @@
 
 mod against_kmod;
 mod facts;
+mod kmod;
 mod process;
 
 use std::process::ExitCode;
