@@ -77,7 +77,7 @@ struct Parts {
 impl Parts {
     /// Makes room, all of it zero: only what was filled is written to, since that is less.
     fn clear(&mut self, size: usize) {
-        if self.bytes.capacity() > Buffer::KEPT_BYTES_MAX || self.bytes.len() < size {
+        if self.bytes.len() < size {
             // Zero pages come from the system untouched; most of them stay so.
             *self = Self { bytes: vec![0; size.max(Buffer::KEPT_BYTES_MAX)], filled: Vec::new() };
         }
@@ -141,6 +141,7 @@ impl Buffer {
         if !(Self::WHOLE_BYTES_MAX..UNPACKED_BYTES_MAX).contains(&size) {
             return None;
         }
+        self.shrink();
         let parts = &mut self.parts;
         parts.clear(size);
         parts.fill(file, 0..64)?;
@@ -190,6 +191,9 @@ impl Buffer {
             if room.capacity() > Self::KEPT_BYTES_MAX {
                 *room = Vec::new();
             }
+        }
+        if self.parts.bytes.capacity() > Self::KEPT_BYTES_MAX {
+            self.parts = Parts::default();
         }
     }
 }

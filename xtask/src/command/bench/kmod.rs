@@ -1,4 +1,4 @@
-//! Debian's kmod, and the trees that it reads beside us.
+//! kmod, the private root's or this machine's, and the trees that it reads beside us.
 
 use std::path::{Path, PathBuf};
 

@@ -4,7 +4,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use serde::Serialize;
 
-use super::{built::Built, merge_symtypes, read, read_symtypes};
+use super::{
+    built::{Built, blessed_symtypes},
+    merge_symtypes, read, read_symtypes,
+};
 use crate::{
     kernel::Name,
     module::{
@@ -122,7 +125,7 @@ impl Explain {
         self.modules.extend(built.modules);
         if self.symtypes.is_empty() && built.symtypes.get(&self.symbol).is_some() {
             self.symtypes.push(built.folder);
-            self.blessed = Some(super::built::blessed_symtypes());
+            self.blessed = Some(blessed_symtypes());
         }
         Ok(())
     }
