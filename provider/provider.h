@@ -63,7 +63,7 @@ int __must_check provider_add(struct provider_counter *counter, s64 delta);
  * @counter: a registered counter
  *
  * Exported for all modules: it changes nothing and reveals a number, so whoever
- * has been handed a counter may look at it, under any licence.
+ * has been handed a counter may look at it, under any license.
  *
  * Return: the value.
  */

@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use xtask::loader::{errno::Errno, target::Target};
+use loader::errno::Errno;
+use loader::kernel_facts::Target;
 
 use super::edit::{Module, header, rela, section, symbol};
 
@@ -516,8 +517,8 @@ impl<'a> Maker<'a> {
 
     fn taints(&mut self) {
         let says = "plain: module license 'Proprietary' taints kernel.";
-        self.plain("licence-proprietary", OK, says, |m| m.info("license", Some("Proprietary")));
-        self.plain("licence-absent", OK, "", |m| m.info("license", None));
+        self.plain("license-proprietary", OK, says, |m| m.info("license", Some("Proprietary")));
+        self.plain("license-absent", OK, "", |m| m.info("license", None));
         let says = "plain: module is from the staging directory, the quality is unknown";
         self.plain("staging", OK, says, |m| m.info("staging", Some("Y")));
         let says = "plain: loading test module taints kernel.";

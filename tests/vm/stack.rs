@@ -2,13 +2,11 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
+use stack::symvers::Symvers;
+use stack::symvers_diff::{Crcs, compare};
 use xtask::{
     guest::record::{Report, Step},
     kernel::kbuild::{Goal, Workshop, project},
-    stack::{
-        compare::{Crcs, compare},
-        symvers::Symvers,
-    },
 };
 
 use crate::{build::edited, guest, kernel};

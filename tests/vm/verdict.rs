@@ -8,6 +8,21 @@ use std::{
     sync::OnceLock,
 };
 
+use loader::errno::Errno;
+use loader::kernel_facts::Target;
+use loader::kernel_state::{Once, World};
+use loader::load_info::Request;
+use loader::play::Play;
+use loader::struct_module;
+use loader::taints::Taints;
+use loader::verdict::{Answer, Verdict, is_message};
+use stack::depmod_config::Config;
+use stack::graph::Graph;
+use stack::order::order;
+use stack::symvers::Symvers;
+use xtask::tree::scan::read;
+use xtask::tree::section_reader::Buffer;
+use xtask::tree::walk;
 use xtask::{
     host::cache::Cache,
     host::root::{Root, TRIXIE},
@@ -16,24 +31,6 @@ use xtask::{
         archive::Follow,
         kbuild::{Goal, Workshop, project},
         stock,
-    },
-    loader::{
-        errno::Errno,
-        image,
-        load::Request,
-        play::Play,
-        taints::Taints,
-        target::Target,
-        verdict::{Answer, Verdict, is_message},
-        world::{Once, World},
-    },
-    module::file::Buffer,
-    stack::{
-        graph::Graph,
-        order::order,
-        read::read,
-        symvers::Symvers,
-        tree::{self, Config},
     },
 };
 
@@ -89,7 +86,7 @@ pub(crate) fn target_of(kernel: &Kernel, module: &[u8]) -> Target {
         .unwrap()
         .with_symvers(&symvers)
         .with_builtin_modinfo(&read(kernel.modules.join("modules.builtin.modinfo")));
-    target.this_module = image::this_module_of_module(module);
+    target.this_module = struct_module::this_module_of_module(module);
     assert!(target.this_module.is_some());
     target
 }
@@ -438,7 +435,7 @@ const QUIET: [&str; 5] =
 
 /// Cases of a folder's modules, `count` of them at equal distances.
 fn own_cases(folder: &Path, count: usize, with_needs: bool) -> Vec<Case> {
-    let files = tree::modules(folder, &Config::default()).unwrap();
+    let files = walk::modules(folder, &Config::default()).unwrap();
     let linked = read(files).linked;
     let graph = Graph::new(linked);
     let quiet = |index: &usize| {

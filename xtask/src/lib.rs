@@ -8,7 +8,5 @@ pub mod guest;
 pub mod host;
 pub mod kernel;
 pub mod lesson;
-pub mod loader;
-pub mod module;
 pub mod problem;
-pub mod stack;
+pub mod tree;

@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ko::compression::{Packing, unpack};
+use ko::module::Module;
 use peak_alloc::PeakAlloc;
 use proptest::{
     collection::vec,
@@ -17,13 +19,11 @@ use proptest::{
     sample::Index,
     test_runner::{Config, TestRunner},
 };
-use xtask::{
-    module::{
-        facts::Module,
-        file::{Packing, unpack},
-    },
-    stack::{links::Links, modules_dep, symtypes::Symtypes, symvers::Symvers, typetext},
-};
+use stack::dependency_info::Links;
+use stack::modules_dep;
+use stack::symtype_parser;
+use stack::symtypes::Symtypes;
+use stack::symvers::Symvers;
 
 /// The real modules that are damaged.
 const MODULES: [&[u8]; 3] = [
@@ -91,7 +91,7 @@ fn read_text(bytes: &[u8]) {
 fn read_types(bytes: &[u8], original: &Symtypes) {
     let begin = Instant::now();
     let text = String::from_utf8_lossy(bytes);
-    text.lines().map(typetext::as_c).for_each(drop);
+    text.lines().map(symtype_parser::as_c).for_each(drop);
     if let Ok(types) = Symtypes::parse(&text) {
         for symbol in ["provider_add", "provider_register", "printy", "table", "none"] {
             let _ = (types.crc(symbol), types.changes(original, symbol));
@@ -110,14 +110,14 @@ fn read_packed(bytes: &[u8]) {
 
 /// One way to damage a file.
 #[derive(Clone, Debug)]
-enum Damage {
+enum Malformed {
     Set(Index, u8),
     Word(Index, u64),
     Cut(Index),
     Copy(Index, Index, u8),
 }
 
-fn damage() -> impl Strategy<Value = Damage> {
+fn damage() -> impl Strategy<Value = Malformed> {
     // Numbers at which arithmetic goes wrong, and small ones that are plausible offsets.
     let word = prop_oneof![
         Just(0u64),
@@ -129,15 +129,15 @@ fn damage() -> impl Strategy<Value = Damage> {
         any::<u64>(),
     ];
     prop_oneof![
-        3 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Damage::Set(at, byte)),
-        6 => (any::<Index>(), word).prop_map(|(at, word)| Damage::Word(at, word)),
-        1 => any::<Index>().prop_map(Damage::Cut),
+        3 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Malformed::Set(at, byte)),
+        6 => (any::<Index>(), word).prop_map(|(at, word)| Malformed::Word(at, word)),
+        1 => any::<Index>().prop_map(Malformed::Cut),
         2 => (any::<Index>(), any::<Index>(), any::<u8>())
-            .prop_map(|(from, to, length)| Damage::Copy(from, to, length)),
+            .prop_map(|(from, to, length)| Malformed::Copy(from, to, length)),
     ]
 }
 
-fn apply(bytes: &mut Vec<u8>, damage: &Damage, aligned: bool) {
+fn apply(bytes: &mut Vec<u8>, damage: &Malformed, aligned: bool) {
     if bytes.is_empty() {
         return;
     }
@@ -147,15 +147,15 @@ fn apply(bytes: &mut Vec<u8>, damage: &Damage, aligned: bool) {
     };
     let length = bytes.len();
     match damage {
-        Damage::Set(at, byte) => bytes[at.index(length)] = *byte,
-        Damage::Word(at, word) => {
+        Malformed::Set(at, byte) => bytes[at.index(length)] = *byte,
+        Malformed::Word(at, word) => {
             let at = place(at, length);
             for (to, from) in bytes[at..].iter_mut().zip(word.to_le_bytes()) {
                 *to = from;
             }
         }
-        Damage::Cut(at) => bytes.truncate(at.index(length)),
-        Damage::Copy(from, to, count) => {
+        Malformed::Cut(at) => bytes.truncate(at.index(length)),
+        Malformed::Copy(from, to, count) => {
             let (from, to) = (place(from, length), place(to, length));
             let count = usize::from(*count).min(length - from.max(to));
             bytes.copy_within(from..from + count, to);

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, fmt::Write as _, fs, path::PathBuf, time::Duration};
 
+use loader::kernel_facts::Target;
 use xtask::{
     guest::{Boot, Command, Guest, record::Report},
     host::{
@@ -9,7 +10,6 @@ use xtask::{
         root::{Root, TRIXIE},
     },
     kernel::Kernel,
-    loader::target::Target,
     problem::OrProblem,
 };
 

@@ -9,6 +9,11 @@ use std::{
 
 use serde::Serialize;
 
+use crate::tree::judge::{self, Row};
+use crate::tree::scan::{read, read_remembering};
+use crate::tree::scan_cache;
+use crate::tree::section_reader::Buffer;
+use crate::tree::walk;
 use crate::{
     host::cache::Cache,
     kernel::{
@@ -16,22 +21,15 @@ use crate::{
         archive::Follow,
         target::{self, Facts, Instead},
     },
-    loader::{
-        load::Request,
-        play::Play,
-        verdict::{Answer, Check, Outcome, Verdict},
-        whole::{self, Row},
-    },
-    module::file::Buffer,
     problem::{OrProblem, Problem, Result},
-    stack::{
-        cache,
-        graph::Graph,
-        order::order,
-        read::{read, read_remembering},
-        tree::{self, Config, ModuleFile},
-    },
 };
+use loader::load_info::Request;
+use loader::play::Play;
+use loader::verdict::{Answer, Check, Outcome, Verdict};
+use stack::depmod_config::Config;
+use stack::graph::Graph;
+use stack::module_file::ModuleFile;
+use stack::order::order;
 
 /// Tell whether modules would load on a kernel, and if not, why
 ///
@@ -120,9 +118,9 @@ impl Args {
     }
 
     fn judge_all(&self, facts: &Facts, folder: &Path) -> Result<ExitCode> {
-        let files = tree::modules(folder, &Config::default())
+        let files = walk::modules(folder, &Config::default())
             .or_usage(|| format!("cannot read the modules of {}", folder.display()))?;
-        let rows = whole::judge(&facts.target, &files, &self.memory()?);
+        let rows = judge::judge(&facts.target, &files, &self.memory()?);
         match self.json {
             true => super::print_json(&AllForm {
                 format: "check-all/1",
@@ -165,7 +163,7 @@ impl Args {
         }
         let mut found = Vec::new();
         for file in &self.files {
-            found.push(tree::one(file).or_usage(|| format!("cannot read {}", file.display()))?);
+            found.push(walk::one(file).or_usage(|| format!("cannot read {}", file.display()))?);
         }
         let given: Vec<String> = found.iter().map(|file| file.name.clone()).collect();
         if self.with_deps {
@@ -174,7 +172,7 @@ impl Args {
         let outcome = match (self.with_deps, facts.modules.as_deref()) {
             // A kernel's own modules are some thousands: their ties are remembered.
             (true, Some(folder)) => {
-                read_remembering(found, &cache::file_for(&self.memory()?, folder))
+                read_remembering(found, &scan_cache::file_for(&self.memory()?, folder))
             }
             _ => read(found),
         };
@@ -207,7 +205,7 @@ impl Args {
         }
         let mut others: Vec<ModuleFile> = Vec::new();
         for folder in folders {
-            let modules = tree::modules(&folder, &Config::default())
+            let modules = walk::modules(&folder, &Config::default())
                 .or_usage(|| format!("cannot read the modules of {}", folder.display()))?;
             for module in modules {
                 let known = given.contains(&module.name)

@@ -39,7 +39,7 @@ struct Scene {
 /// In order: from what the files say to what the kernel does.
 const SCENES: &[Scene] = &[
     Scene {
-        tale: "Each .ko says what it is: its licence, whom it needs, which kernel it was built for.",
+        tale: "Each .ko says what it is: its license, whom it needs, which kernel it was built for.",
         command: "cd /lib/modules/$(uname -r)/updates && modinfo provider.ko consumer.ko | \
                   grep -E '^(name|license|import_ns|depends|vermagic):'",
         status: 0,

@@ -8,20 +8,16 @@ use std::{
 
 use serde::Serialize;
 
-use crate::{
-    module::{
-        exports::{Export, Kind, Layout},
-        facts::{Facts, Module, SoftDep},
-        file::{Buffer, FileError},
-        imports::Import,
-        modinfo::Line,
-        params::Param,
-        signature::Signature,
-        text::Text,
-        versions::Table,
-    },
-    problem::{Problem, Result},
-};
+use crate::problem::{Problem, Result};
+use crate::tree::section_reader::{Buffer, FileError};
+use ko::exports::{Export, Kind, Layout};
+use ko::imports::Import;
+use ko::modinfo::Line;
+use ko::module::{Facts, Module, SoftDep};
+use ko::params::Param;
+use ko::signature::Signature;
+use ko::text::Text;
+use ko::versions::Table;
 
 /// Show what a module says of itself, without loading it
 ///
@@ -154,7 +150,7 @@ fn print_identity(facts: &Facts<'_>) {
     optional("name", facts.name);
     listed("description", &facts.description);
     listed("author", &facts.authors);
-    optional("licence", facts.license);
+    optional("license", facts.license);
     optional("version", facts.version);
     optional("srcversion", facts.srcversion);
     optional("build id", facts.build_id.as_deref());
@@ -223,7 +219,7 @@ fn print_exports(layout: Option<Layout>, exports: &[Export<'_>]) {
     let Some(layout) = layout else { return line("exports", "nothing") };
     let layout = match layout {
         Layout::Flags => "one table with flags, as from 7.1 on",
-        Layout::Split => "a table for each licence class, as before 7.1",
+        Layout::Split => "a table for each license class, as before 7.1",
     };
     line("exports", format!("{} ({layout})", exports.len()));
     for export in exports {
@@ -240,7 +236,7 @@ fn print_exports(layout: Option<Layout>, exports: &[Export<'_>]) {
         outln!(
             "    {:<40} {kind:<8} {:<17}{crc}{namespace}",
             export.symbol.0,
-            export.licence.macro_name()
+            export.license.macro_name()
         );
         print_rust(export.symbol.rust());
     }

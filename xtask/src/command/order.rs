@@ -10,6 +10,10 @@ use std::{
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::tree::picture::Picture;
+use crate::tree::scan::{Outcome, read, read_remembering};
+use crate::tree::scan_cache;
+use crate::tree::walk;
 use crate::{
     command::KernelArg,
     host::cache::Cache,
@@ -19,17 +23,12 @@ use crate::{
         kbuild::{Goal, Workshop},
     },
     problem::{OrProblem, Problem, Result},
-    stack::{
-        cache,
-        draw::Picture,
-        graph::{Cycle, Graph},
-        modules_dep,
-        order::{Missing, Order, Reason, Step, exported_twice, order},
-        read::{Outcome, read, read_remembering},
-        symvers::Symvers,
-        tree::{self, Config},
-    },
 };
+use stack::depmod_config::Config;
+use stack::graph::{Cycle, Graph};
+use stack::modules_dep;
+use stack::order::{Missing, Order, Reason, Step, exported_twice, order};
+use stack::symvers::Symvers;
 
 /// Show what loads before what, and the reason for every edge
 ///
@@ -122,11 +121,11 @@ impl Args {
     fn read(&self, files: &[PathBuf]) -> Result<Outcome> {
         let mut found = Vec::new();
         for file in files {
-            found.push(tree::one(file).or_usage(|| format!("cannot read {}", file.display()))?);
+            found.push(walk::one(file).or_usage(|| format!("cannot read {}", file.display()))?);
         }
         let Some(dir) = &self.tree else { return Ok(read(found)) };
         let config = self.config(dir)?;
-        let mut all = tree::modules(dir, &config)
+        let mut all = walk::modules(dir, &config)
             .or_usage(|| format!("cannot read the modules of {}", dir.display()))?;
         // A file given by hand stands in for the tree's module of its name.
         let given: HashSet<String> = found.iter().map(|file| file.name.clone()).collect();
@@ -134,7 +133,7 @@ impl Args {
         all.extend(found);
         let remembered = Cache::open().ok().map(|cache| cache.path("facts"));
         match remembered.filter(|_| !self.no_cache) {
-            Some(cache_dir) => Ok(read_remembering(all, &cache::file_for(&cache_dir, dir))),
+            Some(cache_dir) => Ok(read_remembering(all, &scan_cache::file_for(&cache_dir, dir))),
             None => Ok(read(all)),
         }
     }

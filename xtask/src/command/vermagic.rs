@@ -9,16 +9,13 @@ use std::{
 use serde::Serialize;
 
 use super::inspect::file_problem;
-use crate::{
-    module::{
-        facts::Module,
-        file::Buffer,
-        vermagic::{Difference, Target, compare},
-        versions::Table,
-    },
-    problem::{OrProblem, Problem, Result},
-    stack::tree::{self, Config},
-};
+use crate::problem::{OrProblem, Problem, Result};
+use crate::tree::section_reader::Buffer;
+use crate::tree::walk;
+use ko::module::Module;
+use ko::vermagic::{Difference, Target, compare};
+use ko::versions::Table;
+use stack::depmod_config::Config;
 
 /// Show the vermagic of a kernel, and compare modules with it flag by flag
 ///
@@ -126,7 +123,7 @@ pub fn target(kernel: &Path) -> Result<Target> {
             return of_prepared(&tree);
         }
     }
-    let modules = tree::modules(kernel, &Config::default())
+    let modules = walk::modules(kernel, &Config::default())
         .or_usage(|| format!("cannot read {}", kernel.display()))?;
     // Modules of other makers lie in updates/ or extra/.
     let own = modules.iter().find(|file| file.path.starts_with("kernel/"));

@@ -6,20 +6,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::tree::section_reader::Buffer;
+use crate::tree::walk;
 use crate::{
     kernel::{Kernel, kbuild::project},
-    loader::{
-        image,
-        load::Request,
-        play::Play,
-        taints::Taints,
-        target::{Target, ThisModule},
-        world::Once,
-    },
-    module::file::Buffer,
     problem::{OrProblem, Problem, Result},
-    stack::tree::{self, Config, ModuleFile},
 };
+use loader::kernel_facts::{Target, ThisModule};
+use loader::kernel_state::Once;
+use loader::load_info::Request;
+use loader::play::Play;
+use loader::struct_module;
+use loader::taints::Taints;
+use stack::depmod_config::Config;
+use stack::module_file::ModuleFile;
 
 /// A kernel's facts, and where its own modules are.
 #[derive(Debug)]
@@ -68,10 +68,10 @@ fn this_module_of_built(kernel: &Kernel) -> Option<ThisModule> {
     folders.sort();
     folders.retain(|folder| folder.to_string_lossy().ends_with(&end));
     folders.iter().find_map(|folder| {
-        let files = tree::modules(folder, &Config::default()).ok()?;
+        let files = walk::modules(folder, &Config::default()).ok()?;
         let mut found = files
             .iter()
-            .filter_map(|file| image::this_module_of_module(buffer.read(&file.full).ok()?));
+            .filter_map(|file| struct_module::this_module_of_module(buffer.read(&file.full).ok()?));
         found.next()
     })
 }
@@ -110,7 +110,7 @@ pub fn of_tree(folder: &Path, instead: &Instead) -> Result<Facts> {
     let builtin = fs::read(folder.join("modules.builtin.modinfo")).unwrap_or_default();
     target = target.with_builtin_modinfo(&builtin);
     let vmlinux = first(&[folder.join("vmlinux"), folder.join("build/vmlinux")]);
-    target.this_module = vmlinux.and_then(|file| image::this_module_of_vmlinux(&file));
+    target.this_module = vmlinux.and_then(|file| struct_module::this_module_of_vmlinux(&file));
     if target.this_module.is_none() {
         target.this_module = this_module_of(&[folder]);
     }
@@ -140,11 +140,11 @@ fn this_module_of(folders: &[&Path]) -> Option<ThisModule> {
         // Only folders of modules: a whole source tree has too many others.
         let folder = Some(folder.join("kernel"))
             .filter(|kernel| kernel.is_dir() && folder.join("modules.builtin").exists())?;
-        let files = tree::modules(&folder, &Config::default()).ok()?;
+        let files = walk::modules(&folder, &Config::default()).ok()?;
         files
             .iter()
             .take(8)
-            .find_map(|file| image::this_module_of_module(buffer.read(&file.full).ok()?))
+            .find_map(|file| struct_module::this_module_of_module(buffer.read(&file.full).ok()?))
     })
 }
 
@@ -191,7 +191,7 @@ pub fn of_running(instead: &Instead) -> Result<Facts> {
     let spectre = text_of("/sys/devices/system/cpu/vulnerabilities/spectre_v2");
     target.spectre_v2 = Some(spectre.starts_with("Mitigation"));
     if let Ok(btf) = fs::read("/sys/kernel/btf/vmlinux") {
-        target.this_module = image::this_module_of_btf(&btf).or(target.this_module);
+        target.this_module = struct_module::this_module_of_btf(&btf).or(target.this_module);
     }
     facts.modules = Some(folder);
     facts.note_unknown();
@@ -224,7 +224,7 @@ fn loaded() -> Vec<(String, String)> {
 /// # Errors
 /// The tree cannot be read.
 pub fn play_loaded(play: &mut Play<'_>, folder: &Path) -> Result<()> {
-    let files = tree::modules(folder, &Config::default());
+    let files = walk::modules(folder, &Config::default());
     let files = files.or_host(|| format!("{} cannot be read", folder.display()))?;
     let mut buffer = Buffer::default();
     for (name, _) in loaded().iter().rev() {

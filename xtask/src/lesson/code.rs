@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use crate::problem::{OrProblem, Problem, Result};
 
 /// What a source file has between `ANCHOR: name` and `ANCHOR_END: name`, in comments of any
-/// language, moved to the left; or the whole file. Marks are left out, as is the licence's line.
+/// language, moved to the left; or the whole file. Marks are left out, as is the license's line.
 ///
 /// # Errors
 /// The file cannot be read, or lacks a mark.

@@ -10,23 +10,17 @@ use super::{
     kmod::{Installed, Kmod},
     process::output,
 };
-use crate::{
-    module::{
-        facts::{Facts, Module},
-        file::{Buffer, FileError},
-        params::Param,
-        signature::Signature,
-    },
-    problem::{OrProblem, Problem, Result},
-    stack::{
-        graph::Graph,
-        modules_dep,
-        order::is_load_order,
-        read::{read, side_by_side},
-        symvers::{Entry, Symvers, VMLINUX},
-        tree::ModuleFile,
-    },
-};
+use crate::problem::{OrProblem, Problem, Result};
+use crate::tree::scan::{read, side_by_side};
+use crate::tree::section_reader::{Buffer, FileError};
+use ko::module::{Facts, Module};
+use ko::params::Param;
+use ko::signature::Signature;
+use stack::graph::Graph;
+use stack::module_file::ModuleFile;
+use stack::modules_dep;
+use stack::order::is_load_order;
+use stack::symvers::{Entry, Symvers, VMLINUX};
 
 /// How many files one modinfo is given: command lines have an end.
 const BATCH: usize = 250;
@@ -316,7 +310,7 @@ fn ties(buffer: &mut Buffer, file: &ModuleFile) -> std::result::Result<Ties, Fil
             crc: export.crc.unwrap_or(0),
             symbol: export.symbol.0.to_string(),
             module: file.name.clone(),
-            licence: export.licence,
+            license: export.license,
             namespace: export.namespace.to_string(),
         });
     }

@@ -12,6 +12,8 @@ use super::{
     kmod::{Installed, Kmod},
     process::{Cost, measure, output},
 };
+use crate::tree::scan::side_by_side;
+use crate::tree::section_reader::Buffer;
 use crate::{
     host::{
         cache::Cache,
@@ -20,13 +22,9 @@ use crate::{
         run::{Run, this_program},
     },
     kernel::{Kernel, Name, archive::Follow, kbuild::project},
-    module::file::Buffer,
     problem::{OrProblem, Problem, Result},
-    stack::{
-        read::side_by_side,
-        tree::{self, ModuleFile},
-    },
 };
+use stack::module_file::ModuleFile;
 
 /// Read whole module trees beside depmod, in one run
 ///
@@ -144,7 +142,7 @@ impl Bench {
         let dir = base.join("lib/modules").join(&tree.release);
         let mut buffer = Buffer::default();
         for file in tree.files()? {
-            let to = dir.join(tree::unpacked_path(&file.path));
+            let to = dir.join(stack::module_file::unpacked_path(&file.path));
             let bytes = buffer
                 .read(&file.full)
                 .map_err(|error| Problem::host(format!("{}: {error}", file.full.display())))?;

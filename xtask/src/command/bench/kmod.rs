@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::process::measure;
+use crate::tree::walk;
 use crate::{
     host::{
         cache::Cache,
@@ -11,8 +12,9 @@ use crate::{
     },
     kernel::{Kernel, Name, archive::Follow, stock},
     problem::{OrProblem, Problem, Result},
-    stack::tree::{self, Config, ModuleFile},
 };
+use stack::depmod_config::Config;
+use stack::module_file::ModuleFile;
 
 /// Where kmod's tools are run.
 pub(super) enum Kmod {
@@ -86,7 +88,7 @@ impl Installed {
     }
 
     pub(super) fn files(&self) -> Result<Vec<ModuleFile>> {
-        tree::modules(&self.dir, &Config::default())
+        walk::modules(&self.dir, &Config::default())
             .or_usage(|| format!("cannot read the modules of {}", self.dir.display()))
     }
 }

@@ -11,8 +11,9 @@ use crate::{
         kbuild::{Goal, Workshop, project},
     },
     problem::{Problem, Result},
-    stack::{symtypes::Symtypes, symvers::Symvers},
 };
+use stack::symtypes::Symtypes;
+use stack::symvers::Symvers;
 
 /// The blessed ABI of the stack.
 pub(super) fn blessed_symvers() -> PathBuf {

@@ -5,10 +5,8 @@ use std::{path::PathBuf, process::ExitCode};
 use serde::Serialize;
 
 use super::read;
-use crate::{
-    problem::Result,
-    stack::compare::{Change, Crcs, compare},
-};
+use crate::problem::Result;
+use stack::symvers_diff::{Change, Crcs, compare};
 
 /// What an update does to those who import: each difference, and whether it breaks them
 ///

@@ -11,12 +11,10 @@ use crate::{
     host::cache::write_whole,
     kernel::Name,
     problem::{Problem, Result},
-    stack::{
-        compare::{Change, Crcs, What, compare},
-        symtypes::Symtypes,
-        symvers::Symvers,
-    },
 };
+use stack::symtypes::Symtypes;
+use stack::symvers::Symvers;
+use stack::symvers_diff::{Change, Crcs, What, compare};
 
 /// Compare what the stack exports with Module.symvers.expected
 ///

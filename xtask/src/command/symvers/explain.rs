@@ -8,24 +8,22 @@ use super::{
     built::{Built, blessed_symtypes},
     merge_symtypes, read, read_symtypes,
 };
+use crate::tree::scan::side_by_side;
+use crate::tree::section_reader::{Buffer, FileError};
+use crate::tree::walk;
 use crate::{
     kernel::Name,
-    module::{
-        damage::Damage,
-        facts::Module,
-        file::{Buffer, FileError},
-        imports::undefined,
-        text::Text,
-    },
     problem::{OrProblem, Result},
-    stack::{
-        read::side_by_side,
-        symtypes::Symtypes,
-        symvers::Entry,
-        tree::{self, Config, ModuleFile},
-        typetext,
-    },
 };
+use ko::error::Malformed;
+use ko::imports::undefined;
+use ko::module::Module;
+use ko::text::Text;
+use stack::depmod_config::Config;
+use stack::module_file::ModuleFile;
+use stack::symtype_parser;
+use stack::symtypes::Symtypes;
+use stack::symvers::Entry;
 
 /// Where a symbol comes from, who imports it, and why its CRC is what it is
 ///
@@ -134,10 +132,10 @@ impl Explain {
     fn importers(&self) -> Result<(Vec<Importer>, bool)> {
         let mut files = Vec::new();
         for path in &self.modules {
-            files.push(tree::one(path).or_usage(|| format!("cannot read {}", path.display()))?);
+            files.push(walk::one(path).or_usage(|| format!("cannot read {}", path.display()))?);
         }
         if let Some(dir) = &self.tree {
-            let found = tree::modules(dir, &Config::default());
+            let found = walk::modules(dir, &Config::default());
             files.extend(found.or_usage(|| format!("cannot read {}", dir.display()))?);
         }
         let all: Vec<&ModuleFile> = files.iter().collect();
@@ -165,7 +163,7 @@ impl Explain {
         let Some(text) = today.get(&self.symbol) else { return Ok(None) };
         let changes = blessed.as_ref().map(|blessed| blessed.changes(&today, &self.symbol));
         Ok(Some(TypeText {
-            c: typetext::as_c(text),
+            c: symtype_parser::as_c(text),
             text: text.to_owned(),
             crc: today.crc(&self.symbol),
             blessed_crc: blessed.as_ref().and_then(|blessed| blessed.crc(&self.symbol)),
@@ -195,7 +193,7 @@ fn importer(
         crc: module.versions.index().crc(symbol),
         weak: weak(found.bind),
     });
-    Ok::<_, Damage>(found).map_err(FileError::from)
+    Ok::<_, Malformed>(found).map_err(FileError::from)
 }
 
 fn print_explanation(answer: &ExplainJson) {
@@ -203,12 +201,12 @@ fn print_explanation(answer: &ExplainJson) {
     if answer.exports.is_empty() {
         outln!("  nobody exports it");
     }
-    for Entry { crc, module, licence, namespace, .. } in &answer.exports {
+    for Entry { crc, module, license, namespace, .. } in &answer.exports {
         let namespace = match namespace.as_str() {
             "" => String::new(),
             namespace => format!(", in the namespace {namespace}"),
         };
-        outln!("  exported by {module} with {licence}{namespace}; CRC {crc:#010x}");
+        outln!("  exported by {module} with {license}{namespace}; CRC {crc:#010x}");
     }
     for Importer { module, crc, weak } in &answer.importers {
         let weak = if *weak { ", weakly" } else { "" };

@@ -9,10 +9,9 @@ use std::{fs, path::Path, process::ExitCode};
 
 use clap::Subcommand;
 
-use crate::{
-    problem::{OrProblem, Problem, Result},
-    stack::{symtypes::Symtypes, symvers::Symvers},
-};
+use crate::problem::{OrProblem, Problem, Result};
+use stack::symtypes::Symtypes;
+use stack::symvers::Symvers;
 
 /// Read Module.symvers: what is exported, and what a change of it breaks
 #[derive(Debug, clap::Args)]

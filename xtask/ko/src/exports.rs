@@ -1,0 +1,313 @@
+//! What a module offers: the export tables, in the layout of 7.1 and later and in the one before.
+//!
+//! A table is an array of `struct kernel_symbol` (`kernel/module/internal.h`): where the symbol
+//! is, where its name is, where its namespace is. In the file all three are relocations, either
+//! of 32 bits relative to the place (x86, arm64, …) or of a word (32-bit arm, …). The name and
+//! namespace lie in `__ksymtab_strings`. Beside the table lie the CRCs (`__kcrctab`, 32 bits
+//! each) and, since 7.1, the flags (`__kflagstab`, a byte each, `include/linux/module_symbol.h`);
+//! before, a table of its own named `…_gpl` held what is for GPL-compatible modules only.
+
+use object::elf::{STT_FUNC, STT_OBJECT};
+use serde::Serialize;
+
+use super::{
+    error::Malformed,
+    elf::{Elf, NAME_BYTES_MAX, Relocation, Relocations, Section, Symbols},
+    license::License,
+    text::{SymbolName, Text},
+};
+
+/// `KSYM_FLAG_GPL_ONLY` of `include/linux/module_symbol.h`.
+const FLAG_GPL_ONLY: u8 = 1;
+
+/// More than any module has: an entry is 12 bytes, so a hostile table could hold millions.
+pub const EXPORTS_MAX: usize = 1 << 20;
+
+/// What kind of thing is exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A function (`STT_FUNC`).
+    Function,
+    /// A variable (`STT_OBJECT`).
+    Data,
+    /// The symbol does not say: hand-written assembly, or one defined elsewhere.
+    Unknown,
+}
+
+/// How the export tables of a module are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// One `__ksymtab` with `__kflagstab`: 7.1 and later.
+    Flags,
+    /// `__ksymtab` and `__ksymtab_gpl`: before 7.1.
+    Split,
+}
+
+/// One exported symbol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Export<'a> {
+    /// The symbol's name, as others ask for it, and its Rust path.
+    #[serde(flatten)]
+    pub symbol: SymbolName<'a>,
+    /// Whether only GPL-compatible modules may use it.
+    pub license: License,
+    /// The namespace an importer has to name; empty for none.
+    pub namespace: Text<'a>,
+    /// The CRC of its type; none without MODVERSIONS.
+    pub crc: Option<u32>,
+    /// Function or data.
+    pub kind: Kind,
+}
+
+/// The export tables of a module.
+#[derive(Clone, Debug)]
+pub struct Exports<'a> {
+    /// How they are laid out; `None` when there is no table.
+    pub layout: Option<Layout>,
+    tables: Vec<KsymTable<'a>>,
+}
+
+impl<'a> Exports<'a> {
+    /// Finds the tables and checks that each entry has its relocations, CRC and flags.
+    ///
+    /// # Errors
+    /// A table whose parts do not fit together.
+    pub fn of(elf: &Elf<'a>) -> Result<Self, Malformed> {
+        let has_flags = elf.section_named("__kflagstab").is_some();
+        let mut tables = Vec::new();
+        // 7.1 and later ignore `_gpl` ("ignoring obsolete section"): a module with flags has none.
+        for (table, crcs) in [("__ksymtab", "__kcrctab"), ("__ksymtab_gpl", "__kcrctab_gpl")] {
+            let Some(section) = elf.section_named(table) else { continue };
+            let license = if table.ends_with("_gpl") { License::GplOnly } else { License::Any };
+            let flags = if has_flags { "__kflagstab" } else { "" };
+            tables.extend(KsymTable::read(elf, &section, crcs, flags, license)?);
+        }
+        let layout = match (has_flags, tables.is_empty()) {
+            (_, true) => None,
+            (true, false) => Some(Layout::Flags),
+            (false, false) => Some(Layout::Split),
+        };
+        Ok(Self { layout, tables })
+    }
+
+    /// How many symbols are exported.
+    pub fn len(&self) -> usize {
+        self.tables.iter().map(|table| table.count).sum()
+    }
+
+    /// Whether nothing is exported.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty()
+    }
+
+    /// Every export, in the order of the tables (which the linker sorts by name).
+    pub fn iter(&self) -> impl Iterator<Item = Result<Export<'a>, Malformed>> {
+        self.tables.iter().flat_map(|table| (0..table.count).map(|index| table.export(index)))
+    }
+}
+
+/// One `__ksymtab…` with what belongs to it.
+#[derive(Clone, Debug)]
+struct KsymTable<'a> {
+    elf: Elf<'a>,
+    section: Section<'a>,
+    symbols: Symbols<'a>,
+    relocations: Relocations<'a>,
+    /// The relocations in the order of the places they fill, unless the file has them so.
+    sorted: Option<Vec<u32>>,
+    field_bytes: usize,
+    count: usize,
+    crcs: Option<&'a [u8]>,
+    flags: Option<&'a [u8]>,
+    license: License,
+}
+
+/// The fields of `struct kernel_symbol`.
+#[derive(Clone, Copy)]
+enum Field {
+    Value,
+    Name,
+    Namespace,
+}
+
+impl<'a> KsymTable<'a> {
+    fn read(
+        elf: &Elf<'a>,
+        section: &Section<'a>,
+        crcs: &str,
+        flags: &str,
+        license: License,
+    ) -> Result<Option<Self>, Malformed> {
+        if section.size == 0 {
+            return Ok(None);
+        }
+        let refuse = |expected: &str| Malformed::new(section.offset, expected, "none");
+        let symbols =
+            elf.symbols()?.ok_or_else(|| refuse("a symbol table beside the export table"))?;
+        let relocations = elf
+            .relocations(section)
+            .ok_or_else(|| refuse("relocations that fill the export table"))?;
+        let sorted = sorted(&relocations);
+        let mut table = Self {
+            elf: *elf,
+            section: *section,
+            symbols,
+            relocations,
+            sorted,
+            field_bytes: 0,
+            count: 0,
+            crcs: None,
+            flags: None,
+            license,
+        };
+        table.field_bytes = table.measure_field()?;
+        table.count = table.count_entries()?;
+        table.crcs = table.column(crcs, 4)?;
+        table.flags = table.column(flags, 1)?;
+        Ok(Some(table))
+    }
+
+    /// The distance between the first two relocated places is the size of a field.
+    fn measure_field(&self) -> Result<usize, Malformed> {
+        match (self.nth(0).map(|r| r.offset), self.nth(1).map(|r| r.offset)) {
+            (Some(0), Some(4)) => Ok(4),
+            (Some(0), Some(8)) => Ok(8),
+            found => Err(Malformed::new(
+                self.section.offset,
+                "an export table filled at 0 and at 4 or 8",
+                format!("{found:?}"),
+            )),
+        }
+    }
+
+    fn count_entries(&self) -> Result<usize, Malformed> {
+        let entry_bytes = 3 * self.field_bytes as u64;
+        let count = self.section.size / entry_bytes;
+        if self.section.size % entry_bytes != 0 || count > EXPORTS_MAX as u64 {
+            return Err(Malformed::new(
+                self.section.offset,
+                format!("at most {EXPORTS_MAX} exports of {entry_bytes} bytes each"),
+                format!("{} bytes", self.section.size),
+            ));
+        }
+        Ok(count as usize)
+    }
+
+    /// A section that has so many bytes for each export.
+    fn column(&self, name: &str, bytes_each: usize) -> Result<Option<&'a [u8]>, Malformed> {
+        let Some(section) = self.elf.section_named(name).filter(|_| !name.is_empty()) else {
+            return Ok(None);
+        };
+        let bytes = self.elf.bytes_of(&section);
+        match bytes.len() == self.count * bytes_each {
+            true => Ok(Some(bytes)),
+            false => Err(Malformed::new(
+                section.offset,
+                format!("{name} with {} exports in {} bytes", self.count, self.count * bytes_each),
+                format!("{} bytes", bytes.len()),
+            )),
+        }
+    }
+
+    /// The relocation that fills the n-th place.
+    fn nth(&self, n: usize) -> Option<Relocation> {
+        match &self.sorted {
+            None => self.relocations.get(n),
+            Some(order) => self.relocations.get(*order.get(n)? as usize),
+        }
+    }
+
+    /// The relocation that fills a field of an entry. Every field has one, so the place in the
+    /// sorted table is known.
+    fn field(&self, index: usize, field: Field) -> Result<Relocation, Malformed> {
+        let n = 3 * index + field as usize;
+        let place = (n * self.field_bytes) as u64;
+        let offset = self.section.offset + place;
+        match self.nth(n) {
+            Some(relocation) if relocation.offset == place => Ok(relocation),
+            Some(other) => Err(Malformed::new(
+                offset,
+                "a relocation for each field of the export table",
+                format!("the next one at {}", self.section.offset.saturating_add(other.offset)),
+            )),
+            None => {
+                Err(Malformed::new(offset, "a relocation for each field of the export table", "none"))
+            }
+        }
+    }
+
+    /// The string that a field points to.
+    fn string(&self, index: usize, field: Field) -> Result<Text<'a>, Malformed> {
+        let relocation = self.field(index, field)?;
+        let place = self.section.offset + relocation.offset;
+        let refuse = |found: String| Malformed::new(place, "a pointer to a string", found);
+        let symbol = self
+            .symbols
+            .get(relocation.symbol as usize)
+            .ok_or_else(|| refuse(format!("symbol {}", relocation.symbol)))?;
+        let strings = self
+            .elf
+            .section(u32::from(symbol.section))
+            .ok_or_else(|| refuse(format!("section {}", symbol.section)))?;
+        let addend = match relocation.addend {
+            Some(addend) => addend,
+            None => self.addend_at(relocation.offset),
+        };
+        let bytes = self.elf.bytes_of(&strings);
+        let at = symbol.value.checked_add_signed(addend);
+        let rest = at.and_then(|at| bytes.get(usize::try_from(at).ok()?..));
+        let rest = rest.ok_or_else(|| refuse(format!("byte {at:?} of {}", bytes.len())))?;
+        let window = &rest[..rest.len().min(NAME_BYTES_MAX + 1)];
+        match window.contains(&0) {
+            true => Ok(Text::until_nul(window)),
+            false => Err(refuse(format!("{} bytes without a NUL", window.len()))),
+        }
+    }
+
+    /// The addend of a REL entry stands at the place itself.
+    fn addend_at(&self, offset: u64) -> i64 {
+        let bytes = self.elf.bytes_of(&self.section);
+        let value = self.elf.u32_at(bytes, usize::try_from(offset).unwrap_or(usize::MAX));
+        i64::from(value.unwrap_or(0) as i32)
+    }
+
+    fn name(&self, index: usize) -> Result<Text<'a>, Malformed> {
+        self.string(index, Field::Name)
+    }
+
+    fn export(&self, index: usize) -> Result<Export<'a>, Malformed> {
+        let symbol = self.name(index)?;
+        let value = self.field(index, Field::Value)?;
+        let kind = match self.symbols.get(value.symbol as usize).map(|symbol| symbol.kind) {
+            Some(kind) if kind == STT_FUNC.0 => Kind::Function,
+            Some(kind) if kind == STT_OBJECT.0 => Kind::Data,
+            _ => Kind::Unknown,
+        };
+        let license = match self.flags.and_then(|flags| flags.get(index)) {
+            Some(flags) if flags & FLAG_GPL_ONLY != 0 => License::GplOnly,
+            Some(_) => License::Any,
+            None => self.license,
+        };
+        Ok(Export {
+            symbol: SymbolName(symbol),
+            license,
+            namespace: self.string(index, Field::Namespace)?,
+            crc: self.crcs.and_then(|crcs| self.elf.u32_at(crcs, 4 * index)),
+            kind,
+        })
+    }
+}
+
+/// The order of the relocations by place; `None` when they are in it already, as linkers leave
+/// them.
+fn sorted(relocations: &Relocations<'_>) -> Option<Vec<u32>> {
+    let offsets = || relocations.iter().map(|relocation| relocation.offset);
+    if offsets().is_sorted() {
+        return None;
+    }
+    let mut order: Vec<u32> = (0..relocations.len() as u32).collect();
+    order.sort_by_key(|&index| relocations.get(index as usize).map(|r| r.offset));
+    Some(order)
+}

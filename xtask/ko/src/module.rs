@@ -1,0 +1,280 @@
+//! All that one module says of itself.
+
+use object::{Architecture, elf as constants};
+use serde::Serialize;
+
+use super::{
+    error::Malformed,
+    elf::{Class, Elf},
+    exports::{Export, Exports, Layout},
+    imports::{Import, imports},
+    modinfo::{Line, Modinfo},
+    params::{Param, params},
+    signature::{Signature, is_announced, signature},
+    text::Text,
+    vermagic::{Vermagic, VermagicJson},
+    versions::{Table, Versions},
+};
+
+/// One module: its ELF and the views of it.
+#[derive(Clone, Debug)]
+pub struct Module<'a> {
+    /// Sections, symbols, relocations.
+    pub elf: Elf<'a>,
+    /// What it says of itself.
+    pub modinfo: Modinfo<'a>,
+    /// What it offers.
+    pub exports: Exports<'a>,
+    /// The CRCs of what it needs.
+    pub versions: Versions<'a>,
+    /// Who signed it; `None` when nobody did, or the signature is no PKCS#7.
+    pub signature: Option<Signature<'a>>,
+}
+
+impl<'a> Module<'a> {
+    /// Reads an unpacked module.
+    ///
+    /// # Errors
+    /// The first part that is not what its form asks for.
+    pub fn read(data: &'a [u8]) -> Result<Self, Malformed> {
+        let elf = Elf::parse(data)?;
+        Ok(Self {
+            elf,
+            modinfo: Modinfo::of(&elf),
+            exports: Exports::of(&elf)?,
+            versions: Versions::of(&elf)?,
+            signature: signature(data),
+        })
+    }
+
+    /// The name: `name=` of `.modinfo`, or, in a module from before 4.13, what
+    /// `struct module` begins with (`setup_load_info()`, `kernel/module/main.c`).
+    pub fn name(&self) -> Option<Text<'a>> {
+        self.modinfo.get("name").or_else(|| {
+            // `state` and `list` come before `name` (`struct module`, include/linux/module.h).
+            let before = 3 * self.elf.class().word_bytes();
+            let this_module = self.elf.bytes_named(THIS_MODULE)?;
+            Some(Text::until_nul(this_module.get(before..)?)).filter(|name| !name.is_empty())
+        })
+    }
+
+    /// The vermagic, taken apart.
+    pub fn vermagic(&self) -> Option<Vermagic<'a>> {
+        self.modinfo.get("vermagic").map(Vermagic::new)
+    }
+
+    /// The size of `struct module` in the kernel it was built for.
+    pub fn struct_module_bytes(&self) -> Option<u64> {
+        self.elf.section_named(THIS_MODULE).map(|section| section.size)
+    }
+
+    /// The build id: the digest of a `NT_GNU_BUILD_ID` note.
+    pub fn build_id(&self) -> Option<&'a [u8]> {
+        let note = self.elf.bytes_named(".note.gnu.build-id")?;
+        let name_bytes = self.elf.u32_at(note, 0)? as usize;
+        let id_bytes = self.elf.u32_at(note, 4)? as usize;
+        let kind = self.elf.u32_at(note, 8)?;
+        let start = name_bytes.checked_next_multiple_of(4)?.checked_add(12)?;
+        let id = note.get(start..start.checked_add(id_bytes)?)?;
+        (kind == constants::NT_GNU_BUILD_ID.0).then_some(id)
+    }
+
+    /// The processor, as the kernel's `uname -m` families are known.
+    pub fn machine(&self) -> String {
+        machine_name(self.elf.machine(), self.elf.class())
+    }
+
+    /// What it needs, with the CRCs it was built with.
+    ///
+    /// # Errors
+    /// A damaged symbol table.
+    pub fn imports(&self) -> Result<Vec<Import<'a>>, Malformed> {
+        let versions = self.versions.index();
+        imports(&self.elf, &versions)?.collect()
+    }
+
+    /// All of it, in the documented form.
+    ///
+    /// # Errors
+    /// An export or import that cannot be read.
+    pub fn facts(&self) -> Result<Facts<'a>, Malformed> {
+        let Self { elf, modinfo, exports, versions, signature } = self;
+        let values = |key| modinfo.all(key).collect();
+        Ok(Facts {
+            name: self.name(),
+            license: modinfo.get("license"),
+            version: modinfo.get("version"),
+            srcversion: modinfo.get("srcversion"),
+            description: values("description"),
+            authors: values("author"),
+            machine: self.machine(),
+            bits: 8 * elf.class().word_bytes(),
+            intree: modinfo.get("intree").is_some_and(|value| value == "Y"),
+            livepatch: modinfo.get("livepatch").is_some_and(|value| value == "Y"),
+            retpoline: modinfo.get("retpoline").is_some_and(|value| value == "Y"),
+            vermagic: self.vermagic().map(VermagicJson::from),
+            depends: modinfo.list("depends").collect(),
+            softdeps: modinfo.all("softdep").map(SoftDep::parse).collect(),
+            weakdeps: modinfo.all("weakdep").flat_map(|value| value.pieces(b' ')).collect(),
+            namespaces: values("import_ns"),
+            aliases: values("alias"),
+            firmware: values("firmware"),
+            params: params(*modinfo),
+            signature: signature.clone(),
+            signature_unreadable: signature.is_none() && is_announced(elf.data()),
+            struct_module_bytes: self.struct_module_bytes(),
+            build_id: self.build_id().map(hex),
+            btf: elf.section_named(".BTF").is_some(),
+            export_layout: exports.layout,
+            exports: exports.iter().collect::<Result<_, _>>()?,
+            version_tables: [Table::Basic, Table::Extended]
+                .into_iter()
+                .filter(|&table| versions.has(table))
+                .collect(),
+            module_layout_crc: versions.index().crc(Text(b"module_layout")),
+            imports: self.imports()?,
+            other: others(*modinfo),
+        })
+    }
+}
+
+/// The section that becomes `struct module`.
+const THIS_MODULE: &str = ".gnu.linkonce.this_module";
+
+/// The documented form of a module, `inspect/1`; the fields without a source named come from
+/// `.modinfo` keys of the same name.
+#[derive(Clone, Debug, Serialize)]
+pub struct Facts<'a> {
+    /// The module's name, as `lsmod` shows it.
+    pub name: Option<Text<'a>>,
+    /// The license, in the words of its author.
+    pub license: Option<Text<'a>>,
+    /// The author's own version.
+    pub version: Option<Text<'a>>,
+    /// A digest of the sources, when the kernel makes one.
+    pub srcversion: Option<Text<'a>>,
+    /// What it is for.
+    pub description: Vec<Text<'a>>,
+    /// Who wrote it.
+    pub authors: Vec<Text<'a>>,
+    /// The processor it is for, from the ELF header.
+    pub machine: String,
+    /// 32 or 64, from the ELF header.
+    pub bits: usize,
+    /// Whether it was built with the kernel.
+    pub intree: bool,
+    /// Whether it patches a running kernel.
+    pub livepatch: bool,
+    /// Whether it was built with retpolines.
+    pub retpoline: bool,
+    /// The kernel it was built for.
+    pub vermagic: Option<VermagicJson<'a>>,
+    /// The modules it needs, as modpost found them.
+    pub depends: Vec<Text<'a>>,
+    /// The modules to load before and after it, if they are there.
+    pub softdeps: Vec<SoftDep<'a>>,
+    /// The modules it may ask for later.
+    pub weakdeps: Vec<Text<'a>>,
+    /// The symbol namespaces it imports (`import_ns`).
+    pub namespaces: Vec<Text<'a>>,
+    /// The names and device patterns it answers to (`alias`).
+    pub aliases: Vec<Text<'a>>,
+    /// The files it may ask user space for.
+    pub firmware: Vec<Text<'a>>,
+    /// The parameters it takes (`parm`, `parmtype`).
+    pub params: Vec<Param<'a>>,
+    /// Who signed it.
+    pub signature: Option<Signature<'a>>,
+    /// Whether a signature is announced that is no PKCS#7.
+    pub signature_unreadable: bool,
+    /// The size of `.gnu.linkonce.this_module`.
+    pub struct_module_bytes: Option<u64>,
+    /// The build id, in hexadecimal.
+    pub build_id: Option<String>,
+    /// Whether it carries type information for BPF.
+    pub btf: bool,
+    /// How the export tables are laid out.
+    pub export_layout: Option<Layout>,
+    /// What it offers.
+    pub exports: Vec<Export<'a>>,
+    /// Which tables of CRCs it has.
+    pub version_tables: Vec<Table>,
+    /// The CRC of `struct module` and its kin when it was built.
+    pub module_layout_crc: Option<u32>,
+    /// What it needs.
+    pub imports: Vec<Import<'a>>,
+    /// The lines of `.modinfo` that no field above stands for.
+    pub other: Vec<Line<'a>>,
+}
+
+/// The lines of `.modinfo` that no field of [`Facts`] stands for. Of a key that makes sense once
+/// the kernel takes the first line (`get_modinfo()`, `kernel/module/main.c`); some modules of two
+/// source files have two licenses.
+fn others(modinfo: Modinfo<'_>) -> Vec<Line<'_>> {
+    let mut seen = [false; ONCE.len()];
+    let mut is_shown = |line: &Line<'_>| match line.key.bytes() {
+        b"parm" | b"parmtype" => line.value.split_once(b':').is_some(),
+        b"intree" | b"livepatch" | b"retpoline" if line.value != "Y" => false,
+        key => match ONCE.iter().position(|once| once.as_bytes() == key) {
+            Some(at) => !std::mem::replace(&mut seen[at], true),
+            None => OFTEN.iter().any(|often| often.as_bytes() == key),
+        },
+    };
+    modinfo.lines().filter(|line| !is_shown(line)).collect()
+}
+
+/// The keys of which a field shows the first line.
+const ONCE: [&str; 8] =
+    ["name", "license", "version", "srcversion", "vermagic", "intree", "livepatch", "retpoline"];
+/// The keys of which a field shows every line.
+const OFTEN: [&str; 8] =
+    ["description", "author", "depends", "softdep", "weakdep", "import_ns", "alias", "firmware"];
+
+/// A soft dependency: `softdep=pre: a b post: c`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SoftDep<'a> {
+    /// The words as they stand.
+    pub text: Text<'a>,
+    /// To be loaded before.
+    pub pre: Vec<Text<'a>>,
+    /// To be loaded after.
+    pub post: Vec<Text<'a>>,
+}
+
+impl<'a> SoftDep<'a> {
+    /// Takes the value of a `softdep` apart; words before any `pre:` or `post:` count for neither
+    /// (`kmod_softdep_parse()`, `libkmod/libkmod-config.c`).
+    pub fn parse(value: Text<'a>) -> Self {
+        let mut dep = Self { text: value, pre: Vec::new(), post: Vec::new() };
+        let mut before = None;
+        for word in value.bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+            match (word, before) {
+                (b"pre:", _) => before = Some(true),
+                (b"post:", _) => before = Some(false),
+                (_, Some(true)) => dep.pre.push(Text(word)),
+                (_, Some(false)) => dep.post.push(Text(word)),
+                (_, None) => {}
+            }
+        }
+        dep
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn machine_name(machine: u16, class: Class) -> String {
+    let architecture = match (constants::Machine(machine), class) {
+        (constants::EM_X86_64, _) => Architecture::X86_64,
+        (constants::EM_386, _) => Architecture::I386,
+        (constants::EM_AARCH64, _) => Architecture::Aarch64,
+        (constants::EM_ARM, _) => Architecture::Arm,
+        (constants::EM_RISCV, Class::Bits64) => Architecture::Riscv64,
+        (constants::EM_LOONGARCH, Class::Bits64) => Architecture::LoongArch64,
+        (constants::EM_S390, _) => Architecture::S390x,
+        (constants::EM_PPC64, _) => Architecture::PowerPc64,
+        _ => return format!("machine {machine}"),
+    };
+    format!("{architecture:?}").to_lowercase()
+}

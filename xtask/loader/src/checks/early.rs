@@ -1,0 +1,129 @@
+//! What is checked of the module before it gets any memory (`early_mod_check()`).
+
+use super::{
+    super::{
+        raw_elf::{SHDR_BYTES, SHF_ALLOC, Shdr},
+        errno::Errno,
+        load_info::{IGNORE_VERMAGIC, Load},
+        verdict::Finding,
+    },
+    symbols::version_agrees,
+};
+
+/// `blacklisted()`: `module_blacklist=` on the kernel's command line.
+pub(super) fn blacklist(load: &mut Load<'_>) -> Finding {
+    let name = load.info_name();
+    if load.target.blacklist.contains(&name) {
+        return load
+            .refuse(Errno::EPERM, format!("Module {name} is blacklisted"))
+            .want("a name that module_blacklist= does not have")
+            .have(name);
+    }
+    rewrite_headers(load);
+    match overlaps_headers(load) {
+        Some(section) => Finding::unknown(format!(
+            "section {section} lies over the section headers or struct module, which the kernel \
+             writes to"
+        )),
+        None => Finding::pass(),
+    }
+}
+
+/// The section that shares bytes with the table of headers, or with `struct module`: they are not
+/// what the file has once `rewrite_section_headers()` and `layout_sections()` have written there.
+fn overlaps_headers(load: &Load<'_>) -> Option<usize> {
+    const SHT_NULL: u32 = 0;
+    const SHT_NOBITS: u32 = 8;
+    let begin = load.header.sections_at;
+    let end = begin + load.sections.len() as u64 * SHDR_BYTES;
+    let this_module = load.sections[load.index.this_module];
+    let this_module_end = this_module.offset.saturating_add(this_module.size);
+    let touches = |section: &Shdr, begin: u64, end: u64| {
+        section.offset < end && section.offset.saturating_add(section.size) > begin
+    };
+    let bad = |(index, section): &(usize, &Shdr)| {
+        ![SHT_NULL, SHT_NOBITS].contains(&section.kind)
+            && section.size > 0
+            && (touches(section, begin, end)
+                || *index != load.index.this_module
+                    && touches(section, this_module.offset, this_module_end))
+    };
+    load.sections.iter().enumerate().find(bad).map(|(index, _)| index)
+}
+
+/// `rewrite_section_headers()`: what is not kept in memory.
+fn rewrite_headers(load: &mut Load<'_>) {
+    let index = load.index;
+    for section in [index.info, index.versions, index.extended_crcs, index.extended_names] {
+        if let Some(section) = load.sections.get_mut(section) {
+            section.flags &= !SHF_ALLOC;
+        }
+    }
+}
+
+/// `check_modstruct_version()` (`kernel/module/version.c`): the layout of the kernel's own
+/// structures, by the CRC of `module_layout`.
+pub(super) fn layout_version(load: &mut Load<'_>) -> Finding {
+    if !load.target.options.modversions {
+        return Finding::skip("the kernel has no versions (no CONFIG_MODVERSIONS)");
+    }
+    let export = load.target.exports.get(&b"module_layout"[..]);
+    let Some(crc) = export.map(|export| export.crc) else {
+        return Finding::unknown("what the kernel exports is not known");
+    };
+    match version_agrees(load, "module_layout", crc) {
+        Ok(()) => Finding::pass(),
+        Err((want, have)) => Finding::fail(Errno::ENOEXEC).want(want).have(have),
+    }
+}
+
+/// `check_modinfo()` with `same_magic()` (`kernel/module/version.c`).
+pub(super) fn vermagic(load: &mut Load<'_>) -> Finding {
+    let magic = load.info("vermagic").filter(|_| load.request.flags & IGNORE_VERMAGIC == 0);
+    let Some(magic) = magic else {
+        return match load.force("bad vermagic") {
+            true => Finding::pass().have("no vermagic: loaded by force"),
+            false => Finding::fail(Errno::ENOEXEC)
+                .want(load.target.vermagic.clone())
+                .have("no vermagic, and no CONFIG_MODULE_FORCE_LOAD"),
+        };
+    };
+    let wanted = load.target.vermagic.clone();
+    let magic = magic.lossy().into_owned();
+    let after_release = |magic: &str| magic[magic.find(' ').unwrap_or(magic.len())..].to_owned();
+    let has_crcs = load.target.options.modversions && load.index.versions != 0;
+    let same = match has_crcs {
+        // The release does not count: the CRCs do.
+        true => after_release(&magic) == after_release(&wanted),
+        false => magic == wanted,
+    };
+    if same {
+        return Finding::pass().want(wanted).have(magic);
+    }
+    let line = format!("{}: version magic '{magic}' should be '{wanted}'", load.info_name());
+    load.refuse(Errno::ENOEXEC, line).want(wanted).have(magic)
+}
+
+/// `check_modinfo_livepatch()`.
+pub(super) fn livepatch(load: &mut Load<'_>) -> Finding {
+    if load.info("livepatch").is_none() || load.target.options.livepatch {
+        return Finding::pass();
+    }
+    let name = load.name.clone();
+    let line =
+        format!("{name}: module is marked as livepatch module, but livepatch support is disabled");
+    load.refuse(Errno::ENOEXEC, line).want("CONFIG_LIVEPATCH").have("a kernel without it")
+}
+
+/// `module_patient_check_exists()`: the name is taken.
+pub(super) fn loaded(load: &mut Load<'_>) -> Finding {
+    if load.world.doubtful(&load.name, b"").is_some() {
+        return Finding::unknown("one of its name may be loaded, which nobody can know");
+    }
+    match load.world.get(&load.name) {
+        None => Finding::pass(),
+        Some(_) => Finding::fail(Errno::EEXIST)
+            .want("a name that no loaded module has")
+            .have(load.name.clone()),
+    }
+}

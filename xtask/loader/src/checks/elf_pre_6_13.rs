@@ -1,0 +1,96 @@
+//! The ELF, as kernels before 6.13, and 6.12 before 6.12.117, check it: in one function
+//! (`elf_validity_cache_copy()`).
+
+use super::{
+    super::{
+        errno::Errno,
+        load_info::{IGNORE_MODVERSIONS, Load},
+        verdict::Finding,
+    },
+    elf,
+};
+
+const SHT_NULL: u32 = 0;
+const SHT_SYMTAB: u32 = 2;
+const SHT_NOBITS: u32 = 8;
+
+/// The names of the sections: their table only, whatever its type.
+pub(super) fn section_names(load: &mut Load<'_>) -> Finding {
+    let (index, count) = (load.header.names_index, load.header.section_count);
+    if index == 0 || index >= count {
+        return elf::no_names(load);
+    }
+    let names = load.sections[usize::from(index)];
+    if !elf::is_within(load, &names) {
+        let line = format!("Invalid ELF section hdr(type {})", names.kind);
+        let finding = load.refuse(Errno::ENOEXEC, line);
+        return finding
+            .want(format!("names within {} bytes", load.len))
+            .have(format!("{} bytes at {}", names.size, names.offset));
+    }
+    elf::names_ended(load, &names).unwrap_or_else(Finding::pass)
+}
+
+/// Each section in turn: its link, its bounds, its name.
+pub(super) fn sections(load: &mut Load<'_>) -> Finding {
+    let names_size = load.sections[usize::from(load.header.names_index)].size;
+    for index in 1..load.sections.len() {
+        let section = load.sections[index];
+        if [SHT_NULL, SHT_NOBITS].contains(&section.kind) {
+            continue;
+        }
+        let link_is_bad = section.link == 0 || section.link >= u32::from(load.header.section_count);
+        if section.kind == SHT_SYMTAB && link_is_bad {
+            return elf::bad_link(load, section.link);
+        }
+        if !elf::is_within(load, &section) {
+            return elf::out_of_bounds(load, index);
+        }
+        if section.is_alloc() && u64::from(section.name) >= names_size {
+            return elf::bad_name(load, index, names_size);
+        }
+    }
+    Finding::pass()
+}
+
+/// The sections of a name, of those with bytes in the file.
+fn named(load: &Load<'_>, name: &str) -> Vec<usize> {
+    let with_bytes = |index: &usize| ![SHT_NULL, SHT_NOBITS].contains(&load.sections[*index].kind);
+    load.find_any(name).into_iter().filter(with_bytes).collect()
+}
+
+/// At most one `.modinfo`.
+pub(super) fn modinfo(load: &mut Load<'_>) -> Finding {
+    let found = named(load, ".modinfo");
+    elf::modinfo_of(load, &found)
+}
+
+/// One symbol table.
+pub(super) fn symbols(load: &mut Load<'_>) -> Finding {
+    elf::symbols(load)
+}
+
+/// The section that becomes `struct module`; with it the index is complete.
+pub(super) fn this_module(load: &mut Load<'_>) -> Finding {
+    let found = named(load, ".gnu.linkonce.this_module");
+    let [index] = *found.as_slice() else {
+        let name = load.info_name_or_note();
+        let line = format!("module {name}: Only one .gnu.linkonce.this_module section must exist.");
+        let finding = load.refuse(Errno::ENOEXEC, line);
+        return finding.want("one .gnu.linkonce.this_module").have(found.len().to_string());
+    };
+    let finding = elf::this_module_at(load, index);
+    if !matches!(finding.outcome, super::super::verdict::Outcome::Pass) {
+        return finding;
+    }
+    if load.request.flags & IGNORE_MODVERSIONS == 0 {
+        load.index.versions = load.find("__versions").unwrap_or(0);
+    }
+    if load.target.options.smp {
+        load.index.percpu = load.find(".data..percpu").unwrap_or(0);
+    }
+    match elf::read_name(load) {
+        named if matches!(named.outcome, super::super::verdict::Outcome::Pass) => finding,
+        unnamed => unnamed,
+    }
+}

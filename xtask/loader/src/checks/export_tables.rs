@@ -1,0 +1,96 @@
+//! The optional sections (`find_module_sections()`, `check_export_symbol_sections()`,
+//! `setup_modinfo()`).
+
+use super::super::{errno::Errno, module_exports::count, load_info::Load, verdict::Finding};
+
+/// `find_module_sections()`: the tables of before 7.1 are passed over since.
+pub(super) fn obsolete(load: &mut Load<'_>) -> Finding {
+    if !load.target.rules.flag_table {
+        return Finding::pass();
+    }
+    let mut ignored = Vec::new();
+    for table in ["__ksymtab_gpl", "__kcrctab_gpl"] {
+        if load.find(table).is_some() {
+            let name = load.name.clone();
+            load.say(format!("{name}: ignoring obsolete section {table}"));
+            ignored.push(table);
+        }
+    }
+    Finding::pass().have(ignored.join(", "))
+}
+
+/// `find_module_sections()`: constructors by one means only.
+pub(super) fn constructors(load: &mut Load<'_>) -> Finding {
+    if !load.target.options.constructors {
+        return Finding::skip("the kernel runs no constructors (no CONFIG_CONSTRUCTORS)");
+    }
+    if load.find(".ctors").is_some() && load.find(".init_array").is_some() {
+        let name = load.name.clone();
+        return load
+            .refuse(Errno::EINVAL, format!("{name}: has both .ctors and .init_array."))
+            .want(".ctors or .init_array")
+            .have("both");
+    }
+    obsolete_params(load);
+    Finding::pass()
+}
+
+/// `find_module_sections()`: a warning only, and the last thing there.
+fn obsolete_params(load: &mut Load<'_>) {
+    if load.find("__obsparm").is_some() {
+        let name = load.name.clone();
+        load.say(format!("{name}: Ignoring obsolete parameters"));
+    }
+}
+
+/// `check_export_symbol_sections()`: who exports must say who may use it (7.1).
+pub(super) fn export_flags(load: &mut Load<'_>) -> Finding {
+    if !load.target.options.constructors {
+        obsolete_params(load);
+    }
+    if !load.target.rules.flag_table {
+        return Finding::skip("the kernel has a table for GPL-only exports instead (before 7.1)");
+    }
+    if count(load, "__ksymtab") == 0 || load.find("__kflagstab").is_some() {
+        return Finding::pass();
+    }
+    let name = load.name.clone();
+    load.refuse(Errno::ENOEXEC, format!("{name}: no flags for exported symbols"))
+        .want("__kflagstab beside __ksymtab, as 7.1 and later build it")
+        .have("a module built for a kernel before 7.1")
+}
+
+/// `check_export_symbol_sections()`: and with what CRC.
+pub(super) fn export_versions(load: &mut Load<'_>) -> Finding {
+    if !load.target.options.modversions {
+        return Finding::skip("the kernel has no versions (no CONFIG_MODVERSIONS)");
+    }
+    let mut lacking = count(load, "__ksymtab") > 0 && load.find("__kcrctab").is_none();
+    if !load.target.rules.flag_table {
+        lacking |= count(load, "__ksymtab_gpl") > 0 && load.find("__kcrctab_gpl").is_none();
+    }
+    if !lacking {
+        return Finding::pass();
+    }
+    match load.force("no versions for exported symbols") {
+        true => Finding::pass().have("exports without CRCs: loaded by force"),
+        false => Finding::fail(Errno::ENOEXEC)
+            .want("CRCs for the exported symbols")
+            .have("none, and no CONFIG_MODULE_FORCE_LOAD"),
+    }
+}
+
+/// `setup_modinfo()`: a `module:` namespace is nobody's to import.
+pub(super) fn module_namespaces(load: &mut Load<'_>) -> Finding {
+    if !load.target.rules.module_namespaces {
+        return Finding::skip("the kernel does not know module: namespaces (before 6.16)");
+    }
+    let imported = load.infos("import_ns");
+    let Some(namespace) = imported.iter().find(|name| name.strip_prefix("module:").is_some())
+    else {
+        return Finding::pass();
+    };
+    let (name, namespace) = (load.name.clone(), namespace.lossy().into_owned());
+    let line = format!("{name}: module tries to import module namespace: {namespace}");
+    load.refuse(Errno::EPERM, line).want("no import of a module: namespace").have(namespace)
+}

@@ -1,0 +1,110 @@
+//! The signature, which comes before anything of the ELF is read.
+
+use super::super::{
+    errno::Errno,
+    load_info::{COMPRESSED_FILE, Load},
+    verdict::Finding,
+};
+use ko::signature::MAGIC;
+
+/// `sizeof(struct module_signature)` (`include/uapi/linux/module_signature.h`).
+const INFO_BYTES: u64 = 12;
+/// `MODULE_SIGNATURE_TYPE_PKCS7`.
+const PKCS7: u8 = 2;
+
+/// What `mod_verify_sig()` can say without its keys.
+enum Signature {
+    None,
+    /// The kernel's own keys decide.
+    Keys,
+    /// `-ENOPKG`: of a kind that it does not know.
+    Unsupported,
+    Bad,
+}
+
+/// `module_sig_check()` (`kernel/module/signing.c`) and `mod_check_sig()`
+/// (`kernel/module_signature.c`).
+pub(super) fn signature(load: &mut Load<'_>) -> Finding {
+    if !load.target.options.signatures {
+        load.signed = Some(true);
+        return Finding::skip("the kernel does not check signatures (no CONFIG_MODULE_SIG)");
+    }
+    let reason = match read(load) {
+        Signature::None => "unsigned module",
+        Signature::Unsupported => "module with unsupported crypto",
+        Signature::Keys => return unknown_key(load),
+        Signature::Bad => {
+            return Finding::fail(Errno::EBADMSG)
+                .want("a signature, since the file ends in the words that announce one")
+                .have("something else");
+        }
+    };
+    if load.target.signatures_enforced {
+        return load
+            .refuse(Errno::EKEYREJECTED, format!("Loading of {reason} is rejected"))
+            .want("a signature by a key that the kernel trusts")
+            .have(reason);
+    }
+    if load.target.locked_down {
+        return locked_down(load, reason);
+    }
+    Finding::pass().have(reason)
+}
+
+/// `lockdown_is_locked_down()` (`security/lockdown/lockdown.c`).
+fn locked_down(load: &mut Load<'_>, reason: &str) -> Finding {
+    let program = match load.request.program {
+        "" => "modprobe",
+        program => program,
+    };
+    let line = format!(
+        "Lockdown: {program}: unsigned module loading is restricted; see man kernel_lockdown.7"
+    );
+    load.refuse(Errno::EPERM, line).want("a signature by a key that the kernel trusts").have(reason)
+}
+
+/// A well-formed signature: good when its key is one of the kernel's, which the files do not tell.
+fn unknown_key(load: &mut Load<'_>) -> Finding {
+    load.signed = None;
+    let have = "whether the kernel has the key of its signature, and the signature fits";
+    match load.target.signatures_enforced || load.target.locked_down {
+        true => Finding::unknown(have),
+        false => Finding::open(have),
+    }
+}
+
+fn read(load: &mut Load<'_>) -> Signature {
+    let marker = MAGIC.len() as u64;
+    // A module loaded by force is no longer the one that was signed.
+    let forced = load.request.flags & !COMPRESSED_FILE != 0;
+    if forced || load.len <= marker || !load.bytes.all().ends_with(MAGIC) {
+        return Signature::None;
+    }
+    load.len -= marker;
+    if load.len <= INFO_BYTES {
+        return Signature::Bad;
+    }
+    let info = load.bytes.at(load.len - INFO_BYTES, INFO_BYTES);
+    let &[algo, hash, kind, signer, key, pad0, pad1, pad2, l0, l1, l2, l3] = info else {
+        return Signature::Bad;
+    };
+    let bytes = u64::from(u32::from_be_bytes([l0, l1, l2, l3]));
+    if bytes >= load.len - INFO_BYTES {
+        return Signature::Bad;
+    }
+    if kind != PKCS7 {
+        load.say("module: not signed with expected PKCS#7 message".into());
+        return Signature::Unsupported;
+    }
+    if [algo, hash, signer, key, pad0, pad1, pad2] != [0; 7] {
+        load.say("module: PKCS#7 signature info has unexpected non-zero params".into());
+        return Signature::Bad;
+    }
+    load.len -= bytes + INFO_BYTES;
+    let message = load.bytes.at(load.len, bytes);
+    match message.first() {
+        // What is no ASN.1 sequence is refused by the parser (`pkcs7_parse_message()`).
+        Some(0x30) => Signature::Keys,
+        _ => Signature::Bad,
+    }
+}

@@ -1,0 +1,313 @@
+//! The facts of a kernel that decide over a load.
+
+use std::collections::{HashMap, HashSet};
+
+use super::version_rules::{Rules, Version};
+use ko::compression::Packing;
+use ko::license::License;
+use stack::symvers::{Symvers, VMLINUX};
+
+/// What a user of a symbol has to meet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Export {
+    /// The CRC of its type; none from a kernel, or a module, without MODVERSIONS.
+    pub crc: Option<u32>,
+    /// Whether only GPL-compatible modules may use it.
+    pub gpl_only: bool,
+    /// The namespace to import; empty for none.
+    pub namespace: Vec<u8>,
+}
+
+/// The options of a configuration that decide.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `CONFIG_MODVERSIONS`
+    pub modversions: bool,
+    /// `CONFIG_MODULE_FORCE_LOAD`
+    pub force_load: bool,
+    /// `CONFIG_MODULE_SIG`
+    pub signatures: bool,
+    /// The packing that the kernel itself unpacks (`CONFIG_MODULE_DECOMPRESS`).
+    pub unpacks: Option<Packing>,
+    /// `CONFIG_STRICT_MODULE_RWX`
+    pub strict_rwx: bool,
+    /// `CONFIG_LIVEPATCH`
+    pub livepatch: bool,
+    /// `CONFIG_CONSTRUCTORS`
+    pub constructors: bool,
+    /// `CONFIG_DEBUG_INFO_BTF_MODULES`
+    pub btf: bool,
+    /// `CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS`
+    pub missing_namespaces: bool,
+    /// `CONFIG_SMP`
+    pub smp: bool,
+    /// `CONFIG_MITIGATION_RETPOLINE`, `CONFIG_RETPOLINE` before 6.9
+    pub retpoline: bool,
+    /// `CONFIG_DYNAMIC_DEBUG_CORE`
+    pub dynamic_debug: bool,
+    /// `CONFIG_MODULE_UNLOAD`
+    pub unload: bool,
+    /// `CONFIG_PREEMPT_BUILD`
+    pub preempt: bool,
+    /// `CONFIG_PREEMPT_RT`
+    pub preempt_rt: bool,
+    /// `CONFIG_MODULE_SIG_FORCE`
+    pub signatures_forced: bool,
+    /// `CONFIG_MODULES`
+    pub modules: bool,
+    /// `CONFIG_DYNAMIC_FTRACE`
+    pub ftrace: bool,
+}
+
+impl Options {
+    /// Reads a `.config`.
+    pub fn of(config: &str) -> Self {
+        let set: HashSet<&str> =
+            config.lines().filter_map(|line| line.strip_suffix("=y")).collect();
+        let has = |option: &str| set.contains(format!("CONFIG_{option}").as_str());
+        let packings = [("XZ", Packing::Xz), ("ZSTD", Packing::Zstd), ("GZIP", Packing::Gzip)];
+        let packing =
+            packings.into_iter().find(|(name, _)| has(&format!("MODULE_COMPRESS_{name}")));
+        Self {
+            modversions: has("MODVERSIONS"),
+            force_load: has("MODULE_FORCE_LOAD"),
+            signatures: has("MODULE_SIG"),
+            unpacks: packing.map(|(_, packing)| packing).filter(|_| has("MODULE_DECOMPRESS")),
+            strict_rwx: has("STRICT_MODULE_RWX"),
+            livepatch: has("LIVEPATCH"),
+            constructors: has("CONSTRUCTORS"),
+            btf: has("DEBUG_INFO_BTF_MODULES"),
+            missing_namespaces: has("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS"),
+            smp: has("SMP"),
+            retpoline: has("MITIGATION_RETPOLINE") || has("RETPOLINE"),
+            dynamic_debug: has("DYNAMIC_DEBUG_CORE"),
+            unload: has("MODULE_UNLOAD"),
+            preempt: has("PREEMPT_BUILD"),
+            preempt_rt: has("PREEMPT_RT"),
+            signatures_forced: has("MODULE_SIG_FORCE"),
+            modules: has("MODULES"),
+            ftrace: has("DYNAMIC_FTRACE"),
+        }
+    }
+}
+
+/// The kernel's `struct module`, as far as a module's file has to match it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThisModule {
+    /// `sizeof(struct module)`.
+    pub bytes: u64,
+    /// Where its member `init` stands.
+    pub init_at: u64,
+    /// Where its member `exit` stands, with `CONFIG_MODULE_UNLOAD`.
+    pub exit_at: Option<u64>,
+}
+
+/// A kernel, as far as its loader asks.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// As it names itself.
+    pub release: String,
+    /// Which checks it has.
+    pub rules: Rules,
+    /// What a module's vermagic must be.
+    pub vermagic: String,
+    /// Its configuration.
+    pub options: Options,
+    /// Its `struct module`, if known.
+    pub this_module: Option<ThisModule>,
+    /// What it exports itself.
+    pub exports: HashMap<Vec<u8>, Export>,
+    /// The modules that `module_blacklist=` on its command line names.
+    pub blacklist: Vec<String>,
+    /// Whether it refuses what is not signed by a key that it trusts (`module.sig_enforce`).
+    pub signatures_enforced: bool,
+    /// Whether lockdown refuses what is not signed.
+    pub locked_down: bool,
+    /// `modules_disabled`, or `nomodule`: nothing loads.
+    pub disabled: bool,
+    /// The names in `/sys/module` of what is built in, if known exactly.
+    pub sysfs_names: Option<HashSet<String>>,
+    /// Names of built-in code with parameters or a version, which may be in `/sys/module`.
+    pub builtin_names: HashSet<String>,
+    /// Whether its processor needs retpolines, if known.
+    pub spectre_v2: Option<bool>,
+}
+
+/// A kernel of which nothing is known but that it is recent.
+impl Default for Target {
+    fn default() -> Self {
+        Self {
+            release: String::new(),
+            rules: Rules::of(Version(7, 3, 0)),
+            vermagic: String::new(),
+            options: Options::default(),
+            this_module: None,
+            exports: HashMap::new(),
+            blacklist: Vec::new(),
+            signatures_enforced: false,
+            locked_down: false,
+            disabled: false,
+            sysfs_names: None,
+            builtin_names: HashSet::new(),
+            spectre_v2: None,
+        }
+    }
+}
+
+impl Target {
+    /// A kernel by its release and configuration; what it exports is added by
+    /// [`Target::with_symvers`].
+    ///
+    /// # Errors
+    /// A release that begins with no version; the text says so.
+    pub fn new(release: &str, config: &str) -> Result<Self, String> {
+        let version = Version::of(release)
+            .ok_or_else(|| format!("the release {release:?} begins with no version"))?;
+        let options = Options::of(config);
+        Ok(Self {
+            release: release.into(),
+            rules: Rules::of(version),
+            vermagic: vermagic(release, &options),
+            signatures_enforced: options.signatures_forced,
+            options,
+            ..Self::default()
+        })
+    }
+
+    /// Takes what a Module.symvers says that the kernel exports itself.
+    #[must_use]
+    pub fn with_symvers(mut self, symvers: &Symvers) -> Self {
+        let own = symvers.entries().iter().filter(|entry| entry.module == VMLINUX);
+        let modversions = self.options.modversions;
+        self.exports = own
+            .map(|entry| {
+                let export = Export {
+                    crc: modversions.then_some(entry.crc),
+                    gpl_only: entry.license == License::GplOnly,
+                    namespace: entry.namespace.as_bytes().to_vec(),
+                };
+                (entry.symbol.as_bytes().to_vec(), export)
+            })
+            .collect();
+        self
+    }
+
+    /// The same from the text itself, without what is not asked for: a kernel exports twenty
+    /// thousand symbols, and to keep them all in the form of [`Symvers`] costs more than the rest.
+    ///
+    /// # Errors
+    /// The number of the first line that is none of Module.symvers.
+    pub fn with_symvers_text(mut self, text: &[u8]) -> Result<Self, usize> {
+        let modversions = self.options.modversions;
+        let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+        self.exports = HashMap::with_capacity(text.len() / 80);
+        for (index, line) in lines.enumerate() {
+            let mut columns = line.split(|&byte| byte == b'\t');
+            let mut next = || columns.next().ok_or(index + 1);
+            let (crc, symbol, module, macro_name, namespace) =
+                (next()?, next()?, next()?, next()?, next()?);
+            if module != VMLINUX.as_bytes() {
+                continue;
+            }
+            let crc = std::str::from_utf8(crc).ok().and_then(|crc| crc.strip_prefix("0x"));
+            let crc = crc.and_then(|crc| u32::from_str_radix(crc, 16).ok()).ok_or(index + 1)?;
+            let export = Export {
+                crc: modversions.then_some(crc),
+                gpl_only: macro_name == License::GplOnly.macro_name().as_bytes(),
+                namespace: namespace.to_vec(),
+            };
+            self.exports.insert(symbol.to_vec(), export);
+        }
+        Ok(self)
+    }
+
+    /// Takes the words of a kernel's command line that decide over modules.
+    #[must_use]
+    pub fn with_command_line(mut self, words: &str) -> Self {
+        for word in words.split_whitespace() {
+            let (name, value) = word.split_once('=').unwrap_or((word, ""));
+            match name.replace('-', "_").as_str() {
+                "module_blacklist" => {
+                    self.blacklist = value.split(',').map(Into::into).collect();
+                }
+                "module.sig_enforce" => {
+                    self.signatures_enforced |= !value.starts_with(['0', 'n', 'N', 'f', 'F']);
+                }
+                "lockdown" => {
+                    self.locked_down = ["integrity", "confidentiality"].contains(&value);
+                }
+                "nomodule" => self.disabled = true,
+                _ => {}
+            }
+        }
+        self
+    }
+
+    /// Takes a `modules.builtin.modinfo`: the names of built-in code that has parameters or a
+    /// version, and so may have a folder in `/sys/module`.
+    #[must_use]
+    pub fn with_builtin_modinfo(mut self, modinfo: &[u8]) -> Self {
+        for line in modinfo.split(|&byte| byte == 0) {
+            let text = String::from_utf8_lossy(line);
+            let Some((name, rest)) = text.split_once('.') else { continue };
+            if rest.starts_with("parmtype=") || rest.starts_with("version=") {
+                self.builtin_names.insert(name.replace('-', "_"));
+            }
+        }
+        self
+    }
+}
+
+/// `VERMAGIC_STRING` (`include/linux/vermagic.h`) of an x86-64 kernel without RANDSTRUCT.
+fn vermagic(release: &str, options: &Options) -> String {
+    let mut vermagic = format!("{release} ");
+    let flags = [
+        (options.smp, "SMP "),
+        (options.preempt_rt, "preempt_rt "),
+        (options.preempt && !options.preempt_rt, "preempt "),
+        (options.unload, "mod_unload "),
+        (options.modversions, "modversions "),
+    ];
+    flags.iter().filter(|(set, _)| *set).for_each(|(_, flag)| vermagic.push_str(flag));
+    vermagic
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_vermagic_follows_the_configuration() {
+        let config = "CONFIG_SMP=y\nCONFIG_PREEMPT_BUILD=y\nCONFIG_MODULE_UNLOAD=y\n";
+        let target = Target::new("7.3.4-x", config).unwrap();
+        assert_eq!(target.vermagic, "7.3.4-x SMP preempt mod_unload ");
+        assert!(Target::new("next", config).is_err());
+    }
+
+    #[test]
+    fn symvers_are_read_alike_by_both() {
+        let text = "0x0000000a\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n\
+                    0x0000000b\tb\tdrivers/b\tEXPORT_SYMBOL_GPL\tB\n\
+                    0x0000000c\tc\tvmlinux\tEXPORT_SYMBOL_GPL\tC\n";
+        let target = || Target::new("7.3.4-x", "CONFIG_MODVERSIONS=y\n").unwrap();
+        let whole = target().with_symvers(&Symvers::parse(text).unwrap());
+        let lean = target().with_symvers_text(text.as_bytes()).unwrap();
+        assert_eq!(whole.exports, lean.exports);
+        assert_eq!(lean.exports.len(), 2);
+        assert_eq!(target().with_symvers_text(b"0x1\ta\n").err(), Some(1));
+    }
+
+    #[test]
+    fn the_command_line_decides() {
+        let words = "quiet module_blacklist=a,b module.sig_enforce lockdown=integrity";
+        let target = Target::default().with_command_line(words);
+        assert_eq!(target.blacklist, ["a", "b"]);
+        assert!(target.signatures_enforced && target.locked_down && !target.disabled);
+    }
+
+    #[test]
+    fn what_is_built_in_has_names() {
+        let target = Target::default().with_builtin_modinfo(b"printk.parmtype=time:bool\0a.b=c\0");
+        assert!(target.builtin_names.contains("printk") && target.builtin_names.len() == 1);
+    }
+}

@@ -1,0 +1,175 @@
+//! The running kernel, as far as one load changes what the next one meets.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    taints::Taints,
+    kernel_facts::{Export, Target},
+};
+
+/// A symbol that a loaded module offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offered {
+    /// Its name.
+    pub symbol: Vec<u8>,
+    /// What its user has to meet.
+    pub export: Export,
+}
+
+/// A module that is live.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// As `lsmod` shows it.
+    pub name: String,
+    /// What it brought.
+    pub taints: Taints,
+    /// What it offers; `None` when that could not be read.
+    pub exports: Vec<Offered>,
+}
+
+/// What is logged once in a kernel's life (`pr_warn_once()` and its like).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Once {
+    /// `module verification failed: …`
+    Unsigned,
+    /// `tainting kernel with TAINT_LIVEPATCH`
+    Livepatch,
+    /// `no extended symbol version for …`
+    NoExtendedVersion,
+    /// `Disabling lock debugging due to kernel taint`
+    LockDebugging,
+}
+
+/// What is loaded, and what has been logged.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// The kernel's taints.
+    pub taints: Taints,
+    once: HashSet<Once>,
+    loaded: Vec<Loaded>,
+    by_name: HashMap<String, usize>,
+    /// Who offers a symbol, the latest last: the kernel puts a new module at the head of its list.
+    by_symbol: HashMap<Vec<u8>, Vec<(usize, usize)>>,
+    /// Modules of which nobody knows whether they load.
+    doubtful: Vec<Loaded>,
+}
+
+/// A symbol that was found, and whose it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'w> {
+    /// What its user has to meet.
+    pub export: &'w Export,
+    /// The module that offers it; none for the kernel itself.
+    pub owner: Option<&'w Loaded>,
+}
+
+impl World {
+    /// Whether this is the first time; it is not from now on.
+    pub fn first(&mut self, what: Once) -> bool {
+        self.once.insert(what)
+    }
+
+    /// A module that is loaded.
+    pub fn get(&self, name: &str) -> Option<&Loaded> {
+        self.by_name.get(name).map(|&index| &self.loaded[index])
+    }
+
+    /// The names of the loaded modules, the latest last.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.loaded.iter().filter(|one| self.by_name.contains_key(&one.name)).map(|one| &*one.name)
+    }
+
+    /// A module went live.
+    pub fn add(&mut self, module: Loaded) {
+        let index = self.loaded.len();
+        for (at, offered) in module.exports.iter().enumerate() {
+            self.by_symbol.entry(offered.symbol.clone()).or_default().push((index, at));
+        }
+        self.by_name.insert(module.name.clone(), index);
+        self.loaded.push(module);
+    }
+
+    /// Nobody knows whether this module went live.
+    pub fn doubt(&mut self, module: Loaded) {
+        self.doubtful.push(module);
+    }
+
+    /// What the kernel did with the modules in doubt, as it turned out.
+    pub fn settle(&mut self, is_live: impl Fn(&str) -> bool) {
+        for module in std::mem::take(&mut self.doubtful) {
+            if is_live(&module.name) {
+                self.add(module);
+            }
+        }
+    }
+
+    /// The module in doubt that has this name or would offer this symbol.
+    pub fn doubtful(&self, name: &str, symbol: &[u8]) -> Option<&str> {
+        let has = |module: &&Loaded| {
+            module.name == name || module.exports.iter().any(|offered| offered.symbol == symbol)
+        };
+        self.doubtful.iter().find(has).map(|module| module.name.as_str())
+    }
+
+    /// A module is gone, as when its init failed.
+    pub fn remove(&mut self, name: &str) {
+        let Some(index) = self.by_name.remove(name) else { return };
+        for offers in self.by_symbol.values_mut() {
+            offers.retain(|&(module, _)| module != index);
+        }
+    }
+
+    /// Every module is gone, as after `rmmod`; what was logged and tainted stays.
+    pub fn unload_all(&mut self) {
+        self.loaded.clear();
+        self.by_name.clear();
+        self.by_symbol.clear();
+        self.doubtful.clear();
+    }
+
+    /// Looks a symbol up as `find_symbol()` (`kernel/module/main.c`) does: in the kernel, then in
+    /// each module, the latest first, passing over what is for GPL-compatible modules only when
+    /// the asker is none.
+    pub fn find<'w>(
+        &'w self,
+        target: &'w Target,
+        symbol: &[u8],
+        gpl_ok: bool,
+    ) -> Option<Found<'w>> {
+        let open = |export: &Export| gpl_ok || !export.gpl_only;
+        if let Some(export) = target.exports.get(symbol).filter(|export| open(export)) {
+            return Some(Found { export, owner: None });
+        }
+        let offers = self.by_symbol.get(symbol)?;
+        let mut offers = offers.iter().rev().map(|&(module, at)| {
+            let owner = &self.loaded[module];
+            Found { export: &owner.exports[at].export, owner: Some(owner) }
+        });
+        offers.find(|found| open(found.export))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_module_is_asked_first_and_gpl_is_passed_over() {
+        let target = Target::default();
+        let mut world = World::default();
+        let of = |name: &str, gpl_only| Loaded {
+            name: name.into(),
+            exports: vec![Offered {
+                symbol: b"s".to_vec(),
+                export: Export { gpl_only, ..Export::default() },
+            }],
+            ..Loaded::default()
+        };
+        world.add(of("a", false));
+        world.add(of("b", true));
+        let owner = |gpl_ok| world.find(&target, b"s", gpl_ok).unwrap().owner.unwrap().name.clone();
+        assert_eq!((owner(true), owner(false)), ("b".into(), "a".into()));
+        world.unload_all();
+        assert!(world.find(&target, b"s", true).is_none() && world.get("a").is_none());
+    }
+}

@@ -1,0 +1,264 @@
+//! The bytes of a file as the kernel's loader reads them: as x86-64 structures, whatever they are.
+//!
+//! [`crate::module`] refuses what is damaged; the loader has its own order of refusing, and reads
+//! on where it does not check. So the loader's model reads without judging, and every read beyond
+//! the file is noticed: from there on nobody can say what the kernel finds.
+
+use std::cell::Cell;
+
+use ko::text::Text;
+
+/// `sizeof(Elf64_Ehdr)`.
+pub const EHDR_BYTES: u64 = 64;
+/// `sizeof(Elf64_Shdr)`.
+pub const SHDR_BYTES: u64 = 64;
+/// `sizeof(Elf64_Sym)`.
+pub const SYM_BYTES: u64 = 24;
+/// `sizeof(Elf64_Rela)`.
+pub const RELA_BYTES: u64 = 24;
+
+/// The longest name of a symbol or section that is read; kallsyms takes 511 bytes.
+pub const NAME_BYTES_MAX: usize = 4096;
+
+/// A file in the kernel's memory.
+#[derive(Debug)]
+pub struct Bytes<'a> {
+    bytes: &'a [u8],
+    /// Whether something beyond the end was asked for.
+    beyond: Cell<bool>,
+}
+
+impl<'a> Bytes<'a> {
+    /// All bytes of a file.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, beyond: Cell::new(false) }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Whether anything beyond the end was read.
+    pub fn read_beyond(&self) -> bool {
+        self.beyond.get()
+    }
+
+    /// `size` bytes at an offset; none, and it is noticed, when they are not all there.
+    pub fn at(&self, offset: u64, size: u64) -> &'a [u8] {
+        let end = offset.checked_add(size).and_then(|end| usize::try_from(end).ok());
+        let found = end.and_then(|end| self.bytes.get(usize::try_from(offset).ok()?..end));
+        if found.is_none() {
+            self.beyond.set(true);
+        }
+        found.unwrap_or_default()
+    }
+
+    /// A byte.
+    pub fn u8(&self, offset: u64) -> u8 {
+        self.at(offset, 1).first().copied().unwrap_or(0)
+    }
+
+    /// A 16-bit number.
+    pub fn u16(&self, offset: u64) -> u16 {
+        self.at(offset, 2).try_into().map_or(0, u16::from_le_bytes)
+    }
+
+    /// A 32-bit number.
+    pub fn u32(&self, offset: u64) -> u32 {
+        self.at(offset, 4).try_into().map_or(0, u32::from_le_bytes)
+    }
+
+    /// A 64-bit number.
+    pub fn u64(&self, offset: u64) -> u64 {
+        self.at(offset, 8).try_into().map_or(0, u64::from_le_bytes)
+    }
+
+    /// A C string, up to its NUL.
+    pub fn string(&self, offset: u64) -> Text<'a> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..));
+        let rest = rest.unwrap_or_default();
+        match rest.iter().position(|&byte| byte == 0) {
+            Some(end) => Text(&rest[..end]),
+            None => {
+                self.beyond.set(true);
+                Text(rest)
+            }
+        }
+    }
+
+    /// A C string that names something. One of more than [`NAME_BYTES_MAX`] is as if it had no end:
+    /// a file of nothing but such names would otherwise cost the square of its size.
+    pub fn name(&self, offset: u64) -> Text<'a> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..));
+        let rest = rest.unwrap_or_default();
+        let window = &rest[..rest.len().min(NAME_BYTES_MAX)];
+        match window.iter().position(|&byte| byte == 0) {
+            Some(end) => Text(&window[..end]),
+            None => {
+                self.beyond.set(true);
+                Text::default()
+            }
+        }
+    }
+
+    /// Whether the C string at an offset is this one; reads no further than it has to.
+    pub fn is(&self, offset: u64, name: &str) -> bool {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..));
+        let Some(rest) = rest else {
+            self.beyond.set(true);
+            return false;
+        };
+        rest.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
+    }
+}
+
+/// The fields of `Elf64_Ehdr` that the loader reads.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ehdr {
+    /// `e_type`.
+    pub kind: u16,
+    /// `e_machine`.
+    pub machine: u16,
+    /// `e_shoff`.
+    pub sections_at: u64,
+    /// `e_shentsize`.
+    pub section_bytes: u16,
+    /// `e_shnum`.
+    pub section_count: u16,
+    /// `e_shstrndx`.
+    pub names_index: u16,
+}
+
+impl Ehdr {
+    /// Reads it from the beginning of a file of at least [`EHDR_BYTES`].
+    pub fn read(bytes: &Bytes<'_>) -> Self {
+        Self {
+            kind: bytes.u16(16),
+            machine: bytes.u16(18),
+            sections_at: bytes.u64(40),
+            section_bytes: bytes.u16(58),
+            section_count: bytes.u16(60),
+            names_index: bytes.u16(62),
+        }
+    }
+}
+
+/// `Elf64_Shdr`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shdr {
+    /// `sh_name`.
+    pub name: u32,
+    /// `sh_type`.
+    pub kind: u32,
+    /// `sh_flags`, as the loader changes them.
+    pub flags: u64,
+    /// `sh_addr`.
+    pub addr: u64,
+    /// `sh_offset`.
+    pub offset: u64,
+    /// `sh_size`.
+    pub size: u64,
+    /// `sh_link`.
+    pub link: u32,
+    /// `sh_info`.
+    pub info: u32,
+    /// `sh_addralign`.
+    pub align: u64,
+}
+
+impl Shdr {
+    /// Reads the header at an offset.
+    pub fn read(bytes: &Bytes<'_>, at: u64) -> Self {
+        Self {
+            name: bytes.u32(at),
+            kind: bytes.u32(at + 4),
+            flags: bytes.u64(at + 8),
+            addr: bytes.u64(at + 16),
+            offset: bytes.u64(at + 24),
+            size: bytes.u64(at + 32),
+            link: bytes.u32(at + 40),
+            info: bytes.u32(at + 44),
+            align: bytes.u64(at + 48),
+        }
+    }
+
+    /// Whether it is kept in memory (`SHF_ALLOC`).
+    pub fn is_alloc(&self) -> bool {
+        self.flags & SHF_ALLOC != 0
+    }
+}
+
+/// `Elf64_Sym`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sym {
+    /// `st_name`.
+    pub name: u32,
+    /// `ELF_ST_BIND(st_info)`.
+    pub bind: u8,
+    /// `ELF_ST_TYPE(st_info)`.
+    pub kind: u8,
+    /// `st_shndx`.
+    pub section: u16,
+    /// `st_value`.
+    pub value: u64,
+}
+
+impl Sym {
+    /// Reads the symbol at an offset.
+    pub fn read(bytes: &Bytes<'_>, at: u64) -> Self {
+        let info = bytes.u8(at + 4);
+        Self {
+            name: bytes.u32(at),
+            bind: info >> 4,
+            kind: info & 15,
+            section: bytes.u16(at + 6),
+            value: bytes.u64(at + 8),
+        }
+    }
+}
+
+/// `Elf64_Rela`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rela {
+    /// `r_offset`.
+    pub offset: u64,
+    /// `ELF64_R_TYPE(r_info)`.
+    pub kind: u32,
+    /// `ELF64_R_SYM(r_info)`.
+    pub symbol: u32,
+    /// `r_addend`.
+    pub addend: i64,
+}
+
+impl Rela {
+    /// Reads the entry at an offset.
+    pub fn read(bytes: &Bytes<'_>, at: u64) -> Self {
+        let info = bytes.u64(at + 8);
+        Self {
+            offset: bytes.u64(at),
+            kind: info as u32,
+            symbol: (info >> 32) as u32,
+            addend: bytes.u64(at + 16) as i64,
+        }
+    }
+}
+
+/// `SHF_WRITE`.
+pub const SHF_WRITE: u64 = 1;
+/// `SHF_ALLOC`.
+pub const SHF_ALLOC: u64 = 2;
+/// `SHF_EXECINSTR`.
+pub const SHF_EXECINSTR: u64 = 4;
+/// `SHF_RELA_LIVEPATCH`.
+pub const SHF_RELA_LIVEPATCH: u64 = 0x0010_0000;

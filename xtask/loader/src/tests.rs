@@ -1,0 +1,263 @@
+//! The model on modules put together here: what breaks is refused at its check, and hostile bytes
+//! do no harm. That the kernel says the same is for `tests/vm/verdict.rs` to prove.
+
+use proptest::{prelude::*, sample::Index};
+
+use super::{
+    errno::Errno,
+    load_info::Request,
+    play::Play,
+    kernel_facts::{Export, Options, Target, ThisModule},
+    verdict::{Answer, Verdict},
+};
+
+/// A section of the module to be.
+struct Part {
+    name: &'static str,
+    kind: u32,
+    flags: u64,
+    link: u32,
+    info: u32,
+    bytes: Vec<u8>,
+}
+
+fn part(name: &'static str, kind: u32, flags: u64, bytes: impl Into<Vec<u8>>) -> Part {
+    Part { name, kind, flags, link: 0, info: 0, bytes: bytes.into() }
+}
+
+const MAGIC: &str = "7.3.4-test SMP preempt mod_unload ";
+const THIS_MODULE_BYTES: usize = 256;
+const INIT_AT: u64 = 200;
+
+fn symbol(name: u32, info: u8, section: u16, value: u64) -> Vec<u8> {
+    let mut bytes = name.to_le_bytes().to_vec();
+    bytes.extend([info, 0]);
+    bytes.extend(section.to_le_bytes());
+    bytes.extend(value.to_le_bytes());
+    bytes.extend(0u64.to_le_bytes());
+    bytes
+}
+
+fn rela(offset: u64, symbol: u64, kind: u64, addend: i64) -> Vec<u8> {
+    let words = [offset, symbol << 32 | kind, addend as u64];
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// A module that calls `printk` from its init.
+fn module() -> Vec<u8> {
+    let mut this_module = vec![0; THIS_MODULE_BYTES];
+    this_module[24..29].copy_from_slice(b"small");
+    let info = format!("license=GPL\0name=small\0vermagic={MAGIC}\0");
+    let symbols = [symbol(0, 0, 0, 0), symbol(1, 0x12, 3, 0), symbol(13, 0x10, 0, 0)].concat();
+    let mut parts = vec![
+        part(".modinfo", 1, 2, info),
+        part(".gnu.linkonce.this_module", 1, 3, this_module),
+        part(".text", 1, 6, [0xe8, 0, 0, 0, 0, 0xc3]),
+        part(".symtab", 2, 0, symbols),
+        part(".strtab", 3, 0, &b"\0init_module\0printk\0"[..]),
+        part(".rela.text", 4, 0, rela(1, 2, 4, -4)),
+        part(".rela.this", 4, 0, rela(INIT_AT, 1, 1, 0)),
+    ];
+    parts[3].link = 5;
+    parts[5].info = 3;
+    parts[6].info = 2;
+    assemble(&parts)
+}
+
+fn assemble(parts: &[Part]) -> Vec<u8> {
+    let mut names = vec![0];
+    let mut table = vec![0; 64];
+    let mut file = vec![0; 64];
+    let header = |table: &mut Vec<u8>, name: usize, part: &Part, at: usize| {
+        table.extend((name as u32).to_le_bytes());
+        table.extend(part.kind.to_le_bytes());
+        for word in [part.flags, 0, at as u64, part.bytes.len() as u64] {
+            table.extend(word.to_le_bytes());
+        }
+        table.extend(part.link.to_le_bytes());
+        table.extend(part.info.to_le_bytes());
+        table.extend([8u64, 0].iter().flat_map(|word| word.to_le_bytes()));
+    };
+    for part in parts {
+        let name = names.len();
+        names.extend(part.name.as_bytes());
+        names.push(0);
+        header(&mut table, name, part, file.len());
+        file.extend(&part.bytes);
+        file.resize(file.len().next_multiple_of(8), 0);
+    }
+    let name = names.len();
+    names.extend(b".shstrtab\0");
+    header(&mut table, name, &part("", 3, 0, names.clone()), file.len());
+    file.extend(&names);
+    let at = file.len() as u64;
+    file.extend(table);
+    file[..5].copy_from_slice(b"\x7fELF\x02");
+    file[16] = 1;
+    file[18] = 62;
+    file[40..48].copy_from_slice(&at.to_le_bytes());
+    file[58] = 64;
+    file[60..62].copy_from_slice(&(parts.len() as u16 + 2).to_le_bytes());
+    file[62..64].copy_from_slice(&(parts.len() as u16 + 1).to_le_bytes());
+    file
+}
+
+fn target() -> Target {
+    let config = "CONFIG_SMP=y\nCONFIG_PREEMPT_BUILD=y\nCONFIG_MODULE_UNLOAD=y\n\
+                  CONFIG_STRICT_MODULE_RWX=y\nCONFIG_MODULE_SIG=y\n";
+    let mut target = Target::new("7.3.4-test", config).unwrap();
+    target.this_module =
+        Some(ThisModule { bytes: THIS_MODULE_BYTES as u64, init_at: INIT_AT, exit_at: None });
+    target.exports.insert(b"printk".to_vec(), Export::default());
+    target
+}
+
+fn judge(target: &Target, file: &[u8]) -> Verdict {
+    Play::new(target).finit(Request { file, ..Request::default() })
+}
+
+/// Which check refuses a file, and with what.
+fn refused(file: &[u8]) -> (&'static str, Errno) {
+    let verdict = judge(&target(), file);
+    match (&verdict.answer, verdict.decisive()) {
+        (Answer::Refused(errno), Some(check)) => (check.id, *errno),
+        _ => panic!("{verdict:#?}"),
+    }
+}
+
+#[test]
+fn a_sound_module_loads_and_taints() {
+    let verdict = judge(&target(), &module());
+    assert!(verdict.loads(), "{verdict:#?}");
+    assert_eq!((verdict.name.as_str(), verdict.taints.to_string().as_str()), ("small", "OE"));
+    assert_eq!(verdict.messages.len(), 2, "{:?}", verdict.messages);
+}
+
+/// A change that breaks a module.
+type Change = fn(&mut Vec<u8>);
+
+#[test]
+fn what_is_broken_is_refused_at_its_check() {
+    let broken = |change: Change| {
+        let mut file = module();
+        change(&mut file);
+        refused(&file)
+    };
+    let cases: [(Change, &str); 7] = [
+        (|file| file.truncate(20), "elf.length"),
+        (|file| file[0] = 0, "elf.magic"),
+        (|file| file[16] = 2, "elf.type"),
+        (|file| file[18] = 3, "elf.machine"),
+        (|file| file[58] = 40, "elf.section-size"),
+        (|file| file[62] = 0, "elf.section-names"),
+        (|file| file[60] = 200, "elf.section-table"),
+    ];
+    for (change, id) in cases {
+        assert_eq!(broken(change), (id, Errno::ENOEXEC));
+    }
+}
+
+#[test]
+fn the_kernels_facts_decide() {
+    let file = module();
+    let with = |change: fn(&mut Target)| {
+        let mut target = target();
+        change(&mut target);
+        judge(&target, &file)
+    };
+    let id = |verdict: &Verdict| verdict.decisive().map(|check| check.id);
+    assert_eq!(id(&with(|t| t.vermagic = "x ".into())), Some("vermagic"));
+    assert_eq!(id(&with(|t| t.blacklist = vec!["small".into()])), Some("blacklist"));
+    assert_eq!(id(&with(|t| t.signatures_enforced = true)), Some("signature"));
+    assert_eq!(id(&with(|t| t.disabled = true)), Some("request.allowed"));
+    assert_eq!(id(&with(|t| t.this_module = None)), None);
+    let absent = with(|t| {
+        t.exports.clear();
+        t.exports.insert(b"other".to_vec(), Export::default());
+    });
+    assert_eq!(absent.answer, Answer::Refused(Errno::ENOENT));
+    assert_eq!(absent.messages.last().unwrap(), "small: Unknown symbol printk (err -2)");
+    // Without its exports nobody can know.
+    assert!(matches!(with(|t| t.exports.clear()).answer, Answer::Unknown(_)));
+}
+
+#[test]
+fn a_second_load_finds_the_first() {
+    let (target, file) = (target(), module());
+    let mut play = Play::new(&target);
+    let request = Request { file: &file, ..Request::default() };
+    assert!(play.finit(request).loads());
+    assert_eq!(play.finit(request).answer, Answer::Refused(Errno::EEXIST));
+    play.world.unload_all();
+    let again = play.finit(request);
+    assert!(again.loads() && again.messages.is_empty(), "what is logged once is logged once");
+}
+
+#[test]
+fn what_the_kernel_does_not_check_is_unknown() {
+    let unknown = |from: &[u8], to: &[u8]| {
+        let mut file = module();
+        let at = file.windows(from.len()).position(|bytes| bytes == from).unwrap();
+        file[at..at + to.len()].copy_from_slice(to);
+        judge(&target(), &file).answer
+    };
+    let outside = unknown(&rela(1, 2, 4, -4), &rela(3, 2, 4, -4));
+    assert!(matches!(outside, Answer::Unknown(_)), "{outside:?}");
+    let no_symbol = unknown(&rela(1, 2, 4, -4), &rela(1, 9, 4, -4));
+    assert!(matches!(no_symbol, Answer::Unknown(_)), "{no_symbol:?}");
+    let not_init = unknown(&rela(INIT_AT, 1, 1, 0), &rela(INIT_AT - 8, 1, 1, 0));
+    assert!(matches!(not_init, Answer::Unknown(_)), "{not_init:?}");
+}
+
+/// Kernels of every kind of rules.
+fn targets() -> Vec<Target> {
+    let mut all = Vec::new();
+    for release in ["7.3.4-test", "6.12.117-test", "6.12.1-test", "6.1.1-test"] {
+        for modversions in [false, true] {
+            let mut one = target();
+            let renamed = Target::new(release, "").unwrap();
+            one.rules = renamed.rules;
+            one.options = Options { modversions, force_load: true, btf: true, ..one.options };
+            one.options.ftrace = modversions;
+            let crc = modversions.then_some(7);
+            let export = Export { crc, ..Export::default() };
+            one.exports.insert(b"module_layout".to_vec(), export);
+            all.push(one);
+        }
+    }
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    /// Whatever the bytes, there is an answer, and a refusal names its check.
+    #[test]
+    fn hostile_bytes_get_an_answer(
+        changes in proptest::collection::vec((any::<Index>(), any::<u8>()), 0..12),
+        cut in proptest::option::of(any::<Index>()),
+        which in 0usize..8,
+    ) {
+        let mut file = module();
+        for (at, byte) in changes {
+            let at = at.index(file.len());
+            file[at] = byte;
+        }
+        if let Some(cut) = cut {
+            file.truncate(cut.index(file.len()));
+        }
+        let verdict = judge(&targets()[which], &file);
+        prop_assert_eq!(verdict.loads(), verdict.decisive().is_none());
+    }
+
+    /// The same for bytes that were never a module but say so.
+    #[test]
+    fn noise_gets_an_answer(mut file in proptest::collection::vec(any::<u8>(), 0..2048)) {
+        let sound = module();
+        let header = file.len().min(64);
+        file[..header].copy_from_slice(&sound[..header]);
+        for target in targets() {
+            judge(&target, &file);
+        }
+    }
+}

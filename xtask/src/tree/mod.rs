@@ -1,0 +1,8 @@
+//! A directory of modules: found as depmod finds them, read side by side, remembered, judged.
+
+pub mod judge;
+pub mod picture;
+pub mod scan;
+pub mod scan_cache;
+pub mod section_reader;
+pub mod walk;

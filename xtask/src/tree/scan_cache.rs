@@ -1,0 +1,184 @@
+//! The ties of a tree, kept from one call to the next.
+//!
+//! One file for each directory of modules. An entry is used only for a file whose path, size,
+//! times, inode and disk are those it had when it was read; a file that changed while it was
+//! read, or so shortly before that a second change could hide, is not kept. The file is written
+//! aside and renamed, so it is complete or absent; whatever is wrong with one only means that the
+//! modules are read again.
+
+use std::{
+    collections::HashMap,
+    fs,
+    hash::{DefaultHasher, Hasher as _},
+    io,
+    path::{Path, PathBuf},
+};
+
+use stack::{dependency_info::Links, module_file::Stamp};
+
+/// The first bytes; the number is that of the layout, and grows with [`Links`].
+const MAGIC: &[u8] = b"symstack facts 2\n";
+/// What was read before, by the path below the tree.
+#[derive(Debug, Default)]
+pub struct Cache {
+    entries: HashMap<String, (Stamp, Links)>,
+}
+
+/// Where the cache of a tree lies, under a directory for caches.
+pub fn file_for(cache_dir: &Path, tree: &Path) -> PathBuf {
+    let whole = fs::canonicalize(tree).unwrap_or_else(|_| tree.to_owned());
+    let key = digest(whole.as_os_str().as_encoded_bytes());
+    cache_dir.join(format!("{key:016x}.facts"))
+}
+
+/// Good against a torn or damaged file, and nothing else is asked of it. Another compiler's
+/// library may count otherwise: then the modules are read again.
+fn digest(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+impl Cache {
+    /// Reads a cache file; an empty cache when there is none, or none that is whole.
+    pub fn load(path: &Path) -> Self {
+        fs::read(path).ok().and_then(|bytes| Self::decode(&bytes)).unwrap_or_default()
+    }
+
+    /// Takes what is known of a file, if the file is still what it was.
+    pub fn take(&mut self, path: &str, stamp: &Stamp) -> Option<Links> {
+        let known = self.entries.get(path).is_some_and(|(known, _)| known == stamp);
+        if !known {
+            return None;
+        }
+        self.entries.remove(path).map(|(_, links)| links)
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let body = bytes.strip_prefix(MAGIC)?;
+        let (body, sum) = body.split_at_checked(body.len().checked_sub(8)?)?;
+        if sum != digest(body).to_le_bytes() {
+            return None;
+        }
+        let mut reader = Reader(body);
+        let mut entries = HashMap::new();
+        while !reader.0.is_empty() {
+            let path = String::from_utf8(reader.bytes()?.to_vec()).ok()?;
+            let stamp = reader.stamp()?;
+            let mut links = Links::default();
+            for list in links.lists_mut() {
+                list.0 = reader.bytes()?.to_vec();
+            }
+            entries.insert(path, (stamp, links));
+        }
+        Some(Self { entries })
+    }
+}
+
+/// Writes what is known of a tree.
+///
+/// # Errors
+/// What the system says; the old cache, if any, is then still whole.
+pub fn save<'a>(
+    path: &Path,
+    entries: impl Iterator<Item = (&'a str, &'a Stamp, &'a Links)>,
+) -> io::Result<()> {
+    let mut bytes = MAGIC.to_vec();
+    for (path, stamp, links) in entries {
+        push(&mut bytes, path.as_bytes());
+        push_stamp(&mut bytes, stamp);
+        links.lists().iter().for_each(|list| push(&mut bytes, &list.0));
+    }
+    let sum = digest(&bytes[MAGIC.len()..]);
+    bytes.extend_from_slice(&sum.to_le_bytes());
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    let aside = path.with_extension(format!("{}.new", std::process::id()));
+    fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, path)).inspect_err(|_| {
+        // Nothing depends on it, and the first error says more.
+        let _ = fs::remove_file(&aside);
+    })
+}
+
+fn push(bytes: &mut Vec<u8>, value: &[u8]) {
+    bytes.extend_from_slice(&(value.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(value);
+}
+
+fn push_stamp(bytes: &mut Vec<u8>, stamp: &Stamp) {
+    let Stamp { size, modified_ns, changed_ns, inode, device } = *stamp;
+    for number in [size, modified_ns as u64, changed_ns as u64, inode, device] {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn number(&mut self) -> Option<u64> {
+        let (number, rest) = self.0.split_at_checked(8)?;
+        self.0 = rest;
+        Some(u64::from_le_bytes(number.try_into().ok()?))
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.number()?).ok()?;
+        let (bytes, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    fn stamp(&mut self) -> Option<Stamp> {
+        Some(Stamp {
+            size: self.number()?,
+            modified_ns: self.number()? as i64,
+            changed_ns: self.number()? as i64,
+            inode: self.number()?,
+            device: self.number()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored() -> (tempfile::TempDir, PathBuf, Stamp) {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("deep/x.facts");
+        let stamp = Stamp { size: 7, inode: 9, ..Stamp::default() };
+        let mut links = Links::default();
+        links.needs.push(b"printk");
+        save(&file, [("a.ko", &stamp, &links)].into_iter()).unwrap();
+        (dir, file, stamp)
+    }
+
+    #[test]
+    fn what_was_kept_comes_back_while_the_file_is_the_same() {
+        let (_dir, file, stamp) = stored();
+        let needs = |stamp: Stamp| {
+            let links = Cache::load(&file).take("a.ko", &stamp)?;
+            Some(links.needs.iter().map(|name| name.lossy().into_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(needs(stamp).unwrap(), ["printk"]);
+        assert_eq!(needs(Stamp { size: 8, ..stamp }), None);
+        assert_eq!(needs(Stamp { inode: 8, ..stamp }), None);
+        assert_eq!(needs(Stamp { changed_ns: 8, ..stamp }), None);
+    }
+
+    #[test]
+    fn a_torn_cache_is_an_empty_one() {
+        let (_dir, file, stamp) = stored();
+        let whole = fs::read(&file).unwrap();
+        for length in 0..whole.len() {
+            fs::write(&file, &whole[..length]).unwrap();
+            assert_eq!(Cache::load(&file).take("a.ko", &stamp), None, "{length}");
+        }
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            assert!(Cache::decode(&damaged).is_none(), "{at}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Reads module files from disk, unpacked, or only the sections that are asked for.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    ops::Range,
+    os::unix::fs::FileExt as _,
+    path::Path,
+};
+
+use ko::{
+    compression::{Packing, UNPACKED_BYTES_MAX, too_large, unpack},
+    elf::{Elf, Section},
+    error::Malformed,
+};
+
+/// Why a module could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The system's own words.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The bytes are not what their form asks for.
+    #[error("{0}")]
+    Damaged(#[from] Malformed),
+}
+
+/// Room to read modules into, one after the other.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    /// Its length is the room there is; a file fills the beginning.
+    packed: Vec<u8>,
+    plain: Vec<u8>,
+    parts: Parts,
+}
+
+/// Room for parts of a file at their places, zero elsewhere.
+#[derive(Debug, Default)]
+struct Parts {
+    bytes: Vec<u8>,
+    filled: Vec<Range<usize>>,
+}
+
+impl Parts {
+    /// Makes room, all of it zero: only what was filled is written to, since that is less.
+    fn clear(&mut self, size: usize) {
+        if self.bytes.len() < size {
+            // Zero pages come from the system untouched; most of them stay so.
+            *self = Self { bytes: vec![0; size.max(Buffer::KEPT_BYTES_MAX)], filled: Vec::new() };
+        }
+        self.filled.drain(..).for_each(|range| self.bytes[range].fill(0));
+    }
+
+    /// Reads a part of a file into its place.
+    fn fill(&mut self, file: &File, range: Range<usize>) -> Option<()> {
+        let part = self.bytes.get_mut(range.clone())?;
+        self.filled.push(range.clone());
+        file.read_exact_at(part, range.start as u64).ok()
+    }
+}
+
+impl Buffer {
+    /// Room larger than this is given back before the next module: one of 30 MB must not stay
+    /// resident in every thread.
+    const KEPT_BYTES_MAX: usize = 4 << 20;
+
+    /// Reads a file and unpacks it.
+    ///
+    /// # Errors
+    /// What the system says, or what is wrong with a packed file.
+    pub fn read(&mut self, path: &Path) -> Result<&[u8], FileError> {
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        self.read_file(&file, size)
+    }
+
+    /// Reads an open file from its beginning and unpacks it. It may have another size than the one
+    /// that is expected.
+    ///
+    /// # Errors
+    /// As [`Buffer::read`].
+    pub fn read_file(&mut self, file: &File, expected: u64) -> Result<&[u8], FileError> {
+        self.shrink();
+        let length = self.fill(file, usize::try_from(expected).unwrap_or(usize::MAX))?;
+        let packed = &self.packed[..length];
+        match Packing::of(packed) {
+            Packing::None => Ok(packed),
+            packing => {
+                self.plain.clear();
+                unpack(packing, packed, &mut self.plain, UNPACKED_BYTES_MAX)?;
+                Ok(&self.plain)
+            }
+        }
+    }
+
+    /// Reads of a large unpacked module only the sections that are asked for; the rest of the bytes
+    /// is zero. `None` for a file that is small, packed, of another size than expected, or not laid
+    /// out as a module: then [`Buffer::read_file`] is for it.
+    ///
+    /// Two thirds of a tree is code and type information, which no tie to another module is in.
+    pub fn read_sections(
+        &mut self,
+        file: &File,
+        expected: u64,
+        wanted: impl Fn(&Elf<'_>, &Section<'_>) -> bool,
+    ) -> Option<&[u8]> {
+        let size = usize::try_from(expected).ok()?;
+        if !(Self::WHOLE_BYTES_MAX..UNPACKED_BYTES_MAX).contains(&size) {
+            return None;
+        }
+        self.shrink();
+        let parts = &mut self.parts;
+        parts.clear(size);
+        parts.fill(file, 0..64)?;
+        let (table, names) = Elf::table_of(&parts.bytes[..64], size)?;
+        parts.fill(file, table.clone())?;
+        let names = names_range(&parts.bytes[..64], &parts.bytes[table], names)?;
+        parts.fill(file, names)?;
+        let mut ranges = wanted_ranges(&Elf::parse(&parts.bytes[..size]).ok()?, wanted);
+        merge_near(&mut ranges);
+        for range in ranges {
+            parts.fill(file, range)?;
+        }
+        Some(&parts.bytes[..size])
+    }
+
+    /// A smaller file is read whole as fast as in parts.
+    const WHOLE_BYTES_MAX: usize = 64 << 10;
+
+    /// Reads to the end of a file: with one call for all of it, if it is as long as expected, and
+    /// one that finds the end. `read_to_end()` takes twice as many.
+    fn fill(&mut self, mut file: &File, expected: usize) -> Result<usize, FileError> {
+        let mut room = expected.saturating_add(1).min(UNPACKED_BYTES_MAX + 1);
+        let mut length = 0;
+        loop {
+            if self.packed.len() < room {
+                let more = room - self.packed.len();
+                self.packed.try_reserve_exact(more).map_err(io::Error::from)?;
+                self.packed.resize(room, 0);
+            }
+            match file.read(&mut self.packed[length..]) {
+                Ok(0) => return Ok(length),
+                Ok(count) => length += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+            if length > UNPACKED_BYTES_MAX {
+                return Err(too_large(UNPACKED_BYTES_MAX).into());
+            }
+            if length == self.packed.len() {
+                room = length.saturating_mul(2).min(UNPACKED_BYTES_MAX + 1);
+            }
+        }
+    }
+
+    fn shrink(&mut self) {
+        for room in [&mut self.packed, &mut self.plain] {
+            if room.capacity() > Self::KEPT_BYTES_MAX {
+                *room = Vec::new();
+            }
+        }
+        if self.parts.bytes.capacity() > Self::KEPT_BYTES_MAX {
+            self.parts = Parts::default();
+        }
+    }
+}
+
+/// Where the names of the sections lie, by one entry of the section table.
+fn names_range(header: &[u8], table: &[u8], index: usize) -> Option<Range<usize>> {
+    let is_64 = header.get(4) == Some(&2);
+    let is_big = header.get(5) == Some(&2);
+    // sh_offset and sh_size of Elf32_Shdr and Elf64_Shdr.
+    let (entry_bytes, offset_at, size_at, word) =
+        if is_64 { (64, 24, 32, 8) } else { (40, 16, 20, 4) };
+    let entry = table.get(index.checked_mul(entry_bytes)?..)?.get(..entry_bytes)?;
+    let number = |at: usize| {
+        let add = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
+        let digits = &entry[at..at + word];
+        let value =
+            if is_big { digits.iter().fold(0, add) } else { digits.iter().rev().fold(0, add) };
+        usize::try_from(value).ok()
+    };
+    let start = number(offset_at)?;
+    Some(start..start.checked_add(number(size_at)?)?)
+}
+
+fn wanted_ranges(
+    elf: &Elf<'_>,
+    wanted: impl Fn(&Elf<'_>, &Section<'_>) -> bool,
+) -> Vec<Range<usize>> {
+    let sections = elf.sections().filter(|section| wanted(elf, section));
+    let mut ranges: Vec<Range<usize>> = sections.map(|section| elf.range_of(&section)).collect();
+    ranges.retain(|range| !range.is_empty());
+    ranges
+}
+
+/// Joins parts with little between them: a system call costs as much as a few pages.
+fn merge_near(ranges: &mut Vec<Range<usize>>) {
+    const GAP_BYTES_MAX: usize = 8 << 10;
+    ranges.sort_by_key(|range| range.start);
+    ranges.dedup_by(|next, range| {
+        let near = next.start <= range.end.saturating_add(GAP_BYTES_MAX);
+        if near {
+            range.end = range.end.max(next.end);
+        }
+        near
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_module_read_in_parts_nothing_is_left_to_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut buffer = Buffer::default();
+        let fixtures: [&[u8]; 2] = [
+            include_bytes!("../../tests/fixtures/exporter-7.3.ko"),
+            include_bytes!("../../tests/fixtures/hello-7.3.ko"),
+        ];
+        for (bytes, all) in fixtures.into_iter().zip([true, false]) {
+            // What follows the ELF makes it large enough to be read in parts.
+            let bytes = [bytes, &[0xff; Buffer::WHOLE_BYTES_MAX]].concat();
+            let path = folder.path().join("module.ko");
+            std::fs::write(&path, &bytes).unwrap();
+            let (file, size) = (File::open(&path).unwrap(), bytes.len() as u64);
+            let read = buffer.read_sections(&file, size, |_, _| all).unwrap();
+            assert_eq!(read.len(), bytes.len());
+            assert!(read.iter().zip(&bytes).all(|(read, byte)| read == byte || *read == 0));
+            let elf = Elf::parse(&bytes).unwrap();
+            let mut sections = elf.sections().map(|section| elf.range_of(&section));
+            assert_eq!(all, sections.all(|range| read[range.clone()] == bytes[range]));
+        }
+    }
+}

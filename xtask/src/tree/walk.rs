@@ -1,0 +1,158 @@
+//! The modules of a directory, chosen among as depmod chooses.
+
+use std::{
+    collections::HashMap,
+    fs::{self, DirEntry},
+    io,
+    path::Path,
+};
+
+use rayon::prelude::*;
+use stack::depmod_config::Config;
+use stack::depmod_config::choose;
+use stack::module_file::ModuleFile;
+use stack::module_file::Stamp;
+use stack::module_file::module_name;
+use stack::module_file::unpacked_path;
+
+/// Deeper than any module lies; a symbolic link to a parent would never end.
+const DEPTH_MAX: usize = 32;
+
+/// The modules below a directory and the `external` ones, one for each name, sorted by path; or,
+/// with a `modules.order` in the directory, by that and then by path, as depmod sorts them.
+///
+/// # Errors
+/// A directory that cannot be read.
+pub fn modules(dir: &Path, config: &Config) -> io::Result<Vec<ModuleFile>> {
+    let mut found = walk(dir, "", config, 0)?;
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    for external in &config.external {
+        // "ignore external dir absence", says depmod.
+        if let Ok(mut more) = walk(external, &format!("{}/", external.display()), config, 0) {
+            more.sort_by(|a, b| a.path.cmp(&b.path));
+            found.append(&mut more);
+        }
+    }
+    let mut chosen = choose(found, config);
+    sort_by_order_file(&mut chosen, dir)?;
+    Ok(chosen)
+}
+
+/// The modules below a directory, entries looked at side by side: a tree has a thousand directories.
+fn walk(dir: &Path, below: &str, config: &Config, depth: usize) -> io::Result<Vec<ModuleFile>> {
+    let entries = fs::read_dir(dir)?.collect::<io::Result<Vec<_>>>()?;
+    let found = entries.par_iter().map(|entry| look_at(entry, below, config, depth));
+    Ok(found.collect::<io::Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+/// The modules that an entry of a directory is or has below it.
+fn look_at(
+    entry: &DirEntry,
+    below: &str,
+    config: &Config,
+    depth: usize,
+) -> io::Result<Vec<ModuleFile>> {
+    let Ok(file_name) = entry.file_name().into_string() else { return Ok(Vec::new()) };
+    let left_out = ["build", "source"].contains(&file_name.as_str());
+    if left_out || config.exclude.contains(&file_name) {
+        return Ok(Vec::new());
+    }
+    let kind = entry.file_type()?;
+    let name = module_name(&file_name);
+    // A link leads where it leads; one that leads nowhere is passed over, as by depmod.
+    let metadata = match (kind.is_symlink(), &name) {
+        (true, _) => fs::metadata(entry.path()).ok(),
+        (false, Some(_)) => Some(entry.metadata()?),
+        (false, None) => None,
+    };
+    let is_dir = metadata.as_ref().map_or(kind.is_dir(), fs::Metadata::is_dir);
+    if is_dir && depth < DEPTH_MAX {
+        return walk(&entry.path(), &format!("{below}{file_name}/"), config, depth + 1);
+    }
+    match (name, metadata) {
+        (Some(name), Some(metadata)) if metadata.is_file() => {
+            let (path, full) = (format!("{below}{file_name}"), entry.path());
+            Ok(vec![ModuleFile { name, path, full, stamp: Stamp::of(&metadata) }])
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn sort_by_order_file(modules: &mut [ModuleFile], dir: &Path) -> io::Result<()> {
+    let text = match fs::read_to_string(dir.join("modules.order")) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut rank: HashMap<&str, usize> = HashMap::new();
+    for (index, line) in text.lines().enumerate() {
+        rank.entry(line).or_insert(index);
+    }
+    let rank_of =
+        |file: &ModuleFile| rank.get(unpacked_path(&file.path)).copied().unwrap_or(usize::MAX);
+    modules.sort_by_key(rank_of);
+    Ok(())
+}
+
+/// A file that was given by its path.
+///
+/// # Errors
+/// A file that is not there, or whose name no module has.
+pub fn one(path: &Path) -> io::Result<ModuleFile> {
+    let file_name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = module_name(file_name).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidInput, "not a .ko, .ko.xz, .ko.zst or .ko.gz")
+    })?;
+    let stamp = Stamp::of(&fs::metadata(path)?);
+    Ok(ModuleFile { name, path: path.display().to_string(), full: path.to_owned(), stamp })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[&str]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = dir.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        dir
+    }
+
+    fn paths(dir: &tempfile::TempDir, config: &Config) -> Vec<String> {
+        let found = modules(dir.path(), config).unwrap();
+        found.into_iter().map(|file| file.path).collect()
+    }
+
+    #[test]
+    fn updates_win_and_build_is_not_searched() {
+        let dir = tree(&[
+            "kernel/a-b.ko.xz",
+            "updates/a_b.ko",
+            "kernel/c.ko.zst",
+            "build/d.ko",
+            "kernel/c.txt",
+        ]);
+        assert_eq!(paths(&dir, &Config::default()), ["kernel/c.ko.zst", "updates/a_b.ko"]);
+        let other = Config::default().with_file("search built-in updates\n", "1");
+        assert_eq!(paths(&dir, &other), ["kernel/a-b.ko.xz", "kernel/c.ko.zst"]);
+        let over = other.with_file("override a_b * updates\n", "1");
+        assert_eq!(paths(&dir, &over), ["kernel/c.ko.zst", "updates/a_b.ko"]);
+    }
+
+    #[test]
+    fn modules_order_comes_first() {
+        let dir = tree(&["a.ko.xz", "b.ko.xz", "c.ko.xz"]);
+        fs::write(dir.path().join("modules.order"), "c.ko\nb.ko\n").unwrap();
+        assert_eq!(paths(&dir, &Config::default()), ["c.ko.xz", "b.ko.xz", "a.ko.xz"]);
+    }
+
+    #[test]
+    fn a_link_to_a_parent_ends() {
+        let dir = tree(&["a/b.ko"]);
+        std::os::unix::fs::symlink("..", dir.path().join("a/up")).unwrap();
+        assert_eq!(modules(dir.path(), &Config::default()).unwrap().len(), 1);
+    }
+}

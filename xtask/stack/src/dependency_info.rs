@@ -1,0 +1,176 @@
+//! What ties a module to others, cut out of its file: small enough to keep for a whole tree.
+
+use object::elf::{SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB};
+
+use ko::error::Malformed;
+use ko::elf::{Elf, Section};
+use ko::exports::Exports;
+use ko::module::SoftDep;
+use ko::imports::undefined;
+use ko::license::License;
+use ko::modinfo::Modinfo;
+use ko::text::Text;
+use ko::versions::{Table, Versions};
+
+/// The ties of one module. Lists of names are kept as one piece of bytes each, every name with a
+/// NUL after it: a tree has two hundred thousand of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Links {
+    /// What it exports.
+    pub exports: Names,
+    /// Those of its exports that are for GPL-compatible modules only.
+    pub gpl_exports: Names,
+    /// What it needs, strong and weak, in the order of its symbol table; then what only its
+    /// `__versions` name.
+    pub needs: Names,
+    /// Those of its needs that are weak, by name.
+    pub weak: Names,
+    /// The modules that modpost found it to need (`depends=`).
+    pub depends: Names,
+    /// The values of `softdep=`, as they stand.
+    pub softdeps: Names,
+    /// The values of `weakdep=`, as they stand.
+    pub weakdeps: Names,
+    /// The aliases that another module could name in a softdep: those without a bus (`:`).
+    pub aliases: Names,
+}
+
+impl Links {
+    /// Cuts the ties out of an unpacked module.
+    ///
+    /// # Errors
+    /// The first part of the file that is not what its form asks for.
+    pub fn read(data: &[u8]) -> Result<Self, Malformed> {
+        let elf = Elf::parse(data)?;
+        let modinfo = Modinfo::of(&elf);
+        let mut links = Self::default();
+        for export in Exports::of(&elf)?.iter() {
+            let export = export?;
+            links.exports.push(export.symbol.0.bytes());
+            if export.license == License::GplOnly {
+                links.gpl_exports.push(export.symbol.0.bytes());
+            }
+        }
+        links.read_needs(&elf)?;
+        modinfo.list("depends").for_each(|name| links.depends.push(name.bytes()));
+        modinfo.all("softdep").for_each(|value| links.softdeps.push(value.bytes()));
+        modinfo.all("weakdep").for_each(|value| links.weakdeps.push(value.bytes()));
+        let aliases = modinfo.all("alias").filter(|alias| !alias.bytes().contains(&b':'));
+        aliases.for_each(|alias| links.aliases.push(alias.bytes()));
+        Ok(links)
+    }
+
+    /// Whether [`Links::read`] looks into a section: the tables of exports with what fills them,
+    /// the versions, the symbols and their names, and `.modinfo`.
+    pub fn looks_into(elf: &Elf<'_>, section: &Section<'_>) -> bool {
+        const NAMES: [&str; 9] = [
+            ".modinfo",
+            "__versions",
+            "__version_ext_crcs",
+            "__version_ext_names",
+            "__ksymtab",
+            "__ksymtab_gpl",
+            "__ksymtab_strings",
+            "__kcrctab",
+            "__kflagstab",
+        ];
+        let named = |section: &Section<'_>| NAMES.iter().any(|name| section.is_named(name));
+        match section.kind {
+            kind if kind == SHT_SYMTAB.0 || kind == SHT_STRTAB.0 => true,
+            kind if kind == SHT_REL.0 || kind == SHT_RELA.0 => {
+                elf.section(section.info).is_some_and(|filled| named(&filled))
+            }
+            _ => named(section),
+        }
+    }
+
+    fn read_needs(&mut self, elf: &Elf<'_>) -> Result<(), Malformed> {
+        for symbol in undefined(elf)? {
+            let symbol = symbol?;
+            let name = symbol.name()?;
+            self.needs.push(name.bytes());
+            if symbol.bind == object::elf::STB_WEAK.0 {
+                self.weak.push(name.bytes());
+            }
+        }
+        // `module_layout` for one is in no symbol table; depmod counts such entries as needed
+        // (`kmod_elf_get_dependency_symbols()`, `libkmod/libkmod-elf.c`).
+        let versions = Versions::of(elf)?;
+        if !versions.has(Table::Basic) && !versions.has(Table::Extended) {
+            return Ok(());
+        }
+        let mut known: Vec<&[u8]> = self.needs.iter().map(Text::bytes).collect();
+        known.sort_unstable();
+        let unknown = |name: &Text<'_>| known.binary_search(&name.bytes()).is_err();
+        let mut more = Names::default();
+        for version in versions.basic().chain(versions.extended()) {
+            if unknown(&version.symbol) && !version.symbol.is_empty() {
+                more.push(version.symbol.bytes());
+            }
+        }
+        self.needs.append(&more);
+        Ok(())
+    }
+
+    /// The soft dependencies, taken apart.
+    pub fn soft(&self) -> impl Iterator<Item = SoftDep<'_>> {
+        self.softdeps.iter().map(SoftDep::parse)
+    }
+
+    /// The weak dependencies, taken apart.
+    pub fn weak_modules(&self) -> impl Iterator<Item = Text<'_>> {
+        self.weakdeps.iter().flat_map(|value| value.pieces(b' '))
+    }
+
+    /// Whether the module can do without this symbol.
+    pub fn is_weak(&self, symbol: Text<'_>) -> bool {
+        self.weak.iter().any(|weak| weak == symbol)
+    }
+}
+
+/// Names, one after the other in one piece of bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names(pub Vec<u8>);
+
+impl Names {
+    /// Adds a name. A NUL in it, which no name has, would cut it in two.
+    pub fn push(&mut self, name: &[u8]) {
+        self.0.extend_from_slice(name);
+        self.0.push(0);
+    }
+
+    fn append(&mut self, others: &Self) {
+        self.0.extend_from_slice(&others.0);
+    }
+
+    /// Every name, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Text<'_>> {
+        let whole = self.0.strip_suffix(&[0]).unwrap_or_default();
+        let none = self.0.is_empty();
+        whole.split(|&byte| byte == 0).filter(move |_| !none).map(Text)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Gives back room that is not used.
+    pub fn shrink(&mut self) {
+        self.0.shrink_to_fit();
+    }
+}
+
+impl Links {
+    /// All its lists, in the order of its fields.
+    pub fn lists(&self) -> [&Names; 8] {
+        let Self { exports, gpl_exports, needs, weak, depends, softdeps, weakdeps, aliases } = self;
+        [exports, gpl_exports, needs, weak, depends, softdeps, weakdeps, aliases]
+    }
+
+    /// The same, to be filled.
+    pub fn lists_mut(&mut self) -> [&mut Names; 8] {
+        let Self { exports, gpl_exports, needs, weak, depends, softdeps, weakdeps, aliases } = self;
+        [exports, gpl_exports, needs, weak, depends, softdeps, weakdeps, aliases]
+    }
+}

@@ -1,0 +1,120 @@
+//! Which of several modules of one name is taken: depmod.d(5).
+
+use std::{collections::HashMap, path::PathBuf};
+
+use crate::module_file::{ModuleFile, unpacked_path};
+
+/// One word of a `search` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    /// A directory below the tree.
+    Below(String),
+    /// `built-in`: wherever no other place is named.
+    BuiltIn,
+    /// `external`: the directories of the `external` lines.
+    External,
+}
+
+/// Which of two modules of one name is taken: depmod.d(5).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Config {
+    /// Empty as long as no file names any: then `updates built-in`.
+    search: Vec<Place>,
+    /// Paths below the tree, without suffix, that win over everything.
+    overrides: Vec<String>,
+    /// Directories beside the tree, from the `external` lines.
+    pub external: Vec<PathBuf>,
+    /// Names of directories that are not searched.
+    pub exclude: Vec<String>,
+}
+
+impl Config {
+    /// Reads the lines of a depmod.d file, for the kernel release whose modules the tree holds
+    /// (`cfg_file_parse()`, kmod's `tools/depmod.c`). Lines of other kinds are passed over.
+    #[must_use]
+    pub fn with_file(mut self, text: &str, release: &str) -> Self {
+        for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words.as_slice() {
+                ["search", places @ ..] => self.search.extend(places.iter().map(|p| place(p))),
+                ["override", name, version, below] if version_matches(version, release) => {
+                    self.overrides.insert(0, format!("{below}/{name}"));
+                }
+                ["external", version, dirs @ ..] if version_matches(version, release) => {
+                    self.external.extend(dirs.iter().map(PathBuf::from));
+                }
+                ["exclude", dirs @ ..] => self.exclude.extend(dirs.iter().map(|&d| d.to_owned())),
+                _ => {}
+            }
+        }
+        self
+    }
+
+    /// Whether a module already found stays, rather than another of its name
+    /// (`depmod_module_is_higher_priority()`).
+    fn keeps(&self, old: &ModuleFile, new: &ModuleFile) -> bool {
+        for over in &self.overrides {
+            if stem(&new.path) == over {
+                return false;
+            }
+            if stem(&old.path) == over {
+                return true;
+            }
+        }
+        self.rank(new) <= self.rank(old)
+    }
+
+    /// How good a place the file lies in: the earlier `search` names it, the higher.
+    fn rank(&self, file: &ModuleFile) -> usize {
+        let below = |place: &Place| match place {
+            Place::Below(dir) => {
+                file.path.strip_prefix(dir.as_str()).is_some_and(|rest| rest.starts_with('/'))
+            }
+            Place::External => self.external.iter().any(|dir| file.full.starts_with(dir)),
+            Place::BuiltIn => false,
+        };
+        let default = [Place::Below("updates".into()), Place::BuiltIn];
+        let search = if self.search.is_empty() { &default[..] } else { &self.search };
+        let built_in = || search.iter().position(|place| *place == Place::BuiltIn);
+        let at = search.iter().position(below).or_else(built_in);
+        search.len() - at.unwrap_or(search.len())
+    }
+}
+
+fn place(word: &str) -> Place {
+    match word {
+        "built-in" => Place::BuiltIn,
+        "external" => Place::External,
+        below => Place::Below(below.to_owned()),
+    }
+}
+
+/// A `*` alone stands for every kernel; depmod takes a regular expression otherwise, of which
+/// only the plain release is understood here.
+fn version_matches(version: &str, release: &str) -> bool {
+    version == "*" || version == release
+}
+
+/// A path without `.ko` and what follows it.
+fn stem(path: &str) -> &str {
+    unpacked_path(path).strip_suffix(".ko").unwrap_or(path)
+}
+
+/// Takes of all modules of one name the one that depmod takes.
+pub fn choose(found: Vec<ModuleFile>, config: &Config) -> Vec<ModuleFile> {
+    let mut at: HashMap<String, usize> = HashMap::with_capacity(found.len());
+    let mut chosen: Vec<Option<ModuleFile>> = Vec::with_capacity(found.len());
+    for file in found {
+        let old = at.get(&file.name).copied();
+        if let Some(old) = old.and_then(|old| chosen.get_mut(old)) {
+            if old.as_ref().is_some_and(|old| config.keeps(old, &file)) {
+                continue;
+            }
+            *old = None;
+        }
+        at.insert(file.name.clone(), chosen.len());
+        chosen.push(Some(file));
+    }
+    chosen.into_iter().flatten().collect()
+}
+

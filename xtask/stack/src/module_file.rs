@@ -1,0 +1,71 @@
+//! The file of one module, and the name that kmod derives from it.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::PathBuf,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// What tells a file from what it was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Stamp {
+    /// Its size in bytes.
+    pub size: u64,
+    /// When its content changed, in nanoseconds since 1970.
+    pub modified_ns: i64,
+    /// When anything about it changed, in nanoseconds since 1970: nobody can set this back.
+    pub changed_ns: i64,
+    /// Which file it is on its disk.
+    pub inode: u64,
+    /// Which disk.
+    pub device: u64,
+}
+
+impl Stamp {
+    /// The stamp of a file as the system reports it.
+    pub fn of(metadata: &fs::Metadata) -> Self {
+        let ns = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000) + rest;
+        Self {
+            size: metadata.size(),
+            modified_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
+            changed_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
+            inode: metadata.ino(),
+            device: metadata.dev(),
+        }
+    }
+
+    /// Whether the file last changed so shortly before `now` that another change could leave the
+    /// same stamp: the clock of a file system ticks every few milliseconds only.
+    pub fn is_fresh(&self, now: SystemTime) -> bool {
+        let settled = now.checked_sub(Duration::from_secs(1)).unwrap_or(UNIX_EPOCH);
+        let settled = settled.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        self.changed_ns.max(self.modified_ns) as i128 >= settled as i128
+    }
+}
+
+/// One module file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModuleFile {
+    /// The name by which the kernel will know it.
+    pub name: String,
+    /// Its path below the directory; as given, for a file given alone or one of `external`.
+    pub path: String,
+    /// Where to open it.
+    pub full: PathBuf,
+    /// What tells it from what it was before.
+    pub stamp: Stamp,
+}
+
+/// The module name of a file: what stands before the first dot, with `_` for `-`
+/// (`path_to_modname()`, kmod's `shared/util.c`); `None` for a file that is no module.
+pub fn module_name(file_name: &str) -> Option<String> {
+    let is_module = [".ko", ".ko.xz", ".ko.zst", ".ko.gz"].iter().any(|e| file_name.ends_with(e));
+    let (stem, _) = file_name.split_once('.')?;
+    (is_module && !stem.is_empty()).then(|| stem.replace('-', "_"))
+}
+
+/// A path without the suffix of its packing: how `modules.order` and `modules.builtin` name it.
+pub fn unpacked_path(path: &str) -> &str {
+    [".xz", ".zst", ".gz"].iter().find_map(|suffix| path.strip_suffix(suffix)).unwrap_or(path)
+}

@@ -1,0 +1,367 @@
+//! What loads before what, and why.
+//!
+//! The order is modprobe's: what a module needs comes before it, `pre:` soft dependencies before
+//! that which asks for them, `post:` ones after it (`__kmod_module_get_probe_list()` and
+//! `__kmod_module_fill_softdep()`, libkmod's `libkmod-module.c`).
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde::Serialize;
+
+use super::{
+    graph::{Cycle, Graph},
+    symvers::{Symvers, VMLINUX},
+};
+use ko::text::Text;
+
+/// One module, at its place in the order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step<'g> {
+    /// The module's name.
+    pub module: &'g str,
+    /// Its file.
+    pub path: &'g str,
+    /// Why it stands where it stands: every edge to another module.
+    pub reasons: Vec<Reason<'g>>,
+}
+
+/// One edge of the graph, from the module that has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Reason<'g> {
+    /// It uses symbols of another module, which has to be there first.
+    Symbols {
+        /// The exporter.
+        exporter: &'g str,
+        /// The symbols, in the order of the importer's symbol table.
+        symbols: Vec<Text<'g>>,
+    },
+    /// It asks for another module before it, if there is one (`softdep=pre:`).
+    SoftBefore {
+        /// What it asks for: a module or an alias.
+        wanted: Text<'g>,
+        /// The modules that answer to it.
+        modules: Vec<&'g str>,
+    },
+    /// It asks for another module after it (`softdep=post:`).
+    SoftAfter {
+        /// What it asks for: a module or an alias.
+        wanted: Text<'g>,
+        /// The modules that answer to it.
+        modules: Vec<&'g str>,
+    },
+    /// It may ask for another module when it runs (`weakdep=`): nothing is loaded for that.
+    Weak {
+        /// What it may ask for.
+        wanted: Text<'g>,
+        /// The modules that answer to it.
+        modules: Vec<&'g str>,
+    },
+}
+
+/// A need that nobody answers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Missing<'g> {
+    /// Who needs it.
+    pub module: &'g str,
+    /// The symbol; none where only `depends=` names the module that is not there.
+    pub symbol: Option<Text<'g>>,
+    /// The module that was there when it was built, if known.
+    pub provider: Option<String>,
+    /// Whether it loads all the same: the symbol is weak.
+    pub weak: bool,
+}
+
+/// A load order with its reasons.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Order<'g> {
+    /// The modules, first to last.
+    pub steps: Vec<Step<'g>>,
+    /// What nobody exports.
+    pub missing: Vec<Missing<'g>>,
+}
+
+/// Puts modules, and all that they need, into an order in which they load.
+///
+/// # Errors
+/// The cycles among all modules of the graph: depmod refuses such a tree as a whole.
+pub fn order<'g>(
+    graph: &'g Graph,
+    wanted: &[usize],
+    kernel: Option<&Symvers>,
+) -> Result<Order<'g>, Vec<Cycle>> {
+    let mut sorter = Sorter::new(graph)?;
+    wanted.iter().for_each(|&index| sorter.visit(index));
+    let steps = sorter.steps.iter().map(|&index| step(graph, index)).collect();
+    let missing = missing(graph, &sorter.steps, kernel);
+    Ok(Order { steps, missing })
+}
+
+struct Sorter<'g> {
+    graph: &'g Graph,
+    rank: Vec<usize>,
+    visited: Vec<bool>,
+    placed: Vec<bool>,
+    steps: Vec<usize>,
+}
+
+impl<'g> Sorter<'g> {
+    fn new(graph: &'g Graph) -> Result<Self, Vec<Cycle>> {
+        let count = graph.modules().len();
+        let rank = graph.users_first()?;
+        let (visited, placed) = (vec![false; count], vec![false; count]);
+        Ok(Self { graph, rank, visited, placed, steps: Vec::new() })
+    }
+
+    /// Soft dependencies may form chains and cycles: a stack of our own bears any depth, and
+    /// `visited` ends the cycles as libkmod's flag does.
+    fn visit(&mut self, index: usize) {
+        let mut open = vec![Task::Visit(index)];
+        while let Some(task) = open.pop() {
+            match task {
+                Task::Visit(index) if self.visited[index] => {}
+                Task::Visit(index) => {
+                    self.visited[index] = true;
+                    let mut needs = self.graph.closure(index);
+                    needs.sort_by_key(|&index| self.rank[index]);
+                    // What is pushed last is done first: the last of the line, as modprobe does.
+                    open.push(Task::Fill(index));
+                    open.extend(needs.into_iter().map(Task::Fill));
+                }
+                Task::Fill(index) => {
+                    let (pre, post) = self.soft(index);
+                    open.extend(post.into_iter().rev().map(Task::Visit));
+                    open.push(Task::Place(index));
+                    open.extend(pre.into_iter().rev().map(Task::Visit));
+                }
+                Task::Place(index) => {
+                    if !std::mem::replace(&mut self.placed[index], true) {
+                        self.steps.push(index);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The modules that the first `softdep` of a module names; modprobe heeds no other.
+    fn soft(&self, index: usize) -> (Vec<usize>, Vec<usize>) {
+        let first = self.graph.modules()[index].links.soft().next();
+        let Some(soft) = first else { return (Vec::new(), Vec::new()) };
+        let all =
+            |names: &[Text<'_>]| names.iter().flat_map(|&n| answering(self.graph, n)).collect();
+        (all(&soft.pre), all(&soft.post))
+    }
+}
+
+enum Task {
+    Visit(usize),
+    Fill(usize),
+    Place(usize),
+}
+
+/// The modules that a name given to modprobe finds: the ones with this alias, or the one of this
+/// name.
+fn answering(graph: &Graph, name: Text<'_>) -> Vec<usize> {
+    if let Some(index) = graph.find(&name.lossy()) {
+        return vec![index];
+    }
+    let wanted = dashless(name);
+    let answers = |index: &usize| {
+        graph.modules()[*index].links.aliases.iter().any(|alias| matches(&dashless(alias), &wanted))
+    };
+    (0..graph.modules().len()).filter(answers).collect()
+}
+
+fn dashless(name: Text<'_>) -> Vec<u8> {
+    name.bytes().iter().map(|&byte| if byte == b'-' { b'_' } else { byte }).collect()
+}
+
+/// `fnmatch()` with `*` and `?`: all that aliases without a bus use.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut p, mut n) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, n));
+                p += 1;
+            }
+            Some(&byte) if byte == b'?' || byte == name[n] => {
+                p += 1;
+                n += 1;
+            }
+            _ => {
+                let Some((star_p, star_n)) = star else { return false };
+                star = Some((star_p, star_n + 1));
+                (p, n) = (star_p + 1, star_n + 1);
+            }
+        }
+    }
+    pattern[p..].iter().all(|&byte| byte == b'*')
+}
+
+fn step(graph: &Graph, index: usize) -> Step<'_> {
+    let module = &graph.modules()[index];
+    let mut reasons: Vec<Reason<'_>> = graph
+        .edges(index)
+        .iter()
+        .map(|edge| Reason::Symbols {
+            exporter: graph.name(edge.to),
+            symbols: graph.symbols(index, edge.to),
+        })
+        .collect();
+    let names = |wanted| answering(graph, wanted).into_iter().map(|i| graph.name(i)).collect();
+    for soft in module.links.soft() {
+        let before = |wanted| Reason::SoftBefore { wanted, modules: names(wanted) };
+        let after = |wanted| Reason::SoftAfter { wanted, modules: names(wanted) };
+        reasons.extend(soft.pre.into_iter().map(before));
+        reasons.extend(soft.post.into_iter().map(after));
+    }
+    let weak = |wanted| Reason::Weak { wanted, modules: names(wanted) };
+    reasons.extend(module.links.weak_modules().map(weak));
+    Step { module: &module.file.name, path: &module.file.path, reasons }
+}
+
+/// What the modules need and nobody exports.
+///
+/// With the kernel's Module.symvers each symbol is known to be the kernel's, another module's, or
+/// nobody's. Without it only `depends=` tells that a module was there when this one was built.
+fn missing<'g>(graph: &'g Graph, steps: &[usize], kernel: Option<&Symvers>) -> Vec<Missing<'g>> {
+    let exporters = graph.exporters();
+    let mut missing = Vec::new();
+    for &index in steps {
+        match kernel {
+            Some(kernel) => missing_symbols(graph, index, &exporters, kernel, &mut missing),
+            None => missing_modules(graph, index, &mut missing),
+        }
+    }
+    missing.sort();
+    missing.dedup();
+    missing
+}
+
+fn missing_symbols<'g>(
+    graph: &'g Graph,
+    index: usize,
+    exporters: &std::collections::HashMap<Text<'g>, Vec<usize>>,
+    kernel: &Symvers,
+    missing: &mut Vec<Missing<'g>>,
+) {
+    let module = &graph.modules()[index];
+    for symbol in module.links.needs.iter().filter(|need| !exporters.contains_key(need)) {
+        let name = symbol.lossy();
+        let provider = match kernel.get(&name) {
+            Some(entry) if entry.module == VMLINUX => continue,
+            Some(entry) => Some(entry.module_name()),
+            // No kernel exports these: the loader answers for them itself.
+            None if IMPLIED.contains(&name.as_ref()) => continue,
+            None => None,
+        };
+        let weak = module.links.is_weak(symbol);
+        let module = module.file.name.as_str();
+        missing.push(Missing { module, symbol: Some(symbol), provider, weak });
+    }
+}
+
+/// `module_layout` stands in `__versions` only, and is vmlinux's; x86's linker may ask for the
+/// other (`simplify_symbols()`, `kernel/module/main.c`).
+const IMPLIED: [&str; 2] = ["module_layout", "_GLOBAL_OFFSET_TABLE_"];
+
+fn missing_modules<'g>(graph: &'g Graph, index: usize, missing: &mut Vec<Missing<'g>>) {
+    let module = &graph.modules()[index];
+    let gone = module.links.depends.iter().filter(|name| graph.find(&name.lossy()).is_none());
+    for provider in gone {
+        missing.push(Missing {
+            module: &module.file.name,
+            symbol: None,
+            provider: Some(provider.lossy().into_owned()),
+            weak: false,
+        });
+    }
+}
+
+/// Symbols that more than one module exports: whichever loads second is refused
+/// (`verify_exported_symbols()`, `kernel/module/main.c`).
+pub fn exported_twice(graph: &Graph) -> BTreeMap<Text<'_>, Vec<&str>> {
+    let twice = graph.exporters().into_iter().filter(|(_, modules)| modules.len() > 1);
+    twice.map(|(s, modules)| (s, modules.iter().map(|&i| graph.name(i)).collect())).collect()
+}
+
+/// Whether in this sequence every module comes after all that it uses.
+pub fn is_load_order(graph: &Graph, sequence: &[usize]) -> bool {
+    let mut loaded = HashSet::new();
+    sequence.iter().all(|&index| {
+        let ready = graph.edges(index).iter().all(|edge| loaded.contains(&edge.to));
+        loaded.insert(index);
+        ready
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Linked, tests::module};
+
+    fn soft(mut module: Linked, softdep: &str) -> Linked {
+        module.links.softdeps.push(softdep.as_bytes());
+        module
+    }
+
+    fn names(graph: &Graph, wanted: &str) -> Vec<String> {
+        let order = order(graph, &[graph.find(wanted).unwrap()], None).unwrap();
+        order.steps.iter().map(|step| step.module.to_owned()).collect()
+    }
+
+    #[test]
+    fn what_is_needed_comes_first_and_soft_ones_around() {
+        let mut crypto = module("sha_generic", &[], &[]);
+        crypto.links.aliases.push(b"crypto-sha*");
+        let graph = Graph::new(vec![
+            soft(module("top", &[], &["m"]), "pre: crypto_sha256 post: after absent"),
+            module("middle", &["m"], &["b"]),
+            module("base", &["b"], &[]),
+            module("after", &[], &[]),
+            crypto,
+        ]);
+        assert_eq!(names(&graph, "top"), ["base", "middle", "sha_generic", "top", "after"]);
+    }
+
+    #[test]
+    fn soft_dependencies_on_each_other_end() {
+        let graph = Graph::new(vec![
+            soft(module("a", &[], &[]), "pre: b"),
+            soft(module("b", &[], &[]), "pre: a"),
+        ]);
+        assert_eq!(names(&graph, "a"), ["b", "a"]);
+    }
+
+    #[test]
+    fn what_nobody_exports_is_named_with_its_symbol() {
+        let graph = Graph::new(vec![module("top", &[], &["gone", "printk", "moved"])]);
+        let kernel = Symvers::parse(
+            "0x0\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n0x0\tmoved\tdrivers/other\tEXPORT_SYMBOL\t\n",
+        )
+        .unwrap();
+        let order = order(&graph, &[0], Some(&kernel)).unwrap();
+        let found: Vec<_> = order
+            .missing
+            .iter()
+            .map(|m| (m.symbol.map(|s| s.to_string()), m.provider.as_deref()))
+            .collect();
+        assert_eq!(found, [(Some("gone".into()), None), (Some("moved".into()), Some("other"))]);
+    }
+
+    #[test]
+    fn a_module_exported_twice_is_named() {
+        let graph = Graph::new(vec![module("a", &["s"], &[]), module("b", &["s"], &[])]);
+        assert_eq!(exported_twice(&graph)[&Text(b"s")], ["a", "b"]);
+    }
+
+    #[test]
+    fn an_alias_is_matched_like_a_file_name() {
+        assert!(matches(b"crypto_sha*", b"crypto_sha256"));
+        assert!(matches(b"*a?c*", b"xxabc"));
+        assert!(!matches(b"a", b"ab"));
+        assert!(!matches(b"a?", b"a"));
+    }
+}
