@@ -4,7 +4,28 @@ use std::fs;
 
 use xtask::kernel::kbuild::{Goal, Workshop, project};
 
-use crate::kernel;
+use crate::{
+    harness::{Needs, Test},
+    kernel,
+};
+
+/// The tests of this file.
+pub(crate) fn tests() -> Vec<Test> {
+    tests!(
+        Needs::Rust => [
+            a_prototype_that_differs_in_a_parameter_does_not_build,
+            a_rust_function_that_differs_in_its_return_type_does_not_build,
+            a_renamed_export_does_not_build,
+            an_export_without_an_entry_in_the_table_does_not_build,
+            a_call_that_the_header_does_not_declare_does_not_build,
+            a_namespace_that_is_not_imported_does_not_build,
+            a_symbol_for_another_module_does_not_build,
+            built_alone_a_consumer_follows_its_providers_symvers,
+            a_build_that_is_done_is_not_done_again,
+            the_modules_pass_the_kernels_own_lints,
+        ],
+    )
+}
 
 const SOURCES: &[&str] = &["Kbuild", "Makefile", "provider", "consumer"];
 
@@ -39,7 +60,6 @@ fn must_not_build(name: &str, edits: &[Edit], said: &[&str]) {
     }
 }
 
-#[test]
 fn a_prototype_that_differs_in_a_parameter_does_not_build() {
     let edit = (
         "provider/provider.h",
@@ -49,7 +69,6 @@ fn a_prototype_that_differs_in_a_parameter_does_not_build() {
     must_not_build("parameter", &[edit], &["E0308", "exported!(provider_add)", "i64", "u64"]);
 }
 
-#[test]
 fn a_rust_function_that_differs_in_its_return_type_does_not_build() {
     let edit = (
         "provider/provider_main.rs",
@@ -59,32 +78,27 @@ fn a_rust_function_that_differs_in_its_return_type_does_not_build() {
     must_not_build("return", &[edit], &["E0308", "exported!(provider_count)"]);
 }
 
-#[test]
 fn a_renamed_export_does_not_build() {
     let edits = [("provider/provider_main.rs", "fn provider_read(", "fn provider_look(")];
     must_not_build("renamed", &edits, &["E0425", "provider_read"]);
 }
 
-#[test]
 fn an_export_without_an_entry_in_the_table_does_not_build() {
     let edit = ("provider/provider_exports.c", "EXPORT_SYMBOL(provider_read);", "");
     must_not_build("unexported", &[edit], &["provider_read", "never used"]);
 }
 
-#[test]
 fn a_call_that_the_header_does_not_declare_does_not_build() {
     let edit = ("consumer/counter.rs", "bindings::provider_count()", "bindings::provider_total()");
     must_not_build("undeclared", &[edit], &["E0425", "provider_total"]);
 }
 
-#[test]
 fn a_namespace_that_is_not_imported_does_not_build() {
     let edit = ("consumer/consumer_main.rs", "    imports_ns: [\"PROVIDER\"],\n", "");
     let said = "uses symbol 'provider_count' from namespace 'PROVIDER', but does not import it";
     must_not_build("namespace", &[edit], &[said]);
 }
 
-#[test]
 fn a_symbol_for_another_module_does_not_build() {
     let edit = (
         "provider/provider_exports.c",
@@ -95,7 +109,6 @@ fn a_symbol_for_another_module_does_not_build() {
 }
 
 /// Kbuild itself does not watch the files of KBUILD_EXTRA_SYMBOLS.
-#[test]
 fn built_alone_a_consumer_follows_its_providers_symvers() {
     let workshop = edited("split", &[]);
     let split = |workshop: &Workshop| {
@@ -118,7 +131,6 @@ fn built_alone_a_consumer_follows_its_providers_symvers() {
     assert!(!holds && text.contains(said), "a stale consumer was kept:\n{text}");
 }
 
-#[test]
 fn a_build_that_is_done_is_not_done_again() {
     let workshop = Workshop::open(kernel(), Goal::Tests).unwrap();
     workshop.build_unseen(Goal::Tests).unwrap();
@@ -128,7 +140,6 @@ fn a_build_that_is_done_is_not_done_again() {
     assert!(!steps.iter().any(|step| text.contains(step)), "{text}");
 }
 
-#[test]
 fn the_modules_pass_the_kernels_own_lints() {
     let workshop = edited("lints", &[]);
     let outcome = workshop.make("modules").arg("CLIPPY=1").outcome().unwrap();

@@ -20,7 +20,34 @@ use xtask::{
     problem::{Kind, Problem},
 };
 
-use crate::{boot, stack::workshop};
+use crate::{
+    boot,
+    harness::{Needs, Test},
+    stack::workshop,
+};
+
+/// The tests of this file.
+pub(crate) fn tests() -> Vec<Test> {
+    tests!(
+        Needs::Nothing => [
+            commands_come_back_with_output_status_and_kernel_messages,
+            messages_that_come_late_are_told_at_the_right_place,
+            no_tool_runs_another_modprobe_than_kmods,
+            another_modprobe_than_kmods_is_noticed,
+            a_panic_is_named,
+            a_kernel_that_spins_will_panic_and_so_tell,
+            a_killed_qemu_is_named,
+            a_machine_that_ends_without_a_goodbye_is_never_green,
+            a_guest_that_never_comes_up_is_named,
+            kvm_is_used_where_it_works_and_refused_where_it_does_not,
+            two_guests_at_once_do_not_disturb_each_other,
+        ],
+        Needs::Rust => [
+            a_warning_is_named_though_every_command_succeeded,
+            a_command_that_does_not_end_is_told_from_a_guest_that_hangs,
+        ],
+    )
+}
 
 fn guest_of(boot: Boot) -> Guest {
     let cache = Cache::open().unwrap();
@@ -59,7 +86,6 @@ fn says(fact: &str, words: &str) {
     assert!(fact.contains(words), "no {words:?} in:\n{fact}");
 }
 
-#[test]
 fn commands_come_back_with_output_status_and_kernel_messages() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("given.txt");
@@ -91,7 +117,6 @@ fn commands_come_back_with_output_status_and_kernel_messages() {
     assert_eq!(report.boot[0].sequence, 0, "no message of the boot is lost");
 }
 
-#[test]
 fn messages_that_come_late_are_told_at_the_right_place() {
     let report = guest()
         .run([
@@ -104,7 +129,6 @@ fn messages_that_come_late_are_told_at_the_right_place() {
     assert_eq!(texts, ["", "later\n", "last\n"]);
 }
 
-#[test]
 fn no_tool_runs_another_modprobe_than_kmods() {
     let ways = [
         "modprobe --version",
@@ -124,14 +148,12 @@ fn no_tool_runs_another_modprobe_than_kmods() {
     }
 }
 
-#[test]
 fn another_modprobe_than_kmods_is_noticed() {
     let outcome = guest().link("/usr/sbin/modprobe", "/usr/bin/busybox").run(["true"]);
     let fact = red(Kind::Host, outcome);
     says(&fact, "`modprobe` in the guest is not kmod's: it says \"modprobe: unrecognized option");
 }
 
-#[test]
 fn a_panic_is_named() {
     let outcome = guest().run(["true", "echo c > /proc/sysrq-trigger"]);
     let fact = red(Kind::DoesNotHold, outcome);
@@ -139,7 +161,6 @@ fn a_panic_is_named() {
     says(&fact, "Kernel panic - not syncing: sysrq triggered crash");
 }
 
-#[test]
 fn a_warning_is_named_though_every_command_succeeded() {
     let guest = guest().module(module("warns"));
     let mut session = guest.start().unwrap();
@@ -159,7 +180,6 @@ fn a_warning_is_named_though_every_command_succeeded() {
         .unwrap();
 }
 
-#[test]
 fn a_command_that_does_not_end_is_told_from_a_guest_that_hangs() {
     let guest = guest().deadline(Duration::from_secs(8));
     let fact = red(Kind::Host, guest.run(["sleep 1000"]));
@@ -170,7 +190,6 @@ fn a_command_that_does_not_end_is_told_from_a_guest_that_hangs() {
     says(&fact, "the guest hangs in `insmod /lib/modules/*/updates/hangs.ko`: silent for 1");
 }
 
-#[test]
 fn a_kernel_that_spins_will_panic_and_so_tell() {
     // A panic prints by itself; see the guest's command line.
     let report = guest().run(["cat /proc/sys/kernel/softlockup_panic"]).unwrap();
@@ -185,7 +204,6 @@ fn qemu(pid: u32) -> Option<u32> {
     if name.starts_with("qemu") { Some(pid) } else { children.find_map(qemu) }
 }
 
-#[test]
 fn a_killed_qemu_is_named() {
     let mut session = guest().start().unwrap();
     let pid = qemu(session.pid()).unwrap();
@@ -199,7 +217,6 @@ fn a_killed_qemu_is_named() {
     assert_eq!(session.finish().unwrap_err(), problem, "and it stays over");
 }
 
-#[test]
 fn a_machine_that_ends_without_a_goodbye_is_never_green() {
     let fact = red(Kind::Host, guest().run(["busybox reboot -f"]));
     says(&fact, "the VM ended while `busybox reboot -f` ran: QEMU ended with status 0");
@@ -209,7 +226,6 @@ fn a_machine_that_ends_without_a_goodbye_is_never_green() {
     says(&fact, "ran: QEMU ended with status 85");
 }
 
-#[test]
 fn a_guest_that_never_comes_up_is_named() {
     let silent = guest().link("/init", "/usr/bin/dash").boot_deadline(Duration::from_secs(20));
     says(&red(Kind::Host, silent.run(["true"])), "the guest did not come up within 20 s");
@@ -226,7 +242,6 @@ fn a_guest_that_never_comes_up_is_named() {
     says(&fact, "expected was 0.0.1-other");
 }
 
-#[test]
 fn kvm_is_used_where_it_works_and_refused_where_it_does_not() {
     match guest().accel(Accel::Kvm).run(["true"]) {
         Ok(report) => assert!(report.accel.contains("KVM")),
@@ -239,7 +254,6 @@ fn kvm_is_used_where_it_works_and_refused_where_it_does_not() {
     }
 }
 
-#[test]
 fn two_guests_at_once_do_not_disturb_each_other() {
     let run = |name: &'static str| {
         move || {

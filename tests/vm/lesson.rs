@@ -18,7 +18,23 @@ use xtask::{
     lesson::{self, Today},
 };
 
-use crate::kernel;
+use crate::{
+    harness::{Needs, Test},
+    kernel,
+};
+
+/// The tests of this file.
+pub(crate) fn tests() -> Vec<Test> {
+    tests!(
+        Needs::Only(Name::Stock) => [
+            a_page_that_nobody_changed_holds,
+            a_changed_word_in_a_page_fails_and_is_pointed_at,
+            a_changed_printk_fails_where_the_kernel_says_it_and_where_the_page_shows_it,
+            the_book_renders_and_all_its_links_lead_somewhere,
+            the_lessons_modules_pass_the_kernels_own_lints,
+        ],
+    )
+}
 
 /// A copy of the first lesson, to be changed; on the stock kernel alone, which is quicker.
 fn copied() -> tempfile::TempDir {
@@ -70,48 +86,35 @@ fn differs(today: &Today, shows: &str, said: &str) {
     assert!(other.iter().all(|(is, _)| is.starts_with("*Said by ")), "{other:?}");
 }
 
-#[test]
 fn a_page_that_nobody_changed_holds() {
-    if kernel().name == Name::Stock {
-        let copy = copied();
-        let today = today(copy.path());
-        assert!(today.holds(), "{}", today.difference());
-    }
+    let copy = copied();
+    let today = today(copy.path());
+    assert!(today.holds(), "{}", today.difference());
 }
 
-#[test]
 fn a_changed_word_in_a_page_fails_and_is_pointed_at() {
-    if kernel().name == Name::Stock {
-        let copy = copied();
-        let page = copy.path().join("docs/01-hello.md");
-        edit(&page, "[kernel] hello: Goodbye!", "[kernel] hello: Farewell!");
-        let today = today(copy.path());
-        differs(&today, "[kernel] hello: Farewell!", "[kernel] hello: Goodbye!");
-        today.write().unwrap();
-        let blessed = fs::read_to_string(page).unwrap();
-        assert!(blessed.contains("hello: Goodbye!") && !blessed.contains("Farewell"));
-    }
+    let copy = copied();
+    let page = copy.path().join("docs/01-hello.md");
+    edit(&page, "[kernel] hello: Goodbye!", "[kernel] hello: Farewell!");
+    let today = today(copy.path());
+    differs(&today, "[kernel] hello: Farewell!", "[kernel] hello: Goodbye!");
+    today.write().unwrap();
+    let blessed = fs::read_to_string(page).unwrap();
+    assert!(blessed.contains("hello: Goodbye!") && !blessed.contains("Farewell"));
 }
 
-#[test]
 fn a_changed_printk_fails_where_the_kernel_says_it_and_where_the_page_shows_it() {
-    if kernel().name == Name::Stock {
-        let copy = copied();
-        edit(&copy.path().join("docs/01-hello/hello.rs"), "\"Goodbye!", "\"Farewell!");
-        let today = today(copy.path());
-        let text = today.difference();
-        for line in ["- [kernel] hello: Goodbye!", "+ [kernel] hello: Farewell!"] {
-            assert!(text.contains(line), "no {line:?} in:\n{text}");
-        }
-        assert!(text.contains("+         pr_info!(\"Farewell!\\n\");"), "{text}");
+    let copy = copied();
+    edit(&copy.path().join("docs/01-hello/hello.rs"), "\"Goodbye!", "\"Farewell!");
+    let today = today(copy.path());
+    let text = today.difference();
+    for line in ["- [kernel] hello: Goodbye!", "+ [kernel] hello: Farewell!"] {
+        assert!(text.contains(line), "no {line:?} in:\n{text}");
     }
+    assert!(text.contains("+         pr_info!(\"Farewell!\\n\");"), "{text}");
 }
 
-#[test]
 fn the_book_renders_and_all_its_links_lead_somewhere() {
-    if kernel().name != Name::Stock {
-        return;
-    }
     let root = Root::obtain(&Cache::open().unwrap(), TRIXIE).unwrap();
     let book = project().join("target/book");
     fs::create_dir_all(&book).unwrap();
@@ -138,11 +141,7 @@ fn the_book_renders_and_all_its_links_lead_somewhere() {
     assert!(links > 100);
 }
 
-#[test]
 fn the_lessons_modules_pass_the_kernels_own_lints() {
-    if kernel().name != Name::Stock {
-        return;
-    }
     let name = "lints-of-lessons";
     cache::remove(&project().join("target/build").join(name)).unwrap();
     let sources = ["docs", "provider", "consumer"];

@@ -5,6 +5,9 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "it is all tests")]
 
+#[macro_use]
+mod harness;
+
 mod build;
 #[path = "../corpus/mod.rs"]
 mod corpus;
@@ -14,13 +17,26 @@ mod mistakes;
 mod stack;
 mod verdict;
 
-use std::sync::OnceLock;
+use std::{process::ExitCode, sync::OnceLock};
 
 use xtask::{
     guest::{Boot, Guest},
     host::{cache::Cache, run},
     kernel::{Kernel, Name, archive::Follow},
 };
+
+fn main() -> ExitCode {
+    // The longest first, so that no processor waits at the end.
+    let files = [
+        verdict::tests(),
+        lesson::tests(),
+        mistakes::tests(),
+        build::tests(),
+        stack::tests(),
+        guest::tests(),
+    ];
+    harness::run(files.into_iter().flatten().collect()).exit_code()
+}
 
 /// The kernel that this run is about.
 fn kernel() -> &'static Kernel {

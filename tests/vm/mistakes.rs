@@ -12,9 +12,19 @@ use crate::{
         cases::Built,
         edit::{Module, header, section},
     },
-    guest, kernel,
+    guest,
+    harness::{Needs, Test},
     verdict::{built, built_for},
 };
+
+/// The tests of this file.
+pub(crate) fn tests() -> Vec<Test> {
+    tests!(
+        Needs::Only(Name::Lab) => [
+            the_page_of_mistakes_is_what_the_kernel_says,
+        ],
+    )
+}
 
 /// A mistake: the files as they are called, what to ask `check`, and what to type in the guest.
 struct Mistake {
@@ -130,11 +140,7 @@ fn block(mistake: &Mistake) -> String {
     text
 }
 
-#[test]
 fn the_page_of_mistakes_is_what_the_kernel_says() {
-    if kernel().name != Name::Lab {
-        return;
-    }
     let stock = Kernel::obtain(&Cache::open().unwrap(), &Name::Stock, Follow::Daily).unwrap();
     let page = project().join("docs/verdict.md");
     let before = fs::read_to_string(&page).unwrap();

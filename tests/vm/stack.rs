@@ -9,7 +9,28 @@ use xtask::{
     kernel::kbuild::{Goal, Workshop, project},
 };
 
-use crate::{build::edited, guest, kernel};
+use crate::{
+    build::edited,
+    guest,
+    harness::{Needs, Test},
+    kernel,
+};
+
+/// The tests of this file.
+pub(crate) fn tests() -> Vec<Test> {
+    tests!(
+        Needs::Rust => [
+            modprobe_consumer_pulls_in_the_provider,
+            insmod_alone_does_not_find_the_provider,
+            what_is_written_to_the_device_is_taken_whole_or_refused,
+            the_abi_keeps_every_promise_of_its_header,
+            a_provider_without_room_refuses_the_consumer,
+            a_provider_with_renamed_exports_is_noticed_and_its_consumer_refused,
+            a_consumer_of_another_type_is_refused_where_symbols_have_versions,
+            the_stack_exports_what_is_blessed,
+        ],
+    )
+}
 
 /// The stack and the test modules, built once for all tests.
 pub(crate) fn workshop() -> &'static Workshop<'static> {
@@ -45,7 +66,6 @@ fn expect(report: &Report, command: &str, status: u8, parts: &[&str]) {
     }
 }
 
-#[test]
 fn modprobe_consumer_pulls_in_the_provider() {
     let counters = "cat /sys/kernel/debug/provider/counters";
     let report = run(
@@ -76,7 +96,6 @@ fn modprobe_consumer_pulls_in_the_provider() {
     expect(&report, "modprobe -r consumer; lsmod | wc -l", 0, &["1\n", "provider: unloaded"]);
 }
 
-#[test]
 fn insmod_alone_does_not_find_the_provider() {
     let insmod = "insmod /lib/modules/$(uname -r)/updates/consumer.ko";
     let report = run(&workshop().stack(), &[insmod]);
@@ -84,7 +103,6 @@ fn insmod_alone_does_not_find_the_provider() {
     expect(&report, insmod, 1, &[said, "Unknown symbol in module"]);
 }
 
-#[test]
 fn what_is_written_to_the_device_is_taken_whole_or_refused() {
     // Through cat, which tells the errno of its write; the shell's printf does not.
     let write = |text: &str| format!("printf -- '{text}' | cat > /dev/consumer");
@@ -105,7 +123,6 @@ fn what_is_written_to_the_device_is_taken_whole_or_refused() {
     expect(&report, "cat /dev/consumer", 0, &["-7\n"]);
 }
 
-#[test]
 fn the_abi_keeps_every_promise_of_its_header() {
     let probe = workshop().test_module("abi_probe");
     let modules: Vec<PathBuf> = workshop().stack().into_iter().chain([probe]).collect();
@@ -121,7 +138,6 @@ fn the_abi_keeps_every_promise_of_its_header() {
     expect(&report, leak, 0, &["abi-probe-leak was never unregistered, freeing it"]);
 }
 
-#[test]
 fn a_provider_without_room_refuses_the_consumer() {
     let report =
         run(&workshop().stack(), &["modprobe provider max_counters=0", "modprobe consumer"]);
@@ -131,7 +147,6 @@ fn a_provider_without_room_refuses_the_consumer() {
 }
 
 /// A provider whose exports have other names: the blessed ABI tells, and so does the kernel.
-#[test]
 fn a_provider_with_renamed_exports_is_noticed_and_its_consumer_refused() {
     let files = ["provider/provider.h", "provider/provider_main.rs", "provider/provider_exports.c"];
     let edits = files.map(|file| (file, "provider_add", "provider_plus"));
@@ -158,7 +173,6 @@ fn a_provider_with_renamed_exports_is_noticed_and_its_consumer_refused() {
 }
 
 /// A consumer built against another provider's symbols: what MODVERSIONS is for.
-#[test]
 fn a_consumer_of_another_type_is_refused_where_symbols_have_versions() {
     let edits = [
         (
@@ -210,7 +224,6 @@ fn a_consumer_of_another_type_is_refused_where_symbols_have_versions() {
     }
 }
 
-#[test]
 fn the_stack_exports_what_is_blessed() {
     let built = fs::read(workshop().symvers()).unwrap();
     let built = Symvers::parse(built).unwrap().normalised();

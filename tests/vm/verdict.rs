@@ -40,8 +40,27 @@ use crate::{
         cases::{ALONE, Built, Case, Load, Maker, Shows},
         random,
     },
+    harness::{Needs, Test},
     kernel,
 };
+
+/// The tests of this file.
+pub(crate) fn tests() -> Vec<Test> {
+    tests!(
+        Needs::Nothing => [
+            a_wrong_prediction_differs,
+            the_corpus_is_judged_as_by_the_kernel,
+            another_kernels_modules_are_judged_as_by_the_kernel,
+            random_changes_are_judged_as_by_the_kernel,
+        ],
+        Needs::Rust => [
+            the_stack_is_judged_as_by_the_kernel,
+        ],
+        Needs::OwnModules => [
+            the_kernels_own_modules_are_judged_as_by_the_kernel,
+        ],
+    )
+}
 
 /// The modules of the corpus, built for the kernel at hand.
 pub(crate) fn built() -> &'static Built {
@@ -280,7 +299,6 @@ impl Table {
 }
 
 /// A prediction that is wrong in one thing only must not be taken for an agreement.
-#[test]
 fn a_wrong_prediction_differs() {
     let case = Case {
         id: "one".into(),
@@ -331,7 +349,6 @@ fn by_boot(cases: &[Case]) -> Vec<Vec<&Case>> {
     boots
 }
 
-#[test]
 fn the_corpus_is_judged_as_by_the_kernel() {
     let cases = Maker::all(built(), target());
     let mut table = Table::default();
@@ -349,12 +366,7 @@ fn the_corpus_is_judged_as_by_the_kernel() {
 }
 
 /// The stack itself, whose parameters are Rust's.
-#[test]
 fn the_stack_is_judged_as_by_the_kernel() {
-    if kernel().name == Name::Stable {
-        println!("{} has no Rust", kernel());
-        return;
-    }
     let workshop = Workshop::open(kernel(), Goal::Modules).unwrap();
     let stack = workshop.build_unseen(Goal::Modules).unwrap();
     let [provider, consumer] = stack.as_slice() else { panic!("{stack:?}") };
@@ -390,13 +402,8 @@ fn the_stack_is_judged_as_by_the_kernel() {
 const OWN_MAX: usize = 200;
 
 /// The kernel's own modules, evenly picked, each alone and then with what it needs.
-#[test]
 fn the_kernels_own_modules_are_judged_as_by_the_kernel() {
-    let Some(folder) = own_modules(&kernel().name) else {
-        println!("{} has no modules of its own", kernel());
-        return;
-    };
-    let cases = own_cases(&folder, OWN_MAX, true);
+    let cases = own_cases(&own_modules(&kernel().name), OWN_MAX, true);
     let mut table = Table::default();
     for boot in cases.chunks(50) {
         table.take(&compare(target(), &boot.iter().collect::<Vec<_>>()));
@@ -406,11 +413,9 @@ fn the_kernels_own_modules_are_judged_as_by_the_kernel() {
 }
 
 /// Modules of another kernel, each alone.
-#[test]
 fn another_kernels_modules_are_judged_as_by_the_kernel() {
     let other = if kernel().name == Name::Stable { Name::Stock } else { Name::Stable };
-    let folder = own_modules(&other).unwrap();
-    let cases = own_cases(&folder, 60, false);
+    let cases = own_cases(&own_modules(&other), 60, false);
     let mut table = Table::default();
     table.take(&compare(target(), &cases.iter().collect::<Vec<_>>()));
     table.print(&format!("modules of {other}"));
@@ -418,13 +423,12 @@ fn another_kernels_modules_are_judged_as_by_the_kernel() {
 }
 
 /// The folder of the modules that Debian built for a kernel.
-fn own_modules(name: &Name) -> Option<PathBuf> {
+fn own_modules(name: &Name) -> PathBuf {
     let cache = Cache::open().unwrap();
     let root = Root::obtain(&cache, TRIXIE).unwrap();
     match name {
-        Name::Stock => Some(stock::modules(&cache, &root, name, Follow::Daily).unwrap()),
-        Name::Stable => Some(Kernel::obtain(&cache, name, Follow::Daily).unwrap().modules),
-        _ => None,
+        Name::Stock => stock::modules(&cache, &root, name, Follow::Daily).unwrap(),
+        _ => Kernel::obtain(&cache, name, Follow::Daily).unwrap().modules,
     }
 }
 
@@ -474,7 +478,6 @@ fn own_cases(folder: &Path, count: usize, with_needs: bool) -> Vec<Case> {
 /// The seed and the number of the random changes.
 const RANDOM: (u64, usize) = (20_261_123, 300);
 
-#[test]
 fn random_changes_are_judged_as_by_the_kernel() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let seed = number("SYMSTACK_SEED").unwrap_or(RANDOM.0);

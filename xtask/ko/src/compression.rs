@@ -75,7 +75,8 @@ fn unpack_xz(packed: &[u8], plain: &mut Vec<u8>, bytes_max: usize) -> Result<(),
     let layout = XzLayout::of(packed);
     let own_check = layout.and_then(|layout| layout.crc32);
     let flags = if own_check.is_some() { IGNORE_CHECK } else { 0 };
-    let refuse = |stream: &Stream, found: String| Malformed::new(stream.total_in(), "xz data", found);
+    let refuse =
+        |stream: &Stream, found: String| Malformed::new(stream.total_in(), "xz data", found);
     let mut stream = Stream::new_stream_decoder(DECODER_BYTES_MAX, flags)
         .map_err(|error| Malformed::new(0, "memory for an xz decoder", error.to_string()))?;
     plain.reserve_exact(layout.map_or(0, |layout| layout.unpacked_bytes).min(bytes_max));
@@ -164,8 +165,8 @@ fn unpack_zstd(packed: &[u8], plain: &mut Vec<u8>, bytes_max: usize) -> Result<(
         decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
         Ok(decoder)
     });
-    let decoder =
-        decoder.map_err(|error| Malformed::new(0, "memory for a zstd decoder", error.to_string()))?;
+    let decoder = decoder
+        .map_err(|error| Malformed::new(0, "memory for a zstd decoder", error.to_string()))?;
     unpack_stream("zstd data", decoder, plain, bytes_max)
 }
 

@@ -11,8 +11,8 @@ use object::elf::{STT_FUNC, STT_OBJECT};
 use serde::Serialize;
 
 use super::{
-    error::Malformed,
     elf::{Elf, NAME_BYTES_MAX, Relocation, Relocations, Section, Symbols},
+    error::Malformed,
     license::License,
     text::{SymbolName, Text},
 };
@@ -232,9 +232,11 @@ impl<'a> KsymTable<'a> {
                 "a relocation for each field of the export table",
                 format!("the next one at {}", self.section.offset.saturating_add(other.offset)),
             )),
-            None => {
-                Err(Malformed::new(offset, "a relocation for each field of the export table", "none"))
-            }
+            None => Err(Malformed::new(
+                offset,
+                "a relocation for each field of the export table",
+                "none",
+            )),
         }
     }
 

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    error::Malformed,
     elf::{Elf, Symbol},
+    error::Malformed,
     text::SymbolName,
     versions::Index,
 };

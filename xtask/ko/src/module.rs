@@ -4,8 +4,8 @@ use object::{Architecture, elf as constants};
 use serde::Serialize;
 
 use super::{
-    error::Malformed,
     elf::{Class, Elf},
+    error::Malformed,
     exports::{Export, Exports, Layout},
     imports::{Import, imports},
     modinfo::{Line, Modinfo},

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    taints::Taints,
     kernel_facts::{Export, Target},
+    taints::Taints,
 };
 
 /// A symbol that a loaded module offers.

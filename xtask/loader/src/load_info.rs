@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use super::{
-    raw_elf::{Bytes, Ehdr, SYM_BYTES, Shdr, Sym},
     checks,
     errno::Errno,
-    hint, modinfo_strings,
-    taints::Taints,
+    hint,
     kernel_facts::Target,
-    verdict::{Answer, Check, Finding, Outcome, Verdict},
     kernel_state::{Loaded, Once, World},
+    modinfo_strings,
+    raw_elf::{Bytes, Ehdr, SYM_BYTES, Shdr, Sym},
+    taints::Taints,
+    verdict::{Answer, Check, Finding, Outcome, Verdict},
 };
 use ko::text::Text;
 

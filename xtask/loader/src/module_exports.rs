@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use super::{
-    raw_elf::{RELA_BYTES, Rela, SHF_ALLOC},
-    load_info::Load,
     kernel_facts::Export,
     kernel_state::Offered,
+    load_info::Load,
+    raw_elf::{RELA_BYTES, Rela, SHF_ALLOC},
 };
 use ko::text::Text;
 

@@ -1,10 +1,10 @@
 //! Several modules, one after the other: what each exports is there for the next.
 
 use super::{
-    load_info::{COMPRESSED_FILE, Request, load},
     kernel_facts::Target,
-    verdict::Verdict,
     kernel_state::World,
+    load_info::{COMPRESSED_FILE, Request, load},
+    verdict::Verdict,
 };
 use ko::compression::{Packing, UNPACKED_BYTES_MAX, unpack};
 

@@ -5,9 +5,9 @@ use proptest::{prelude::*, sample::Index};
 
 use super::{
     errno::Errno,
+    kernel_facts::{Export, Options, Target, ThisModule},
     load_info::Request,
     play::Play,
-    kernel_facts::{Export, Options, Target, ThisModule},
     verdict::{Answer, Verdict},
 };
 

@@ -2,13 +2,13 @@
 
 use object::elf::{SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB};
 
-use ko::error::Malformed;
 use ko::elf::{Elf, Section};
+use ko::error::Malformed;
 use ko::exports::Exports;
-use ko::module::SoftDep;
 use ko::imports::undefined;
 use ko::license::License;
 use ko::modinfo::Modinfo;
+use ko::module::SoftDep;
 use ko::text::Text;
 use ko::versions::{Table, Versions};
 

@@ -117,4 +117,3 @@ pub fn choose(found: Vec<ModuleFile>, config: &Config) -> Vec<ModuleFile> {
     }
     chosen.into_iter().flatten().collect()
 }
-

@@ -4,7 +4,10 @@ use std::collections::{HashMap, VecDeque};
 
 use ko::text::Text;
 
-use crate::{dependency_info::Links, module_file::{ModuleFile, Stamp}};
+use crate::{
+    dependency_info::Links,
+    module_file::{ModuleFile, Stamp},
+};
 
 /// The same hash in every run: nothing printed may depend on it, and a fixed one proves that. The
 /// standard library's takes 3 % of the time of an unpacked tree more.

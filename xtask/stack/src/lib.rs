@@ -10,7 +10,7 @@ pub mod module_file;
 pub mod modules_dep;
 pub mod namespace;
 pub mod order;
-pub mod symtypes;
 pub mod symtype_parser;
+pub mod symtypes;
 pub mod symvers;
 pub mod symvers_diff;

@@ -43,7 +43,8 @@ impl Symtypes {
                 let found = line.chars().take(80).collect();
                 SymtypesError { line: index + 1, expected, found }
             };
-            let name_end = symtype_parser::name_end(line).ok_or_else(|| refuse("a name and its end"))?;
+            let name_end =
+                symtype_parser::name_end(line).ok_or_else(|| refuse("a name and its end"))?;
             let (name, text) = line.split_at(name_end);
             let text = text.strip_prefix(' ').ok_or_else(|| refuse("a blank and a text"))?;
             symtypes.texts.insert(name.to_owned(), text.to_owned());

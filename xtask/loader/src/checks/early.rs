@@ -2,9 +2,9 @@
 
 use super::{
     super::{
-        raw_elf::{SHDR_BYTES, SHF_ALLOC, Shdr},
         errno::Errno,
         load_info::{IGNORE_VERMAGIC, Load},
+        raw_elf::{SHDR_BYTES, SHF_ALLOC, Shdr},
         verdict::Finding,
     },
     symbols::version_agrees,

@@ -1,9 +1,9 @@
 //! The ELF, as 6.13 and later check it, and 6.12 since 6.12.117 (`elf_validity_cache_copy()`).
 
 use super::super::{
-    raw_elf::{EHDR_BYTES, Ehdr, SHDR_BYTES, SYM_BYTES, Shdr, Sym},
     errno::Errno,
     load_info::{IGNORE_MODVERSIONS, Load},
+    raw_elf::{EHDR_BYTES, Ehdr, SHDR_BYTES, SYM_BYTES, Shdr, Sym},
     verdict::Finding,
 };
 

@@ -1,7 +1,7 @@
 //! The optional sections (`find_module_sections()`, `check_export_symbol_sections()`,
 //! `setup_modinfo()`).
 
-use super::super::{errno::Errno, module_exports::count, load_info::Load, verdict::Finding};
+use super::super::{errno::Errno, load_info::Load, module_exports::count, verdict::Finding};
 
 /// `find_module_sections()`: the tables of before 7.1 are passed over since.
 pub(super) fn obsolete(load: &mut Load<'_>) -> Finding {

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use super::super::{
-    raw_elf::{RELA_BYTES, Rela, SHF_EXECINSTR, SHF_WRITE},
     errno::Errno,
-    module_exports,
     load_info::Load,
+    module_exports,
+    raw_elf::{RELA_BYTES, Rela, SHF_EXECINSTR, SHF_WRITE},
     verdict::Finding,
 };
 

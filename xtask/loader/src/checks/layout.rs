@@ -1,12 +1,12 @@
 //! Memory and the marks of a load (`layout_and_allocate()`, `module_augment_kernel_taints()`).
 
 use super::super::{
-    raw_elf::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE},
     errno::Errno,
+    kernel_state::Once,
     load_info::Load,
+    raw_elf::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE},
     taints::Taints,
     verdict::Finding,
-    kernel_state::Once,
 };
 
 const SHT_NULL: u32 = 0;

@@ -6,16 +6,16 @@
 mod early;
 mod elf;
 mod elf_pre_6_13;
+mod export_tables;
 mod file;
 mod formation;
 mod layout;
 mod params;
 mod relocations;
-mod export_tables;
 mod signature;
 mod symbols;
 
-use super::{load_info::Load, version_rules::Rules, verdict::Finding};
+use super::{load_info::Load, verdict::Finding, version_rules::Rules};
 
 /// A check.
 type Run = fn(&mut Load<'_>) -> Finding;

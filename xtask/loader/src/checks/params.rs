@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::{
-    raw_elf::{RELA_BYTES, Rela},
     errno::Errno,
     load_info::Load,
+    raw_elf::{RELA_BYTES, Rela},
     taints::Taints,
     verdict::Finding,
 };

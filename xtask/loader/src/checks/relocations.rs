@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use super::super::{
-    raw_elf::{RELA_BYTES, Rela, SHF_RELA_LIVEPATCH},
     errno::Errno,
     load_info::{Load, Value},
+    raw_elf::{RELA_BYTES, Rela, SHF_RELA_LIVEPATCH},
     verdict::{ADDRESS, Finding},
 };
 

@@ -6,13 +6,13 @@ use std::{
 };
 
 use super::super::{
-    raw_elf::{Shdr, Sym},
     errno::Errno,
-    load_info::{Load, Value},
-    taints::Taints,
     kernel_facts::Export,
-    verdict::Finding,
     kernel_state::Once,
+    load_info::{Load, Value},
+    raw_elf::{Shdr, Sym},
+    taints::Taints,
+    verdict::Finding,
 };
 use ko::text::Text;
 
