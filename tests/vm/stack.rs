@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, process::Command};
 
 use stack::symvers::Symvers;
-use stack::symvers_diff::{Crcs, compare};
+use stack::symvers_diff::{CrcComparison, compare};
 use xtask::{
     guest::record::{Report, Step},
     kernel::kbuild::{Goal, Workshop, project},
@@ -157,7 +157,8 @@ fn a_provider_with_renamed_exports_is_noticed_and_its_consumer_refused() {
     assert!(text.contains("cannot find function `provider_add`"), "{text}");
 
     let symvers = fs::read(renamed.folder.join("provider/Module.symvers")).unwrap();
-    let changes = compare(&blessed(), &Symvers::parse(symvers).unwrap().normalised(), Crcs::Ignore);
+    let changes =
+        compare(&blessed(), &Symvers::parse(symvers).unwrap().normalized(), CrcComparison::Ignore);
     let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
     assert!(
         changes.iter().any(|change| change.contains("provider_add is no longer exported")),
@@ -226,10 +227,14 @@ fn a_consumer_of_another_type_is_refused_where_symbols_have_versions() {
 
 fn the_stack_exports_what_is_blessed() {
     let built = fs::read(workshop().symvers()).unwrap();
-    let built = Symvers::parse(built).unwrap().normalised();
-    let crcs = Crcs::of(&blessed(), &built);
+    let built = Symvers::parse(built).unwrap().normalized();
+    let crcs = CrcComparison::between(&blessed(), &built);
     let modversions = kernel().config().unwrap().has("MODVERSIONS");
-    assert_eq!(crcs == Crcs::Compare, modversions, "CRCs are compared where the kernel has them");
+    assert_eq!(
+        crcs == CrcComparison::Compare,
+        modversions,
+        "CRCs are compared where the kernel has them"
+    );
     assert_eq!(compare(&blessed(), &built, crcs), []);
 }
 

@@ -16,12 +16,12 @@ use loader::play::Play;
 use loader::struct_module;
 use loader::taints::Taints;
 use loader::verdict::{Answer, Verdict, is_message};
-use stack::depmod_config::Config;
+use stack::depmod_config::DepmodConfig;
 use stack::graph::Graph;
-use stack::order::order;
+use stack::load_order::load_order;
 use stack::symvers::Symvers;
-use xtask::tree::scan::read;
-use xtask::tree::section_reader::Buffer;
+use xtask::tree::scan::scan;
+use xtask::tree::section_reader::ModuleBuffer;
 use xtask::tree::walk;
 use xtask::{
     host::cache::Cache,
@@ -439,9 +439,9 @@ const QUIET: [&str; 5] =
 
 /// Cases of a folder's modules, `count` of them at equal distances.
 fn own_cases(folder: &Path, count: usize, with_needs: bool) -> Vec<Case> {
-    let files = walk::modules(folder, &Config::default()).unwrap();
-    let linked = read(files).linked;
-    let graph = Graph::new(linked);
+    let files = walk::modules(folder, &DepmodConfig::default()).unwrap();
+    let scanned = scan(files).modules;
+    let graph = Graph::new(scanned);
     let quiet = |index: &usize| {
         let file = &graph.modules()[*index].file;
         QUIET.iter().any(|begin| file.path.starts_with(begin)) && file.stamp.size < 100_000
@@ -451,7 +451,7 @@ fn own_cases(folder: &Path, count: usize, with_needs: bool) -> Vec<Case> {
     let mut cases = Vec::new();
     for &index in candidates.iter().step_by(step).take(count) {
         let load = |index: usize| {
-            let mut buffer = Buffer::default();
+            let mut buffer = ModuleBuffer::default();
             let file = buffer.read(&graph.modules()[index].file.full).unwrap().to_vec();
             Load { file, args: "", flags: 0 }
         };
@@ -464,7 +464,7 @@ fn own_cases(folder: &Path, count: usize, with_needs: bool) -> Vec<Case> {
             own_init: true,
         };
         cases.push(case(name.clone(), vec![load(index)]));
-        let needs = order(&graph, &[index], None).unwrap();
+        let needs = load_order(&graph, &[index], None).unwrap();
         let needs: Vec<usize> =
             needs.steps.iter().filter_map(|step| graph.find(step.module)).collect();
         if with_needs && needs.len() > 1 && needs.len() < 8 {

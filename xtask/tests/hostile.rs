@@ -19,7 +19,7 @@ use proptest::{
     sample::Index,
     test_runner::{Config, TestRunner},
 };
-use stack::dependency_info::Links;
+use stack::dependency_info::DependencyInfo;
 use stack::modules_dep;
 use stack::symtype_parser;
 use stack::symtypes::Symtypes;
@@ -63,7 +63,7 @@ fn bounded<T>(size: usize, parse: impl FnOnce() -> T) {
 /// Everything that reads a module.
 fn read_module(bytes: &[u8]) {
     bounded(bytes.len(), || Module::read(bytes).map(drop));
-    bounded(bytes.len(), || Links::read(bytes).map(drop));
+    bounded(bytes.len(), || DependencyInfo::read(bytes).map(drop));
     let Ok(module) = Module::read(bytes) else { return };
     bounded(bytes.len(), || module.exports.iter().filter(Result::is_ok).count());
     bounded(bytes.len(), || module.versions.index());
@@ -298,6 +298,6 @@ fn one_long_name_for_every_symbol() {
     set(symtab.link, names_at, table_at - names_at);
     set(symtab.index, table_at, 40_000 * 24);
     read_module(&bytes);
-    let error = Links::read(&bytes).unwrap_err();
+    let error = DependencyInfo::read(&bytes).unwrap_err();
     assert!(error.expected.contains("a name of at most 4096 bytes"), "{error}");
 }

@@ -9,10 +9,10 @@ use std::{
 
 use serde::Serialize;
 
-use crate::tree::judge::{self, Row};
-use crate::tree::scan::{read, read_remembering};
+use crate::tree::judge::{self, ModuleRow};
+use crate::tree::scan::{scan, scan_cached};
 use crate::tree::scan_cache;
-use crate::tree::section_reader::Buffer;
+use crate::tree::section_reader::ModuleBuffer;
 use crate::tree::walk;
 use crate::{
     host::cache::Cache,
@@ -26,10 +26,10 @@ use crate::{
 use loader::load_info::Request;
 use loader::play::Play;
 use loader::verdict::{Answer, Check, Outcome, Verdict};
-use stack::depmod_config::Config;
+use stack::depmod_config::DepmodConfig;
 use stack::graph::Graph;
+use stack::load_order::load_order;
 use stack::module_file::ModuleFile;
-use stack::order::order;
 
 /// Tell whether modules would load on a kernel, and if not, why
 ///
@@ -118,9 +118,9 @@ impl Args {
     }
 
     fn judge_all(&self, facts: &Facts, folder: &Path) -> Result<ExitCode> {
-        let files = walk::modules(folder, &Config::default())
+        let files = walk::modules(folder, &DepmodConfig::default())
             .or_usage(|| format!("cannot read the modules of {}", folder.display()))?;
-        let rows = judge::judge(&facts.target, &files, &self.memory()?);
+        let rows = judge::judge_tree(&facts.target, &files, &self.memory()?);
         match self.json {
             true => super::print_json(&AllForm {
                 format: "check-all/1",
@@ -163,7 +163,9 @@ impl Args {
         }
         let mut found = Vec::new();
         for file in &self.files {
-            found.push(walk::one(file).or_usage(|| format!("cannot read {}", file.display()))?);
+            found.push(
+                walk::module_file(file).or_usage(|| format!("cannot read {}", file.display()))?,
+            );
         }
         let given: Vec<String> = found.iter().map(|file| file.name.clone()).collect();
         if self.with_deps {
@@ -172,14 +174,14 @@ impl Args {
         let outcome = match (self.with_deps, facts.modules.as_deref()) {
             // A kernel's own modules are some thousands: their ties are remembered.
             (true, Some(folder)) => {
-                read_remembering(found, &scan_cache::file_for(&self.memory()?, folder))
+                scan_cached(found, &scan_cache::file_for(&self.memory()?, folder))
             }
-            _ => read(found),
+            _ => scan(found),
         };
-        let graph = Graph::new(outcome.linked);
+        let graph = Graph::new(outcome.modules);
         let wanted: Vec<usize> = given.iter().filter_map(|name| graph.find(name)).collect();
         // What depends on each other in a circle cannot be loaded in any order.
-        let Ok(steps) = order(&graph, &wanted, None) else { return Ok(as_given.collect()) };
+        let Ok(steps) = load_order(&graph, &wanted, None) else { return Ok(as_given.collect()) };
         let mut items: Vec<Item> = Vec::new();
         for step in &steps.steps {
             let Some(index) = graph.find(step.module) else { continue };
@@ -205,7 +207,7 @@ impl Args {
         }
         let mut others: Vec<ModuleFile> = Vec::new();
         for folder in folders {
-            let modules = walk::modules(&folder, &Config::default())
+            let modules = walk::modules(&folder, &DepmodConfig::default())
                 .or_usage(|| format!("cannot read the modules of {}", folder.display()))?;
             for module in modules {
                 let known = given.contains(&module.name)
@@ -221,7 +223,7 @@ impl Args {
     fn judge(&self, play: &mut Play<'_>, item: &Item) -> Result<Verdict> {
         let last = self.files.last() == Some(&item.file);
         let args = if last { self.params.as_str() } else { "" };
-        let mut buffer = Buffer::default();
+        let mut buffer = ModuleBuffer::default();
         let what = || format!("cannot read {}", item.file.display());
         let bare;
         let unpacked = match self.bare {
@@ -245,14 +247,14 @@ impl Args {
 struct AllForm<'a> {
     format: &'static str,
     release: &'a str,
-    modules: &'a [Row],
+    modules: &'a [ModuleRow],
 }
 
 /// How many came to what, with one of each as an example.
-fn print_all(facts: &Facts, rows: &[Row]) {
-    let mut kinds: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
+fn print_all(facts: &Facts, rows: &[ModuleRow]) {
+    let mut kinds: BTreeMap<String, Vec<&ModuleRow>> = BTreeMap::new();
     for row in rows {
-        let Row { verdict, errno, check, .. } = row;
+        let ModuleRow { verdict, errno, check, .. } = row;
         let words = [Some(verdict), errno.as_ref(), check.as_ref()];
         let words: Vec<&str> = words.into_iter().flatten().map(String::as_str).collect();
         kinds.entry(words.join(" ")).or_default().push(row);
@@ -261,7 +263,7 @@ fn print_all(facts: &Facts, rows: &[Row]) {
     for (kind, rows) in kinds {
         outln!("{:>6}  {kind}", rows.len());
         let example = rows.first().filter(|row| row.said.is_some());
-        if let Some(Row { file, said: Some(said), .. }) = example {
+        if let Some(ModuleRow { file, said: Some(said), .. }) = example {
             outln!("        such as {file}: {said}");
         }
     }

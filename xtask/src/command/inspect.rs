@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 
 use crate::problem::{Problem, Result};
-use crate::tree::section_reader::{Buffer, FileError};
+use crate::tree::section_reader::{FileError, ModuleBuffer};
 use ko::exports::{Export, Kind, Layout};
 use ko::imports::Import;
 use ko::modinfo::Line;
@@ -48,7 +48,7 @@ impl Args {
     /// # Errors
     /// None for the files: each is answered in its turn.
     pub fn run(self) -> Result<ExitCode> {
-        let mut buffer = Buffer::default();
+        let mut buffer = ModuleBuffer::default();
         let mut failed = false;
         if self.json {
             outln!("{{\n\"format\": \"inspect/1\",\n\"modules\": [");
@@ -76,7 +76,7 @@ impl Args {
 
 /// Reads one module and hands its facts on while its bytes are there.
 fn with_facts(
-    buffer: &mut Buffer,
+    buffer: &mut ModuleBuffer,
     file: &Path,
     show: impl FnOnce(&Facts<'_>),
 ) -> std::result::Result<(), FileError> {

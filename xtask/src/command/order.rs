@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::tree::picture::Picture;
-use crate::tree::scan::{Outcome, read, read_remembering};
+use crate::tree::scan::{TreeScan, scan, scan_cached};
 use crate::tree::scan_cache;
 use crate::tree::walk;
 use crate::{
@@ -24,10 +24,12 @@ use crate::{
     },
     problem::{OrProblem, Problem, Result},
 };
-use stack::depmod_config::Config;
+use stack::depmod_config::DepmodConfig;
 use stack::graph::{Cycle, Graph};
+use stack::load_order::{
+    LoadOrder, LoadStep, MissingDependency, OrderReason, exported_twice, load_order,
+};
 use stack::modules_dep;
-use stack::order::{Missing, Order, Reason, Step, exported_twice, order};
 use stack::symvers::Symvers;
 
 /// Show what loads before what, and the reason for every edge
@@ -87,7 +89,7 @@ impl Args {
         }
         let outcome = self.read(&files)?;
         let mut holds = report_unread(&outcome);
-        let graph = Graph::new(outcome.linked);
+        let graph = Graph::new(outcome.modules);
         if self.format == Format::ModulesDep {
             let text = modules_dep::write(&graph).map_err(|cycles| cyclic(&cycles))?;
             super::print_text(&text);
@@ -95,7 +97,8 @@ impl Args {
         }
         let wanted = self.wanted(&graph, &names, &files)?;
         let kernel = self.kernel_symbols()?;
-        let order = order(&graph, &wanted, kernel.as_ref()).map_err(|cycles| cyclic(&cycles))?;
+        let order =
+            load_order(&graph, &wanted, kernel.as_ref()).map_err(|cycles| cyclic(&cycles))?;
         holds &= order.missing.iter().all(|missing| missing.weak);
         self.print(&graph, &order)?;
         Ok(ExitCode::from(u8::from(!holds)))
@@ -118,12 +121,14 @@ impl Args {
         (names, files.into_iter().map(PathBuf::from).collect())
     }
 
-    fn read(&self, files: &[PathBuf]) -> Result<Outcome> {
+    fn read(&self, files: &[PathBuf]) -> Result<TreeScan> {
         let mut found = Vec::new();
         for file in files {
-            found.push(walk::one(file).or_usage(|| format!("cannot read {}", file.display()))?);
+            found.push(
+                walk::module_file(file).or_usage(|| format!("cannot read {}", file.display()))?,
+            );
         }
-        let Some(dir) = &self.tree else { return Ok(read(found)) };
+        let Some(dir) = &self.tree else { return Ok(scan(found)) };
         let config = self.config(dir)?;
         let mut all = walk::modules(dir, &config)
             .or_usage(|| format!("cannot read the modules of {}", dir.display()))?;
@@ -133,14 +138,14 @@ impl Args {
         all.extend(found);
         let remembered = Cache::open().ok().map(|cache| cache.path("facts"));
         match remembered.filter(|_| !self.no_cache) {
-            Some(cache_dir) => Ok(read_remembering(all, &scan_cache::file_for(&cache_dir, dir))),
-            None => Ok(read(all)),
+            Some(cache_dir) => Ok(scan_cached(all, &scan_cache::file_for(&cache_dir, dir))),
+            None => Ok(scan(all)),
         }
     }
 
-    fn config(&self, dir: &Path) -> Result<Config> {
+    fn config(&self, dir: &Path) -> Result<DepmodConfig> {
         let release = dir.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-        let mut config = Config::default();
+        let mut config = DepmodConfig::default();
         for path in &self.config {
             let text =
                 fs::read_to_string(path).or_usage(|| format!("cannot read {}", path.display()))?;
@@ -174,7 +179,7 @@ impl Args {
         beside.filter(|path| path.exists()).map(|path| super::symvers::read(&path)).transpose()
     }
 
-    fn print(&self, graph: &Graph, order: &Order<'_>) -> Result<()> {
+    fn print(&self, graph: &Graph, order: &LoadOrder<'_>) -> Result<()> {
         if self.json {
             return super::print_json(&OrderJson::new(graph, order));
         }
@@ -205,7 +210,7 @@ impl Args {
 struct OrderJson<'a> {
     format: &'static str,
     #[serde(flatten)]
-    order: &'a Order<'a>,
+    order: &'a LoadOrder<'a>,
     exported_twice: Vec<Twice<'a>>,
 }
 
@@ -216,44 +221,44 @@ struct Twice<'a> {
 }
 
 impl<'a> OrderJson<'a> {
-    fn new(graph: &'a Graph, order: &'a Order<'a>) -> Self {
+    fn new(graph: &'a Graph, order: &'a LoadOrder<'a>) -> Self {
         let twice = exported_twice(graph).into_iter();
         let twice = twice.map(|(symbol, modules)| Twice { symbol: symbol.to_string(), modules });
         Self { format: "order/1", order, exported_twice: twice.collect() }
     }
 }
 
-fn print_step(number: usize, step: &Step<'_>) {
+fn print_step(number: usize, step: &LoadStep<'_>) {
     outln!("{number:>4}  {}", step.module);
     for reason in &step.reasons {
         outln!("        {}", reason_text(reason));
     }
 }
 
-fn reason_text(reason: &Reason<'_>) -> String {
+fn reason_text(reason: &OrderReason<'_>) -> String {
     let found = |modules: &[&str]| match modules {
         [] => "not here".to_owned(),
         modules => modules.join(", "),
     };
     match reason {
-        Reason::Symbols { exporter, symbols } => {
+        OrderReason::Symbols { exporter, symbols } => {
             let symbols: Vec<String> = symbols.iter().map(ToString::to_string).collect();
             format!("after {exporter}: uses {}", symbols.join(", "))
         }
-        Reason::SoftBefore { wanted, modules } => {
+        OrderReason::SoftBefore { wanted, modules } => {
             format!("after {wanted}, if it is there (softdep pre): {}", found(modules))
         }
-        Reason::SoftAfter { wanted, modules } => {
+        OrderReason::SoftAfter { wanted, modules } => {
             format!("before {wanted}, if it is there (softdep post): {}", found(modules))
         }
-        Reason::Weak { wanted, modules } => {
+        OrderReason::Weak { wanted, modules } => {
             format!("may ask for {wanted} later (weakdep): {}", found(modules))
         }
     }
 }
 
-fn print_missing(missing: &Missing<'_>) {
-    let Missing { module, symbol, provider, weak } = missing;
+fn print_missing(missing: &MissingDependency<'_>) {
+    let MissingDependency { module, symbol, provider, weak } = missing;
     let what = match (symbol, provider) {
         (Some(symbol), Some(provider)) => format!("{symbol}, which {provider} exports"),
         (Some(symbol), None) => format!("{symbol}, which nobody exports"),
@@ -264,15 +269,15 @@ fn print_missing(missing: &Missing<'_>) {
 }
 
 /// Says of each file that is no module why, and whether there was none.
-fn report_unread(outcome: &Outcome) -> bool {
+fn report_unread(outcome: &TreeScan) -> bool {
     const SHOWN_MAX: usize = 20;
-    for unread in outcome.unread.iter().take(SHOWN_MAX) {
+    for unread in outcome.unreadable.iter().take(SHOWN_MAX) {
         eprintln!("error: {}: {}", unread.file.full.display(), unread.error);
     }
-    if let Some(more @ 1..) = outcome.unread.len().checked_sub(SHOWN_MAX) {
+    if let Some(more @ 1..) = outcome.unreadable.len().checked_sub(SHOWN_MAX) {
         eprintln!("error: {more} more files are no modules");
     }
-    outcome.unread.is_empty()
+    outcome.unreadable.is_empty()
 }
 
 fn cyclic(cycles: &[Cycle]) -> Problem {

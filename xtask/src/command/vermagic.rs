@@ -10,12 +10,12 @@ use serde::Serialize;
 
 use super::inspect::file_problem;
 use crate::problem::{OrProblem, Problem, Result};
-use crate::tree::section_reader::Buffer;
+use crate::tree::section_reader::ModuleBuffer;
 use crate::tree::walk;
 use ko::module::Module;
 use ko::vermagic::{Difference, Target, compare};
 use ko::versions::Table;
-use stack::depmod_config::Config;
+use stack::depmod_config::DepmodConfig;
 
 /// Show the vermagic of a kernel, and compare modules with it flag by flag
 ///
@@ -55,7 +55,7 @@ impl Args {
     /// A kernel whose vermagic cannot be found; a module that cannot be read.
     pub fn run(self) -> Result<ExitCode> {
         let kernel = target(&self.kernel)?;
-        let mut buffer = Buffer::default();
+        let mut buffer = ModuleBuffer::default();
         let mut modules = Vec::new();
         let mut failed = false;
         for file in &self.files {
@@ -87,7 +87,7 @@ fn print_one(module: &Compared) {
     }
 }
 
-fn compare_one(buffer: &mut Buffer, file: &Path, kernel: &Target) -> Result<Compared> {
+fn compare_one(buffer: &mut ModuleBuffer, file: &Path, kernel: &Target) -> Result<Compared> {
     let bytes = buffer.read(file).map_err(|error| file_problem(file, &error))?;
     let module = Module::read(bytes).map_err(|damage| file_problem(file, &damage.into()))?;
     let has_versions = module.versions.has(Table::Basic);
@@ -123,7 +123,7 @@ pub fn target(kernel: &Path) -> Result<Target> {
             return of_prepared(&tree);
         }
     }
-    let modules = walk::modules(kernel, &Config::default())
+    let modules = walk::modules(kernel, &DepmodConfig::default())
         .or_usage(|| format!("cannot read {}", kernel.display()))?;
     // Modules of other makers lie in updates/ or extra/.
     let own = modules.iter().find(|file| file.path.starts_with("kernel/"));
@@ -135,7 +135,7 @@ pub fn target(kernel: &Path) -> Result<Target> {
 }
 
 fn of_module(file: &Path) -> Result<Target> {
-    let mut buffer = Buffer::default();
+    let mut buffer = ModuleBuffer::default();
     let bytes = buffer.read(file).map_err(|error| file_problem(file, &error))?;
     let module = Module::read(bytes).map_err(|damage| file_problem(file, &damage.into()))?;
     let intree = module.modinfo.get("intree").is_some();

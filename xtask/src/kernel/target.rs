@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::tree::section_reader::Buffer;
+use crate::tree::section_reader::ModuleBuffer;
 use crate::tree::walk;
 use crate::{
     kernel::{Kernel, kbuild::project},
@@ -18,7 +18,7 @@ use loader::load_info::Request;
 use loader::play::Play;
 use loader::struct_module;
 use loader::taints::Taints;
-use stack::depmod_config::Config;
+use stack::depmod_config::DepmodConfig;
 use stack::module_file::ModuleFile;
 
 /// A kernel's facts, and where its own modules are.
@@ -61,14 +61,14 @@ pub fn of_kernel(kernel: &Kernel) -> Result<Facts> {
 /// `struct module` as a module has it that was built here for this kernel: a small kernel carries
 /// neither BTF nor modules of its own.
 fn this_module_of_built(kernel: &Kernel) -> Option<ThisModule> {
-    let mut buffer = Buffer::default();
+    let mut buffer = ModuleBuffer::default();
     let end = format!("-{}", kernel.slug());
     let folders = fs::read_dir(project().join("target/build")).ok()?.flatten();
     let mut folders: Vec<PathBuf> = folders.map(|entry| entry.path()).collect();
     folders.sort();
     folders.retain(|folder| folder.to_string_lossy().ends_with(&end));
     folders.iter().find_map(|folder| {
-        let files = walk::modules(folder, &Config::default()).ok()?;
+        let files = walk::modules(folder, &DepmodConfig::default()).ok()?;
         let mut found = files
             .iter()
             .filter_map(|file| struct_module::this_module_of_module(buffer.read(&file.full).ok()?));
@@ -135,12 +135,12 @@ impl Facts {
 
 /// `struct module` as the first module of these folders has it, which was built with the kernel.
 fn this_module_of(folders: &[&Path]) -> Option<ThisModule> {
-    let mut buffer = Buffer::default();
+    let mut buffer = ModuleBuffer::default();
     folders.iter().find_map(|folder| {
         // Only folders of modules: a whole source tree has too many others.
         let folder = Some(folder.join("kernel"))
             .filter(|kernel| kernel.is_dir() && folder.join("modules.builtin").exists())?;
-        let files = walk::modules(&folder, &Config::default()).ok()?;
+        let files = walk::modules(&folder, &DepmodConfig::default()).ok()?;
         files
             .iter()
             .take(8)
@@ -224,9 +224,9 @@ fn loaded() -> Vec<(String, String)> {
 /// # Errors
 /// The tree cannot be read.
 pub fn play_loaded(play: &mut Play<'_>, folder: &Path) -> Result<()> {
-    let files = walk::modules(folder, &Config::default());
+    let files = walk::modules(folder, &DepmodConfig::default());
     let files = files.or_host(|| format!("{} cannot be read", folder.display()))?;
-    let mut buffer = Buffer::default();
+    let mut buffer = ModuleBuffer::default();
     for (name, _) in loaded().iter().rev() {
         let file: Option<&ModuleFile> = files.iter().find(|file| file.name == *name);
         if let Some(bytes) = file.and_then(|file| buffer.read(&file.full).ok()) {

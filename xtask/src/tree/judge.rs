@@ -18,16 +18,16 @@ use rayon::{iter::Either, prelude::*};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::tree::section_reader::Buffer;
+use crate::tree::section_reader::ModuleBuffer;
 use loader::{
     kernel_facts::Target,
     load_info::{Request, early},
     play::Play,
     verdict::{Answer, Verdict},
 };
-use stack::dependency_info::Links;
+use stack::dependency_info::DependencyInfo;
 use stack::graph::Graph;
-use stack::graph::Linked;
+use stack::graph::ScannedModule;
 use stack::module_file::ModuleFile;
 
 /// Part of what a remembered answer is filed under: raised when the model changes.
@@ -37,7 +37,7 @@ const WAITING_MAX: usize = 32;
 
 /// What became of one module, in short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Row {
+pub struct ModuleRow {
     /// Its path within the folder.
     pub file: String,
     /// `loads`, `refused` or `unknown`.
@@ -52,15 +52,15 @@ pub struct Row {
 
 /// Judges all modules of a folder in the order in which they depend on each other; `memory` is
 /// the folder for what is remembered.
-pub fn judge(target: &Target, files: &[ModuleFile], memory: &Path) -> Vec<Row> {
+pub fn judge_tree(target: &Target, files: &[ModuleFile], memory: &Path) -> Vec<ModuleRow> {
     let remembered = memory.join(format!("check-{}.json", fingerprint(target, files)));
     let known = fs::read(&remembered).ok();
     if let Some(rows) = known.and_then(|text| serde_json::from_slice(&text).ok()) {
         return rows;
     }
     let fresh = files.iter().any(|file| file.stamp.is_fresh(std::time::SystemTime::now()));
-    let (mut rows, linked) = judge_early(target, files);
-    rows.extend(judge_in_order(target, &in_order(linked)));
+    let (mut rows, scanned) = judge_early(target, files);
+    rows.extend(judge_in_order(target, &in_order(scanned)));
     if let (false, Ok(text)) = (fresh, serde_json::to_vec(&rows)) {
         // What cannot be remembered costs time on the next call, nothing else.
         let _ = fs::write(&remembered, text);
@@ -70,8 +70,8 @@ pub fn judge(target: &Target, files: &[ModuleFile], memory: &Path) -> Vec<Row> {
 
 /// Judges each file by itself, side by side: those that no other module could help are done. Of
 /// the others come the ties that order them.
-fn judge_early(target: &Target, files: &[ModuleFile]) -> (Vec<Row>, Vec<Linked>) {
-    let judged = files.par_iter().map_init(Buffer::default, |buffer, file| {
+fn judge_early(target: &Target, files: &[ModuleFile]) -> (Vec<ModuleRow>, Vec<ScannedModule>) {
+    let judged = files.par_iter().map_init(ModuleBuffer::default, |buffer, file| {
         let raw;
         let bytes = match buffer.read(&file.full) {
             Ok(bytes) => bytes,
@@ -85,16 +85,17 @@ fn judge_early(target: &Target, files: &[ModuleFile]) -> (Vec<Row>, Vec<Linked>)
         match early(request, target) {
             Some(verdict) => Either::Left(row(file, verdict)),
             // Without ties that can be read it has its turn like one without any.
-            None => Either::Right(Linked {
+            None => Either::Right(ScannedModule {
                 file: file.clone(),
-                links: Links::read(bytes).unwrap_or_default(),
+                info: DependencyInfo::read(bytes).unwrap_or_default(),
             }),
         }
     });
-    let (mut rows, mut linked): (Vec<Row>, Vec<Linked>) = judged.partition_map(|one| one);
+    let (mut rows, mut scanned): (Vec<ModuleRow>, Vec<ScannedModule>) =
+        judged.partition_map(|one| one);
     rows.sort_by(|a, b| a.file.cmp(&b.file));
-    linked.sort_by(|a, b| a.file.path.cmp(&b.file.path));
-    (rows, linked)
+    scanned.sort_by(|a, b| a.file.path.cmp(&b.file.path));
+    (rows, scanned)
 }
 
 /// All that an answer depends on.
@@ -125,8 +126,8 @@ fn fingerprint(target: &Target, files: &[ModuleFile]) -> String {
 }
 
 /// The files, each after those that it needs; those that need each other in a circle as they are.
-fn in_order(linked: Vec<Linked>) -> Vec<ModuleFile> {
-    let graph = Graph::new(linked);
+fn in_order(scanned: Vec<ScannedModule>) -> Vec<ModuleFile> {
+    let graph = Graph::new(scanned);
     let mut order: Vec<usize> = (0..graph.modules().len()).collect();
     if let Ok(places) = graph.users_first() {
         order.sort_by_key(|&index| std::cmp::Reverse(places.get(index)));
@@ -134,7 +135,7 @@ fn in_order(linked: Vec<Linked>) -> Vec<ModuleFile> {
     order.into_iter().map(|index| graph.modules()[index].file.clone()).collect()
 }
 
-fn judge_in_order(target: &Target, files: &[ModuleFile]) -> Vec<Row> {
+fn judge_in_order(target: &Target, files: &[ModuleFile]) -> Vec<ModuleRow> {
     let mut play = Play::new(target);
     let mut rows = Vec::with_capacity(files.len());
     let next = AtomicUsize::new(0);
@@ -144,7 +145,7 @@ fn judge_in_order(target: &Target, files: &[ModuleFile]) -> Vec<Row> {
         for _ in 0..threads {
             let (send, next) = (send.clone(), &next);
             scope.spawn(move || {
-                let mut buffer = Buffer::default();
+                let mut buffer = ModuleBuffer::default();
                 while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let bytes = buffer.read(&file.full).map(<[u8]>::to_vec);
                     let bytes = bytes.or_else(|_| fs::read(&file.full)).ok();
@@ -170,7 +171,7 @@ fn judge_in_order(target: &Target, files: &[ModuleFile]) -> Vec<Row> {
     rows
 }
 
-fn row(file: &ModuleFile, verdict: Verdict) -> Row {
+fn row(file: &ModuleFile, verdict: Verdict) -> ModuleRow {
     let check = verdict.decisive().map(|check| check.id.to_owned());
     let Verdict { answer, messages, .. } = verdict;
     let (word, errno, said) = match answer {
@@ -178,5 +179,5 @@ fn row(file: &ModuleFile, verdict: Verdict) -> Row {
         Answer::Refused(errno) => ("refused", Some(errno.to_string()), messages.last().cloned()),
         Answer::Unknown(reason) => ("unknown", None, Some(reason)),
     };
-    Row { file: file.path.clone(), verdict: word.into(), errno, check, said }
+    ModuleRow { file: file.path.clone(), verdict: word.into(), errno, check, said }
 }

@@ -79,7 +79,7 @@ impl Picture {
 
 impl Edge {
     fn new(graph: &Graph, (user, exporter): (usize, usize), (from, to): (usize, usize)) -> Self {
-        let gpl = &graph.modules()[exporter].links.gpl_exports;
+        let gpl = &graph.modules()[exporter].info.gpl_exports;
         let all = graph.symbols(user, exporter);
         let more = all.len().saturating_sub(SYMBOLS_SHOWN_MAX);
         let symbols = all.into_iter().take(SYMBOLS_SHOWN_MAX).map(|symbol| {
@@ -261,20 +261,20 @@ fn write_block(svg: &mut String, block: &Block) {
 
 #[cfg(test)]
 mod tests {
-    use stack::{dependency_info::Links, graph::Linked};
+    use stack::{dependency_info::DependencyInfo, graph::ScannedModule};
 
     use super::*;
 
-    fn module(name: &str, exports: &[&str], needs: &[&str]) -> Linked {
-        let mut links = Links::default();
-        exports.iter().for_each(|symbol| links.exports.push(symbol.as_bytes()));
-        needs.iter().for_each(|symbol| links.needs.push(symbol.as_bytes()));
-        Linked::new(name, links)
+    fn module(name: &str, exports: &[&str], needs: &[&str]) -> ScannedModule {
+        let mut info = DependencyInfo::default();
+        exports.iter().for_each(|symbol| info.exports.push(symbol.as_bytes()));
+        needs.iter().for_each(|symbol| info.needs.push(symbol.as_bytes()));
+        ScannedModule::new(name, info)
     }
 
     fn picture() -> Picture {
         let mut base = module("base", &["b", "open"], &[]);
-        base.links.gpl_exports.push(b"b");
+        base.info.gpl_exports.push(b"b");
         let graph = Graph::new(vec![base, module("top", &[], &["b", "open", "printk"])]);
         Picture::new(&graph, &[0, 1])
     }

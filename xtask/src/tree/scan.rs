@@ -2,17 +2,17 @@
 
 use std::{collections::VecDeque, fs::File, path::Path, sync::Mutex, thread, time::SystemTime};
 
-use super::scan_cache::{self, Cache};
-use crate::tree::section_reader::{Buffer, FileError};
+use super::scan_cache::{self, ScanCache};
+use crate::tree::section_reader::{FileError, ModuleBuffer};
 use stack::{
-    dependency_info::{Links, Names},
-    graph::Linked,
+    dependency_info::{DependencyInfo, Names},
+    graph::ScannedModule,
     module_file::{ModuleFile, Stamp},
 };
 
 /// A module that could not be read.
 #[derive(Debug)]
-pub struct Unread {
+pub struct UnreadableFile {
     /// The file.
     pub file: ModuleFile,
     /// Why.
@@ -21,31 +21,31 @@ pub struct Unread {
 
 /// What became of the files of a tree.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct TreeScan {
     /// Those that could be read, in the order in which they were given.
-    pub linked: Vec<Linked>,
+    pub modules: Vec<ScannedModule>,
     /// The others.
-    pub unread: Vec<Unread>,
+    pub unreadable: Vec<UnreadableFile>,
     /// How many were remembered.
     pub remembered: usize,
 }
 
 /// Reads the ties of every file, on as many threads as there are processors.
-pub fn read(files: Vec<ModuleFile>) -> Outcome {
-    let mut outcome = Outcome::default();
+pub fn scan(files: Vec<ModuleFile>) -> TreeScan {
+    let mut outcome = TreeScan::default();
     read_into(files, |_| None, &mut outcome);
     outcome
 }
 
 /// Reads the ties of a tree, using what `cache_file` remembers of it, and remembers the rest.
-pub fn read_remembering(files: Vec<ModuleFile>, cache_file: &Path) -> Outcome {
-    let mut outcome = Outcome::default();
-    let mut cache = Cache::load(cache_file);
+pub fn scan_cached(files: Vec<ModuleFile>, cache_file: &Path) -> TreeScan {
+    let mut outcome = TreeScan::default();
+    let mut cache = ScanCache::load(cache_file);
     let count = files.len();
     let fresh = read_into(files, |file| cache.take(&file.path, &file.stamp), &mut outcome);
     if outcome.remembered < count {
-        let settled = outcome.linked.iter().zip(fresh).filter(|(_, fresh)| !fresh);
-        let entries = settled.map(|(one, _)| (one.file.path.as_str(), &one.file.stamp, &one.links));
+        let settled = outcome.modules.iter().zip(fresh).filter(|(_, fresh)| !fresh);
+        let entries = settled.map(|(one, _)| (one.file.path.as_str(), &one.file.stamp, &one.info));
         // A cache that cannot be written costs time on the next call, nothing else.
         let _ = scan_cache::save(cache_file, entries);
     }
@@ -53,26 +53,26 @@ pub fn read_remembering(files: Vec<ModuleFile>, cache_file: &Path) -> Outcome {
 }
 
 /// What reading one file gave: its ties, and whether it is too fresh to be remembered.
-type Read = Result<(Links, bool), FileError>;
+type Read = Result<(DependencyInfo, bool), FileError>;
 
 /// Fills the outcome, and says of each module read whether it is too fresh to be remembered.
 fn read_into(
     files: Vec<ModuleFile>,
-    mut known: impl FnMut(&ModuleFile) -> Option<Links>,
-    outcome: &mut Outcome,
+    mut known: impl FnMut(&ModuleFile) -> Option<DependencyInfo>,
+    outcome: &mut TreeScan,
 ) -> Vec<bool> {
     let mut results: Vec<Option<Read>> =
-        files.iter().map(|file| known(file).map(|links| Ok((links, false)))).collect();
+        files.iter().map(|file| known(file).map(|info| Ok((info, false)))).collect();
     outcome.remembered = results.iter().flatten().count();
     read_missing(&files, &mut results);
     let mut fresh_ones = Vec::with_capacity(files.len());
     for (file, result) in files.into_iter().zip(results) {
         match result {
-            Some(Ok((links, fresh))) => {
-                outcome.linked.push(Linked { file, links });
+            Some(Ok((info, fresh))) => {
+                outcome.modules.push(ScannedModule { file, info });
                 fresh_ones.push(fresh);
             }
-            Some(Err(error)) => outcome.unread.push(Unread { file, error }),
+            Some(Err(error)) => outcome.unreadable.push(UnreadableFile { file, error }),
             None => {}
         }
     }
@@ -82,16 +82,16 @@ fn read_into(
 fn read_missing(files: &[ModuleFile], results: &mut [Option<Read>]) {
     let missing: Vec<usize> = (0..files.len()).filter(|&i| results[i].is_none()).collect();
     let chosen: Vec<&ModuleFile> = missing.iter().map(|&index| &files[index]).collect();
-    for (index, result) in missing.into_iter().zip(side_by_side(&chosen, read_one)) {
+    for (index, result) in missing.into_iter().zip(map_files(&chosen, read_one)) {
         results[index] = result;
     }
 }
 
 /// Does some work for every file, on as many threads as there are processors; each thread has one
 /// buffer. The results come in the order of the files.
-pub fn side_by_side<T: Send>(
+pub fn map_files<T: Send>(
     files: &[&ModuleFile],
-    work: impl Fn(&mut Buffer, &ModuleFile) -> T + Sync,
+    work: impl Fn(&mut ModuleBuffer, &ModuleFile) -> T + Sync,
 ) -> Vec<Option<T>> {
     let mut by_size: Vec<usize> = (0..files.len()).collect();
     by_size.sort_by_key(|&index| files[index].stamp.size);
@@ -101,7 +101,7 @@ pub fn side_by_side<T: Send>(
     let queue = Mutex::new(VecDeque::from(by_size));
     let results = Mutex::new((0..files.len()).map(|_| None).collect::<Vec<_>>());
     let drain = |takes_largest: bool| {
-        let mut buffer = Buffer::default();
+        let mut buffer = ModuleBuffer::default();
         while let Some(index) = take(&queue, takes_largest) {
             let result = work(&mut buffer, files[index]);
             if let Ok(mut results) = results.lock() {
@@ -123,23 +123,25 @@ fn take(queue: &Mutex<VecDeque<usize>>, largest: bool) -> Option<usize> {
     if largest { queue.pop_back() } else { queue.pop_front() }
 }
 
-fn read_one(buffer: &mut Buffer, file: &ModuleFile) -> Read {
+fn read_one(buffer: &mut ModuleBuffer, file: &ModuleFile) -> Read {
     let opened = File::open(&file.full).map_err(FileError::from)?;
-    let mut links = match read_parts(buffer, &opened, file.stamp.size) {
-        Some(links) => links,
-        None => Links::read(buffer.read_file(&opened, file.stamp.size)?)?,
+    let mut info = match read_parts(buffer, &opened, file.stamp.size) {
+        Some(info) => info,
+        None => DependencyInfo::read(buffer.read_file(&opened, file.stamp.size)?)?,
     };
-    links.lists_mut().into_iter().for_each(Names::shrink);
-    let after = Stamp::of(&opened.metadata().map_err(FileError::from)?);
+    info.lists_mut().into_iter().for_each(Names::shrink);
+    let after = Stamp::from_metadata(&opened.metadata().map_err(FileError::from)?);
     let fresh = after != file.stamp || after.is_fresh(SystemTime::now());
-    Ok((links, fresh))
+    Ok((info, fresh))
 }
 
 /// Reads the ties from parts of the file alone; `None` when they do not suffice. A name that is
 /// empty is one that lies in no part read, as no linker does but a hostile hand could: the whole
 /// file then tells.
-fn read_parts(buffer: &mut Buffer, file: &File, size: u64) -> Option<Links> {
-    let links = Links::read(buffer.read_sections(file, size, Links::looks_into)?).ok()?;
-    let all_named = links.exports.iter().all(|name| !name.is_empty());
-    all_named.then_some(links)
+fn read_parts(buffer: &mut ModuleBuffer, file: &File, size: u64) -> Option<DependencyInfo> {
+    let info =
+        DependencyInfo::read(buffer.read_sections(file, size, DependencyInfo::reads_section)?)
+            .ok()?;
+    let all_named = info.exports.iter().all(|name| !name.is_empty());
+    all_named.then_some(info)
 }

@@ -14,14 +14,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use stack::{dependency_info::Links, module_file::Stamp};
+use stack::{dependency_info::DependencyInfo, module_file::Stamp};
 
-/// The first bytes; the number is that of the layout, and grows with [`Links`].
+/// The first bytes; the number is that of the layout, and grows with [`DependencyInfo`].
 const MAGIC: &[u8] = b"symstack facts 2\n";
 /// What was read before, by the path below the tree.
 #[derive(Debug, Default)]
-pub struct Cache {
-    entries: HashMap<String, (Stamp, Links)>,
+pub struct ScanCache {
+    entries: HashMap<String, (Stamp, DependencyInfo)>,
 }
 
 /// Where the cache of a tree lies, under a directory for caches.
@@ -39,19 +39,19 @@ fn digest(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
-impl Cache {
+impl ScanCache {
     /// Reads a cache file; an empty cache when there is none, or none that is whole.
     pub fn load(path: &Path) -> Self {
         fs::read(path).ok().and_then(|bytes| Self::decode(&bytes)).unwrap_or_default()
     }
 
     /// Takes what is known of a file, if the file is still what it was.
-    pub fn take(&mut self, path: &str, stamp: &Stamp) -> Option<Links> {
+    pub fn take(&mut self, path: &str, stamp: &Stamp) -> Option<DependencyInfo> {
         let known = self.entries.get(path).is_some_and(|(known, _)| known == stamp);
         if !known {
             return None;
         }
-        self.entries.remove(path).map(|(_, links)| links)
+        self.entries.remove(path).map(|(_, info)| info)
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
@@ -65,11 +65,11 @@ impl Cache {
         while !reader.0.is_empty() {
             let path = String::from_utf8(reader.bytes()?.to_vec()).ok()?;
             let stamp = reader.stamp()?;
-            let mut links = Links::default();
-            for list in links.lists_mut() {
+            let mut info = DependencyInfo::default();
+            for list in info.lists_mut() {
                 list.0 = reader.bytes()?.to_vec();
             }
-            entries.insert(path, (stamp, links));
+            entries.insert(path, (stamp, info));
         }
         Some(Self { entries })
     }
@@ -81,13 +81,13 @@ impl Cache {
 /// What the system says; the old cache, if any, is then still whole.
 pub fn save<'a>(
     path: &Path,
-    entries: impl Iterator<Item = (&'a str, &'a Stamp, &'a Links)>,
+    entries: impl Iterator<Item = (&'a str, &'a Stamp, &'a DependencyInfo)>,
 ) -> io::Result<()> {
     let mut bytes = MAGIC.to_vec();
-    for (path, stamp, links) in entries {
+    for (path, stamp, info) in entries {
         push(&mut bytes, path.as_bytes());
         push_stamp(&mut bytes, stamp);
-        links.lists().iter().for_each(|list| push(&mut bytes, &list.0));
+        info.lists().iter().for_each(|list| push(&mut bytes, &list.0));
     }
     let sum = digest(&bytes[MAGIC.len()..]);
     bytes.extend_from_slice(&sum.to_le_bytes());
@@ -148,9 +148,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("deep/x.facts");
         let stamp = Stamp { size: 7, inode: 9, ..Stamp::default() };
-        let mut links = Links::default();
-        links.needs.push(b"printk");
-        save(&file, [("a.ko", &stamp, &links)].into_iter()).unwrap();
+        let mut info = DependencyInfo::default();
+        info.needs.push(b"printk");
+        save(&file, [("a.ko", &stamp, &info)].into_iter()).unwrap();
         (dir, file, stamp)
     }
 
@@ -158,8 +158,8 @@ mod tests {
     fn what_was_kept_comes_back_while_the_file_is_the_same() {
         let (_dir, file, stamp) = stored();
         let needs = |stamp: Stamp| {
-            let links = Cache::load(&file).take("a.ko", &stamp)?;
-            Some(links.needs.iter().map(|name| name.lossy().into_owned()).collect::<Vec<_>>())
+            let info = ScanCache::load(&file).take("a.ko", &stamp)?;
+            Some(info.needs.iter().map(|name| name.lossy().into_owned()).collect::<Vec<_>>())
         };
         assert_eq!(needs(stamp).unwrap(), ["printk"]);
         assert_eq!(needs(Stamp { size: 8, ..stamp }), None);
@@ -173,12 +173,12 @@ mod tests {
         let whole = fs::read(&file).unwrap();
         for length in 0..whole.len() {
             fs::write(&file, &whole[..length]).unwrap();
-            assert_eq!(Cache::load(&file).take("a.ko", &stamp), None, "{length}");
+            assert_eq!(ScanCache::load(&file).take("a.ko", &stamp), None, "{length}");
         }
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
-            assert!(Cache::decode(&damaged).is_none(), "{at}");
+            assert!(ScanCache::decode(&damaged).is_none(), "{at}");
         }
     }
 }

@@ -27,7 +27,7 @@ pub enum FileError {
 
 /// Room to read modules into, one after the other.
 #[derive(Debug, Default)]
-pub struct Buffer {
+pub struct ModuleBuffer {
     /// Its length is the room there is; a file fills the beginning.
     packed: Vec<u8>,
     plain: Vec<u8>,
@@ -46,7 +46,8 @@ impl Parts {
     fn clear(&mut self, size: usize) {
         if self.bytes.len() < size {
             // Zero pages come from the system untouched; most of them stay so.
-            *self = Self { bytes: vec![0; size.max(Buffer::KEPT_BYTES_MAX)], filled: Vec::new() };
+            *self =
+                Self { bytes: vec![0; size.max(ModuleBuffer::KEPT_BYTES_MAX)], filled: Vec::new() };
         }
         self.filled.drain(..).for_each(|range| self.bytes[range].fill(0));
     }
@@ -59,7 +60,7 @@ impl Parts {
     }
 }
 
-impl Buffer {
+impl ModuleBuffer {
     /// Room larger than this is given back before the next module: one of 30 MB must not stay
     /// resident in every thread.
     const KEPT_BYTES_MAX: usize = 4 << 20;
@@ -78,7 +79,7 @@ impl Buffer {
     /// that is expected.
     ///
     /// # Errors
-    /// As [`Buffer::read`].
+    /// As [`ModuleBuffer::read`].
     pub fn read_file(&mut self, file: &File, expected: u64) -> Result<&[u8], FileError> {
         self.shrink();
         let length = self.fill(file, usize::try_from(expected).unwrap_or(usize::MAX))?;
@@ -95,7 +96,7 @@ impl Buffer {
 
     /// Reads of a large unpacked module only the sections that are asked for; the rest of the bytes
     /// is zero. `None` for a file that is small, packed, of another size than expected, or not laid
-    /// out as a module: then [`Buffer::read_file`] is for it.
+    /// out as a module: then [`ModuleBuffer::read_file`] is for it.
     ///
     /// Two thirds of a tree is code and type information, which no tie to another module is in.
     pub fn read_sections(
@@ -214,14 +215,14 @@ mod tests {
     #[test]
     fn of_a_module_read_in_parts_nothing_is_left_to_the_next() {
         let folder = tempfile::tempdir().unwrap();
-        let mut buffer = Buffer::default();
+        let mut buffer = ModuleBuffer::default();
         let fixtures: [&[u8]; 2] = [
             include_bytes!("../../tests/fixtures/exporter-7.3.ko"),
             include_bytes!("../../tests/fixtures/hello-7.3.ko"),
         ];
         for (bytes, all) in fixtures.into_iter().zip([true, false]) {
             // What follows the ELF makes it large enough to be read in parts.
-            let bytes = [bytes, &[0xff; Buffer::WHOLE_BYTES_MAX]].concat();
+            let bytes = [bytes, &[0xff; ModuleBuffer::WHOLE_BYTES_MAX]].concat();
             let path = folder.path().join("module.ko");
             std::fs::write(&path, &bytes).unwrap();
             let (file, size) = (File::open(&path).unwrap(), bytes.len() as u64);

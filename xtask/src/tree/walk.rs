@@ -8,7 +8,7 @@ use std::{
 };
 
 use rayon::prelude::*;
-use stack::depmod_config::Config;
+use stack::depmod_config::DepmodConfig;
 use stack::depmod_config::choose;
 use stack::module_file::ModuleFile;
 use stack::module_file::Stamp;
@@ -23,7 +23,7 @@ const DEPTH_MAX: usize = 32;
 ///
 /// # Errors
 /// A directory that cannot be read.
-pub fn modules(dir: &Path, config: &Config) -> io::Result<Vec<ModuleFile>> {
+pub fn modules(dir: &Path, config: &DepmodConfig) -> io::Result<Vec<ModuleFile>> {
     let mut found = walk(dir, "", config, 0)?;
     found.sort_by(|a, b| a.path.cmp(&b.path));
     for external in &config.external {
@@ -39,7 +39,12 @@ pub fn modules(dir: &Path, config: &Config) -> io::Result<Vec<ModuleFile>> {
 }
 
 /// The modules below a directory, entries looked at side by side: a tree has a thousand directories.
-fn walk(dir: &Path, below: &str, config: &Config, depth: usize) -> io::Result<Vec<ModuleFile>> {
+fn walk(
+    dir: &Path,
+    below: &str,
+    config: &DepmodConfig,
+    depth: usize,
+) -> io::Result<Vec<ModuleFile>> {
     let entries = fs::read_dir(dir)?.collect::<io::Result<Vec<_>>>()?;
     let found = entries.par_iter().map(|entry| look_at(entry, below, config, depth));
     Ok(found.collect::<io::Result<Vec<_>>>()?.into_iter().flatten().collect())
@@ -49,7 +54,7 @@ fn walk(dir: &Path, below: &str, config: &Config, depth: usize) -> io::Result<Ve
 fn look_at(
     entry: &DirEntry,
     below: &str,
-    config: &Config,
+    config: &DepmodConfig,
     depth: usize,
 ) -> io::Result<Vec<ModuleFile>> {
     let Ok(file_name) = entry.file_name().into_string() else { return Ok(Vec::new()) };
@@ -72,7 +77,7 @@ fn look_at(
     match (name, metadata) {
         (Some(name), Some(metadata)) if metadata.is_file() => {
             let (path, full) = (format!("{below}{file_name}"), entry.path());
-            Ok(vec![ModuleFile { name, path, full, stamp: Stamp::of(&metadata) }])
+            Ok(vec![ModuleFile { name, path, full, stamp: Stamp::from_metadata(&metadata) }])
         }
         _ => Ok(Vec::new()),
     }
@@ -98,12 +103,12 @@ fn sort_by_order_file(modules: &mut [ModuleFile], dir: &Path) -> io::Result<()> 
 ///
 /// # Errors
 /// A file that is not there, or whose name no module has.
-pub fn one(path: &Path) -> io::Result<ModuleFile> {
+pub fn module_file(path: &Path) -> io::Result<ModuleFile> {
     let file_name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let name = module_name(file_name).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidInput, "not a .ko, .ko.xz, .ko.zst or .ko.gz")
     })?;
-    let stamp = Stamp::of(&fs::metadata(path)?);
+    let stamp = Stamp::from_metadata(&fs::metadata(path)?);
     Ok(ModuleFile { name, path: path.display().to_string(), full: path.to_owned(), stamp })
 }
 
@@ -121,7 +126,7 @@ mod tests {
         dir
     }
 
-    fn paths(dir: &tempfile::TempDir, config: &Config) -> Vec<String> {
+    fn paths(dir: &tempfile::TempDir, config: &DepmodConfig) -> Vec<String> {
         let found = modules(dir.path(), config).unwrap();
         found.into_iter().map(|file| file.path).collect()
     }
@@ -135,8 +140,8 @@ mod tests {
             "build/d.ko",
             "kernel/c.txt",
         ]);
-        assert_eq!(paths(&dir, &Config::default()), ["kernel/c.ko.zst", "updates/a_b.ko"]);
-        let other = Config::default().with_file("search built-in updates\n", "1");
+        assert_eq!(paths(&dir, &DepmodConfig::default()), ["kernel/c.ko.zst", "updates/a_b.ko"]);
+        let other = DepmodConfig::default().with_file("search built-in updates\n", "1");
         assert_eq!(paths(&dir, &other), ["kernel/a-b.ko.xz", "kernel/c.ko.zst"]);
         let over = other.with_file("override a_b * updates\n", "1");
         assert_eq!(paths(&dir, &over), ["kernel/c.ko.zst", "updates/a_b.ko"]);
@@ -146,13 +151,13 @@ mod tests {
     fn modules_order_comes_first() {
         let dir = tree(&["a.ko.xz", "b.ko.xz", "c.ko.xz"]);
         fs::write(dir.path().join("modules.order"), "c.ko\nb.ko\n").unwrap();
-        assert_eq!(paths(&dir, &Config::default()), ["c.ko.xz", "b.ko.xz", "a.ko.xz"]);
+        assert_eq!(paths(&dir, &DepmodConfig::default()), ["c.ko.xz", "b.ko.xz", "a.ko.xz"]);
     }
 
     #[test]
     fn a_link_to_a_parent_ends() {
         let dir = tree(&["a/b.ko"]);
         std::os::unix::fs::symlink("..", dir.path().join("a/up")).unwrap();
-        assert_eq!(modules(dir.path(), &Config::default()).unwrap().len(), 1);
+        assert_eq!(modules(dir.path(), &DepmodConfig::default()).unwrap().len(), 1);
     }
 }

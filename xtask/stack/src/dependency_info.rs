@@ -15,7 +15,7 @@ use ko::versions::{Table, Versions};
 /// The ties of one module. Lists of names are kept as one piece of bytes each, every name with a
 /// NUL after it: a tree has two hundred thousand of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Links {
+pub struct DependencyInfo {
     /// What it exports.
     pub exports: Names,
     /// Those of its exports that are for GPL-compatible modules only.
@@ -35,7 +35,7 @@ pub struct Links {
     pub aliases: Names,
 }
 
-impl Links {
+impl DependencyInfo {
     /// Cuts the ties out of an unpacked module.
     ///
     /// # Errors
@@ -43,26 +43,26 @@ impl Links {
     pub fn read(data: &[u8]) -> Result<Self, Malformed> {
         let elf = Elf::parse(data)?;
         let modinfo = Modinfo::of(&elf);
-        let mut links = Self::default();
+        let mut info = Self::default();
         for export in Exports::of(&elf)?.iter() {
             let export = export?;
-            links.exports.push(export.symbol.0.bytes());
+            info.exports.push(export.symbol.0.bytes());
             if export.license == License::GplOnly {
-                links.gpl_exports.push(export.symbol.0.bytes());
+                info.gpl_exports.push(export.symbol.0.bytes());
             }
         }
-        links.read_needs(&elf)?;
-        modinfo.list("depends").for_each(|name| links.depends.push(name.bytes()));
-        modinfo.all("softdep").for_each(|value| links.softdeps.push(value.bytes()));
-        modinfo.all("weakdep").for_each(|value| links.weakdeps.push(value.bytes()));
+        info.read_needs(&elf)?;
+        modinfo.list("depends").for_each(|name| info.depends.push(name.bytes()));
+        modinfo.all("softdep").for_each(|value| info.softdeps.push(value.bytes()));
+        modinfo.all("weakdep").for_each(|value| info.weakdeps.push(value.bytes()));
         let aliases = modinfo.all("alias").filter(|alias| !alias.bytes().contains(&b':'));
-        aliases.for_each(|alias| links.aliases.push(alias.bytes()));
-        Ok(links)
+        aliases.for_each(|alias| info.aliases.push(alias.bytes()));
+        Ok(info)
     }
 
-    /// Whether [`Links::read`] looks into a section: the tables of exports with what fills them,
+    /// Whether [`DependencyInfo::read`] looks into a section: the tables of exports with what fills them,
     /// the versions, the symbols and their names, and `.modinfo`.
-    pub fn looks_into(elf: &Elf<'_>, section: &Section<'_>) -> bool {
+    pub fn reads_section(elf: &Elf<'_>, section: &Section<'_>) -> bool {
         const NAMES: [&str; 9] = [
             ".modinfo",
             "__versions",
@@ -161,7 +161,7 @@ impl Names {
     }
 }
 
-impl Links {
+impl DependencyInfo {
     /// All its lists, in the order of its fields.
     pub fn lists(&self) -> [&Names; 8] {
         let Self { exports, gpl_exports, needs, weak, depends, softdeps, weakdeps, aliases } = self;

@@ -17,7 +17,7 @@ enum Place {
 
 /// Which of two modules of one name is taken: depmod.d(5).
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Config {
+pub struct DepmodConfig {
     /// Empty as long as no file names any: then `updates built-in`.
     search: Vec<Place>,
     /// Paths below the tree, without suffix, that win over everything.
@@ -28,7 +28,7 @@ pub struct Config {
     pub exclude: Vec<String>,
 }
 
-impl Config {
+impl DepmodConfig {
     /// Reads the lines of a depmod.d file, for the kernel release whose modules the tree holds
     /// (`cfg_file_parse()`, kmod's `tools/depmod.c`). Lines of other kinds are passed over.
     #[must_use]
@@ -101,7 +101,7 @@ fn stem(path: &str) -> &str {
 }
 
 /// Takes of all modules of one name the one that depmod takes.
-pub fn choose(found: Vec<ModuleFile>, config: &Config) -> Vec<ModuleFile> {
+pub fn choose(found: Vec<ModuleFile>, config: &DepmodConfig) -> Vec<ModuleFile> {
     let mut at: HashMap<String, usize> = HashMap::with_capacity(found.len());
     let mut chosen: Vec<Option<ModuleFile>> = Vec::with_capacity(found.len());
     for file in found {

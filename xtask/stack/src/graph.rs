@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use ko::text::Text;
 
 use crate::{
-    dependency_info::Links,
+    dependency_info::DependencyInfo,
     module_file::{ModuleFile, Stamp},
 };
 
@@ -15,19 +15,19 @@ type Hash = foldhash::fast::FixedState;
 
 /// One module file with its ties.
 #[derive(Clone, Debug)]
-pub struct Linked {
+pub struct ScannedModule {
     /// The file.
     pub file: ModuleFile,
     /// What ties it to others.
-    pub links: Links,
+    pub info: DependencyInfo,
 }
 
-impl Linked {
+impl ScannedModule {
     /// A module that lies in no file, by its name.
-    pub fn new(name: &str, links: Links) -> Self {
+    pub fn new(name: &str, info: DependencyInfo) -> Self {
         let path = format!("{name}.ko");
         let full = path.clone().into();
-        Self { file: ModuleFile { name: name.into(), full, path, stamp: Stamp::default() }, links }
+        Self { file: ModuleFile { name: name.into(), full, path, stamp: Stamp::default() }, info }
     }
 }
 
@@ -43,7 +43,7 @@ pub struct Edge {
 /// The modules of a tree and what ties them.
 #[derive(Debug)]
 pub struct Graph {
-    modules: Vec<Linked>,
+    modules: Vec<ScannedModule>,
     /// For each module, those it needs, in the order of its first need of each.
     edges: Vec<Vec<Edge>>,
     by_name: HashMap<String, usize, Hash>,
@@ -58,10 +58,10 @@ impl Graph {
     /// Joins what each module needs to who exports it. Where two export the same symbol the later
     /// one counts, as in depmod (`depmod_symbol_add()`, kmod's `tools/depmod.c`); the kernel would
     /// refuse the second.
-    pub fn new(modules: Vec<Linked>) -> Self {
+    pub fn new(modules: Vec<ScannedModule>) -> Self {
         let mut exporters: HashMap<&[u8], usize, Hash> = HashMap::default();
         for (index, module) in modules.iter().enumerate() {
-            exporters.extend(module.links.exports.iter().map(|name| (name.bytes(), index)));
+            exporters.extend(module.info.exports.iter().map(|name| (name.bytes(), index)));
         }
         let edges = modules.iter().map(|module| edges_of(module, &exporters)).collect();
         let names = modules.iter().enumerate().map(|(i, module)| (module.file.name.clone(), i));
@@ -70,7 +70,7 @@ impl Graph {
     }
 
     /// The modules, in the order of the tree.
-    pub fn modules(&self) -> &[Linked] {
+    pub fn modules(&self) -> &[ScannedModule] {
         &self.modules
     }
 
@@ -92,15 +92,15 @@ impl Graph {
     /// The symbols for which one module needs another, in the importer's order.
     pub fn symbols(&self, from: usize, to: usize) -> Vec<Text<'_>> {
         let offered: std::collections::HashSet<Text<'_>> =
-            self.modules[to].links.exports.iter().collect();
-        self.modules[from].links.needs.iter().filter(|need| offered.contains(need)).collect()
+            self.modules[to].info.exports.iter().collect();
+        self.modules[from].info.needs.iter().filter(|need| offered.contains(need)).collect()
     }
 
     /// Who exports each symbol, were all modules loaded.
     pub fn exporters(&self) -> HashMap<Text<'_>, Vec<usize>> {
         let mut exporters: HashMap<Text<'_>, Vec<usize>> = HashMap::new();
         for (index, module) in self.modules.iter().enumerate() {
-            for symbol in module.links.exports.iter() {
+            for symbol in module.info.exports.iter() {
                 exporters.entry(symbol).or_default().push(index);
             }
         }
@@ -200,9 +200,9 @@ fn way_back(before: &[usize], start: usize, last: usize) -> Vec<usize> {
     path
 }
 
-fn edges_of(module: &Linked, exporters: &HashMap<&[u8], usize, Hash>) -> Vec<Edge> {
+fn edges_of(module: &ScannedModule, exporters: &HashMap<&[u8], usize, Hash>) -> Vec<Edge> {
     let mut edges: Vec<Edge> = Vec::new();
-    for need in module.links.needs.iter() {
+    for need in module.info.needs.iter() {
         // On ppc64 `.foo` is the code of `foo`.
         let name = need.strip_prefix(".").unwrap_or(need);
         let Some(&to) = exporters.get(name.bytes()) else { continue };
@@ -219,11 +219,11 @@ pub(crate) mod tests {
     use super::*;
 
     /// A module with what it exports and what it needs.
-    pub(crate) fn module(name: &str, exports: &[&str], needs: &[&str]) -> Linked {
-        let mut links = Links::default();
-        exports.iter().for_each(|symbol| links.exports.push(symbol.as_bytes()));
-        needs.iter().for_each(|symbol| links.needs.push(symbol.as_bytes()));
-        Linked::new(name, links)
+    pub(crate) fn module(name: &str, exports: &[&str], needs: &[&str]) -> ScannedModule {
+        let mut info = DependencyInfo::default();
+        exports.iter().for_each(|symbol| info.exports.push(symbol.as_bytes()));
+        needs.iter().for_each(|symbol| info.needs.push(symbol.as_bytes()));
+        ScannedModule::new(name, info)
     }
 
     #[test]

@@ -6,10 +6,10 @@
 pub mod dependency_info;
 pub mod depmod_config;
 pub mod graph;
+pub mod load_order;
 pub mod module_file;
 pub mod modules_dep;
 pub mod namespace;
-pub mod order;
 pub mod symtype_parser;
 pub mod symtypes;
 pub mod symvers;

@@ -24,7 +24,7 @@ pub struct Stamp {
 
 impl Stamp {
     /// The stamp of a file as the system reports it.
-    pub fn of(metadata: &fs::Metadata) -> Self {
+    pub fn from_metadata(metadata: &fs::Metadata) -> Self {
         let ns = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000) + rest;
         Self {
             size: metadata.size(),

@@ -32,7 +32,7 @@ pub fn write(graph: &Graph) -> Result<String, Vec<Cycle>> {
 
 /// One line: a module and what it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line<'a> {
+pub struct ModulesDepLine<'a> {
     /// The module's path.
     pub path: &'a str,
     /// What it needs, users before what they use.
@@ -53,13 +53,13 @@ pub struct ModulesDepError {
 ///
 /// # Errors
 /// The first line without a colon.
-pub fn parse(text: &str) -> Result<Vec<Line<'_>>, ModulesDepError> {
+pub fn parse(text: &str) -> Result<Vec<ModulesDepLine<'_>>, ModulesDepError> {
     text.lines()
         .enumerate()
         .map(|(index, line)| {
             let refuse = || ModulesDepError { line: index + 1, found: line.to_owned() };
             let (path, needs) = line.split_once(':').ok_or_else(refuse)?;
-            Ok(Line { path, needs: needs.split_ascii_whitespace().collect() })
+            Ok(ModulesDepLine { path, needs: needs.split_ascii_whitespace().collect() })
         })
         .collect()
 }
@@ -79,7 +79,10 @@ mod tests {
         let text = write(&graph).unwrap();
         assert_eq!(text, "base.ko:\ntop.ko: middle.ko base.ko\nmiddle.ko: base.ko\n");
         let lines = parse(&text).unwrap();
-        assert_eq!(lines[1], Line { path: "top.ko", needs: vec!["middle.ko", "base.ko"] });
+        assert_eq!(
+            lines[1],
+            ModulesDepLine { path: "top.ko", needs: vec!["middle.ko", "base.ko"] }
+        );
         assert_eq!(parse("a.ko:\nb.ko\n").unwrap_err().line, 2);
     }
 }

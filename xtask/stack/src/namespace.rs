@@ -21,7 +21,7 @@ pub fn admits_module(namespace: &str, module: &str) -> bool {
 }
 
 /// Whether every module that could import from `old` can import from `new` unchanged.
-pub fn still_open(old: &str, new: &str) -> bool {
+pub fn still_importable(old: &str, new: &str) -> bool {
     if old == new || new.is_empty() {
         return true;
     }
@@ -58,13 +58,13 @@ mod tests {
 
     #[test]
     fn a_wider_list_breaks_nobody() {
-        assert!(still_open("module:a", "module:a,b"));
-        assert!(still_open("module:a-x*", "module:a_*"));
-        assert!(!still_open("module:a,b", "module:a"));
-        assert!(!still_open("module:a*", "module:a"));
-        assert!(still_open("A", ""));
-        assert!(!still_open("", "A"));
-        assert!(!still_open("A", "B"));
-        assert!(!still_open("A", "module:a"));
+        assert!(still_importable("module:a", "module:a,b"));
+        assert!(still_importable("module:a-x*", "module:a_*"));
+        assert!(!still_importable("module:a,b", "module:a"));
+        assert!(!still_importable("module:a*", "module:a"));
+        assert!(still_importable("A", ""));
+        assert!(!still_importable("", "A"));
+        assert!(!still_importable("A", "B"));
+        assert!(!still_importable("A", "module:a"));
     }
 }

@@ -75,7 +75,7 @@ impl Symtypes {
 
     /// What a stack's blessed text keeps: these symbols, and every type they lead to.
     #[must_use]
-    pub fn of_symbols<'a>(&self, symbols: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn restricted_to<'a>(&self, symbols: impl IntoIterator<Item = &'a str>) -> Self {
         let mut kept = Self::default();
         let mut open: Vec<String> = symbols.into_iter().map(str::to_owned).collect();
         while let Some(name) = open.pop() {
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_blessed_text_keeps_what_its_symbols_lead_to() {
-        let kept = Symtypes::parse(OLD).unwrap().of_symbols(["table"]);
+        let kept = Symtypes::parse(OLD).unwrap().restricted_to(["table"]);
         assert_eq!(kept.crc("table"), Some(0xc994_00e2));
         assert_eq!(kept.get("provider_add"), None);
     }

@@ -17,7 +17,7 @@ pub const VMLINUX: &str = "vmlinux";
 
 /// One line: one exported symbol.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Entry {
+pub struct SymversEntry {
     /// The CRC of the symbol's type, or 0 from a kernel without MODVERSIONS.
     pub crc: u32,
     /// The symbol's name, as the linker sees it.
@@ -31,7 +31,7 @@ pub struct Entry {
     pub namespace: String,
 }
 
-impl Entry {
+impl SymversEntry {
     /// The name of the exporting module, as the running kernel would give it: the last part of
     /// the path, with `_` for `-`.
     pub fn module_name(&self) -> String {
@@ -67,7 +67,7 @@ pub struct SymversError {
 /// A whole Module.symvers, in the order of its lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Symvers {
-    entries: Vec<Entry>,
+    entries: Vec<SymversEntry>,
     /// The last line of each symbol: in an external build the last one loaded wins.
     by_symbol: HashMap<String, usize>,
 }
@@ -95,7 +95,7 @@ impl Symvers {
     /// # Errors
     /// The entry itself, when vmlinux or the same module exported the symbol before
     /// (`sym_add_exported()`, modpost.c; two external modules may export the same one).
-    pub fn push(&mut self, entry: Entry) -> Result<(), Box<Entry>> {
+    pub fn push(&mut self, entry: SymversEntry) -> Result<(), Box<SymversEntry>> {
         if let Some(before) = self.get(&entry.symbol) {
             if before.module == VMLINUX || before.module == entry.module {
                 return Err(Box::new(entry));
@@ -107,12 +107,12 @@ impl Symvers {
     }
 
     /// Every line, in order.
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[SymversEntry] {
         &self.entries
     }
 
     /// The export of this name; the last one, if two modules export it.
-    pub fn get(&self, symbol: &str) -> Option<&Entry> {
+    pub fn get(&self, symbol: &str) -> Option<&SymversEntry> {
         self.by_symbol.get(symbol).map(|&index| &self.entries[index])
     }
 
@@ -124,7 +124,7 @@ impl Symvers {
     /// The same exports, sorted by symbol and then module, with the module column cut to the
     /// module's name: what can be compared between machines and kernels.
     #[must_use]
-    pub fn normalised(&self) -> Self {
+    pub fn normalized(&self) -> Self {
         let mut entries = self.entries.clone();
         for entry in &mut entries {
             entry.module = entry.module_name();
@@ -152,7 +152,7 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     whole.split(|&byte| byte == b'\n').filter(move |_| !none)
 }
 
-fn parse_line(line: usize, bytes: &[u8]) -> Result<Entry, SymversError> {
+fn parse_line(line: usize, bytes: &[u8]) -> Result<SymversEntry, SymversError> {
     let refuse = |expected, found: &[u8]| SymversError { line, expected, found: quote(found) };
     let text = std::str::from_utf8(bytes).map_err(|_| refuse("text in UTF-8", bytes))?;
     if text.bytes().any(|byte| byte != b'\t' && byte.is_ascii_control()) {
@@ -172,7 +172,7 @@ fn parse_line(line: usize, bytes: &[u8]) -> Result<Entry, SymversError> {
         .ok_or_else(|| refuse("a CRC of at most 32 bits in hexadecimal", crc.as_bytes()))?;
     let license = License::from_macro_name(license)
         .ok_or_else(|| refuse("EXPORT_SYMBOL or EXPORT_SYMBOL_GPL", license.as_bytes()))?;
-    Ok(Entry {
+    Ok(SymversEntry {
         crc,
         symbol: symbol.to_owned(),
         module: module.to_owned(),
@@ -280,7 +280,7 @@ mod tests {
     fn a_path_of_this_machine_is_not_compared() {
         let absolute = Symvers::parse("0x1\tb\t/home/me/p-q/p-q\tEXPORT_SYMBOL\t\n").unwrap();
         let relative = Symvers::parse("0x1\tb\tp-q\tEXPORT_SYMBOL\t\n").unwrap();
-        assert_eq!(absolute.normalised(), relative.normalised());
-        assert_eq!(relative.normalised().entries()[0].module, "p_q");
+        assert_eq!(absolute.normalized(), relative.normalized());
+        assert_eq!(relative.normalized().entries()[0].module, "p_q");
     }
 }

@@ -5,23 +5,23 @@ use std::{collections::BTreeMap, fmt};
 use serde::Serialize;
 
 use super::{
-    namespace::still_open,
-    symvers::{Entry, Symvers},
+    namespace::still_importable,
+    symvers::{Symvers, SymversEntry},
 };
 use ko::license::License;
 
 /// Whether CRCs mean anything: a kernel without MODVERSIONS writes 0 for every symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Crcs {
+pub enum CrcComparison {
     /// Both sides come from kernels with MODVERSIONS.
     Compare,
     /// One side does not.
     Ignore,
 }
 
-impl Crcs {
+impl CrcComparison {
     /// Compares when both sides hold any CRC at all.
-    pub fn of(old: &Symvers, new: &Symvers) -> Self {
+    pub fn between(old: &Symvers, new: &Symvers) -> Self {
         if old.has_crcs() && new.has_crcs() { Self::Compare } else { Self::Ignore }
     }
 }
@@ -35,13 +35,13 @@ pub struct Change {
     pub module: String,
     /// What differs.
     #[serde(flatten)]
-    pub what: What,
+    pub what: ChangeKind,
 }
 
 /// The kinds of difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "change", rename_all = "kebab-case")]
-pub enum What {
+pub enum ChangeKind {
     /// Nobody exports it any more.
     Removed,
     /// It was not exported before.
@@ -81,10 +81,10 @@ impl Change {
     /// by name alone, so a move breaks nobody once depmod has run again.
     pub fn breaking(&self) -> bool {
         match &self.what {
-            What::Removed | What::Crc { .. } => true,
-            What::Added | What::Moved { .. } => false,
-            What::License { new, .. } => *new == License::GplOnly,
-            What::Namespace { old, new } => !still_open(old, new),
+            ChangeKind::Removed | ChangeKind::Crc { .. } => true,
+            ChangeKind::Added | ChangeKind::Moved { .. } => false,
+            ChangeKind::License { new, .. } => *new == License::GplOnly,
+            ChangeKind::Namespace { old, new } => !still_importable(old, new),
         }
     }
 }
@@ -93,28 +93,28 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { symbol, module, what } = self;
         match what {
-            What::Removed => {
+            ChangeKind::Removed => {
                 write!(f, "{symbol} is no longer exported by {module}: an importer does not load")
             }
-            What::Added => write!(f, "{symbol} is new in {module}"),
-            What::Crc { old, new } => write!(
+            ChangeKind::Added => write!(f, "{symbol} is new in {module}"),
+            ChangeKind::Crc { old, new } => write!(
                 f,
                 "the type of {symbol} changed, its CRC is {new:#010x} and was {old:#010x}: \
                  a module built against the old one is refused"
             ),
-            What::License { new: License::GplOnly, .. } => write!(
+            ChangeKind::License { new: License::GplOnly, .. } => write!(
                 f,
                 "{symbol} became EXPORT_SYMBOL_GPL: a module without a GPL-compatible license \
                  no longer finds it"
             ),
-            What::License { new: License::Any, .. } => {
+            ChangeKind::License { new: License::Any, .. } => {
                 write!(f, "{symbol} became EXPORT_SYMBOL: any module may use it")
             }
-            What::Namespace { old, new } => {
+            ChangeKind::Namespace { old, new } => {
                 write!(f, "{symbol} ")?;
                 write_namespace_change(f, old, new, self.breaking())
             }
-            What::Moved { old } => write!(
+            ChangeKind::Moved { old } => write!(
                 f,
                 "{symbol} moved from {old} to {module}: importers still find it, \
                  after depmod has run again"
@@ -145,8 +145,8 @@ fn write_namespace_change(
 ///
 /// Keyed by the symbol and, where two external modules export the same one, by the last line, as
 /// modpost reads it. Modules are compared by name: the path before it is the builder's.
-pub fn compare(old: &Symvers, new: &Symvers, crcs: Crcs) -> Vec<Change> {
-    let mut pairs: BTreeMap<&str, (Option<&Entry>, Option<&Entry>)> = BTreeMap::new();
+pub fn compare(old: &Symvers, new: &Symvers, crcs: CrcComparison) -> Vec<Change> {
+    let mut pairs: BTreeMap<&str, (Option<&SymversEntry>, Option<&SymversEntry>)> = BTreeMap::new();
     for entry in old.entries() {
         pairs.entry(&entry.symbol).or_default().0 = Some(entry);
     }
@@ -156,34 +156,37 @@ pub fn compare(old: &Symvers, new: &Symvers, crcs: Crcs) -> Vec<Change> {
     pairs.into_values().flat_map(|pair| compare_one(pair, crcs)).collect()
 }
 
-fn compare_one(pair: (Option<&Entry>, Option<&Entry>), crcs: Crcs) -> Vec<Change> {
+fn compare_one(
+    pair: (Option<&SymversEntry>, Option<&SymversEntry>),
+    crcs: CrcComparison,
+) -> Vec<Change> {
     match pair {
         (Some(old), Some(new)) => compare_both(old, new, crcs),
-        (Some(old), None) => vec![change(old, What::Removed)],
-        (None, Some(new)) => vec![change(new, What::Added)],
+        (Some(old), None) => vec![change(old, ChangeKind::Removed)],
+        (None, Some(new)) => vec![change(new, ChangeKind::Added)],
         (None, None) => Vec::new(),
     }
 }
 
-fn compare_both(old: &Entry, new: &Entry, crcs: Crcs) -> Vec<Change> {
+fn compare_both(old: &SymversEntry, new: &SymversEntry, crcs: CrcComparison) -> Vec<Change> {
     let mut changes = Vec::new();
-    if crcs == Crcs::Compare && old.crc != new.crc {
-        changes.push(change(new, What::Crc { old: old.crc, new: new.crc }));
+    if crcs == CrcComparison::Compare && old.crc != new.crc {
+        changes.push(change(new, ChangeKind::Crc { old: old.crc, new: new.crc }));
     }
     if old.license != new.license {
-        changes.push(change(new, What::License { old: old.license, new: new.license }));
+        changes.push(change(new, ChangeKind::License { old: old.license, new: new.license }));
     }
     if old.namespace != new.namespace {
         let (old, namespace) = (old.namespace.clone(), new.namespace.clone());
-        changes.push(change(new, What::Namespace { old, new: namespace }));
+        changes.push(change(new, ChangeKind::Namespace { old, new: namespace }));
     }
     if old.module_name() != new.module_name() {
-        changes.push(change(new, What::Moved { old: old.module_name() }));
+        changes.push(change(new, ChangeKind::Moved { old: old.module_name() }));
     }
     changes
 }
 
-fn change(entry: &Entry, what: What) -> Change {
+fn change(entry: &SymversEntry, what: ChangeKind) -> Change {
     Change { symbol: entry.symbol.clone(), module: entry.module_name(), what }
 }
 
@@ -196,7 +199,7 @@ mod tests {
     }
 
     fn changes(old: &str, new: &str) -> Vec<(String, bool)> {
-        compare(&symvers(&[old]), &symvers(&[new]), Crcs::Compare)
+        compare(&symvers(&[old]), &symvers(&[new]), CrcComparison::Compare)
             .iter()
             .map(|change| (change.to_string(), change.breaking()))
             .collect()
@@ -230,7 +233,7 @@ mod tests {
     #[test]
     fn removed_breaks_and_added_does_not() {
         let other = symvers(&["0x1\tb\tp\tEXPORT_SYMBOL\t"]);
-        let found = compare(&symvers(&[PLAIN]), &other, Crcs::Compare);
+        let found = compare(&symvers(&[PLAIN]), &other, CrcComparison::Compare);
         let found: Vec<_> = found.iter().map(|c| (c.symbol.as_str(), c.breaking())).collect();
         assert_eq!(found, [("a", true), ("b", false)]);
     }
@@ -239,7 +242,7 @@ mod tests {
     fn without_modversions_crcs_are_not_compared() {
         let old = symvers(&[PLAIN]);
         let new = symvers(&["0x00000000\ta\tp\tEXPORT_SYMBOL\t"]);
-        assert_eq!(Crcs::of(&old, &new), Crcs::Ignore);
-        assert_eq!(compare(&old, &new, Crcs::of(&old, &new)), []);
+        assert_eq!(CrcComparison::between(&old, &new), CrcComparison::Ignore);
+        assert_eq!(compare(&old, &new, CrcComparison::between(&old, &new)), []);
     }
 }

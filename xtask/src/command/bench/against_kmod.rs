@@ -11,16 +11,16 @@ use super::{
     process::output,
 };
 use crate::problem::{OrProblem, Problem, Result};
-use crate::tree::scan::{read, side_by_side};
-use crate::tree::section_reader::{Buffer, FileError};
+use crate::tree::scan::{map_files, scan};
+use crate::tree::section_reader::{FileError, ModuleBuffer};
 use ko::module::{Facts, Module};
 use ko::params::Param;
 use ko::signature::Signature;
 use stack::graph::Graph;
+use stack::load_order::is_load_order;
 use stack::module_file::ModuleFile;
 use stack::modules_dep;
-use stack::order::is_load_order;
-use stack::symvers::{Entry, Symvers, VMLINUX};
+use stack::symvers::{Symvers, SymversEntry, VMLINUX};
 
 /// How many files one modinfo is given: command lines have an end.
 const BATCH: usize = 250;
@@ -64,7 +64,7 @@ fn compare_modinfo(tree: &Installed, files: &[ModuleFile], kmod: &Kmod) -> Resul
         let modinfo = modinfo.args(batch.iter().map(|file| &file.full));
         let theirs = parse_modinfo(&output(&modinfo)?)?;
         let ours = batch.iter().collect::<Vec<_>>();
-        let ours = side_by_side(&ours, our_fields);
+        let ours = map_files(&ours, our_fields);
         for (file, ours) in batch.iter().zip(ours) {
             modules += 1;
             let ours = ours.unwrap_or_else(|| Err("not read".into()));
@@ -129,7 +129,7 @@ fn split_field(record: &[u8]) -> Result<(&str, &[u8])> {
     Ok((key, &record[at + 1..]))
 }
 
-fn our_fields(buffer: &mut Buffer, file: &ModuleFile) -> std::result::Result<Fields, String> {
+fn our_fields(buffer: &mut ModuleBuffer, file: &ModuleFile) -> std::result::Result<Fields, String> {
     let read = |error: FileError| error.to_string();
     let bytes = buffer.read(&file.full).map_err(read)?;
     let module = Module::read(bytes).map_err(|damage| damage.to_string())?;
@@ -226,7 +226,7 @@ fn compare_depmod(
     let theirs = out.join("lib/modules").join(&tree.release).join("modules.dep");
     let theirs = fs::read_to_string(&theirs)
         .or_host(|| format!("depmod did not write {}", theirs.display()))?;
-    let graph = Graph::new(read(files.to_vec()).linked);
+    let graph = Graph::new(scan(files.to_vec()).modules);
     let ours = modules_dep::write(&graph)
         .map_err(|cycles| Problem::does_not_hold(format!("cycles: {cycles:?}")))?;
     let same = if ours == theirs { "byte for byte the same" } else { "not the same bytes" };
@@ -241,10 +241,12 @@ fn compare_depmod(
 }
 
 fn closure_differences(
-    ours: &[modules_dep::Line<'_>],
-    theirs: &[modules_dep::Line<'_>],
+    ours: &[modules_dep::ModulesDepLine<'_>],
+    theirs: &[modules_dep::ModulesDepLine<'_>],
 ) -> Vec<String> {
-    fn sets<'a>(lines: &'a [modules_dep::Line<'a>]) -> HashMap<&'a str, BTreeSet<&'a str>> {
+    fn sets<'a>(
+        lines: &'a [modules_dep::ModulesDepLine<'a>],
+    ) -> HashMap<&'a str, BTreeSet<&'a str>> {
         lines.iter().map(|line| (line.path, line.needs.iter().copied().collect())).collect()
     }
     let (ours, theirs) = (sets(ours), sets(theirs));
@@ -255,10 +257,10 @@ fn closure_differences(
 }
 
 /// Read from right to left, with the module itself at the end, each line has to be a load order.
-fn order_differences(graph: &Graph, lines: &[modules_dep::Line<'_>]) -> Vec<String> {
+fn order_differences(graph: &Graph, lines: &[modules_dep::ModulesDepLine<'_>]) -> Vec<String> {
     let modules = graph.modules().iter().enumerate();
     let index: HashMap<&str, usize> = modules.map(|(i, m)| (m.file.path.as_str(), i)).collect();
-    let broken = |line: &&modules_dep::Line<'_>| {
+    let broken = |line: &&modules_dep::ModulesDepLine<'_>| {
         let sequence = line.needs.iter().rev().chain([&line.path]);
         let sequence: Option<Vec<usize>> = sequence.map(|path| index.get(path).copied()).collect();
         !sequence.is_some_and(|sequence| is_load_order(graph, &sequence))
@@ -268,19 +270,19 @@ fn order_differences(graph: &Graph, lines: &[modules_dep::Line<'_>]) -> Vec<Stri
 
 /// What one module says it exports and imports, beside the kernel's Module.symvers.
 struct Ties {
-    exports: Vec<Entry>,
+    exports: Vec<SymversEntry>,
     imports: Vec<(String, Option<u32>)>,
 }
 
 fn compare_symvers(files: &[ModuleFile], symvers: &Symvers) -> bool {
-    let mut theirs: HashMap<String, Vec<&Entry>> = HashMap::new();
+    let mut theirs: HashMap<String, Vec<&SymversEntry>> = HashMap::new();
     for entry in symvers.entries().iter().filter(|entry| entry.module != VMLINUX) {
         theirs.entry(entry.module_name()).or_default().push(entry);
     }
     let mut differences = Vec::new();
     let (mut exports, mut imports, mut crcs) = (0, 0, 0);
     let all = files.iter().collect::<Vec<_>>();
-    for (file, ties) in files.iter().zip(side_by_side(&all, ties)) {
+    for (file, ties) in files.iter().zip(map_files(&all, ties)) {
         let Some(Ok(ties)) = ties else {
             differences.push(format!("{}: not read", file.path));
             continue;
@@ -301,12 +303,12 @@ fn compare_symvers(files: &[ModuleFile], symvers: &Symvers) -> bool {
     verdict(&what, &differences)
 }
 
-fn ties(buffer: &mut Buffer, file: &ModuleFile) -> std::result::Result<Ties, FileError> {
+fn ties(buffer: &mut ModuleBuffer, file: &ModuleFile) -> std::result::Result<Ties, FileError> {
     let module = Module::read(buffer.read(&file.full)?)?;
     let mut exports = Vec::new();
     for export in module.exports.iter() {
         let export = export?;
-        exports.push(Entry {
+        exports.push(SymversEntry {
             crc: export.crc.unwrap_or(0),
             symbol: export.symbol.0.to_string(),
             module: file.name.clone(),
@@ -321,18 +323,20 @@ fn ties(buffer: &mut Buffer, file: &ModuleFile) -> std::result::Result<Ties, Fil
 
 fn compare_exports(
     file: &ModuleFile,
-    ours: &[Entry],
-    theirs: &[&Entry],
+    ours: &[SymversEntry],
+    theirs: &[&SymversEntry],
     differences: &mut Vec<String>,
 ) {
-    let sorted = |entries: &mut Vec<Entry>| entries.sort_by(|a, b| a.symbol.cmp(&b.symbol));
+    let sorted = |entries: &mut Vec<SymversEntry>| entries.sort_by(|a, b| a.symbol.cmp(&b.symbol));
     let mut ours = ours.to_vec();
-    let mut theirs: Vec<Entry> =
-        theirs.iter().map(|&entry| Entry { module: file.name.clone(), ..entry.clone() }).collect();
+    let mut theirs: Vec<SymversEntry> = theirs
+        .iter()
+        .map(|&entry| SymversEntry { module: file.name.clone(), ..entry.clone() })
+        .collect();
     sorted(&mut ours);
     sorted(&mut theirs);
     if ours != theirs {
-        let of = |entries: &[Entry]| entries.len();
+        let of = |entries: &[SymversEntry]| entries.len();
         let first = ours.iter().zip(&theirs).find(|(a, b)| a != b);
         let (ours, theirs) = (of(&ours), of(&theirs));
         differences.push(format!("{}: {ours} exports, theirs {theirs}, {first:?}", file.path));

@@ -12,8 +12,8 @@ use super::{
     kmod::{Installed, Kmod},
     process::{Cost, measure, output},
 };
-use crate::tree::scan::side_by_side;
-use crate::tree::section_reader::Buffer;
+use crate::tree::scan::map_files;
+use crate::tree::section_reader::ModuleBuffer;
 use crate::{
     host::{
         cache::Cache,
@@ -140,7 +140,7 @@ impl Bench {
         let base = self.scratch.join("unpacked");
         self.clear(&base)?;
         let dir = base.join("lib/modules").join(&tree.release);
-        let mut buffer = Buffer::default();
+        let mut buffer = ModuleBuffer::default();
         for file in tree.files()? {
             let to = dir.join(stack::module_file::unpacked_path(&file.path));
             let bytes = buffer
@@ -170,7 +170,7 @@ fn our_command(tree: &Installed, cache: &Path, alone: bool) -> Run {
 fn floor_seconds(files: &[ModuleFile]) -> f64 {
     let files: Vec<&ModuleFile> = files.iter().collect();
     let begin = Instant::now();
-    let sizes = side_by_side(&files, |buffer, file| buffer.read(&file.full).map_or(0, <[u8]>::len));
+    let sizes = map_files(&files, |buffer, file| buffer.read(&file.full).map_or(0, <[u8]>::len));
     std::hint::black_box(sizes);
     begin.elapsed().as_secs_f64()
 }

@@ -13,7 +13,7 @@ use crate::{
     kernel::{Kernel, Name, archive::Follow, stock},
     problem::{OrProblem, Problem, Result},
 };
-use stack::depmod_config::Config;
+use stack::depmod_config::DepmodConfig;
 use stack::module_file::ModuleFile;
 
 /// Where kmod's tools are run.
@@ -88,7 +88,7 @@ impl Installed {
     }
 
     pub(super) fn files(&self) -> Result<Vec<ModuleFile>> {
-        walk::modules(&self.dir, &Config::default())
+        walk::modules(&self.dir, &DepmodConfig::default())
             .or_usage(|| format!("cannot read the modules of {}", self.dir.display()))
     }
 }

@@ -50,7 +50,7 @@ impl Built {
         say(&format!("building the stack for {kernel}"));
         let modules = workshop.build_unseen(Goal::Modules)?;
         let (folder, symvers) = (workshop.folder.clone(), workshop.symvers());
-        let exported = read(&symvers)?.normalised();
+        let exported = read(&symvers)?.normalized();
         let mut symtypes = Symtypes::default();
         merge_symtypes(&folder, &mut symtypes)?;
         let mut entries = exported.entries().iter();

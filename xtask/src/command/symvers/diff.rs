@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::read;
 use crate::problem::Result;
-use stack::symvers_diff::{Change, Crcs, compare};
+use stack::symvers_diff::{Change, CrcComparison, compare};
 
 /// What an update does to those who import: each difference, and whether it breaks them
 ///
@@ -42,7 +42,7 @@ struct JudgedChange<'a> {
 impl Diff {
     pub(super) fn run(self) -> Result<ExitCode> {
         let (old, new) = (read(&self.old)?, read(&self.new)?);
-        let crcs = Crcs::of(&old, &new);
+        let crcs = CrcComparison::between(&old, &new);
         let changes = compare(&old, &new, crcs);
         let breaking = changes.iter().filter(|change| change.breaking()).count();
         if self.json {
@@ -54,7 +54,7 @@ impl Diff {
     }
 }
 
-fn print_json(changes: &[Change], crcs: Crcs, breaking: usize) -> Result<()> {
+fn print_json(changes: &[Change], crcs: CrcComparison, breaking: usize) -> Result<()> {
     let judged = |change| JudgedChange {
         breaking: Change::breaking(change),
         text: change.to_string(),
@@ -62,18 +62,18 @@ fn print_json(changes: &[Change], crcs: Crcs, breaking: usize) -> Result<()> {
     };
     crate::command::print_json(&DiffJson {
         format: "symvers-diff/1",
-        crcs_compared: crcs == Crcs::Compare,
+        crcs_compared: crcs == CrcComparison::Compare,
         breaking,
         changes: changes.iter().map(judged).collect(),
     })
 }
 
-fn print_text(changes: &[Change], crcs: Crcs, breaking: usize) {
+fn print_text(changes: &[Change], crcs: CrcComparison, breaking: usize) {
     for change in changes {
         let mark = if change.breaking() { "breaks" } else { "      " };
         outln!("{mark}  {change}");
     }
-    if crcs == Crcs::Ignore {
+    if crcs == CrcComparison::Ignore {
         outln!("CRCs not compared: one side was built without MODVERSIONS");
     }
     let changes = match changes.len() {

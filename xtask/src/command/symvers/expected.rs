@@ -14,7 +14,7 @@ use crate::{
 };
 use stack::symtypes::Symtypes;
 use stack::symvers::Symvers;
-use stack::symvers_diff::{Change, Crcs, What, compare};
+use stack::symvers_diff::{Change, ChangeKind, CrcComparison, compare};
 
 /// Compare what the stack exports with Module.symvers.expected
 ///
@@ -38,13 +38,13 @@ impl Check {
     pub(super) fn run(self) -> Result<ExitCode> {
         let built = Built::new(&self.kernel.name)?;
         let expected = read(&blessed_symvers())?;
-        let crcs = Crcs::of(&expected, &built.exported);
+        let crcs = CrcComparison::between(&expected, &built.exported);
         let changes = compare(&expected, &built.exported, crcs);
         print(&changes, &read_symtypes(&blessed_symtypes())?, &built.symtypes);
         let (kernel, count) = (&built.kernel, built.exported.entries().len());
         let with = match crcs {
-            Crcs::Compare => "with their CRCs",
-            Crcs::Ignore => "without CRCs, which a kernel without MODVERSIONS has not",
+            CrcComparison::Compare => "with their CRCs",
+            CrcComparison::Ignore => "without CRCs, which a kernel without MODVERSIONS has not",
         };
         if changes.is_empty() {
             outln!("{kernel}: the stack's {count} symbols are as blessed ({with})");
@@ -65,9 +65,13 @@ impl Bless {
         // What was blessed before only serves to say what is new: it may be damaged or gone.
         let was = read(&blessed_symvers()).unwrap_or_else(|_| Symvers::default());
         let was_types = read_symtypes(&blessed_symtypes()).unwrap_or_default();
-        print(&compare(&was, &exported, Crcs::of(&was, &exported)), &was_types, &symtypes);
+        print(
+            &compare(&was, &exported, CrcComparison::between(&was, &exported)),
+            &was_types,
+            &symtypes,
+        );
         let symbols = exported.entries().iter().map(|entry| entry.symbol.as_str());
-        let types = symtypes.of_symbols(symbols).to_text();
+        let types = symtypes.restricted_to(symbols).to_text();
         write_whole(&blessed_symvers(), exported.to_text().as_bytes())?;
         write_whole(&blessed_symtypes(), types.as_bytes())?;
         let count = exported.entries().len();
@@ -80,7 +84,7 @@ impl Bless {
 fn print(changes: &[Change], was: &Symtypes, is: &Symtypes) {
     for change in changes {
         outln!("{change}");
-        if matches!(change.what, What::Crc { .. }) {
+        if matches!(change.what, ChangeKind::Crc { .. }) {
             was.changes(is, &change.symbol).iter().for_each(|sentence| outln!("    {sentence}"));
         }
     }

@@ -8,8 +8,8 @@ use super::{
     built::{Built, blessed_symtypes},
     merge_symtypes, read, read_symtypes,
 };
-use crate::tree::scan::side_by_side;
-use crate::tree::section_reader::{Buffer, FileError};
+use crate::tree::scan::map_files;
+use crate::tree::section_reader::{FileError, ModuleBuffer};
 use crate::tree::walk;
 use crate::{
     kernel::Name,
@@ -19,11 +19,11 @@ use ko::error::Malformed;
 use ko::imports::undefined;
 use ko::module::Module;
 use ko::text::Text;
-use stack::depmod_config::Config;
+use stack::depmod_config::DepmodConfig;
 use stack::module_file::ModuleFile;
 use stack::symtype_parser;
 use stack::symtypes::Symtypes;
-use stack::symvers::Entry;
+use stack::symvers::SymversEntry;
 
 /// Where a symbol comes from, who imports it, and why its CRC is what it is
 ///
@@ -62,7 +62,7 @@ pub(super) struct Explain {
 struct ExplainJson {
     format: &'static str,
     symbol: String,
-    exports: Vec<Entry>,
+    exports: Vec<SymversEntry>,
     importers: Vec<Importer>,
     #[serde(rename = "type")]
     kind: Option<TypeText>,
@@ -132,15 +132,17 @@ impl Explain {
     fn importers(&self) -> Result<(Vec<Importer>, bool)> {
         let mut files = Vec::new();
         for path in &self.modules {
-            files.push(walk::one(path).or_usage(|| format!("cannot read {}", path.display()))?);
+            files.push(
+                walk::module_file(path).or_usage(|| format!("cannot read {}", path.display()))?,
+            );
         }
         if let Some(dir) = &self.tree {
-            let found = walk::modules(dir, &Config::default());
+            let found = walk::modules(dir, &DepmodConfig::default());
             files.extend(found.or_usage(|| format!("cannot read {}", dir.display()))?);
         }
         let all: Vec<&ModuleFile> = files.iter().collect();
         let symbol = Text::from(self.symbol.as_str());
-        let found = side_by_side(&all, |buffer, file| importer(buffer, file, symbol));
+        let found = map_files(&all, |buffer, file| importer(buffer, file, symbol));
         let (mut importers, mut unread) = (Vec::new(), false);
         for (file, found) in files.iter().zip(found.into_iter().flatten()) {
             match found {
@@ -174,7 +176,7 @@ impl Explain {
 
 /// Whether one module imports the symbol, and with which CRC it was built.
 fn importer(
-    buffer: &mut Buffer,
+    buffer: &mut ModuleBuffer,
     file: &ModuleFile,
     symbol: Text<'_>,
 ) -> std::result::Result<Option<Importer>, FileError> {
@@ -201,7 +203,7 @@ fn print_explanation(answer: &ExplainJson) {
     if answer.exports.is_empty() {
         outln!("  nobody exports it");
     }
-    for Entry { crc, module, license, namespace, .. } in &answer.exports {
+    for SymversEntry { crc, module, license, namespace, .. } in &answer.exports {
         let namespace = match namespace.as_str() {
             "" => String::new(),
             namespace => format!(", in the namespace {namespace}"),

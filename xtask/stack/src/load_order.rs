@@ -16,19 +16,19 @@ use ko::text::Text;
 
 /// One module, at its place in the order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Step<'g> {
+pub struct LoadStep<'g> {
     /// The module's name.
     pub module: &'g str,
     /// Its file.
     pub path: &'g str,
     /// Why it stands where it stands: every edge to another module.
-    pub reasons: Vec<Reason<'g>>,
+    pub reasons: Vec<OrderReason<'g>>,
 }
 
 /// One edge of the graph, from the module that has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Reason<'g> {
+pub enum OrderReason<'g> {
     /// It uses symbols of another module, which has to be there first.
     Symbols {
         /// The exporter.
@@ -61,7 +61,7 @@ pub enum Reason<'g> {
 
 /// A need that nobody answers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Missing<'g> {
+pub struct MissingDependency<'g> {
     /// Who needs it.
     pub module: &'g str,
     /// The symbol; none where only `depends=` names the module that is not there.
@@ -74,27 +74,27 @@ pub struct Missing<'g> {
 
 /// A load order with its reasons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Order<'g> {
+pub struct LoadOrder<'g> {
     /// The modules, first to last.
-    pub steps: Vec<Step<'g>>,
+    pub steps: Vec<LoadStep<'g>>,
     /// What nobody exports.
-    pub missing: Vec<Missing<'g>>,
+    pub missing: Vec<MissingDependency<'g>>,
 }
 
 /// Puts modules, and all that they need, into an order in which they load.
 ///
 /// # Errors
 /// The cycles among all modules of the graph: depmod refuses such a tree as a whole.
-pub fn order<'g>(
+pub fn load_order<'g>(
     graph: &'g Graph,
     wanted: &[usize],
     kernel: Option<&Symvers>,
-) -> Result<Order<'g>, Vec<Cycle>> {
+) -> Result<LoadOrder<'g>, Vec<Cycle>> {
     let mut sorter = Sorter::new(graph)?;
     wanted.iter().for_each(|&index| sorter.visit(index));
     let steps = sorter.steps.iter().map(|&index| step(graph, index)).collect();
     let missing = missing(graph, &sorter.steps, kernel);
-    Ok(Order { steps, missing })
+    Ok(LoadOrder { steps, missing })
 }
 
 struct Sorter<'g> {
@@ -145,7 +145,7 @@ impl<'g> Sorter<'g> {
 
     /// The modules that the first `softdep` of a module names; modprobe heeds no other.
     fn soft(&self, index: usize) -> (Vec<usize>, Vec<usize>) {
-        let first = self.graph.modules()[index].links.soft().next();
+        let first = self.graph.modules()[index].info.soft().next();
         let Some(soft) = first else { return (Vec::new(), Vec::new()) };
         let all =
             |names: &[Text<'_>]| names.iter().flat_map(|&n| answering(self.graph, n)).collect();
@@ -167,7 +167,7 @@ fn answering(graph: &Graph, name: Text<'_>) -> Vec<usize> {
     }
     let wanted = dashless(name);
     let answers = |index: &usize| {
-        graph.modules()[*index].links.aliases.iter().any(|alias| matches(&dashless(alias), &wanted))
+        graph.modules()[*index].info.aliases.iter().any(|alias| matches(&dashless(alias), &wanted))
     };
     (0..graph.modules().len()).filter(answers).collect()
 }
@@ -200,33 +200,37 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
     pattern[p..].iter().all(|&byte| byte == b'*')
 }
 
-fn step(graph: &Graph, index: usize) -> Step<'_> {
+fn step(graph: &Graph, index: usize) -> LoadStep<'_> {
     let module = &graph.modules()[index];
-    let mut reasons: Vec<Reason<'_>> = graph
+    let mut reasons: Vec<OrderReason<'_>> = graph
         .edges(index)
         .iter()
-        .map(|edge| Reason::Symbols {
+        .map(|edge| OrderReason::Symbols {
             exporter: graph.name(edge.to),
             symbols: graph.symbols(index, edge.to),
         })
         .collect();
     let names = |wanted| answering(graph, wanted).into_iter().map(|i| graph.name(i)).collect();
-    for soft in module.links.soft() {
-        let before = |wanted| Reason::SoftBefore { wanted, modules: names(wanted) };
-        let after = |wanted| Reason::SoftAfter { wanted, modules: names(wanted) };
+    for soft in module.info.soft() {
+        let before = |wanted| OrderReason::SoftBefore { wanted, modules: names(wanted) };
+        let after = |wanted| OrderReason::SoftAfter { wanted, modules: names(wanted) };
         reasons.extend(soft.pre.into_iter().map(before));
         reasons.extend(soft.post.into_iter().map(after));
     }
-    let weak = |wanted| Reason::Weak { wanted, modules: names(wanted) };
-    reasons.extend(module.links.weak_modules().map(weak));
-    Step { module: &module.file.name, path: &module.file.path, reasons }
+    let weak = |wanted| OrderReason::Weak { wanted, modules: names(wanted) };
+    reasons.extend(module.info.weak_modules().map(weak));
+    LoadStep { module: &module.file.name, path: &module.file.path, reasons }
 }
 
 /// What the modules need and nobody exports.
 ///
 /// With the kernel's Module.symvers each symbol is known to be the kernel's, another module's, or
 /// nobody's. Without it only `depends=` tells that a module was there when this one was built.
-fn missing<'g>(graph: &'g Graph, steps: &[usize], kernel: Option<&Symvers>) -> Vec<Missing<'g>> {
+fn missing<'g>(
+    graph: &'g Graph,
+    steps: &[usize],
+    kernel: Option<&Symvers>,
+) -> Vec<MissingDependency<'g>> {
     let exporters = graph.exporters();
     let mut missing = Vec::new();
     for &index in steps {
@@ -245,10 +249,10 @@ fn missing_symbols<'g>(
     index: usize,
     exporters: &std::collections::HashMap<Text<'g>, Vec<usize>>,
     kernel: &Symvers,
-    missing: &mut Vec<Missing<'g>>,
+    missing: &mut Vec<MissingDependency<'g>>,
 ) {
     let module = &graph.modules()[index];
-    for symbol in module.links.needs.iter().filter(|need| !exporters.contains_key(need)) {
+    for symbol in module.info.needs.iter().filter(|need| !exporters.contains_key(need)) {
         let name = symbol.lossy();
         let provider = match kernel.get(&name) {
             Some(entry) if entry.module == VMLINUX => continue,
@@ -257,9 +261,9 @@ fn missing_symbols<'g>(
             None if IMPLIED.contains(&name.as_ref()) => continue,
             None => None,
         };
-        let weak = module.links.is_weak(symbol);
+        let weak = module.info.is_weak(symbol);
         let module = module.file.name.as_str();
-        missing.push(Missing { module, symbol: Some(symbol), provider, weak });
+        missing.push(MissingDependency { module, symbol: Some(symbol), provider, weak });
     }
 }
 
@@ -267,11 +271,11 @@ fn missing_symbols<'g>(
 /// other (`simplify_symbols()`, `kernel/module/main.c`).
 const IMPLIED: [&str; 2] = ["module_layout", "_GLOBAL_OFFSET_TABLE_"];
 
-fn missing_modules<'g>(graph: &'g Graph, index: usize, missing: &mut Vec<Missing<'g>>) {
+fn missing_modules<'g>(graph: &'g Graph, index: usize, missing: &mut Vec<MissingDependency<'g>>) {
     let module = &graph.modules()[index];
-    let gone = module.links.depends.iter().filter(|name| graph.find(&name.lossy()).is_none());
+    let gone = module.info.depends.iter().filter(|name| graph.find(&name.lossy()).is_none());
     for provider in gone {
-        missing.push(Missing {
+        missing.push(MissingDependency {
             module: &module.file.name,
             symbol: None,
             provider: Some(provider.lossy().into_owned()),
@@ -300,22 +304,22 @@ pub fn is_load_order(graph: &Graph, sequence: &[usize]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Linked, tests::module};
+    use crate::graph::{ScannedModule, tests::module};
 
-    fn soft(mut module: Linked, softdep: &str) -> Linked {
-        module.links.softdeps.push(softdep.as_bytes());
+    fn soft(mut module: ScannedModule, softdep: &str) -> ScannedModule {
+        module.info.softdeps.push(softdep.as_bytes());
         module
     }
 
     fn names(graph: &Graph, wanted: &str) -> Vec<String> {
-        let order = order(graph, &[graph.find(wanted).unwrap()], None).unwrap();
+        let order = load_order(graph, &[graph.find(wanted).unwrap()], None).unwrap();
         order.steps.iter().map(|step| step.module.to_owned()).collect()
     }
 
     #[test]
     fn what_is_needed_comes_first_and_soft_ones_around() {
         let mut crypto = module("sha_generic", &[], &[]);
-        crypto.links.aliases.push(b"crypto-sha*");
+        crypto.info.aliases.push(b"crypto-sha*");
         let graph = Graph::new(vec![
             soft(module("top", &[], &["m"]), "pre: crypto_sha256 post: after absent"),
             module("middle", &["m"], &["b"]),
@@ -342,7 +346,7 @@ mod tests {
             "0x0\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n0x0\tmoved\tdrivers/other\tEXPORT_SYMBOL\t\n",
         )
         .unwrap();
-        let order = order(&graph, &[0], Some(&kernel)).unwrap();
+        let order = load_order(&graph, &[0], Some(&kernel)).unwrap();
         let found: Vec<_> = order
             .missing
             .iter()
