@@ -52,7 +52,7 @@ pub(crate) fn edited(name: &str, edits: &[Edit]) -> Workshop<'static> {
 
 /// Builds edited sources, which must fail with each of these texts.
 fn must_not_build(name: &str, edits: &[Edit], said: &[&str]) {
-    let outcome = edited(name, edits).make("modules").outcome().unwrap();
+    let outcome = edited(name, edits).make("modules").output().unwrap();
     let text = format!("{}{}", outcome.stdout, outcome.stderr);
     assert!(!outcome.status.success(), "{name} builds:\n{text}");
     for part in said {
@@ -112,7 +112,7 @@ fn a_symbol_for_another_module_does_not_build() {
 fn built_alone_a_consumer_follows_its_providers_symvers() {
     let workshop = edited("split", &[]);
     let split = |workshop: &Workshop| {
-        let outcome = workshop.make("split").outcome().unwrap();
+        let outcome = workshop.make("split").output().unwrap();
         (outcome.status.success(), format!("{}{}", outcome.stdout, outcome.stderr))
     };
     let (holds, text) = split(&workshop);
@@ -134,7 +134,7 @@ fn built_alone_a_consumer_follows_its_providers_symvers() {
 fn a_build_that_is_done_is_not_done_again() {
     let workshop = Workshop::open(kernel(), Goal::Tests).unwrap();
     workshop.build_unseen(Goal::Tests).unwrap();
-    let again = workshop.make("tests").outcome().unwrap();
+    let again = workshop.make("tests").output().unwrap();
     let text = format!("{}{}", again.stdout, again.stderr);
     let steps = ["RUSTC", "CC [M]", "MODPOST", "BINDGEN", "LD [M]"];
     assert!(!steps.iter().any(|step| text.contains(step)), "{text}");
@@ -142,10 +142,10 @@ fn a_build_that_is_done_is_not_done_again() {
 
 fn the_modules_pass_the_kernels_own_lints() {
     let workshop = edited("lints", &[]);
-    let outcome = workshop.make("modules").arg("CLIPPY=1").outcome().unwrap();
+    let outcome = workshop.make("modules").arg("CLIPPY=1").output().unwrap();
     let text = format!("{}{}", outcome.stdout, outcome.stderr);
     assert!(outcome.status.success() && text.contains("CLIPPY"), "{text}");
     assert!(!text.contains("warning"), "{text}");
-    let outcome = workshop.make("fmtcheck").outcome().unwrap();
+    let outcome = workshop.make("fmtcheck").output().unwrap();
     assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
 }

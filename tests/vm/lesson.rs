@@ -120,7 +120,7 @@ fn the_book_renders_and_all_its_links_lead_somewhere() {
     fs::create_dir_all(&book).unwrap();
     let sandbox = root.sandbox().read_only(&project().join("docs"), "/tmp/docs");
     let mdbook = sandbox.writable(&book, "/tmp/book").run("mdbook");
-    let outcome = mdbook.args(["build", "-d", "/tmp/book", "/tmp/docs"]).outcome().unwrap();
+    let outcome = mdbook.args(["build", "-d", "/tmp/book", "/tmp/docs"]).output().unwrap();
     assert!(outcome.status.success(), "{}", outcome.stderr);
     assert!(!outcome.stderr.contains("WARN"), "{}", outcome.stderr);
     let mut links = 0;
@@ -143,7 +143,7 @@ fn the_book_renders_and_all_its_links_lead_somewhere() {
 
 fn the_lessons_modules_pass_the_kernels_own_lints() {
     let name = "lints-of-lessons";
-    cache::remove(&project().join("target/build").join(name)).unwrap();
+    cache::remove_dir(&project().join("target/build").join(name)).unwrap();
     let sources = ["docs", "provider", "consumer"];
     let docs = Workshop::named(kernel(), name, &sources).unwrap().folder.join("docs");
     let lessons = docs.read_dir().unwrap().map(|entry| entry.unwrap().path());
@@ -155,14 +155,14 @@ fn the_lessons_modules_pass_the_kernels_own_lints() {
     let make = make.args(["-C".into(), kernel().kdir.display().to_string(), "-j2".into()]);
     let make = make.arg(format!("M={}", docs.display())).deadline(Duration::from_secs(300));
     // What a lesson shows to be missing at the load may be missing here as well.
-    let outcome = make.args(["CLIPPY=1", "W=1", "KBUILD_MODPOST_WARN=1"]).outcome().unwrap();
+    let outcome = make.args(["CLIPPY=1", "W=1", "KBUILD_MODPOST_WARN=1"]).output().unwrap();
     let text = format!("{}{}", outcome.stdout, outcome.stderr);
     assert!(outcome.status.success() && text.contains("CLIPPY"), "{text}");
     assert!(!text.contains("warning:"), "{text}");
     let sources = rust_sources(&docs);
     assert!(sources.len() > 5);
     let rustfmt = kernel().toolchain.run("rustfmt", docs.parent().unwrap()).arg("--check");
-    let outcome = rustfmt.args(&sources).outcome().unwrap();
+    let outcome = rustfmt.args(&sources).output().unwrap();
     assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
 }
 

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 fn kernel() -> &'static Kernel {
     static KERNEL: OnceLock<Kernel> = OnceLock::new();
     KERNEL.get_or_init(|| {
-        run::quiet();
+        run::echo_off();
         let name = std::env::var("SYMSTACK_KERNEL").expect("SYMSTACK_KERNEL names a kernel");
         let name: Name = name.parse().unwrap();
         Kernel::obtain(&Cache::open().unwrap(), &name, Follow::Daily).unwrap()

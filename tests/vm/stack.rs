@@ -152,7 +152,7 @@ fn a_provider_with_renamed_exports_is_noticed_and_its_consumer_refused() {
     let edits = files.map(|file| (file, "provider_add", "provider_plus"));
     let renamed = edited("renamed-exports", &edits);
     // Each built alone: the provider as its new self, the consumer not at all.
-    let outcome = renamed.make("split").outcome().unwrap();
+    let outcome = renamed.make("split").output().unwrap();
     let text = format!("{}{}", outcome.stdout, outcome.stderr);
     assert!(text.contains("cannot find function `provider_add`"), "{text}");
 
@@ -198,7 +198,7 @@ fn a_consumer_of_another_type_is_refused_where_symbols_have_versions() {
         ),
     ];
     let other = edited("other-type", &edits);
-    let outcome = other.make("modules").outcome().unwrap();
+    let outcome = other.make("modules").output().unwrap();
     assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
 
     let mixed = [other.stack()[0].clone(), workshop().stack()[1].clone()];

@@ -73,7 +73,7 @@ pub(crate) fn built_for(kernel: &Kernel) -> Built {
     let folder = workshop(kernel);
     let run = kernel.toolchain.run("make", &folder);
     let run = run.arg("-C").arg(&kernel.kdir).arg(format!("M={}", folder.display()));
-    let outcome = run.arg("modules").outcome().unwrap();
+    let outcome = run.arg("modules").output().unwrap();
     assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
     Built::read(&folder)
 }

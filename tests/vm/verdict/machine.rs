@@ -6,7 +6,7 @@ use loader::kernel_facts::Target;
 use xtask::{
     guest::{Boot, Command, Guest, record::Report},
     host::{
-        cache::{self, Cache, Remains},
+        cache::{self, Cache, Partial},
         root::{Root, TRIXIE},
     },
     kernel::Kernel,
@@ -193,7 +193,7 @@ fn finit(cache: &Cache, root: &Root) -> PathBuf {
     let sources = SOURCES.iter().flat_map(|(path, text)| [*path, *text]);
     let root_name = Root::name(root.suite);
     let key = cache::key(sources.chain([root_name.as_str()]));
-    let entry = cache.entry(&format!("guest/finit-{key}"), Remains::Discard, |aside| {
+    let entry = cache.entry(&format!("guest/finit-{key}"), Partial::Discard, |aside| {
         for (path, text) in SOURCES {
             let path = aside.join(path);
             fs::write(&path, text).or_host(|| format!("{}", path.display()))?;

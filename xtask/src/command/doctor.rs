@@ -81,7 +81,7 @@ fn host_command(needed: packages::Needed) -> Result<String> {
 
 /// A part of cargo that the host tier of the tests runs.
 fn cargo_tool(tool: &str, component: &str) -> Result<String> {
-    let run = Run::new("cargo").args(tool.split(' ').skip(1)).arg("--version").unseen();
+    let run = Run::new("cargo").args(tool.split(' ').skip(1)).arg("--version").quiet();
     let version = run.stdout().map_err(|_| {
         let fact = format!("{tool} does not run; the tests of the runner need it");
         Problem::host(fact).hint(format!("rustup component add {component}"))

@@ -83,7 +83,7 @@ fn play(
     names: &[String],
     mut judge: impl FnMut(&Lesson, &[Today]) -> Result<bool> + Send,
 ) -> Result<Held> {
-    run::quiet();
+    run::echo_off();
     let lessons = lesson::find(project(), names)?;
     let (cache, begin) = (Cache::open()?, Instant::now());
     say(&format!("==> {} lessons, some {} s", lessons.len(), 10 * lessons.len() + 10));

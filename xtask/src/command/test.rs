@@ -81,7 +81,7 @@ impl Count {
     /// Runs tests with cargo, and counts them by the lines that cargo's test runner closes with.
     fn tier(&mut self, run: &Run) -> Result<()> {
         let mut tier = Self::default();
-        let status = run.teed(|line| tier = tier.and(Self::of_line(line)))?;
+        let status = run.tee(|line| tier = tier.and(Self::of_line(line)))?;
         if tier == Self::default() && status.success() {
             return Err(Problem::host("cargo ran no test").hint(format!("by hand: {run}")));
         }
@@ -129,8 +129,8 @@ mod tests {
     #[test]
     fn tests_that_do_not_run_are_a_failure() {
         let mut count = Count::default();
-        count.tier(&crate::host::run::Run::new("false").unseen()).unwrap();
+        count.tier(&crate::host::run::Run::new("false").quiet()).unwrap();
         assert_eq!(count, Count { passed: 0, failed: 1 });
-        assert!(count.tier(&crate::host::run::Run::new("true").unseen()).is_err());
+        assert!(count.tier(&crate::host::run::Run::new("true").quiet()).is_err());
     }
 }

@@ -112,7 +112,7 @@ fn probe(cache: &Cache, root: &Root, trial: impl FnOnce() -> Result<()>) -> Choi
     if lasting {
         let name = if choice.kvm { "kvm" } else { "tcg" };
         // If it cannot be written, the next guest tries again.
-        let _ = cache::write_whole(&answer, format!("{name}\n{}\n", choice.why).as_bytes());
+        let _ = cache::write_atomic(&answer, format!("{name}\n{}\n", choice.why).as_bytes());
     }
     choice
 }

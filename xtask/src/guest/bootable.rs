@@ -15,7 +15,7 @@ use object::{
 };
 
 use crate::{
-    host::cache::{self, Cache, Remains},
+    host::cache::{self, Cache, Partial},
     problem::{OrProblem, Problem, Result},
 };
 
@@ -55,7 +55,7 @@ pub(super) fn of(cache: &Cache, image: &Path) -> Result<PathBuf> {
         return Err(Problem::usage(problem));
     };
     let name = format!("guest/kernel-{}", cache::key([super::fingerprint(&bytes).as_str()]));
-    let entry = cache.entry(&name, Remains::Discard, |aside| {
+    let entry = cache.entry(&name, Partial::Discard, |aside| {
         let file = match unpack(payload) {
             Some(kernel) if has_entry(&kernel) => kernel,
             // Packed by other means, or without PVH: it starts by itself, only slower.

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use crate::{
     host::{
-        cache::{self, Cache, Remains},
+        cache::{self, Cache, Partial},
         root::Root,
     },
     problem::{OrProblem, Result},
@@ -36,7 +36,7 @@ pub(super) fn key(root: &Root) -> String {
 /// The compiler fails.
 pub(super) fn obtain(cache: &Cache, root: &Root) -> Result<PathBuf> {
     let name = format!("guest/agent-{}", key(root));
-    let entry = cache.entry(&name, Remains::Discard, |aside| {
+    let entry = cache.entry(&name, Partial::Discard, |aside| {
         for (path, text) in SOURCES {
             let path = aside.join(path);
             let folder = path.parent().unwrap_or(aside);

@@ -40,7 +40,7 @@ use self::{
 };
 use crate::{
     host::{
-        cache::{Cache, Remains},
+        cache::{Cache, Partial},
         root::{Root, TRIXIE},
         run::Run,
     },
@@ -155,7 +155,7 @@ impl Guest {
     /// # Errors
     /// It cannot be asked.
     pub fn qemu_version(&self) -> Result<String> {
-        let qemu = self.root.sandbox().run(qemu::PROGRAM).arg("--version").unseen();
+        let qemu = self.root.sandbox().run(qemu::PROGRAM).arg("--version").quiet();
         let said = qemu.stdout()?;
         let version = said.split_whitespace().nth(3).unwrap_or_default();
         Ok(version.into())
@@ -337,7 +337,7 @@ impl Guest {
     fn base(&self) -> Result<Vec<u8>> {
         let agent = init::obtain(&self.cache, &self.root)?;
         let key = image::base_key(&self.boot, &init::key(&self.root))?;
-        let entry = self.cache.entry(&format!("guest/base-{key}"), Remains::Discard, |aside| {
+        let entry = self.cache.entry(&format!("guest/base-{key}"), Partial::Discard, |aside| {
             let agent = fs::read(&agent).or_host(|| format!("{}", agent.display()))?;
             let archive = Image::base(&self.root, &self.boot, agent)?.archive()?;
             let path = aside.join("base.cpio");

@@ -322,7 +322,7 @@ impl Session {
         let by_itself = matches!(end, End::Goodbye | End::Closed | End::Corrupt(_));
         let ended = by_itself && self.wait();
         if !ended {
-            run::end(&mut self.child);
+            run::terminate(&mut self.child);
         }
         self.recorder.report.whole_time = self.begin.elapsed();
         let status = self.status.filter(|_| ended);
@@ -402,7 +402,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         if self.status.is_none() && matches!(self.child.try_wait(), Ok(None)) {
             // Nothing of it is wanted any more.
-            run::end(&mut self.child);
+            run::terminate(&mut self.child);
         }
     }
 }

@@ -27,11 +27,11 @@ pub struct Cache {
 
 /// What an interrupted build leaves for the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remains {
+pub enum Partial {
     /// It begins again.
     Discard,
     /// It goes on where it was, as `make` can.
-    Keep,
+    Resume,
 }
 
 impl Cache {
@@ -80,7 +80,7 @@ impl Cache {
     pub fn entry(
         &self,
         name: &str,
-        remains: Remains,
+        leftover: Partial,
         build: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<PathBuf> {
         let entry = self.path(name);
@@ -91,13 +91,13 @@ impl Cache {
         if entry.exists() {
             return Ok(entry);
         }
-        let aside = beside(&entry, "partial");
-        if remains == Remains::Discard {
-            remove(&aside)?;
+        let partial = with_suffix(&entry, "partial");
+        if leftover == Partial::Discard {
+            remove_dir(&partial)?;
         }
-        fs::create_dir_all(&aside).or_host(|| format!("{} cannot be made", aside.display()))?;
-        build(&aside)?;
-        fs::rename(&aside, &entry)
+        fs::create_dir_all(&partial).or_host(|| format!("{} cannot be made", partial.display()))?;
+        build(&partial)?;
+        fs::rename(&partial, &entry)
             .or_host(|| format!("{} cannot be completed", entry.display()))?;
         Ok(entry)
     }
@@ -107,7 +107,7 @@ impl Cache {
     /// # Errors
     /// The lock's file cannot be made.
     pub fn lock(&self, name: &str) -> Result<File> {
-        let path = beside(&self.path(name), "lock");
+        let path = with_suffix(&self.path(name), "lock");
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)
                 .or_host(|| format!("{} cannot be made", folder.display()))?;
@@ -129,7 +129,7 @@ impl Cache {
 }
 
 /// A folder beside `path` with a suffix to its name.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".");
     name.push(suffix);
@@ -140,7 +140,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 ///
 /// # Errors
 /// Something in it cannot be removed.
-pub fn remove(folder: &Path) -> Result<()> {
+pub fn remove_dir(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).or_host(|| format!("{} cannot be removed", folder.display()))
@@ -164,17 +164,17 @@ pub fn key<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
 ///
 /// # Errors
 /// Those of the file system.
-pub fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
+pub fn write_atomic(path: &Path, contents: &[u8]) -> Result<()> {
     let what = || format!("{} cannot be written", path.display());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     // A name of its own: several processes, and several threads of one, may write the same file.
-    let mut aside = tempfile::Builder::new()
+    let mut partial = tempfile::Builder::new()
         .permissions(fs::Permissions::from_mode(0o666))
         .suffix(".partial")
         .tempfile_in(folder.unwrap_or(Path::new(".")))
         .or_host(what)?;
-    aside.write_all(contents).or_host(what)?;
-    aside.persist(path).map(drop).map_err(|error| error.error).or_host(what)
+    partial.write_all(contents).or_host(what)?;
+    partial.persist(path).map(drop).map_err(|error| error.error).or_host(what)
 }
 
 /// Fails unless the file system that holds `folder` has so many bytes free for us.
@@ -205,15 +205,15 @@ mod tests {
     fn an_entry_is_complete_or_absent() {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache(folder.path());
-        let failed = cache.entry("a/b", Remains::Discard, |aside| {
-            fs::write(aside.join("half"), "x").unwrap();
+        let failed = cache.entry("a/b", Partial::Discard, |partial| {
+            fs::write(partial.join("half"), "x").unwrap();
             Err(Problem::host("interrupted"))
         });
         assert!(failed.is_err() && !cache.path("a/b").exists());
 
-        let entry = cache.entry("a/b", Remains::Discard, |aside| {
-            assert!(!aside.join("half").exists(), "the remains are gone");
-            fs::write(aside.join("whole"), "x").or_host(String::new)
+        let entry = cache.entry("a/b", Partial::Discard, |partial| {
+            assert!(!partial.join("half").exists(), "the leftovers are gone");
+            fs::write(partial.join("whole"), "x").or_host(String::new)
         });
         assert!(entry.unwrap().join("whole").exists());
     }
@@ -222,11 +222,11 @@ mod tests {
     fn what_make_left_is_kept_when_asked() {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache(folder.path());
-        let _ = cache.entry("k", Remains::Keep, |aside| {
-            fs::write(aside.join("half"), "x").unwrap();
+        let _ = cache.entry("k", Partial::Resume, |partial| {
+            fs::write(partial.join("half"), "x").unwrap();
             Err(Problem::host("interrupted"))
         });
-        let entry = cache.entry("k", Remains::Keep, |_| Ok(())).unwrap();
+        let entry = cache.entry("k", Partial::Resume, |_| Ok(())).unwrap();
         assert!(entry.join("half").exists());
     }
 
@@ -238,7 +238,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let entry = cache.entry("slow", Remains::Discard, |_| {
+                    let entry = cache.entry("slow", Partial::Discard, |_| {
                         std::thread::sleep(std::time::Duration::from_millis(50));
                         built.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                         Ok(())

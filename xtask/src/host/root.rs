@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     host::{
-        cache::{self, Cache, Remains},
+        cache::{self, Cache, Partial},
         packages,
         progress::{Step, say},
         run::Run,
@@ -101,9 +101,9 @@ impl Root {
     /// The host lacks a package, space, the network, or the right to make namespaces.
     pub fn obtain(cache: &Cache, suite: Suite) -> Result<Self> {
         packages::require()?;
-        let folder = cache.entry(&Self::name(suite), Remains::Discard, |aside| {
+        let folder = cache.entry(&Self::name(suite), Partial::Discard, |partial| {
             namespaces()?;
-            make(cache, suite, aside)
+            make(cache, suite, partial)
         })?;
         Ok(Self { suite, folder })
     }
@@ -133,7 +133,7 @@ impl Root {
 
     /// A place in which commands run, with this root around them.
     pub fn sandbox(&self) -> Sandbox {
-        Sandbox::through(self.enter())
+        Sandbox::new(self.enter())
     }
 
     /// Makes sure that something can be shown at this path, which is below /usr: the root is
@@ -151,45 +151,45 @@ impl Root {
 #[derive(Clone, Debug)]
 pub struct Sandbox {
     enter: PathBuf,
-    through: Option<PathBuf>,
+    kernel_of: Option<PathBuf>,
     options: Vec<String>,
 }
 
 impl Sandbox {
     /// The sandbox that a script like [`Root::enter`] makes.
-    pub fn through(enter: PathBuf) -> Self {
-        Self { enter, through: None, options: Vec::new() }
+    pub fn new(enter: PathBuf) -> Self {
+        Self { enter, kernel_of: None, options: Vec::new() }
     }
 
     /// Shows also what another sandbox of the same root shows. Both are made for a kernel.
     #[must_use]
-    pub fn beside(mut self, other: &Self) -> Self {
-        self.through = Some(other.enter.clone());
+    pub fn with_kernel_of(mut self, other: &Self) -> Self {
+        self.kernel_of = Some(other.enter.clone());
         self
     }
 
     /// Shows `host` read-only as `inside`.
     #[must_use]
     pub fn read_only(self, host: &Path, inside: impl AsRef<Path>) -> Self {
-        self.bind("--ro-bind", host, inside.as_ref())
+        self.mount("--ro-bind", host, inside.as_ref())
     }
 
     /// Lets `host` be written as `inside`.
     #[must_use]
     pub fn writable(self, host: &Path, inside: impl AsRef<Path>) -> Self {
-        self.bind("--bind", host, inside.as_ref())
+        self.mount("--bind", host, inside.as_ref())
     }
 
     /// Lets a folder be written at its own path.
     #[must_use]
-    pub fn folder(self, folder: &Path) -> Self {
+    pub fn bind(self, folder: &Path) -> Self {
         self.writable(folder, folder)
     }
 
     /// Shows a device, if the host has it.
     #[must_use]
     pub fn device(self, device: &str) -> Self {
-        self.bind("--dev-bind-try", Path::new(device), Path::new(device))
+        self.mount("--dev-bind-try", Path::new(device), Path::new(device))
     }
 
     /// Runs the command in this folder.
@@ -202,13 +202,13 @@ impl Sandbox {
     /// A command that runs in here.
     pub fn run(&self, command: impl AsRef<OsStr>) -> Run {
         let mut run = Run::new(&self.enter);
-        if let Some(through) = &self.through {
-            run = run.env("THROUGH", through);
+        if let Some(kernel_of) = &self.kernel_of {
+            run = run.env("THROUGH", kernel_of);
         }
         run.args(&self.options).arg("--").arg(command)
     }
 
-    fn bind(mut self, how: &str, host: &Path, inside: &Path) -> Self {
+    fn mount(mut self, how: &str, host: &Path, inside: &Path) -> Self {
         self.options.extend([how.into(), text(host), text(inside)]);
         self
     }
@@ -224,8 +224,8 @@ fn text(path: &Path) -> String {
 /// # Errors
 /// It cannot: with what it said.
 pub fn namespaces() -> Result<()> {
-    let bwrap = Run::new("bwrap").args(["--unshare-all", "--ro-bind", "/", "/", "true"]).unseen();
-    let outcome = bwrap.outcome()?;
+    let bwrap = Run::new("bwrap").args(["--unshare-all", "--ro-bind", "/", "/", "true"]).quiet();
+    let outcome = bwrap.output()?;
     if outcome.status.success() {
         return Ok(());
     }
@@ -241,19 +241,19 @@ pub fn namespaces() -> Result<()> {
     ))
 }
 
-fn make(cache: &Cache, suite: Suite, aside: &Path) -> Result<()> {
-    cache::need_space(aside, SPACE)?;
+fn make(cache: &Cache, suite: Suite, partial: &Path) -> Result<()> {
+    cache::need_space(partial, SPACE)?;
     let step = Step::begin(format!("private Debian root, {}", suite.name), "about 1 min");
-    let tar = aside.join("root.tar");
+    let tar = partial.join("root.tar");
     let log = cache.log(&format!("root-{}", suite.name))?;
     bootstrap(suite, &tar).logged(&log, &step)?;
-    let root = aside.join("root");
+    let root = partial.join("root");
     fs::create_dir(&root).or_host(|| format!("{} cannot be made", root.display()))?;
     // Whoever we are, we own what we unpack: so an ordinary user can remove it again.
     let unpack = Run::new("tar").arg("-C").arg(&root).args(["--no-same-owner", "-xf"]).arg(&tar);
     unpack.arg("--exclude=./dev/*").deadline(Duration::from_secs(300)).logged(&log, &step)?;
     fs::remove_file(&tar).or_host(|| format!("{} cannot be removed", tar.display()))?;
-    script(&aside.join("enter"), ENTER)?;
+    write_script(&partial.join("enter"), ENTER)?;
     step.done();
     Ok(())
 }
@@ -262,8 +262,8 @@ fn make(cache: &Cache, suite: Suite, aside: &Path) -> Result<()> {
 ///
 /// # Errors
 /// Those of the file system.
-pub fn script(path: &Path, text: &str) -> Result<()> {
-    cache::write_whole(path, text.as_bytes())?;
+pub fn write_script(path: &Path, text: &str) -> Result<()> {
+    cache::write_atomic(path, text.as_bytes())?;
     let mode = fs::Permissions::from_mode(0o755);
     fs::set_permissions(path, mode).or_host(|| format!("{}", path.display()))
 }

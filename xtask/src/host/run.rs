@@ -30,11 +30,11 @@ const TAIL_LINES: usize = 30;
 /// How much of a command's captured output is kept.
 const CAPTURE_MAX: u64 = 64 << 20;
 
-static QUIET: AtomicBool = AtomicBool::new(false);
+static ECHO_OFF: AtomicBool = AtomicBool::new(false);
 
 /// Stops the echo of commands, for tests and for commands whose output is data.
-pub fn quiet() {
-    QUIET.store(true, Ordering::Relaxed);
+pub fn echo_off() {
+    ECHO_OFF.store(true, Ordering::Relaxed);
 }
 
 /// The program that runs now, to be run again: also when cargo has meanwhile linked another in its
@@ -45,7 +45,7 @@ pub fn this_program() -> PathBuf {
 
 /// What a captured command said and how it ended.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct Output {
     /// How it ended.
     pub status: ExitStatus,
     /// What it wrote to its standard output.
@@ -117,7 +117,7 @@ impl Run {
 
     /// Does not echo it: it only looks, and is no part of the story.
     #[must_use]
-    pub fn unseen(mut self) -> Self {
+    pub fn quiet(mut self) -> Self {
         self.echo = false;
         self
     }
@@ -133,7 +133,7 @@ impl Run {
     ///
     /// # Errors
     /// It cannot be started, or its deadline passed.
-    pub fn outcome(&self) -> Result<Outcome> {
+    pub fn output(&self) -> Result<Output> {
         self.show();
         let mut child = self.spawn(Stdio::piped(), Stdio::piped())?;
         let stdout = child.stdout.take().map(collect);
@@ -144,7 +144,7 @@ impl Run {
             String::from_utf8_lossy(&bytes).into_owned()
         };
         let (stdout, stderr) = (text(stdout), text(stderr));
-        Ok(Outcome { status: status?, stdout, stderr })
+        Ok(Output { status: status?, stdout, stderr })
     }
 
     /// Runs it with its output collected, and returns what it wrote to its standard output.
@@ -152,7 +152,7 @@ impl Run {
     /// # Errors
     /// It cannot be started, its deadline passed, or it failed: then with the end of its output.
     pub fn stdout(&self) -> Result<String> {
-        let Outcome { status, stdout, stderr } = self.outcome()?;
+        let Output { status, stdout, stderr } = self.output()?;
         if status.success() {
             return Ok(stdout);
         }
@@ -173,7 +173,7 @@ impl Run {
     ///
     /// # Errors
     /// It cannot be started, or its deadline passed.
-    pub fn teed(&self, mut see: impl FnMut(&str)) -> Result<ExitStatus> {
+    pub fn tee(&self, mut see: impl FnMut(&str)) -> Result<ExitStatus> {
         self.show();
         let mut child = self.spawn(Stdio::piped(), Stdio::inherit())?;
         let (lines, seen) = mpsc::channel();
@@ -202,7 +202,7 @@ impl Run {
     /// # Errors
     /// It cannot be started, its deadline passed, or it failed: then with the end of the log.
     pub fn logged(&self, log: &Path, step: &Step) -> Result<()> {
-        step.aside(|| self.show());
+        step.suspend(|| self.show());
         let file = File::options().create(true).append(true).open(log);
         let file = file.or_host(|| format!("{}: cannot be written", log.display()))?;
         let begin = file.metadata().map_or(0, |metadata| metadata.len());
@@ -254,7 +254,7 @@ impl Run {
     }
 
     fn show(&self) {
-        if self.echo && !QUIET.load(Ordering::Relaxed) {
+        if self.echo && !ECHO_OFF.load(Ordering::Relaxed) {
             // Nothing is lost when standard error is closed.
             let _ = writeln!(stderr(), "$ {self}");
         }
@@ -268,7 +268,7 @@ impl Run {
                 return Ok(status);
             }
             if begin.elapsed() > self.deadline {
-                end(child);
+                terminate(child);
                 let seconds = self.deadline.as_secs();
                 let problem = Problem::host(format!("{} took more than {seconds} s", self.name()));
                 return Err(problem.hint(format!("run it by hand to see where it stops: {self}")));
@@ -330,7 +330,7 @@ fn quoted_plainly(word: &str) -> String {
 }
 
 /// Asks a child to end, and kills it when it does not.
-pub fn end(child: &mut Child) {
+pub fn terminate(child: &mut Child) {
     let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
     if let Some(pid) = pid {
         // It may have ended meanwhile; the wait below tells.
@@ -384,7 +384,7 @@ mod tests {
 
     #[test]
     fn a_failure_shows_what_the_command_said_and_the_next_command() {
-        let run = Run::new("sh").args(["-c", "echo out; echo why >&2; exit 3"]).unseen();
+        let run = Run::new("sh").args(["-c", "echo out; echo why >&2; exit 3"]).quiet();
         let problem = run.hint("read it").stdout().unwrap_err();
         assert!(problem.fact.contains("out\nwhy"), "{problem}");
         assert_eq!(problem.hint.as_deref(), Some("read it"));
@@ -392,9 +392,9 @@ mod tests {
 
     #[test]
     fn a_deadline_ends_it() {
-        let run = Run::new("sleep").arg("60").unseen().deadline(Duration::from_millis(50));
+        let run = Run::new("sleep").arg("60").quiet().deadline(Duration::from_millis(50));
         let begin = Instant::now();
-        let problem = run.outcome().unwrap_err();
+        let problem = run.output().unwrap_err();
         assert!(begin.elapsed() < Duration::from_secs(10));
         assert_eq!(problem.kind, crate::problem::Kind::Host);
         assert!(problem.hint.unwrap().contains("sleep 60"));

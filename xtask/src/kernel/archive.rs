@@ -10,7 +10,7 @@ use crate::{
     host::{
         cache::{self, Cache},
         progress::{Step, say},
-        root::{Root, Sandbox, script},
+        root::{Root, Sandbox, write_script},
         run::Run,
     },
     kernel::{Name, make_folder, names},
@@ -76,8 +76,8 @@ impl<'a> Archive<'a> {
             let path = folder.join(within);
             make_folder(&path)?;
         }
-        cache::write_whole(&folder.join("cache/symstack.conf"), APT_CONF.as_bytes())?;
-        script(&folder.join("enter"), &enter(root))?;
+        cache::write_atomic(&folder.join("cache/symstack.conf"), APT_CONF.as_bytes())?;
+        write_script(&folder.join("enter"), &enter(root))?;
         Ok(Self { cache, root, folder })
     }
 
@@ -113,7 +113,7 @@ impl<'a> Archive<'a> {
         let folder = self.cache.path("kernels");
         make_folder(&folder)?;
         let line = format!("{} {}\n", offer.release, offer.version);
-        cache::write_whole(&memory, line.as_bytes())?;
+        cache::write_atomic(&memory, line.as_bytes())?;
         Ok(offer)
     }
 
@@ -163,7 +163,7 @@ impl<'a> Archive<'a> {
 
     /// The releases for which the suite has headers, leaving out the flavours that no VM needs.
     fn releases(&self) -> Result<Vec<String>> {
-        let names = self.apt("apt-cache").args(["pkgnames", "linux-headers-"]).unseen().stdout()?;
+        let names = self.apt("apt-cache").args(["pkgnames", "linux-headers-"]).quiet().stdout()?;
         let names = names.lines().filter_map(|name| name.strip_prefix("linux-headers-"));
         let numbered = names.filter(|name| name.starts_with(|c: char| c.is_ascii_digit()));
         let plain = numbered.filter(|name| name.ends_with("-amd64"));
@@ -181,7 +181,7 @@ impl<'a> Archive<'a> {
 
     /// The newest version of a package in a suite.
     fn version(&self, package: &str, suite: &str) -> Result<Option<String>> {
-        let lines = self.apt("apt-cache").args(["madison", package]).unseen().stdout()?;
+        let lines = self.apt("apt-cache").args(["madison", package]).quiet().stdout()?;
         let suite = format!(" {suite}/");
         let line = lines.lines().find(|line| line.contains(&suite));
         Ok(line.and_then(|line| line.split('|').nth(1)).map(|version| version.trim().into()))
@@ -189,7 +189,7 @@ impl<'a> Archive<'a> {
 
     /// The names of the packages that one version of a package depends on.
     fn depends(&self, package: &str, version: &str) -> Result<Vec<String>> {
-        let show = self.apt("apt-cache").args(["show", &format!("{package}={version}")]).unseen();
+        let show = self.apt("apt-cache").args(["show", &format!("{package}={version}")]).quiet();
         let text = show.stdout()?;
         let line = text.lines().find_map(|line| line.strip_prefix("Depends:")).unwrap_or_default();
         let name = |depends: &str| depends.split_whitespace().next().map(Into::into);
@@ -220,18 +220,18 @@ impl<'a> Archive<'a> {
     /// The archive has them no more, or cannot be reached.
     pub fn unpack(&self, step: &Step, log: &Path, packages: &[String], into: &Path) -> Result<()> {
         let debs = into.join("debs");
-        cache::remove(&debs)?;
+        cache::remove_dir(&debs)?;
         make_folder(&debs)?;
         let get = self.apt_in(&debs, "apt-get").arg("download").args(packages);
         get.deadline(Duration::from_secs(1800))
             .hint("ask the archive what it has now: cargo xtask setup")
             .logged(log, step)?;
         for name in names(&debs)? {
-            let dpkg = self.root.sandbox().folder(into).run("dpkg-deb").arg("-x");
-            let dpkg = dpkg.arg(debs.join(name)).arg(into).unseen();
+            let dpkg = self.root.sandbox().bind(into).run("dpkg-deb").arg("-x");
+            let dpkg = dpkg.arg(debs.join(name)).arg(into).quiet();
             dpkg.deadline(Duration::from_secs(300)).logged(log, step)?;
         }
-        cache::remove(&debs)
+        cache::remove_dir(&debs)
     }
 
     fn apt(&self, command: &str) -> Run {
@@ -239,8 +239,8 @@ impl<'a> Archive<'a> {
     }
 
     fn apt_in(&self, folder: &Path, command: &str) -> Run {
-        let sandbox = Sandbox::through(self.folder.join("enter"));
-        let run = sandbox.folder(folder).chdir(folder).run(command);
+        let sandbox = Sandbox::new(self.folder.join("enter"));
+        let run = sandbox.bind(folder).chdir(folder).run(command);
         run.deadline(Duration::from_secs(300))
             .hint("can this machine reach Debian's archive? then run it again: cargo xtask setup")
     }

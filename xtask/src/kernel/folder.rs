@@ -52,7 +52,7 @@ pub fn open(cache: &Cache, folder: &Path) -> Result<Kernel> {
 /// The toolchain with the very rustc that the tree was prepared with: the host's, or ours.
 fn toolchain(cache: &Cache, tree: &Path, config: &Config) -> Result<Toolchain> {
     let wanted = config.get("RUSTC_VERSION_TEXT").unwrap_or_default();
-    let version = |run: Run| run.arg("--version").unseen().stdout().unwrap_or_default();
+    let version = |run: Run| run.arg("--version").quiet().stdout().unwrap_or_default();
     let host = version(Run::new("rustc").cwd("/"));
     if host.trim() == wanted {
         return Ok(Toolchain::Host);

@@ -121,7 +121,7 @@ impl<'a> Workshop<'a> {
     /// It does not build: then with all that Kbuild and the compilers said.
     pub fn build_unseen(&self, goal: Goal) -> Result<Vec<PathBuf>> {
         let make = self.make(goal.target());
-        let outcome = make.outcome()?;
+        let outcome = make.output()?;
         if outcome.status.success() {
             return Ok(self.stack());
         }
@@ -168,7 +168,7 @@ fn mirror(from: &Path, sources: &[&str], to: &Path) -> Result<()> {
         copy_if_other(&from.join(path), &to.join(path))?;
     }
     let names: String = found.iter().map(|path| format!("{}\n", path.display())).collect();
-    cache::write_whole(&list, names.as_bytes())
+    cache::write_atomic(&list, names.as_bytes())
 }
 
 /// The sources at or below `path`, which is relative to `base`.
@@ -201,7 +201,7 @@ fn copy_if_other(from: &Path, to: &Path) -> Result<()> {
     if let Some(folder) = to.parent() {
         make_folder(folder)?;
     }
-    cache::write_whole(to, &contents)
+    cache::write_atomic(to, &contents)
 }
 
 #[cfg(test)]

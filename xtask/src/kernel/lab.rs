@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::Duration};
 
 use crate::{
     host::{
-        cache::{self, Cache, Remains},
+        cache::{self, Cache, Partial},
         progress::Step,
         root::Root,
     },
@@ -39,7 +39,7 @@ pub fn obtain(cache: &Cache, root: &Root, follow: Follow) -> Result<Kernel> {
     let follow = if present(cache, root).is_some() { follow } else { Follow::Now };
     let offer = Archive::open(cache, root)?.resolve(&Name::Stock, follow)?;
     let folder = cache
-        .entry(&entry(root, &offer), Remains::Keep, |aside| build(cache, root, &offer, aside))?;
+        .entry(&entry(root, &offer), Partial::Resume, |aside| build(cache, root, &offer, aside))?;
     Ok(Kernel::installed(Name::Lab, &folder, &release(&offer)))
 }
 
@@ -74,7 +74,7 @@ fn build(cache: &Cache, root: &Root, offer: &Offer, aside: &Path) -> Result<()> 
     let sandbox = root.sandbox().writable(&tree, &inside);
     let make = stock::make_inside(sandbox, &source, &inside);
     let fragment = tree.join("lab.config");
-    cache::write_whole(&fragment, FRAGMENT.as_bytes())?;
+    cache::write_atomic(&fragment, FRAGMENT.as_bytes())?;
     if !tree.join(".config").exists() {
         let seed = format!("KCONFIG_ALLCONFIG={}", inside.join("lab.config").display());
         make.clone().args([seed.as_str(), "allnoconfig"]).logged(&log, &step)?;

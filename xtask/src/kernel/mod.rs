@@ -19,7 +19,7 @@ use std::{
 use crate::{
     host::{
         cache::Cache,
-        root::{Root, SID, Sandbox, TRIXIE, script},
+        root::{Root, SID, Sandbox, TRIXIE, write_script},
         run::Run,
     },
     kernel::{archive::Follow, config::Config},
@@ -95,7 +95,9 @@ impl Toolchain {
     #[must_use]
     pub fn beside(self, other: &Self) -> Self {
         match (self, other) {
-            (Self::Private(sandbox), Self::Private(other)) => Self::Private(sandbox.beside(other)),
+            (Self::Private(sandbox), Self::Private(other)) => {
+                Self::Private(sandbox.with_kernel_of(other))
+            }
             // The host's own toolchain sees all that there is.
             (toolchain, _) => toolchain,
         }
@@ -104,7 +106,7 @@ impl Toolchain {
     /// A command that may write in `folder`, and runs in `within`, which is at or below it.
     pub fn run_in(&self, command: &str, folder: &Path, within: &Path) -> Run {
         match self {
-            Self::Private(sandbox) => sandbox.clone().folder(folder).chdir(within).run(command),
+            Self::Private(sandbox) => sandbox.clone().bind(folder).chdir(within).run(command),
             Self::Host => Run::new(command).cwd(within),
         }
     }
@@ -169,7 +171,7 @@ impl Kernel {
             image: Some(modules.join("vmlinuz")),
             modules,
             release: release.into(),
-            toolchain: Toolchain::Private(Sandbox::through(folder.join("enter"))),
+            toolchain: Toolchain::Private(Sandbox::new(folder.join("enter"))),
         }
     }
 
@@ -231,7 +233,7 @@ fn write_enter(root: &Root, folder: &Path, more: &[(String, PathBuf)]) -> Result
          exec \"$through\" \\\n{show}    \"$@\"\n",
         Root::name(root.suite)
     );
-    script(&folder.join("enter"), &text)
+    write_script(&folder.join("enter"), &text)
 }
 
 /// The names in a folder, in order.

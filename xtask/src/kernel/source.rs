@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     host::{
-        cache::{self, Cache, Remains},
+        cache::{self, Cache, Partial},
         progress::Step,
         root::Root,
     },
@@ -35,7 +35,7 @@ impl Source {
         let folder = offer.source_package();
         let entry = Self::entry(offer);
         let build = |aside: &Path| fetch(cache, root, offer, aside);
-        let path = cache.entry(&entry, Remains::Discard, build)?.join(&folder);
+        let path = cache.entry(&entry, Partial::Discard, build)?.join(&folder);
         Ok(Self { entry, folder, path })
     }
 
@@ -57,11 +57,11 @@ fn fetch(cache: &Cache, root: &Root, offer: &Offer, aside: &Path) -> Result<()> 
     let wanted = [format!("{package}={}", offer.version)];
     Archive::open(cache, root)?.unpack(&step, &log, &wanted, aside)?;
     let tar = aside.join("usr/src").join(format!("{package}.tar.xz"));
-    let run = root.sandbox().folder(aside).chdir(aside).run("tar");
+    let run = root.sandbox().bind(aside).chdir(aside).run("tar");
     // The threads of xz help where the archive was written in blocks; elsewhere they cost nothing.
     let run = run.args(["--no-same-owner", "-I", "xz -T0", "-xf"]).arg(&tar);
     run.deadline(std::time::Duration::from_secs(600)).logged(&log, &step)?;
-    cache::remove(&aside.join("usr"))?;
+    cache::remove_dir(&aside.join("usr"))?;
     step.done();
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use crate::{
     host::{
-        cache::{self, Cache, Remains},
+        cache::{self, Cache, Partial},
         progress::Step,
         root::Root,
     },
@@ -29,7 +29,7 @@ const SPACE: u64 = 1 << 30;
 pub fn obtain(cache: &Cache, root: &Root, follow: Follow) -> Result<Kernel> {
     let follow = if present(cache, root).is_some() { follow } else { Follow::Now };
     let offer = Archive::open(cache, root)?.resolve(&Name::Stable, follow)?;
-    let folder = cache.entry(&entry(root, &offer), Remains::Discard, |aside| {
+    let folder = cache.entry(&entry(root, &offer), Partial::Discard, |aside| {
         prepare(cache, root, &offer, aside)
     })?;
     Ok(Kernel::installed(Name::Stable, &folder, &offer.release))

@@ -18,7 +18,7 @@ use object::{Object, ObjectSymbol};
 
 use crate::{
     host::{
-        cache::{self, Cache, Remains},
+        cache::{self, Cache, Partial},
         progress::{Step, say},
         root::{Root, Sandbox},
         run::Run,
@@ -49,7 +49,7 @@ pub fn obtain(cache: &Cache, root: &Root, name: &Name, follow: Follow) -> Result
     // What was offered some hours ago and not taken may be gone: old kernels leave the archive.
     let follow = if present(cache, root, name).is_some() { follow } else { Follow::Now };
     let offer = Archive::open(cache, root)?.resolve(name, follow)?;
-    let folder = cache.entry(&entry(root, &offer), Remains::Keep, |aside| {
+    let folder = cache.entry(&entry(root, &offer), Partial::Resume, |aside| {
         prepare(&Preparation { cache, root, offer: &offer, aside })
     })?;
     Ok(Kernel::installed(name.clone(), &folder, &offer.release))
@@ -80,7 +80,7 @@ pub fn modules(cache: &Cache, root: &Root, name: &Name, follow: Follow) -> Resul
     let packages = ["modules", "base"].map(|part| format!("linux-{part}-{release}"));
     let parts = packages.iter().map(String::as_str).chain([RECIPE, &offer.version]);
     let entry = format!("kernels/modules-{release}-{}", cache::key(parts));
-    let folder = cache.entry(&entry, Remains::Discard, |aside| {
+    let folder = cache.entry(&entry, Partial::Discard, |aside| {
         let log = cache.log(&format!("modules-{release}"))?;
         let step = Step::begin(format!("Debian's modules of {release}"), "107 MB");
         archive.unpack(&step, &log, &packages, aside)?;
@@ -109,7 +109,7 @@ fn prepare(prep: &Preparation) -> Result<()> {
     build_metadata(prep, &source, &config)?;
     same_symbols(prep)?;
     complete(prep)?;
-    cache::remove(&prep.build())
+    cache::remove_dir(&prep.build())
 }
 
 impl Preparation<'_> {
@@ -130,7 +130,7 @@ impl Preparation<'_> {
 fn unpack(prep: &Preparation) -> Result<()> {
     let Preparation { cache, root, offer, aside } = *prep;
     let release = &offer.release;
-    cache::remove(&aside.join("usr"))?;
+    cache::remove_dir(&aside.join("usr"))?;
     let log = cache.log(&format!("kernel-{release}"))?;
     let step = Step::begin(format!("Debian's kernel {release}, its headers"), "30 MB");
     let archive = Archive::open(cache, root)?;
@@ -149,7 +149,7 @@ fn toolchain(root: &Root, config: &Config) -> Result<()> {
         ("bindgen", "BINDGEN_VERSION_TEXT"),
         (gcc, "CC_VERSION_TEXT"),
     ] {
-        let run = root.sandbox().run(command).arg("--version").unseen();
+        let run = root.sandbox().run(command).arg("--version").quiet();
         let has = run.stdout().unwrap_or_else(|_| format!("no {command}"));
         let has = has.lines().next().unwrap_or_default().trim();
         let wants = wanted(option);
@@ -206,7 +206,7 @@ fn configure(prep: &Preparation) -> Result<()> {
         false => format!("{line}\n"),
     };
     let text: String = text.lines().map(keyless).collect();
-    cache::write_whole(&prep.build().join(".config"), text.as_bytes())
+    cache::write_atomic(&prep.build().join(".config"), text.as_bytes())
 }
 
 /// Every Rust symbol that the kernel exports must have come out with the same name.

@@ -70,7 +70,7 @@ impl Today {
     /// # Errors
     /// Those of the file system.
     pub fn write(&self) -> Result<()> {
-        cache::write_whole(&self.path, self.should.as_bytes())
+        cache::write_atomic(&self.path, self.should.as_bytes())
     }
 }
 

@@ -61,7 +61,7 @@ impl<'a> Stage<'a> {
         let workshop = format!("lesson-{name}-{}", kernel.slug());
         let lock = cache.lock(&format!("lessons/{workshop}"))?;
         // From nothing: what Kbuild says depends on what is there.
-        cache::remove(&project().join("target/build").join(&workshop))?;
+        cache::remove_dir(&project().join("target/build").join(&workshop))?;
         let own = format!("{FOLDER}/{name}");
         let sources: Vec<&str> =
             page.terms.with.iter().map(String::as_str).chain([own.as_str()]).collect();
@@ -154,7 +154,7 @@ impl<'a> Stage<'a> {
     fn on_host(&self, command: &str) -> Result<(String, i32)> {
         let ours = command.trim_start().starts_with("cargo xtask ");
         let run = if ours { self.ourselves(command) } else { self.tool(command) };
-        let outcome = run.unseen().deadline(DEADLINE).outcome()?;
+        let outcome = run.quiet().deadline(DEADLINE).output()?;
         let status = outcome.status.code().unwrap_or(-1);
         let mut text = outcome.stdout;
         match outcome.stderr.find("error: ") {

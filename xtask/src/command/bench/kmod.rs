@@ -26,7 +26,7 @@ impl Kmod {
     pub(super) fn new(root: &Root, host: bool, scratch: &Path) -> Self {
         match host {
             true => Self::Host,
-            false => Self::Private(root.sandbox().folder(scratch)),
+            false => Self::Private(root.sandbox().bind(scratch)),
         }
     }
 

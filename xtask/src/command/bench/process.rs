@@ -61,7 +61,7 @@ fn wait(child: &mut Child, begin: Instant, command: &Run) -> Result<(ExitStatus,
             return Ok((status, peak_kb));
         }
         if begin.elapsed() > DEADLINE {
-            run::end(child);
+            run::terminate(child);
             let seconds = DEADLINE.as_secs();
             return Err(Problem::host(format!("{command} did not end within {seconds} s")));
         }

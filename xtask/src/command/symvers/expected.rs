@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     command::KernelArg,
-    host::cache::write_whole,
+    host::cache::write_atomic,
     kernel::Name,
     problem::{Problem, Result},
 };
@@ -72,8 +72,8 @@ impl Bless {
         );
         let symbols = exported.entries().iter().map(|entry| entry.symbol.as_str());
         let types = symtypes.restricted_to(symbols).to_text();
-        write_whole(&blessed_symvers(), exported.to_text().as_bytes())?;
-        write_whole(&blessed_symtypes(), types.as_bytes())?;
+        write_atomic(&blessed_symvers(), exported.to_text().as_bytes())?;
+        write_atomic(&blessed_symtypes(), types.as_bytes())?;
         let count = exported.entries().len();
         outln!("Module.symvers.expected: {count} symbols, as {kernel} has them; git diff shows it");
         Ok(ExitCode::SUCCESS)
