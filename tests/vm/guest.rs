@@ -11,7 +11,7 @@ use std::{
 use xtask::{
     guest::{
         self, Accel, Boot, Guest,
-        record::{Message, Report, Step},
+        report::{CommandReport, Message, Report},
     },
     host::{
         cache::Cache,
@@ -76,7 +76,7 @@ fn red(kind: Kind, outcome: Result<Report, Problem>) -> String {
 
 /// What programs wrote into the kernel's log meanwhile. The kernel itself may say something at any
 /// time, for example that it has found a better clock.
-fn written(step: &Step) -> String {
+fn written(step: &CommandReport) -> String {
     let messages = step.kernel.iter().chain(&step.late).filter(|message| message.from_user);
     messages.map(|message| format!("{}\n", message.text)).collect()
 }
@@ -94,14 +94,14 @@ fn commands_come_back_with_output_status_and_kernel_messages() {
         .file(&file)
         .run([
             guest::Command::new("echo one; echo two >&2; cat given.txt; exit 3"),
-            guest::Command::new("echo out; echo err >&2").apart(),
+            guest::Command::new("echo out; echo err >&2").split_stderr(),
             guest::Command::new("kill -9 $$"),
             guest::Command::new("echo '<4>a word' > /dev/kmsg; uname -r"),
             guest::Command::new("seq 200000"),
             guest::Command::new("echo \""),
         ])
         .unwrap();
-    let [merged, apart, killed, logged, long, broken] = report.steps.as_slice() else {
+    let [merged, apart, killed, logged, long, broken] = report.commands.as_slice() else {
         panic!("six steps")
     };
     assert_eq!((merged.text().as_str(), merged.status), ("one\ntwo\nfrom the host\n", 3));
@@ -125,7 +125,7 @@ fn messages_that_come_late_are_told_at_the_right_place() {
             "(usleep 20000; echo last > /dev/kmsg) > /dev/null 2>&1 &",
         ])
         .unwrap();
-    let texts: Vec<String> = report.steps.iter().map(written).collect();
+    let texts: Vec<String> = report.commands.iter().map(written).collect();
     assert_eq!(texts, ["", "later\n", "last\n"]);
 }
 
@@ -143,7 +143,7 @@ fn no_tool_runs_another_modprobe_than_kmods() {
         "awk 'BEGIN { system(\"modprobe --version\") }'",
     ];
     let report = guest().run(ways).unwrap();
-    for step in &report.steps {
+    for step in &report.commands {
         assert!(step.text().starts_with("kmod version "), "{}: {}", step.command, step.text());
     }
 }
@@ -193,7 +193,7 @@ fn a_command_that_does_not_end_is_told_from_a_guest_that_hangs() {
 fn a_kernel_that_spins_will_panic_and_so_tell() {
     // A panic prints by itself; see the guest's command line.
     let report = guest().run(["cat /proc/sys/kernel/softlockup_panic"]).unwrap();
-    assert_eq!(report.steps[0].text(), "1\n");
+    assert_eq!(report.commands[0].text(), "1\n");
 }
 
 /// The process that is QEMU, below the sandbox that was started.
@@ -265,7 +265,7 @@ fn two_guests_at_once_do_not_disturb_each_other() {
     let (one, two) = (thread::spawn(run("one")), thread::spawn(run("two")));
     for (thread, name) in [(one, "one"), (two, "two")] {
         let report = thread.join().unwrap().unwrap();
-        assert_eq!(report.steps[0].text(), format!("{name}\n").repeat(3));
-        assert!(report.steps[1].text().trim_end().ends_with(&format!("name={name}")));
+        assert_eq!(report.commands[0].text(), format!("{name}\n").repeat(3));
+        assert!(report.commands[1].text().trim_end().ends_with(&format!("name={name}")));
     }
 }

@@ -131,7 +131,7 @@ fn block(mistake: &Mistake) -> String {
     text.push_str(&String::from_utf8(output.stdout).unwrap());
     let files = mistake.files.iter().map(|(name, _)| folder.path().join(name));
     let report = files.fold(guest(), |guest, file| guest.file(file)).run(mistake.insmod.to_vec());
-    for step in report.unwrap().steps {
+    for step in report.unwrap().commands {
         let _ = write!(text, "\n# {}\n{}", step.command, step.text());
         for line in step.kernel_text().lines() {
             let _ = writeln!(text, "[kernel] {line}");

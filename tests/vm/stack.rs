@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::Command};
 use stack::symvers::Symvers;
 use stack::symvers_diff::{CrcComparison, compare};
 use xtask::{
-    guest::record::{Report, Step},
+    guest::report::{CommandReport, Report},
     kernel::kbuild::{Goal, Workshop, project},
 };
 
@@ -50,14 +50,14 @@ fn run(modules: &[PathBuf], commands: &[&str]) -> Report {
 }
 
 /// What a step said, by the command and by the kernel.
-fn said(step: &Step) -> String {
+fn said(step: &CommandReport) -> String {
     let kernel: String = step.kernel.iter().map(|message| format!("{}\n", message.text)).collect();
     format!("{}{kernel}", String::from_utf8_lossy(&step.output))
 }
 
 /// Fails unless a step ended so and said all of this.
 fn expect(report: &Report, command: &str, status: u8, parts: &[&str]) {
-    let step = report.steps.iter().find(|step| step.command == command);
+    let step = report.commands.iter().find(|step| step.command == command);
     let step = step.unwrap_or_else(|| panic!("{command} did not run"));
     let text = said(step);
     assert_eq!(step.status, status, "{command}:\n{text}");
@@ -134,7 +134,7 @@ fn the_abi_keeps_every_promise_of_its_header() {
         ],
     );
     expect(&report, "modprobe abi_probe", 0, &["DONE: ", ", 0 failed"]);
-    let leak = &report.steps.last().unwrap().command.clone();
+    let leak = &report.commands.last().unwrap().command.clone();
     expect(&report, leak, 0, &["abi-probe-leak was never unregistered, freeing it"]);
 }
 

@@ -4,7 +4,7 @@ use std::{collections::HashSet, fmt::Write as _, fs, path::PathBuf, time::Durati
 
 use loader::kernel_facts::Target;
 use xtask::{
-    guest::{Boot, Command, Guest, record::Report},
+    guest::{Boot, Command, Guest, report::Report},
     host::{
         cache::{self, Cache, Partial},
         root::{Root, TRIXIE},
@@ -69,9 +69,9 @@ impl Machine {
             "cat /sys/devices/system/cpu/vulnerabilities/spectre_v2 2>/dev/null || true",
         ];
         let report = self.guest.run(commands).unwrap();
-        let names = report.steps[0].text();
+        let names = report.commands[0].text();
         target.sysfs_names = Some(names.lines().map(Into::into).collect::<HashSet<String>>());
-        let spectre = report.steps[1].text();
+        let spectre = report.commands[1].text();
         let safe = spectre.is_empty()
             || spectre.starts_with("Not affected")
             || spectre.starts_with("Vulnerable");
@@ -127,7 +127,7 @@ impl Machine {
 
 /// Puts together what the program printed and what the kernel logged between its marks.
 fn read(report: &Report, cases: &[&[Load]], begin: usize) -> Vec<CaseRan> {
-    let step = report.steps.last().unwrap();
+    let step = report.commands.last().unwrap();
     let lines = step.text();
     let mut all = Vec::new();
     for (case, loads) in cases.iter().enumerate() {

@@ -4,7 +4,7 @@ use std::{fs, process::ExitCode, time::Instant};
 
 use crate::{
     command::KernelArg,
-    guest::{Guest, Session, record::Step},
+    guest::{Guest, Session, report::CommandReport},
     host::{cache::Cache, progress::say},
     kernel::{
         Kernel,
@@ -171,7 +171,7 @@ impl Scene {
         self.holds(&step, &output)
     }
 
-    fn holds(&self, step: &Step, output: &str) -> Result<()> {
+    fn holds(&self, step: &CommandReport, output: &str) -> Result<()> {
         let differs = |what: String| {
             let fact = format!("the story is not true: `{}` {what}", self.command);
             Problem::does_not_hold(fact).hint("see for yourself: cargo xtask shell")
@@ -204,10 +204,10 @@ mod tests {
 
     #[test]
     fn a_story_holds_in_its_order_and_with_its_status() {
-        let step = Step { status: 1, ..Step::default() };
+        let step = CommandReport { status: 1, ..CommandReport::default() };
         assert!(scene().holds(&step, "a   1\nx\nb 2").is_ok());
         assert!(scene().holds(&step, "b\na 1").is_err());
         assert!(scene().holds(&step, "a 1").is_err());
-        assert!(scene().holds(&Step::default(), "a 1\nb").is_err());
+        assert!(scene().holds(&CommandReport::default(), "a 1\nb").is_err());
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     command::{KernelArg, guest_with_stack},
-    guest::{Accel, Command, Guest, record::News},
+    guest::{Accel, Command, Guest, report::Update},
     problem::{Problem, Result},
 };
 
@@ -55,8 +55,8 @@ impl Args {
             let said = depmod.text();
             return Err(Problem::does_not_hold(format!("depmod failed in the guest: {said}")));
         }
-        let step = session.exec_with(Command::new(line).apart(), &mut |news| {
-            if let News::Output { error, bytes } = news {
+        let step = session.exec_with(Command::new(line).split_stderr(), &mut |news| {
+            if let Update::Output { error, bytes } = news {
                 // Whoever reads no further does not want the rest.
                 let _ = if *error { stderr().write_all(bytes) } else { stdout().write_all(bytes) };
                 let _ = stdout().flush();

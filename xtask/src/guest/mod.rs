@@ -1,24 +1,24 @@
 //! The VM: image, QEMU, the agent inside, the record it returns, the judge of its console.
 //!
-//! [`Guest`] says what is to run, [`Session`] is a guest that runs, [`record::Report`] is what
+//! [`Guest`] says what is to run, [`Session`] is a guest that runs, [`report::Report`] is what
 //! remains. Commands go to the agent over a virtio port of its own, and their output, status and
 //! kernel messages come back over it, so nothing interleaves with the console. A report is
-//! returned only when three verdicts hold (see `verdict.rs`).
+//! returned only when three verdicts hold (see `session_verdict.rs`).
 
 mod accel;
-mod bootable;
-mod closure;
+mod agent_build;
 pub mod console;
-mod image;
-mod init;
-mod qemu;
-pub mod record;
-mod session;
-mod shell;
-mod verdict;
-pub mod wire;
+mod initramfs;
+mod ldd;
+pub mod protocol;
 #[cfg(test)]
-mod wire_tests;
+mod protocol_tests;
+mod qemu;
+pub mod report;
+mod session;
+mod session_verdict;
+mod shell;
+mod vmlinux;
 
 use std::{
     fs,
@@ -33,10 +33,10 @@ use sha2::{Digest, Sha256};
 pub use self::{accel::Accel, session::Session};
 use self::{
     console::Allowed,
-    image::Image,
+    initramfs::Initramfs,
     qemu::Machine,
-    record::Report,
-    session::{Place, Terms},
+    report::Report,
+    session::{Limits, RunDir},
 };
 use crate::{
     host::{
@@ -70,20 +70,20 @@ pub struct Boot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
     line: String,
-    apart: bool,
+    split_stderr: bool,
     deadline: Option<Duration>,
 }
 
 impl Command {
     /// A command whose two outputs are merged in the order in which it writes.
     pub fn new(line: impl Into<String>) -> Self {
-        Self { line: line.into(), apart: false, deadline: None }
+        Self { line: line.into(), split_stderr: false, deadline: None }
     }
 
     /// Keeps its standard output and standard error apart.
     #[must_use]
-    pub fn apart(mut self) -> Self {
-        self.apart = true;
+    pub fn split_stderr(mut self) -> Self {
+        self.split_stderr = true;
         self
     }
 
@@ -110,7 +110,7 @@ pub struct Guest {
     modules: Vec<PathBuf>,
     files: Vec<(PathBuf, PathBuf)>,
     links: Vec<(String, String)>,
-    words: Vec<String>,
+    cmdline: Vec<String>,
     allowed: Vec<Allowed>,
     accel: Accel,
     cpus: u8,
@@ -128,7 +128,7 @@ impl Guest {
             modules: Vec::new(),
             files: Vec::new(),
             links: Vec::new(),
-            words: Vec::new(),
+            cmdline: Vec::new(),
             allowed: Vec::new(),
             accel: Accel::Auto,
             cpus: 1,
@@ -194,7 +194,7 @@ impl Guest {
     /// Adds a word to the kernel's command line, for example `module_blacklist=provider`.
     #[must_use]
     pub fn cmdline(mut self, word: impl Into<String>) -> Self {
-        self.words.push(word.into());
+        self.cmdline.push(word.into());
         self
     }
 
@@ -257,7 +257,7 @@ impl Guest {
     }
 
     fn machine(&self, kvm: bool, terminal: bool) -> Machine<'_> {
-        Machine { kvm, terminal, cpus: self.cpus, words: &self.words }
+        Machine { kvm, terminal, cpus: self.cpus, cmdline: &self.cmdline }
     }
 
     fn choose(&self) -> Result<accel::Choice> {
@@ -283,20 +283,20 @@ impl Guest {
         if cmdline.len() > qemu::CMDLINE_MAX || cmdline.contains('\n') {
             return Err(Problem::usage("the kernel's command line is too long or has two lines"));
         }
-        let place = Place::new()?;
-        let initrd = place.path().join(qemu::INITRD);
+        let run_dir = RunDir::new()?;
+        let initrd = run_dir.path().join(qemu::INITRD);
         let what = || format!("{} cannot be written", initrd.display());
         fs::write(&initrd, &prepared.initrd).or_host(what)?;
-        let log = File::create(place.path().join(session::QEMU_LOG)).or_host(what)?;
+        let log = File::create(run_dir.path().join(session::QEMU_LOG)).or_host(what)?;
         let mut sandbox = self.root.sandbox();
-        sandbox = sandbox.writable(place.path(), qemu::FOLDER);
+        sandbox = sandbox.writable(run_dir.path(), qemu::FOLDER);
         sandbox = sandbox.read_only(&prepared.kernel, qemu::KERNEL);
         if machine.kvm {
             sandbox = sandbox.device("/dev/kvm");
         }
         let run = sandbox.run(qemu::PROGRAM).args(machine.arguments());
         let child = spawn(&run, log)?;
-        let terms = Terms {
+        let limits = Limits {
             started_by: run.to_string(),
             cache: self.cache.clone(),
             accel,
@@ -305,18 +305,18 @@ impl Guest {
             deadline: self.deadline,
             allowed: self.allowed.clone(),
         };
-        Session::open(terms, place, child)
+        Session::open(limits, run_dir, child)
     }
 
     /// What QEMU is to boot: the kernel, and the base of its file system with what this guest
     /// adds to it.
     fn prepare(&self, shell: bool) -> Result<Prepared> {
-        let kernel = bootable::of(&self.cache, &self.boot.image)?;
+        let kernel = vmlinux::extract(&self.cache, &self.boot.image)?;
         let mut initrd = self.base()?;
-        let mut extra = Image::default();
-        let updates = image::updates(&self.boot.release);
+        let mut extra = Initramfs::default();
+        let updates = initramfs::updates(&self.boot.release);
         for module in &self.modules {
-            let path = updates.join(image::name(module)?);
+            let path = updates.join(initramfs::name(module)?);
             extra.host_file(&path.to_string_lossy(), module)?;
         }
         for (path, file) in &self.files {
@@ -335,11 +335,11 @@ impl Guest {
 
     /// The part of the file system that every guest of this kernel has, made once.
     fn base(&self) -> Result<Vec<u8>> {
-        let agent = init::obtain(&self.cache, &self.root)?;
-        let key = image::base_key(&self.boot, &init::key(&self.root))?;
+        let agent = agent_build::obtain(&self.cache, &self.root)?;
+        let key = initramfs::base_key(&self.boot, &agent_build::key(&self.root))?;
         let entry = self.cache.entry(&format!("guest/base-{key}"), Partial::Discard, |aside| {
             let agent = fs::read(&agent).or_host(|| format!("{}", agent.display()))?;
-            let archive = Image::base(&self.root, &self.boot, agent)?.archive()?;
+            let archive = Initramfs::base(&self.root, &self.boot, agent)?.archive()?;
             let path = aside.join("base.cpio");
             fs::write(&path, archive).or_host(|| format!("{} cannot be written", path.display()))
         })?;

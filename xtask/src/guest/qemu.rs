@@ -1,6 +1,6 @@
 //! QEMU's command line: a small machine that cannot disturb the host, nor be disturbed by it.
 
-use crate::guest::wire;
+use crate::guest::protocol;
 
 /// The machine's memory.
 const MEMORY: &str = "512M";
@@ -47,20 +47,20 @@ pub(super) struct Machine<'a> {
     /// Its processors.
     pub(super) cpus: u8,
     /// What the caller adds to the kernel's command line.
-    pub(super) words: &'a [String],
+    pub(super) cmdline: &'a [String],
 }
 
 impl Machine<'_> {
     /// The kernel's command line.
     pub(super) fn cmdline(&self) -> String {
-        let mut words: Vec<&str> = WORDS.to_vec();
+        let mut cmdline: Vec<&str> = WORDS.to_vec();
         if !self.kvm {
             // The check waits for ticks in a loop that emulation may be too slow for; the kernel
             // then panics with "IO-APIC + timer doesn't work".
-            words.push("no_timer_check");
+            cmdline.push("no_timer_check");
         }
-        words.extend(self.words.iter().map(String::as_str));
-        words.join(" ")
+        cmdline.extend(self.cmdline.iter().map(String::as_str));
+        cmdline.join(" ")
     }
 
     /// QEMU's arguments.
@@ -87,8 +87,8 @@ impl Machine<'_> {
             add("-device", "virtconsole,chardev=terminal".into());
         }
         add("-chardev", format!("socket,id=agent,path={FOLDER}/{SOCKET}"));
-        add("-device", format!("virtserialport,chardev=agent,name={}", wire::PORT));
-        let port = wire::EXIT_PORT;
+        add("-device", format!("virtserialport,chardev=agent,name={}", protocol::PORT));
+        let port = protocol::EXIT_PORT;
         add("-device", format!("isa-debug-exit,iobase={port:#x},iosize=4"));
         arguments.extend(["-nodefaults".into(), "-no-user-config".into(), "-no-reboot".into()]);
         arguments
@@ -101,14 +101,14 @@ mod tests {
 
     #[test]
     fn the_callers_words_come_last_so_that_they_win() {
-        let words = ["loglevel=7".to_owned()];
-        let machine = Machine { kvm: false, terminal: false, cpus: 1, words: &words };
+        let cmdline = ["loglevel=7".to_owned()];
+        let machine = Machine { kvm: false, terminal: false, cpus: 1, cmdline: &cmdline };
         assert!(machine.cmdline().ends_with(" no_timer_check loglevel=7"));
     }
 
     #[test]
     fn only_a_shell_touches_the_terminal() {
-        let machine = Machine { kvm: true, terminal: false, cpus: 1, words: &[] };
+        let machine = Machine { kvm: true, terminal: false, cpus: 1, cmdline: &[] };
         assert!(!machine.arguments().join(" ").contains("stdio"));
         assert!(!machine.cmdline().contains("no_timer_check"));
         let shell = Machine { terminal: true, ..machine }.arguments().join(" ");

@@ -21,10 +21,10 @@ use crate::{
     guest::{
         Command,
         console::Allowed,
+        protocol::{Decoder, Event, Request},
         qemu,
-        record::{Hello, News, Recorder, Report, Step},
-        verdict::{self, End, Evidence},
-        wire::{Decoder, Event, Request},
+        report::{CommandReport, Hello, Recorder, Report, Update},
+        session_verdict::{self, End, Evidence},
     },
     host::{cache::Cache, run},
     problem::{OrProblem, Problem, Result},
@@ -43,12 +43,12 @@ const KEPT: usize = 20;
 
 /// The folder of one run: the socket, the initramfs, the console.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct RunDir {
     folder: TempDir,
     listener: UnixListener,
 }
 
-impl Place {
+impl RunDir {
     /// A new folder, with a path short enough for a socket in it, and the socket.
     pub(super) fn new() -> Result<Self> {
         let what = || "a folder for the guest cannot be made".to_owned();
@@ -69,7 +69,7 @@ impl Place {
 
 /// What a session needs to know of its guest.
 #[derive(Clone, Debug)]
-pub(super) struct Terms {
+pub(super) struct Limits {
     pub(super) cache: Cache,
     pub(super) accel: String,
     /// QEMU's command line, kept with the console of a guest that failed.
@@ -86,8 +86,8 @@ pub(super) struct Terms {
 /// It belongs to the thread that started it: the sandbox ends QEMU when that thread ends.
 #[derive(Debug)]
 pub struct Session {
-    terms: Terms,
-    place: Place,
+    limits: Limits,
+    run_dir: RunDir,
     child: Child,
     stream: Option<UnixStream>,
     decoder: Decoder,
@@ -101,13 +101,13 @@ pub struct Session {
 
 impl Session {
     /// Waits until the guest is up.
-    pub(super) fn open(terms: Terms, place: Place, child: Child) -> Result<Self> {
+    pub(super) fn open(limits: Limits, run_dir: RunDir, child: Child) -> Result<Self> {
         let now = Instant::now();
         let mut recorder = Recorder::default();
-        recorder.report.accel = terms.accel.clone();
+        recorder.report.accel = limits.accel.clone();
         let mut session = Self {
-            terms,
-            place,
+            limits,
+            run_dir,
             child,
             stream: None,
             decoder: Decoder::default(),
@@ -118,20 +118,20 @@ impl Session {
             over: None,
             thread: PhantomData,
         };
-        let deadline = session.terms.boot_deadline;
-        let came = session.until(&News::Hello, deadline, &mut |_| ());
+        let deadline = session.limits.boot_deadline;
+        let came = session.until(&Update::Hello, deadline, &mut |_| ());
         came.map_err(|end| session.fail(end))?;
         session.recorder.report.boot_time = session.begin.elapsed();
         // QEMU has read it. What is left behind when we are killed is small then.
-        let _ = fs::remove_file(session.place.path().join(qemu::INITRD));
+        let _ = fs::remove_file(session.run_dir.path().join(qemu::INITRD));
         session.check_hello()?;
         Ok(session)
     }
 
     fn check_hello(&mut self) -> Result<()> {
         let hello = self.hello();
-        let wrong = if hello.release != self.terms.release {
-            let (has, wants) = (&hello.release, &self.terms.release);
+        let wrong = if hello.release != self.limits.release {
+            let (has, wants) = (&hello.release, &self.limits.release);
             Some(format!("the guest's kernel calls itself {has}, expected was {wants}"))
         } else if let Some((tool, said)) = hello.stranger() {
             Some(format!("`{tool}` in the guest is not kmod's: it says {said:?}"))
@@ -169,7 +169,7 @@ impl Session {
     ///
     /// # Errors
     /// The guest did not live through it: a panic, a hang, a deadline. The session is then over.
-    pub fn exec(&mut self, command: impl Into<Command>) -> Result<Step> {
+    pub fn exec(&mut self, command: impl Into<Command>) -> Result<CommandReport> {
         self.exec_with(command, &mut |_| ())
     }
 
@@ -180,11 +180,12 @@ impl Session {
     pub fn exec_with(
         &mut self,
         command: impl Into<Command>,
-        see: &mut dyn FnMut(&News),
-    ) -> Result<Step> {
+        see: &mut dyn FnMut(&Update),
+    ) -> Result<CommandReport> {
         let command = command.into();
-        let request = Request::Run { apart: command.apart, line: command.line.clone() };
-        let deadline = command.deadline.unwrap_or(self.terms.deadline);
+        let request =
+            Request::Run { split_stderr: command.split_stderr, line: command.line.clone() };
+        let deadline = command.deadline.unwrap_or(self.limits.deadline);
         self.ask(&command.line, &request, deadline, see)
     }
 
@@ -193,8 +194,8 @@ impl Session {
         line: &str,
         request: &Request,
         deadline: Duration,
-        see: &mut dyn FnMut(&News),
-    ) -> Result<Step> {
+        see: &mut dyn FnMut(&Update),
+    ) -> Result<CommandReport> {
         if let Some(over) = &self.over {
             return Err(over.clone());
         }
@@ -202,9 +203,9 @@ impl Session {
         let frame = request.encode().map_err(|why| Problem::usage(why.to_string()))?;
         self.recorder.begin(line);
         self.send(&frame).map_err(|end| self.fail(end))?;
-        let ended = self.until(&News::Ended, deadline, see);
+        let ended = self.until(&Update::Ended, deadline, see);
         ended.map_err(|end| self.fail(end))?;
-        Ok(self.recorder.report.steps.last().cloned().unwrap_or_default())
+        Ok(self.recorder.report.commands.last().cloned().unwrap_or_default())
     }
 
     /// Ends the guest, and returns its whole report if all three verdicts hold: the report is
@@ -219,7 +220,7 @@ impl Session {
         let asked = Request::End.encode().map_err(|why| End::Corrupt(why.to_string()));
         let end = asked
             .and_then(|frame| self.send(&frame))
-            .and_then(|()| self.until(&News::Goodbye, GOODBYE, &mut |_| ()));
+            .and_then(|()| self.until(&Update::Goodbye, GOODBYE, &mut |_| ()));
         match self.verdict(end.err().unwrap_or(End::Goodbye)) {
             Ok(()) => Ok(std::mem::take(&mut self.recorder.report)),
             Err(problem) => Err(problem),
@@ -234,9 +235,9 @@ impl Session {
     /// Reads news until the wanted one comes.
     fn until(
         &mut self,
-        wanted: &News,
+        wanted: &Update,
         deadline: Duration,
-        see: &mut dyn FnMut(&News),
+        see: &mut dyn FnMut(&Update),
     ) -> Result<(), End> {
         let begin = Instant::now();
         self.heard = begin;
@@ -270,7 +271,7 @@ impl Session {
             Err(error) if is_nothing_yet(&error) => (),
             Err(_) => return Err(self.closed()),
         }
-        let console = self.place.path().join(qemu::CONSOLE);
+        let console = self.run_dir.path().join(qemu::CONSOLE);
         if console.metadata().is_ok_and(|metadata| metadata.len() > CONSOLE_MAX) {
             return Err(End::Flood(CONSOLE_MAX));
         }
@@ -286,7 +287,7 @@ impl Session {
 
     /// Waits a moment for QEMU to open the channel.
     fn accept(&mut self) -> Result<(), End> {
-        match self.place.listener.accept() {
+        match self.run_dir.listener.accept() {
             Ok((stream, _)) => {
                 let set = stream.set_nonblocking(false);
                 let set = set.and_then(|()| stream.set_read_timeout(Some(LOOK)));
@@ -328,14 +329,14 @@ impl Session {
         let status = self.status.filter(|_| ended);
         let (console, qemu) = (self.read(qemu::CONSOLE), self.read(QEMU_LOG));
         let log = self.log_path();
-        let verdict = verdict::judge(&Evidence {
+        let verdict = session_verdict::judge(&Evidence {
             end,
             report: &self.recorder.report,
             running: self.recorder.running(),
             console: &console,
             qemu: &qemu,
             status: status.and_then(|status| status.code().or(status.signal().map(|s| s + 128))),
-            allowed: &self.terms.allowed,
+            allowed: &self.limits.allowed,
             log: &log,
         });
         if verdict.is_err() {
@@ -360,7 +361,7 @@ impl Session {
 
     fn read(&self, name: &str) -> String {
         let mut bytes = Vec::new();
-        if let Ok(file) = fs::File::open(self.place.path().join(name)) {
+        if let Ok(file) = fs::File::open(self.run_dir.path().join(name)) {
             // What cannot be read is not there: the verdict then lacks it.
             let _ = file.take(CONSOLE_MAX).read_to_end(&mut bytes);
         }
@@ -371,14 +372,14 @@ impl Session {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("logs/console-{}-{number}.log", std::process::id());
-        self.terms.cache.path(name)
+        self.limits.cache.path(name)
     }
 
     /// Keeps the console of a guest that failed, and forgets the oldest.
     fn keep(&self, log: &Path, console: &str) {
         let Some(folder) = log.parent() else { return };
         // The problem shows the console's end in any case.
-        let text = format!("# {}\n{console}", self.terms.started_by);
+        let text = format!("# {}\n{console}", self.limits.started_by);
         let _ = fs::create_dir_all(folder).and_then(|()| fs::write(log, text));
         let Ok(logs) = fs::read_dir(folder) else { return };
         let consoles = logs.flatten().filter(|log| {

@@ -7,7 +7,7 @@ use std::{
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
-use super::{Guest, record::News, wire::Request};
+use super::{Guest, protocol::Request, report::Update};
 use crate::problem::{OrProblem, Problem, Result};
 
 /// A day: a user decides when it is over, yet nothing is without a limit.
@@ -44,7 +44,7 @@ impl Guest {
         let (rows, columns) = size.map_or((24, 80), |size| (size.ws_row, size.ws_col));
         let request = Request::Shell { rows, columns };
         session.ask("the shell", &request, DEADLINE, &mut |news| {
-            if let News::Kernel(message) = news {
+            if let Update::Kernel(message) = news {
                 // The terminal is raw: a line needs its carriage return.
                 let text = message.to_string().replace('\n', "\r\n");
                 let _ = write!(stderr(), "\r{text}\r\n");

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    guest::{Guest, Session, console, record::Message},
+    guest::{Guest, Session, console, report::Message},
     host::{
         cache::{self, Cache},
         run::{Run, this_program},

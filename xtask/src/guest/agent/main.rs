@@ -5,8 +5,8 @@
 //! kernel then panics because its init is gone: the host sees that, and nothing looks green.
 
 #[expect(dead_code, unreachable_pub, reason = "the same file is a module of the runner")]
-#[path = "../wire.rs"]
-mod wire;
+#[path = "../protocol.rs"]
+mod protocol;
 
 use std::{
     env, fs,
@@ -22,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wire::{Decoder, Event, Request};
+use protocol::{Decoder, Event, Request};
 
 /// `O_NONBLOCK` of x86-64 Linux, which the standard library does not name.
 const NONBLOCK: i32 = 0o4000;
@@ -61,7 +61,7 @@ fn main() -> io::Result<()> {
     }
     while let Some(request) = agent.request()? {
         match request {
-            Request::Run { apart, line } => agent.run(apart, &line)?,
+            Request::Run { split_stderr, line } => agent.run(split_stderr, &line)?,
             Request::Shell { rows, columns } => agent.shell(rows, columns)?,
             Request::End => return agent.end(),
         }
@@ -103,7 +103,7 @@ fn open_port() -> io::Result<File> {
             }
         }
         if begin.elapsed() > PORT_WAIT {
-            let what = format!("no virtio port has the name {}", wire::PORT);
+            let what = format!("no virtio port has the name {}", protocol::PORT);
             return Err(io::Error::new(ErrorKind::NotFound, what));
         }
         thread::sleep(Duration::from_millis(5));
@@ -114,14 +114,14 @@ fn find_port() -> Option<String> {
     fs::read_dir("/sys/class/virtio-ports").ok()?.flatten().find_map(|port| {
         let name = fs::read_to_string(port.path().join("name")).ok()?;
         let device = format!("/dev/{}", port.file_name().to_string_lossy());
-        (name.trim() == wire::PORT).then_some(device)
+        (name.trim() == protocol::PORT).then_some(device)
     })
 }
 
 /// Ends the machine through QEMU's debug-exit device: the host knows the value.
 fn power_off(value: u8) -> io::Result<()> {
     let port = File::options().write(true).open("/dev/port")?;
-    port.write_at(&[value], wire::EXIT_PORT)?;
+    port.write_at(&[value], protocol::EXIT_PORT)?;
     // Not reached in a machine that has the device; the host's deadline ends another one.
     loop {
         thread::sleep(Duration::from_secs(1));
@@ -133,12 +133,12 @@ struct Agent {
     port: File,
     kmsg: File,
     decoder: Decoder,
-    steps: u32,
+    commands: u32,
     records: u32,
 }
 
 /// What the threads around a command tell.
-enum News {
+enum ChildEvent {
     Output { error: bool, bytes: Vec<u8> },
     Closed,
     Exit(ExitStatus),
@@ -147,7 +147,7 @@ enum News {
 impl Agent {
     fn new(port: File) -> io::Result<Self> {
         let kmsg = File::options().read(true).custom_flags(NONBLOCK).open("/dev/kmsg")?;
-        Ok(Self { port, kmsg, decoder: Decoder::default(), steps: 0, records: 0 })
+        Ok(Self { port, kmsg, decoder: Decoder::default(), commands: 0, records: 0 })
     }
 
     fn send(&mut self, event: &Event) -> io::Result<()> {
@@ -188,7 +188,7 @@ impl Agent {
                 Err(error) => return Err(error),
             }
             // In one write: each is a round trip to the host.
-            if frames.len() > wire::PAYLOAD_MAX {
+            if frames.len() > protocol::PAYLOAD_MAX {
                 self.port.write_all(&frames)?;
                 frames.clear();
             }
@@ -197,19 +197,19 @@ impl Agent {
         Ok(self.records > before)
     }
 
-    fn run(&mut self, apart: bool, line: &str) -> io::Result<()> {
-        self.steps += 1;
+    fn run(&mut self, split_stderr: bool, line: &str) -> io::Result<()> {
+        self.commands += 1;
         // Merged by the shell, so that both arrive in the order in which they were written. What
         // it says of a line that it cannot parse comes over the other pipe, hence both are read.
-        let script = if apart { line.to_owned() } else { format!("exec 2>&1; {line}") };
+        let script = if split_stderr { line.to_owned() } else { format!("exec 2>&1; {line}") };
         let child = shell(&script).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         match child {
-            Ok(child) => self.follow(apart, child),
+            Ok(child) => self.follow(split_stderr, child),
             Err(error) => self.send(&Event::Failed(format!("/bin/sh cannot be started: {error}"))),
         }
     }
 
-    fn follow(&mut self, apart: bool, mut child: Child) -> io::Result<()> {
+    fn follow(&mut self, split_stderr: bool, mut child: Child) -> io::Result<()> {
         let (sender, news) = channel();
         let pipes = [
             child.stdout.take().map(|pipe| listen(pipe, false, sender.clone())),
@@ -219,7 +219,7 @@ impl Agent {
         thread::spawn(move || {
             if let Ok(status) = child.wait() {
                 // The receiver is gone only when the command is long over.
-                let _ = sender.send(News::Exit(status));
+                let _ = sender.send(ChildEvent::Exit(status));
             }
         });
         let mut status = None;
@@ -227,16 +227,16 @@ impl Agent {
         let mut ended = Instant::now();
         while open > 0 || status.is_none() {
             match next(&news)? {
-                Some(News::Output { error, bytes }) => {
-                    self.send(&Event::Output { error: apart && error, bytes })?;
+                Some(ChildEvent::Output { error, bytes }) => {
+                    self.send(&Event::Output { error: split_stderr && error, bytes })?;
                 }
-                Some(News::Closed) => open -= 1,
-                Some(News::Exit(exit)) => (status, ended) = (Some(exit), Instant::now()),
+                Some(ChildEvent::Closed) => open -= 1,
+                Some(ChildEvent::Exit(exit)) => (status, ended) = (Some(exit), Instant::now()),
                 None if status.is_some() && ended.elapsed() > REST => break,
                 None => (),
             }
             self.kernel()?;
-            if alive.elapsed() > Duration::from_millis(wire::ALIVE_MS) {
+            if alive.elapsed() > Duration::from_millis(protocol::ALIVE_MS) {
                 alive = Instant::now();
                 self.send(&Event::Alive)?;
             }
@@ -248,7 +248,7 @@ impl Agent {
 
     /// A shell on the guest's own terminal, until it ends.
     fn shell(&mut self, rows: u16, columns: u16) -> io::Result<()> {
-        self.steps += 1;
+        self.commands += 1;
         let script = format!("stty rows {rows} cols {columns}; exec setsid -c $SHELL -i");
         let terminal = File::options().read(true).write(true).open("/dev/hvc0")?;
         let mut command = shell(&script);
@@ -277,12 +277,12 @@ impl Agent {
                 last = Instant::now();
             }
         }
-        self.send(&Event::Goodbye { steps: self.steps, kernel: self.records })?;
-        power_off(wire::EXIT_VALUE)
+        self.send(&Event::Goodbye { commands: self.commands, kernel: self.records })?;
+        power_off(protocol::EXIT_VALUE)
     }
 }
 
-fn next(news: &Receiver<News>) -> io::Result<Option<News>> {
+fn next(news: &Receiver<ChildEvent>) -> io::Result<Option<ChildEvent>> {
     match news.recv_timeout(LOOK) {
         Ok(news) => Ok(Some(news)),
         Err(RecvTimeoutError::Timeout) => Ok(None),
@@ -293,16 +293,16 @@ fn next(news: &Receiver<News>) -> io::Result<Option<News>> {
 }
 
 /// Reads one of a command's pipes until it is closed.
-fn listen(mut pipe: impl Read + Send + 'static, error: bool, to: Sender<News>) {
+fn listen(mut pipe: impl Read + Send + 'static, error: bool, to: Sender<ChildEvent>) {
     thread::spawn(move || {
         let mut buffer = [0; 8192];
         while let Ok(length @ 1..) = pipe.read(&mut buffer) {
             let bytes = buffer[..length].to_vec();
             // Nobody listens any more to what a background process writes after its command's
             // end, yet the pipe is emptied, so that it does not block.
-            let _ = to.send(News::Output { error, bytes });
+            let _ = to.send(ChildEvent::Output { error, bytes });
         }
-        let _ = to.send(News::Closed);
+        let _ = to.send(ChildEvent::Closed);
     });
 }
 

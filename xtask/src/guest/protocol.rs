@@ -24,7 +24,7 @@ pub enum Request {
     /// Run a command line with `/bin/sh -c`.
     Run {
         /// Keep standard output and standard error apart, instead of merged in order.
-        apart: bool,
+        split_stderr: bool,
         /// The command line.
         line: String,
     },
@@ -74,7 +74,7 @@ pub enum Event {
     /// The last event: what a whole report must hold.
     Goodbye {
         /// How many commands were run.
-        steps: u32,
+        commands: u32,
         /// How many kernel messages were sent.
         kernel: u32,
     },
@@ -103,7 +103,9 @@ impl Request {
     /// It is too long.
     pub fn encode(&self) -> Result<Vec<u8>, Corrupt> {
         match self {
-            Self::Run { apart, line } => frame(b'r', &[&[u8::from(*apart)], line.as_bytes()]),
+            Self::Run { split_stderr, line } => {
+                frame(b'r', &[&[u8::from(*split_stderr)], line.as_bytes()])
+            }
             Self::Shell { rows, columns } => {
                 frame(b's', &[&rows.to_le_bytes(), &columns.to_le_bytes()])
             }
@@ -117,8 +119,8 @@ impl Request {
     /// The frame holds none.
     pub fn decode(frame: &Frame) -> Result<Self, Corrupt> {
         match (frame.tag, frame.payload.as_slice()) {
-            (b'r', [apart @ 0..=1, line @ ..]) => {
-                Ok(Self::Run { apart: *apart == 1, line: text(line)? })
+            (b'r', [split_stderr @ 0..=1, line @ ..]) => {
+                Ok(Self::Run { split_stderr: *split_stderr == 1, line: text(line)? })
             }
             (b's', &[r0, r1, c0, c1]) => Ok(Self::Shell {
                 rows: u16::from_le_bytes([r0, r1]),
@@ -146,8 +148,8 @@ impl Event {
             Self::Alive => frame(b'A', &[]),
             Self::Ended { status, open } => frame(b'X', &[&[*status, u8::from(*open)]]),
             Self::Failed(why) => frame(b'F', &[why.as_bytes()]),
-            Self::Goodbye { steps, kernel } => {
-                frame(b'G', &[&steps.to_le_bytes(), &kernel.to_le_bytes()])
+            Self::Goodbye { commands, kernel } => {
+                frame(b'G', &[&commands.to_le_bytes(), &kernel.to_le_bytes()])
             }
         }
     }
@@ -172,7 +174,7 @@ impl Event {
             (b'X', &[status, open @ 0..=1]) => Ok(Self::Ended { status, open: open == 1 }),
             (b'F', why) => Ok(Self::Failed(text(why)?)),
             (b'G', &[s0, s1, s2, s3, k0, k1, k2, k3]) => Ok(Self::Goodbye {
-                steps: u32::from_le_bytes([s0, s1, s2, s3]),
+                commands: u32::from_le_bytes([s0, s1, s2, s3]),
                 kernel: u32::from_le_bytes([k0, k1, k2, k3]),
             }),
             _ => Err(frame.unknown()),

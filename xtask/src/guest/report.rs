@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::guest::wire::Event;
+use crate::guest::protocol::Event;
 
 /// Bytes of output and kernel messages that one guest may send.
 pub const REPORT_MAX: usize = 64 << 20;
@@ -118,7 +118,7 @@ impl Hello {
 
 /// One command that was run in the guest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Step {
+pub struct CommandReport {
     /// The command line.
     pub command: String,
     /// What it wrote: to both outputs, in order, or to the standard one when they were kept apart.
@@ -137,7 +137,7 @@ pub struct Step {
     pub late: Vec<Message>,
 }
 
-impl Step {
+impl CommandReport {
     /// All that it wrote, with what is not UTF-8 replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.output).into_owned()
@@ -160,7 +160,7 @@ pub struct Report {
     /// What the kernel logged before the first command.
     pub boot: Vec<Message>,
     /// The commands, in order.
-    pub steps: Vec<Step>,
+    pub commands: Vec<CommandReport>,
     /// Why the report is not whole although the goodbye came, if so.
     pub flaw: Option<String>,
     /// What the kernel wrote to its console: warnings and worse.
@@ -174,14 +174,14 @@ pub struct Report {
 impl Report {
     /// All kernel messages, in the order of the log.
     pub fn messages(&self) -> impl Iterator<Item = &Message> {
-        let steps = self.steps.iter().flat_map(|step| step.kernel.iter().chain(&step.late));
-        self.boot.iter().chain(steps)
+        let commands = self.commands.iter().flat_map(|step| step.kernel.iter().chain(&step.late));
+        self.boot.iter().chain(commands)
     }
 }
 
 /// What an event means for whoever waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum Update {
     /// Nothing but that the guest lives.
     Nothing,
     /// The agent is ready.
@@ -217,12 +217,14 @@ impl Recorder {
     /// A command is about to be sent.
     pub fn begin(&mut self, command: &str) {
         self.running = true;
-        self.report.steps.push(Step { command: command.into(), ..Step::default() });
+        self.report
+            .commands
+            .push(CommandReport { command: command.into(), ..CommandReport::default() });
     }
 
     /// The command that runs, if one does.
     pub fn running(&self) -> Option<&str> {
-        let step = self.report.steps.last().filter(|_| self.running);
+        let step = self.report.commands.last().filter(|_| self.running);
         step.map(|step| step.command.as_str())
     }
 
@@ -230,7 +232,7 @@ impl Recorder {
     ///
     /// # Errors
     /// It cannot come now, or says what cannot be: the report is worth nothing from here on.
-    pub fn take(&mut self, event: Event) -> Result<News, String> {
+    pub fn take(&mut self, event: Event) -> Result<Update, String> {
         if self.closed {
             return Err("the agent went on after its goodbye".into());
         }
@@ -239,37 +241,37 @@ impl Recorder {
             Event::Kernel(record) => self.kernel(&record),
             Event::Lost => {
                 self.flaw("the kernel overwrote messages before they could be read");
-                Ok(News::Nothing)
+                Ok(Update::Nothing)
             }
             Event::Output { error, bytes } => {
                 self.grow(bytes.len())?;
                 let step = self.step("output")?;
                 if error { &mut step.error } else { &mut step.output }.extend(&bytes);
-                Ok(News::Output { error, bytes })
+                Ok(Update::Output { error, bytes })
             }
-            Event::Alive => Ok(News::Nothing),
+            Event::Alive => Ok(Update::Nothing),
             Event::Ended { status, open } => {
                 let step = self.step("an exit status")?;
                 (step.status, step.open) = (status, open);
                 self.running = false;
-                Ok(News::Ended)
+                Ok(Update::Ended)
             }
             Event::Failed(why) => Err(format!("the agent gave up: {why}")),
-            Event::Goodbye { steps, kernel } => self.goodbye(steps, kernel),
+            Event::Goodbye { commands, kernel } => self.goodbye(commands, kernel),
         }
     }
 
-    fn hello(&mut self, release: String, tools: &str) -> Result<News, String> {
+    fn hello(&mut self, release: String, tools: &str) -> Result<Update, String> {
         if self.report.hello.is_some() {
             return Err("the agent said hello twice".into());
         }
         let tools = tools.lines().filter_map(|line| line.split_once('\t'));
         let tools = tools.map(|(name, said)| (name.to_owned(), said.to_owned())).collect();
         self.report.hello = Some(Hello { release, tools });
-        Ok(News::Hello)
+        Ok(Update::Hello)
     }
 
-    fn kernel(&mut self, record: &[u8]) -> Result<News, String> {
+    fn kernel(&mut self, record: &[u8]) -> Result<Update, String> {
         self.grow(record.len())?;
         let message = Message::parse(record)?;
         let expected = self.sequence.map(|last| last.saturating_add(1));
@@ -279,33 +281,33 @@ impl Recorder {
         }
         self.sequence = Some(message.sequence);
         self.messages = self.messages.saturating_add(1);
-        let place = match self.report.steps.last_mut() {
+        let place = match self.report.commands.last_mut() {
             None => &mut self.report.boot,
             Some(step) if self.running => &mut step.kernel,
             Some(step) => &mut step.late,
         };
         place.push(message.clone());
-        Ok(News::Kernel(message))
+        Ok(Update::Kernel(message))
     }
 
-    fn goodbye(&mut self, steps: u32, kernel: u32) -> Result<News, String> {
+    fn goodbye(&mut self, commands: u32, kernel: u32) -> Result<Update, String> {
         if self.running || self.report.hello.is_none() {
             return Err("the agent said goodbye too early".into());
         }
         self.closed = true;
-        let has = self.report.steps.len();
-        if u32::try_from(has) != Ok(steps) {
-            self.flaw(&format!("the agent ran {steps} commands, the report has {has}"));
+        let has = self.report.commands.len();
+        if u32::try_from(has) != Ok(commands) {
+            self.flaw(&format!("the agent ran {commands} commands, the report has {has}"));
         }
         if self.messages != kernel {
             let has = self.messages;
             self.flaw(&format!("the agent sent {kernel} kernel messages, {has} arrived"));
         }
-        Ok(News::Goodbye)
+        Ok(Update::Goodbye)
     }
 
-    fn step(&mut self, what: &str) -> Result<&mut Step, String> {
-        let step = self.report.steps.last_mut().filter(|_| self.running);
+    fn step(&mut self, what: &str) -> Result<&mut CommandReport, String> {
+        let step = self.report.commands.last_mut().filter(|_| self.running);
         step.ok_or_else(|| format!("the agent sent {what}, but no command runs"))
     }
 
@@ -358,12 +360,12 @@ mod tests {
         }
         recorder.take(Event::Ended { status: 3, open: false }).unwrap();
         recorder.take(kernel(10)).unwrap();
-        let goodbye = recorder.take(Event::Goodbye { steps: 1, kernel: 4 }).unwrap();
-        assert_eq!(goodbye, News::Goodbye);
+        let goodbye = recorder.take(Event::Goodbye { commands: 1, kernel: 4 }).unwrap();
+        assert_eq!(goodbye, Update::Goodbye);
         let report = recorder.report;
         assert_eq!(report.flaw, None);
         assert_eq!(report.boot.len(), 2);
-        let [step] = report.steps.as_slice() else { panic!("one step") };
+        let [step] = report.commands.as_slice() else { panic!("one step") };
         assert_eq!((step.text().as_str(), step.status), ("xy", 3));
         assert_eq!(step.kernel_text(), "message 9\nmessage 10\n");
         assert_eq!((step.kernel.len(), step.late.len()), (1, 1));
@@ -376,9 +378,9 @@ mod tests {
         assert_eq!(gap.report.flaw.unwrap(), "kernel messages are missing before number 3");
         let lost = recorder([Event::Lost]);
         assert!(lost.report.flaw.unwrap().contains("overwrote"));
-        let steps = recorder([hello(), Event::Goodbye { steps: 1, kernel: 0 }]);
-        assert_eq!(steps.report.flaw.unwrap(), "the agent ran 1 commands, the report has 0");
-        let messages = recorder([hello(), Event::Goodbye { steps: 0, kernel: 2 }]);
+        let commands = recorder([hello(), Event::Goodbye { commands: 1, kernel: 0 }]);
+        assert_eq!(commands.report.flaw.unwrap(), "the agent ran 1 commands, the report has 0");
+        let messages = recorder([hello(), Event::Goodbye { commands: 0, kernel: 2 }]);
         assert_eq!(messages.report.flaw.unwrap(), "the agent sent 2 kernel messages, 0 arrived");
     }
 
@@ -389,10 +391,10 @@ mod tests {
         assert!(refused(Event::Ended { status: 0, open: false }).contains("no command runs"));
         assert!(refused(hello()).contains("twice"));
         assert!(refused(Event::Failed("no disk".into())).contains("no disk"));
-        let mut closed = recorder([hello(), Event::Goodbye { steps: 0, kernel: 0 }]);
+        let mut closed = recorder([hello(), Event::Goodbye { commands: 0, kernel: 0 }]);
         assert!(closed.take(Event::Alive).unwrap_err().contains("after its goodbye"));
         let mut early = Recorder::default();
-        assert!(early.take(Event::Goodbye { steps: 0, kernel: 0 }).is_err());
+        assert!(early.take(Event::Goodbye { commands: 0, kernel: 0 }).is_err());
     }
 
     #[test]

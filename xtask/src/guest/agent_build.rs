@@ -11,8 +11,10 @@ use crate::{
 };
 
 /// The agent's sources, with their places relative to each other.
-const SOURCES: [(&str, &str); 2] =
-    [("agent/main.rs", include_str!("agent/main.rs")), ("wire.rs", include_str!("wire.rs"))];
+const SOURCES: [(&str, &str); 2] = [
+    ("agent/main.rs", include_str!("agent/main.rs")),
+    ("protocol.rs", include_str!("protocol.rs")),
+];
 /// One static file that is small and does not unwind: when it fails, the kernel notices.
 const FLAGS: &[&str] = &[
     "--edition=2024",

@@ -1,7 +1,7 @@
-//! The wire format, with honest and with hostile bytes. Not in `wire.rs`, which the agent
+//! The frames, with honest and with hostile bytes. Not in `protocol.rs`, which the agent
 //! includes: there its unused half is expected to be unused.
 
-use super::wire::{Corrupt, Decoder, Event, PAYLOAD_MAX, Request};
+use super::protocol::{Corrupt, Decoder, Event, PAYLOAD_MAX, Request};
 
 fn events() -> Vec<Event> {
     vec![
@@ -13,7 +13,7 @@ fn events() -> Vec<Event> {
         Event::Alive,
         Event::Ended { status: 137, open: true },
         Event::Failed("why".into()),
-        Event::Goodbye { steps: 3, kernel: u32::MAX },
+        Event::Goodbye { commands: 3, kernel: u32::MAX },
     ]
 }
 
@@ -40,7 +40,7 @@ fn events_arrive_whatever_the_pieces() {
 #[test]
 fn requests_arrive() {
     let requests = [
-        Request::Run { apart: true, line: "echo é".into() },
+        Request::Run { split_stderr: true, line: "echo é".into() },
         Request::Shell { rows: 50, columns: 200 },
         Request::End,
     ];
@@ -55,7 +55,7 @@ fn requests_arrive() {
 
 #[test]
 fn a_frame_that_was_cut_waits_and_is_never_half_read() {
-    let bytes = Event::Goodbye { steps: 1, kernel: 2 }.encode().unwrap();
+    let bytes = Event::Goodbye { commands: 1, kernel: 2 }.encode().unwrap();
     for cut in 0..bytes.len() {
         let mut decoder = Decoder::default();
         decoder.push(&bytes[..cut]);
@@ -69,7 +69,7 @@ fn a_length_beyond_the_limit_is_refused_before_it_is_stored() {
     let mut decoder = Decoder::default();
     decoder.push(b"O\xff\xff\xff\xff");
     assert!(decoder.frame().unwrap_err().0.contains("4294967295"));
-    assert!(Request::Run { apart: false, line: "x".repeat(PAYLOAD_MAX) }.encode().is_err());
+    assert!(Request::Run { split_stderr: false, line: "x".repeat(PAYLOAD_MAX) }.encode().is_err());
 }
 
 #[test]

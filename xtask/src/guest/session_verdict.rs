@@ -6,8 +6,8 @@ use std::{fmt::Write, path::Path, time::Duration};
 use crate::{
     guest::{
         console::{Allowed, PANIC, gravest, splats},
-        record::Report,
-        wire,
+        protocol,
+        report::Report,
     },
     problem::{Problem, Result},
 };
@@ -113,8 +113,8 @@ fn complaint(evidence: &Evidence<'_>) -> Option<Complaint> {
 
 /// The command during which the kernel logged a line, if the report tells.
 fn step_of<'a>(report: &'a Report, line: &str) -> Option<&'a str> {
-    let mut steps = report.steps.iter();
-    let step = steps.find(|step| step.kernel.iter().any(|message| message.text.contains(line)));
+    let mut commands = report.commands.iter();
+    let step = commands.find(|step| step.kernel.iter().any(|message| message.text.contains(line)));
     step.map(|step| step.command.as_str())
 }
 
@@ -123,7 +123,7 @@ fn ending(evidence: &Evidence<'_>) -> Option<Problem> {
     let place = place(evidence);
     let came_up = evidence.report.hello.is_some();
     match &evidence.end {
-        End::Goodbye if evidence.status == Some(wire::EXIT_STATUS) => None,
+        End::Goodbye if evidence.status == Some(protocol::EXIT_STATUS) => None,
         End::Goodbye => {
             let how = status(evidence.status);
             Some(Problem::host(format!("the VM did not end as agreed after its goodbye: {how}")))
@@ -161,7 +161,7 @@ fn hang(evidence: &Evidence<'_>, after: Duration, silent: Duration) -> Problem {
     };
     let command = shown(command);
     // The agent speaks every second while a command runs, on a busy machine somewhat later.
-    let known = 5 * Duration::from_millis(wire::ALIVE_MS);
+    let known = 5 * Duration::from_millis(protocol::ALIVE_MS);
     if silent < known {
         let answers = if after < known { "" } else { "; the guest still answers" };
         let fact = format!("`{command}` did not end within {seconds} s{answers}");
@@ -224,7 +224,7 @@ fn with_console(mut problem: Problem, evidence: &Evidence<'_>, from: Option<&str
 mod tests {
     use super::*;
     use crate::{
-        guest::record::{Hello, Message, Step},
+        guest::report::{CommandReport, Hello, Message},
         problem::Kind,
     };
 
@@ -259,7 +259,7 @@ mod tests {
     fn ended(console: &str) -> Result<()> {
         let report = report();
         let mut evidence = evidence(&report, End::Goodbye, console);
-        (evidence.running, evidence.status) = (None, Some(wire::EXIT_STATUS));
+        (evidence.running, evidence.status) = (None, Some(protocol::EXIT_STATUS));
         judge(&evidence)
     }
 
@@ -320,15 +320,18 @@ mod tests {
     fn a_complaint_that_only_the_report_has_counts_and_names_its_command() {
         let message = |record: &[u8]| Message::parse(record).unwrap();
         let mut report = report();
-        let step =
-            |command: &str, kernel| Step { command: command.into(), kernel, ..Step::default() };
-        report.steps = vec![
+        let step = |command: &str, kernel| CommandReport {
+            command: command.into(),
+            kernel,
+            ..CommandReport::default()
+        };
+        report.commands = vec![
             step("true", vec![message(b"12,8,5,-;WARNING: a program wrote this")]),
             step("modprobe provider", vec![message(b"4,9,5,-;WARNING: at x")]),
             step("true", Vec::new()),
         ];
         let mut evidence = evidence(&report, End::Goodbye, CLEAN);
-        (evidence.running, evidence.status) = (None, Some(wire::EXIT_STATUS));
+        (evidence.running, evidence.status) = (None, Some(protocol::EXIT_STATUS));
         assert_eq!(
             fact(&evidence, Kind::DoesNotHold),
             "the kernel complained while `modprobe provider` ran: WARNING: at x"
@@ -350,7 +353,7 @@ mod tests {
             (
                 &up,
                 End::Closed,
-                Some(wire::EXIT_STATUS),
+                Some(protocol::EXIT_STATUS),
                 "the VM ended while `modprobe consumer` \
               ran: QEMU ended with status 85; it said: no",
             ),
@@ -428,7 +431,7 @@ mod tests {
     fn a_report_with_a_flaw_is_red_although_all_ended_well() {
         let report = Report { flaw: Some("a gap".into()), ..report() };
         let mut evidence = evidence(&report, End::Goodbye, "");
-        (evidence.running, evidence.status) = (None, Some(wire::EXIT_STATUS));
+        (evidence.running, evidence.status) = (None, Some(protocol::EXIT_STATUS));
         assert_eq!(fact(&evidence, Kind::Host), "the guest's report is not whole: a gap");
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use cpio::newc::{Builder, ModeFileType, trailer};
 
 use crate::{
-    guest::{Boot, closure},
+    guest::{Boot, ldd},
     host::{cache, root::Root},
     problem::{OrProblem, Problem, Result},
 };
@@ -133,11 +133,11 @@ enum Node {
 
 /// A tree for the guest, by path without a leading slash.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Image {
+pub(super) struct Initramfs {
     nodes: BTreeMap<String, Node>,
 }
 
-impl Image {
+impl Initramfs {
     /// What every guest of a kernel has.
     pub(super) fn base(root: &Root, boot: &Boot, agent: Vec<u8>) -> Result<Self> {
         let mut image = Self::default();
@@ -170,7 +170,7 @@ impl Image {
 
     /// A program of the private root, with all that it needs.
     pub(super) fn program(&mut self, root: &Root, program: &str) -> Result<()> {
-        for file in closure::of(root, program)? {
+        for file in ldd::files(root, program)? {
             let path = root.path(&file);
             let bytes = fs::read(&path).or_host(|| format!("{}", path.display()))?;
             self.node(&file.to_string_lossy(), Node::File { bytes, executable: true });
@@ -335,8 +335,8 @@ pub(super) fn updates(release: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn image(files: &[(&str, &str)]) -> Image {
-        let mut image = Image::default();
+    fn image(files: &[(&str, &str)]) -> Initramfs {
+        let mut image = Initramfs::default();
         files.iter().for_each(|(path, text)| image.bytes(path, text.as_bytes()));
         image.link("bin", "usr/bin");
         image.node("dev/null", Node::Device { major: 1, minor: 3 });
@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_path_through_a_merged_folder_leaves_the_folder_alone() {
-        let mut image = Image::default();
+        let mut image = Initramfs::default();
         image.link("/sbin/tool", "x");
         let paths: Vec<&str> = image.nodes.keys().map(String::as_str).collect();
         assert_eq!(paths, ["usr", "usr/sbin", "usr/sbin/tool"]);
@@ -380,7 +380,7 @@ mod tests {
 
     #[test]
     fn what_is_no_file_is_refused() {
-        let mut image = Image::default();
+        let mut image = Initramfs::default();
         for path in ["/dev/zero", "/usr", "/nowhere"] {
             let problem = image.host_file("work/x", Path::new(path)).unwrap_err();
             assert!(problem.fact.contains(path), "{problem}");
@@ -392,7 +392,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.ko");
         fs::write(&file, "x").unwrap();
-        let mut image = Image::default();
+        let mut image = Initramfs::default();
         image.host_file("work/a.ko", &file).unwrap();
         let problem = image.host_file("work/a.ko", &file).unwrap_err();
         assert!(problem.fact.contains("/work/a.ko"), "{problem}");
@@ -400,7 +400,7 @@ mod tests {
 
     #[test]
     fn too_much_is_refused() {
-        let mut image = Image::default();
+        let mut image = Initramfs::default();
         let half = vec![0; usize::try_from(SIZE_MAX / 2 + 1).unwrap()];
         image.bytes("a", &half);
         image.bytes("b", &half);

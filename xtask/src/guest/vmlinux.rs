@@ -40,7 +40,7 @@ mod header {
 ///
 /// # Errors
 /// It cannot be read, or is no kernel for this architecture.
-pub(super) fn of(cache: &Cache, image: &Path) -> Result<PathBuf> {
+pub(super) fn extract(cache: &Cache, image: &Path) -> Result<PathBuf> {
     let what = || format!("{} cannot be read", image.display());
     let size = image.metadata().or_usage(what)?.len();
     if size > SIZE_MAX {
