@@ -1,0 +1,174 @@
+//! Rules about the rooms of the runner and the crates below it.
+
+use std::collections::BTreeMap;
+
+use crate::{File, holds, notices};
+
+/// The rooms, the highest first: a room may use those below it.
+const ROOMS: [&str; 7] = ["command", "lesson", "guest", "build", "kernel", "tree", "host"];
+
+/// What a pure crate may depend on: no process, no cache, no threads, no JSON.
+const PURE: [(&str, &[&str]); 3] = [
+    (
+        "xtask/ko/Cargo.toml",
+        &["crc32fast", "flate2", "liblzma", "object", "rustc-demangle", "serde", "sha2", "zstd"],
+    ),
+    ("xtask/stack/Cargo.toml", &["crc32fast", "foldhash", "ko", "object", "serde"]),
+    ("xtask/loader/Cargo.toml", &["ko", "object", "stack"]),
+];
+/// What any crate may depend on.
+const ANYWHERE: [&str; 3] = ["bitflags", "strum", "thiserror"];
+
+fn room(path: &str) -> Option<&str> {
+    let (room, _) = path.strip_prefix("xtask/src/")?.split_once('/')?;
+    Some(room)
+}
+
+/// The modules of its own crate that a source names, each with its line.
+fn own_modules(file: &File) -> Vec<(usize, String)> {
+    let text: Vec<&str> = file
+        .text
+        .lines()
+        .map(|line| if line.trim_start().starts_with("//") { "" } else { line })
+        .collect();
+    let text = text.join("\n");
+    let mut found = Vec::new();
+    for (begin, word) in text.match_indices("crate::") {
+        let rest = &text[begin + word.len()..];
+        let line = text[..begin].matches('\n').count() + 1;
+        let ident = |text: &str| -> String {
+            text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+        };
+        let Some(group) = rest.strip_prefix('{') else {
+            found.push((line, ident(rest)));
+            continue;
+        };
+        // The first word of each entry of the outermost braces.
+        let (mut depth, mut entry) = (1, true);
+        for (at, c) in group.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => entry = true,
+                c if c.is_alphabetic() && entry => {
+                    found.push((line, ident(&group[at..])));
+                    entry = false;
+                }
+                _ => (),
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_room_uses_a_room_above_it() {
+    fn rule(files: &[File]) -> Vec<String> {
+        let rank = |room: &str| ROOMS.iter().position(|name| *name == room);
+        let mut faults = Vec::new();
+        for file in files.iter().filter(|file| file.is_host_rust()) {
+            let Some(here) = room(&file.path).filter(|room| *room != "bin") else { continue };
+            let Some(own) = rank(here) else {
+                faults.push(file.complaint(1, &format!("{here} is no room")));
+                continue;
+            };
+            let above = own_modules(file).into_iter().filter(|(_, name)| rank(name) < Some(own));
+            let above = above.filter(|(_, name)| rank(name).is_some());
+            faults.extend(
+                above.map(|(line, name)| file.complaint(line, &format!("{name} is above {here}"))),
+            );
+        }
+        faults
+    }
+    holds(
+        rule,
+        &[
+            ("xtask/src/host/a.rs", "use crate::{\n    host::b,\n    kernel::{c, d},\n};\n"),
+            ("xtask/src/tree/b.rs", "fn c() { crate::command::d() }\n"),
+            ("xtask/src/attic/c.rs", ""),
+        ],
+    );
+}
+
+#[test]
+fn the_pure_crates_depend_on_nothing_that_acts() {
+    fn rule(files: &[File]) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (path, allowed) in PURE {
+            for file in files.iter().filter(|file| file.path == path) {
+                let mut section = "";
+                for (number, line) in file.lines() {
+                    section = if line.starts_with('[') { line } else { section };
+                    let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
+                    let known = allowed.contains(&name) || ANYWHERE.contains(&name);
+                    let entry = section == "[dependencies]" && line.contains('=');
+                    let other = section.contains("dependencies.") || section.contains("build-");
+                    if other || entry && !known {
+                        faults.push(file.complaint(number, &format!("{name} in a pure crate")));
+                    }
+                }
+            }
+        }
+        faults
+    }
+    holds(
+        rule,
+        &[
+            ("xtask/ko/Cargo.toml", "[dependencies]\nrayon.workspace = true\n"),
+            ("xtask/loader/Cargo.toml", "[dependencies.serde_json]\nversion = \"1\"\n"),
+        ],
+    );
+}
+
+/// The pure crates start no process and read no file: what they judge, they are given.
+#[test]
+fn the_pure_crates_only_read_what_they_are_given() {
+    fn rule(files: &[File]) -> Vec<String> {
+        let mut faults = Vec::new();
+        let pure = ["xtask/ko/src/", "xtask/stack/src/", "xtask/loader/src/"];
+        let pure = |file: &&File| pure.iter().any(|folder| file.path.starts_with(folder));
+        for file in files.iter().filter(pure).filter(|file| !file.path.ends_with("tests.rs")) {
+            for (number, line) in file.lines() {
+                if line == "mod tests {" {
+                    break;
+                }
+                let acts =
+                    ["std::fs", "std::process", "std::env", "std::net", "std::thread", "fs::"];
+                // A `Metadata` is what the caller read.
+                if acts.iter().any(|word| line.contains(word)) && !line.contains("Metadata") {
+                    faults.push(file.complaint(number, "a pure crate acts"));
+                }
+            }
+        }
+        faults
+    }
+    holds(rule, &[("xtask/ko/src/a.rs", "use std::fs;\n")]);
+}
+
+#[test]
+fn a_file_name_means_one_thing() {
+    fn rule(files: &[File]) -> Vec<String> {
+        // Each crate and each room has these.
+        const COMMON: [&str; 5] = ["main.rs", "lib.rs", "mod.rs", "tests.rs", "error.rs"];
+        let mut seen: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for file in files.iter().filter(|file| file.is_host_rust()) {
+            let (folder, name) = file.path.rsplit_once('/').unwrap_or_default();
+            if folder.contains("/src") && !COMMON.contains(&name) {
+                seen.entry(name).or_default().push(&file.path);
+            }
+        }
+        // A verb is named after what it is about: command/lesson.rs is the verb of the room lesson.
+        let twice = seen.iter().filter(|(_, paths)| {
+            paths.iter().filter(|path| room(path) != Some("command")).count() > 1
+        });
+        twice.map(|(name, paths)| format!("{name}: {}", paths.join(", "))).collect()
+    }
+    assert_eq!(
+        rule(&[File::new("xtask/src/host/a.rs", ""), File::new("xtask/ko/src/a.rs", "")]).len(),
+        1
+    );
+    notices(rule, &[]);
+}

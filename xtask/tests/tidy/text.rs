@@ -1,0 +1,91 @@
+//! Rules about the text of any file.
+
+use crate::{File, holds, notices};
+
+/// How wide a line of host Rust may be. rustfmt breaks what it can; it leaves long strings.
+const COLUMNS_MAX: usize = 100;
+
+fn each_line(files: &[File], fault: impl Fn(&File, &str) -> Option<&'static str>) -> Vec<String> {
+    let lines = files.iter().flat_map(|file| file.lines().map(move |line| (file, line)));
+    let faults = lines.filter_map(|(file, (number, line))| {
+        fault(file, line).map(|what| file.complaint(number, what))
+    });
+    faults.collect()
+}
+
+#[test]
+fn no_line_ends_with_a_space_and_every_file_with_a_newline() {
+    fn rule(files: &[File]) -> Vec<String> {
+        let mut faults = each_line(files, |file, line| {
+            // In a page's blocks stands what programs print.
+            let space = !file.is(&["md"]) && line != line.trim_end();
+            space.then_some("the line ends with a space")
+        });
+        let unended =
+            files.iter().filter(|file| !file.text.is_empty() && !file.text.ends_with('\n'));
+        faults.extend(unended.map(|file| file.complaint(1, "the file has no newline at its end")));
+        faults
+    }
+    holds(rule, &[("a.c", "int a; \n"), ("b.h", "\t\n"), ("c.rs", "//! C")]);
+}
+
+#[test]
+fn lines_are_at_most_100_columns_wide() {
+    fn rule(files: &[File]) -> Vec<String> {
+        each_line(files, |file, line| {
+            let long = file.is_host_rust() && line.chars().count() > COLUMNS_MAX;
+            // A string or an address cannot be broken without changing it.
+            let whole = line.contains('"') || line.contains("://");
+            (long && !whole).then_some("the line is wider than 100 columns")
+        })
+    }
+    let wide = format!("//! {}\n", "wide ".repeat(20));
+    notices(rule, &[("xtask/src/a.rs", &wide)]);
+}
+
+#[test]
+fn the_spelling_is_the_kernels() {
+    fn rule(files: &[File]) -> Vec<String> {
+        each_line(files, |_, line| {
+            let british = concat!("licen", "ce");
+            line.to_lowercase().contains(british).then_some("the kernel writes `license`")
+        })
+    }
+    holds(rule, &[("a.md", concat!("The Licen", "ce.\n"))]);
+}
+
+#[test]
+fn nothing_is_left_to_be_done_later() {
+    fn rule(files: &[File]) -> Vec<String> {
+        let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
+        each_line(files, |_, line| {
+            let word = |word: &str| marks.contains(&word);
+            let left = line.split(|c: char| !c.is_alphanumeric()).any(word);
+            left.then_some("something is left to be done")
+        })
+    }
+    holds(rule, &[("a.rs", concat!("// TO", "DO: b\n"))]);
+}
+
+#[test]
+fn every_page_has_one_title() {
+    fn rule(files: &[File]) -> Vec<String> {
+        let mut faults = Vec::new();
+        for page in
+            files.iter().filter(|file| file.is(&["md"]) && !file.path.ends_with("SUMMARY.md"))
+        {
+            let (mut code, mut titles) = (false, Vec::new());
+            for (number, line) in page.lines() {
+                code ^= line.starts_with("```");
+                if !code && line.starts_with("# ") {
+                    titles.push(number);
+                }
+            }
+            if titles.len() != 1 {
+                faults.push(page.complaint(1, &format!("its titles are in the lines {titles:?}")));
+            }
+        }
+        faults
+    }
+    holds(rule, &[("a.md", "text\n"), ("b.md", "# A\n\n# B\n")]);
+}
