@@ -19,7 +19,6 @@ use loader::verdict::{Answer, Verdict, is_message};
 use stack::depmod_config::DepmodConfig;
 use stack::graph::Graph;
 use stack::load_order::load_order;
-use stack::symvers::Symvers;
 use xtask::tree::scan::scan;
 use xtask::tree::section_reader::ModuleBuffer;
 use xtask::tree::walk;
@@ -100,10 +99,10 @@ fn workshop(kernel: &Kernel) -> PathBuf {
 pub(crate) fn target_of(kernel: &Kernel, module: &[u8]) -> Target {
     let read = |path: PathBuf| std::fs::read(&path).unwrap_or_default();
     let config = String::from_utf8(read(kernel.tree.join(".config"))).unwrap();
-    let symvers = Symvers::parse(read(kernel.tree.join("Module.symvers"))).unwrap();
     let mut target = Target::new(&kernel.release, &config)
         .unwrap()
-        .with_symvers(&symvers)
+        .with_symvers(&read(kernel.tree.join("Module.symvers")))
+        .unwrap()
         .with_builtin_modinfo(&read(kernel.modules.join("modules.builtin.modinfo")));
     target.this_module = struct_module::this_module_of_module(module);
     assert!(target.this_module.is_some());

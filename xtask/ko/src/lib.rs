@@ -11,6 +11,7 @@ pub mod elf;
 pub mod error;
 pub mod exports;
 pub mod imports;
+pub mod kconfig;
 pub mod license;
 pub mod modinfo;
 pub mod module;

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::text::Text;
+use super::{kconfig::Kconfig, text::Text};
 
 /// A vermagic, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,20 +60,17 @@ impl<'a> From<Vermagic<'a>> for VermagicJson<'a> {
 
 /// A kernel, as far as vermagic goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Target {
+pub struct KernelVermagic {
     /// Its vermagic, exactly.
     pub vermagic: String,
     /// Whether it has MODVERSIONS: then it looks at no release in a module with `__versions`.
     pub modversions: bool,
 }
 
-/// Why a vermagic cannot be derived.
+/// Why the vermagic of a kernel cannot be derived.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TargetError {
-    /// `utsrelease.h` does not define it.
-    #[error("expected #define UTS_RELEASE \"…\", found none")]
-    NoRelease,
-    /// What this processor adds is not known here.
+pub enum VermagicError {
+    /// What the processor's `MODULE_ARCH_VERMAGIC` adds is not known here.
     #[error("expected a configuration for x86-64, arm64 or riscv, found another")]
     Processor,
     /// The configuration shuffles structures, and the seed is not given.
@@ -81,43 +78,29 @@ pub enum TargetError {
     NoSeed,
 }
 
-impl Target {
-    /// Derives the vermagic of a prepared tree from the text of `include/generated/utsrelease.h`,
-    /// of `include/config/auto.conf` or `.config`, and, where structures are shuffled, of
-    /// `include/generated/randstruct_hash.h` (`include/linux/vermagic.h`).
+impl KernelVermagic {
+    /// Derives the vermagic of a kernel from its release, its configuration and, where structures
+    /// are shuffled, the text of `include/generated/randstruct_hash.h`
+    /// (`include/linux/vermagic.h` of 7.3).
     ///
     /// # Errors
-    /// A text that does not say what it should.
+    /// A processor that is not known here, or no seed.
     pub fn derive(
-        utsrelease: &str,
-        config: &str,
-        randstruct: Option<&str>,
-    ) -> Result<Self, TargetError> {
-        let release = defined(utsrelease, "UTS_RELEASE").ok_or(TargetError::NoRelease)?;
-        let set = |option: &str| config.lines().any(|line| line.strip_prefix(option) == Some("=y"));
-        let mut vermagic = format!("{release} ");
-        let mut add = |flag: &str, is_set: bool| {
-            if is_set {
-                vermagic.push_str(flag);
-            }
-        };
-        add("SMP ", set("CONFIG_SMP"));
-        let real_time = set("CONFIG_PREEMPT_RT");
-        add("preempt_rt ", real_time);
-        add("preempt ", !real_time && set("CONFIG_PREEMPT_BUILD"));
-        add("mod_unload ", set("CONFIG_MODULE_UNLOAD"));
-        let modversions = set("CONFIG_MODVERSIONS");
-        add("modversions ", modversions);
+        release: &str,
+        config: &Kconfig,
+        randstruct_hash: Option<&str>,
+    ) -> Result<Self, VermagicError> {
+        let mut vermagic = format!("{release} {}", common_flags(config));
         // `MODULE_ARCH_VERMAGIC` of each processor's asm/vermagic.h.
-        let known = [("CONFIG_X86_64", ""), ("CONFIG_ARM64", "aarch64"), ("CONFIG_RISCV", "riscv")];
-        let own = known.into_iter().find(|(option, _)| set(option));
-        add(own.ok_or(TargetError::Processor)?.1, true);
-        if set("CONFIG_RANDSTRUCT") {
-            let seed = randstruct.and_then(|text| defined(text, "RANDSTRUCT_HASHED_SEED"));
-            add("RANDSTRUCT_", true);
-            add(seed.ok_or(TargetError::NoSeed)?, true);
+        let known = [("X86_64", ""), ("ARM64", "aarch64"), ("RISCV", "riscv")];
+        let own = known.into_iter().find(|(option, _)| config.has(option));
+        vermagic.push_str(own.ok_or(VermagicError::Processor)?.1);
+        if config.has("RANDSTRUCT") {
+            let seed = randstruct_hash.and_then(|text| defined(text, "RANDSTRUCT_HASHED_SEED"));
+            vermagic.push_str("RANDSTRUCT_");
+            vermagic.push_str(seed.ok_or(VermagicError::NoSeed)?);
         }
-        Ok(Self { vermagic, modversions })
+        Ok(Self { vermagic, modversions: config.has("MODVERSIONS") })
     }
 
     /// Takes the vermagic of a module that was built with the kernel itself. Whether the kernel
@@ -126,6 +109,19 @@ impl Target {
         let modversions = vermagic.flags().any(|flag| flag == "modversions");
         Self { vermagic: vermagic.whole.lossy().into_owned(), modversions }
     }
+}
+
+/// The flags that every processor has, each with a space after it (`VERMAGIC_STRING`).
+pub fn common_flags(config: &Kconfig) -> String {
+    let real_time = config.has("PREEMPT_RT");
+    let flags = [
+        ("SMP ", config.has("SMP")),
+        ("preempt_rt ", real_time),
+        ("preempt ", !real_time && config.has("PREEMPT_BUILD")),
+        ("mod_unload ", config.has("MODULE_UNLOAD")),
+        ("modversions ", config.has("MODVERSIONS")),
+    ];
+    flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag).collect()
 }
 
 /// The value of `#define NAME "value"`.
@@ -148,7 +144,11 @@ pub struct Difference {
 /// Compares flag by flag; by `same_magic()` (`kernel/module/version.c`) the release is passed
 /// over when the kernel has MODVERSIONS and the module `__versions`. The extended tables do not
 /// count for that: `check_modinfo()` (`kernel/module/main.c`) asks for `__versions` alone.
-pub fn compare(module: Vermagic<'_>, has_versions: bool, target: &Target) -> Vec<Difference> {
+pub fn compare(
+    module: Vermagic<'_>,
+    has_versions: bool,
+    target: &KernelVermagic,
+) -> Vec<Difference> {
     let kernel = Vermagic::new(Text::from(target.vermagic.as_str()));
     let mut differences = Vec::new();
     if module.release() != kernel.release() {
@@ -193,13 +193,17 @@ mod tests {
 
     const CONFIG: &str = "CONFIG_SMP=y\nCONFIG_PREEMPT_BUILD=y\nCONFIG_MODULE_UNLOAD=y\n\
                           CONFIG_X86_64=y\n";
-    const RELEASE: &str = "#define UTS_RELEASE \"7.3.4+deb13-amd64\"\n";
+    const RELEASE: &str = "7.3.4+deb13-amd64";
 
-    fn target(more: &str) -> Target {
-        Target::derive(RELEASE, &format!("{CONFIG}{more}"), None).unwrap()
+    fn target(more: &str) -> KernelVermagic {
+        KernelVermagic::derive(RELEASE, &Kconfig::parse(&format!("{CONFIG}{more}")), None).unwrap()
     }
 
-    fn differences(module: &str, has_versions: bool, target: &Target) -> Vec<(bool, String)> {
+    fn differences(
+        module: &str,
+        has_versions: bool,
+        target: &KernelVermagic,
+    ) -> Vec<(bool, String)> {
         let module = Vermagic::new(Text::from(module));
         compare(module, has_versions, target).into_iter().map(|d| (d.refused, d.text)).collect()
     }
@@ -210,11 +214,14 @@ mod tests {
         let other = target("CONFIG_PREEMPT_RT=y\nCONFIG_MODVERSIONS=y\n");
         assert_eq!(other.vermagic, "7.3.4+deb13-amd64 SMP preempt_rt mod_unload modversions ");
         let seed = Some("#define RANDSTRUCT_HASHED_SEED \"abc\"\n");
-        let config = format!("{CONFIG}CONFIG_RANDSTRUCT=y\n");
-        let shuffled = Target::derive(RELEASE, &config, seed).unwrap();
+        let config = Kconfig::parse(&format!("{CONFIG}CONFIG_RANDSTRUCT=y\n"));
+        let shuffled = KernelVermagic::derive(RELEASE, &config, seed).unwrap();
         assert!(shuffled.vermagic.ends_with("mod_unload RANDSTRUCT_abc"));
-        assert_eq!(Target::derive(RELEASE, &config, None), Err(TargetError::NoSeed));
-        assert_eq!(Target::derive(RELEASE, "", None), Err(TargetError::Processor));
+        assert_eq!(KernelVermagic::derive(RELEASE, &config, None), Err(VermagicError::NoSeed));
+        assert_eq!(
+            KernelVermagic::derive(RELEASE, &Kconfig::default(), None),
+            Err(VermagicError::Processor)
+        );
     }
 
     #[test]

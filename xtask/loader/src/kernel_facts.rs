@@ -3,9 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::version_rules::{Rules, Version};
-use ko::compression::Packing;
-use ko::license::License;
-use stack::symvers::{Symvers, VMLINUX};
+use ko::{compression::Packing, kconfig::Kconfig, license::License, vermagic::common_flags};
+use stack::symvers::{SymversError, VMLINUX, symvers_lines};
 
 /// What a user of a symbol has to meet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,10 +60,8 @@ pub struct Options {
 
 impl Options {
     /// Reads a `.config`.
-    pub fn of(config: &str) -> Self {
-        let set: HashSet<&str> =
-            config.lines().filter_map(|line| line.strip_suffix("=y")).collect();
-        let has = |option: &str| set.contains(format!("CONFIG_{option}").as_str());
+    pub fn of(config: &Kconfig) -> Self {
+        let has = |option: &str| config.has(option);
         let packings = [("XZ", Packing::Xz), ("ZSTD", Packing::Zstd), ("GZIP", Packing::Gzip)];
         let packing =
             packings.into_iter().find(|(name, _)| has(&format!("MODULE_COMPRESS_{name}")));
@@ -163,60 +160,37 @@ impl Target {
     pub fn new(release: &str, config: &str) -> Result<Self, String> {
         let version = Version::of(release)
             .ok_or_else(|| format!("the release {release:?} begins with no version"))?;
-        let options = Options::of(config);
+        let config = Kconfig::parse(config);
+        let options = Options::of(&config);
         Ok(Self {
             release: release.into(),
             rules: Rules::of(version),
-            vermagic: vermagic(release, &options),
+            // RANDSTRUCT and the processors with a flag of their own are not known here.
+            vermagic: format!("{release} {}", common_flags(&config)),
             signatures_enforced: options.signatures_forced,
             options,
             ..Self::default()
         })
     }
 
-    /// Takes what a Module.symvers says that the kernel exports itself.
-    #[must_use]
-    pub fn with_symvers(mut self, symvers: &Symvers) -> Self {
-        let own = symvers.entries().iter().filter(|entry| entry.module == VMLINUX);
-        let modversions = self.options.modversions;
-        self.exports = own
-            .map(|entry| {
-                let export = Export {
-                    crc: modversions.then_some(entry.crc),
-                    gpl_only: entry.license == License::GplOnly,
-                    namespace: entry.namespace.as_bytes().to_vec(),
-                };
-                (entry.symbol.as_bytes().to_vec(), export)
-            })
-            .collect();
-        self
-    }
-
-    /// The same from the text itself, without what is not asked for: a kernel exports twenty
-    /// thousand symbols, and to keep them all in the form of [`Symvers`] costs more than the rest.
+    /// Takes what the text of a Module.symvers says that the kernel exports itself. Its lines are
+    /// read without keeping them: a kernel exports twenty thousand symbols.
     ///
     /// # Errors
-    /// The number of the first line that is none of Module.symvers.
-    pub fn with_symvers_text(mut self, text: &[u8]) -> Result<Self, usize> {
+    /// The first line that modpost would refuse.
+    pub fn with_symvers(mut self, text: &[u8]) -> Result<Self, SymversError> {
         let modversions = self.options.modversions;
-        let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
         self.exports = HashMap::with_capacity(text.len() / 80);
-        for (index, line) in lines.enumerate() {
-            let mut columns = line.split(|&byte| byte == b'\t');
-            let mut next = || columns.next().ok_or(index + 1);
-            let (crc, symbol, module, macro_name, namespace) =
-                (next()?, next()?, next()?, next()?, next()?);
-            if module != VMLINUX.as_bytes() {
-                continue;
+        for line in symvers_lines(text) {
+            let line = line?;
+            if line.module == VMLINUX {
+                let export = Export {
+                    crc: modversions.then_some(line.crc),
+                    gpl_only: line.license == License::GplOnly,
+                    namespace: line.namespace.as_bytes().to_vec(),
+                };
+                self.exports.insert(line.symbol.as_bytes().to_vec(), export);
             }
-            let crc = std::str::from_utf8(crc).ok().and_then(|crc| crc.strip_prefix("0x"));
-            let crc = crc.and_then(|crc| u32::from_str_radix(crc, 16).ok()).ok_or(index + 1)?;
-            let export = Export {
-                crc: modversions.then_some(crc),
-                gpl_only: macro_name == License::GplOnly.macro_name().as_bytes(),
-                namespace: namespace.to_vec(),
-            };
-            self.exports.insert(symbol.to_vec(), export);
         }
         Ok(self)
     }
@@ -258,20 +232,6 @@ impl Target {
     }
 }
 
-/// `VERMAGIC_STRING` (`include/linux/vermagic.h`) of an x86-64 kernel without RANDSTRUCT.
-fn vermagic(release: &str, options: &Options) -> String {
-    let mut vermagic = format!("{release} ");
-    let flags = [
-        (options.smp, "SMP "),
-        (options.preempt_rt, "preempt_rt "),
-        (options.preempt && !options.preempt_rt, "preempt "),
-        (options.unload, "mod_unload "),
-        (options.modversions, "modversions "),
-    ];
-    flags.iter().filter(|(set, _)| *set).for_each(|(_, flag)| vermagic.push_str(flag));
-    vermagic
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,16 +245,17 @@ mod tests {
     }
 
     #[test]
-    fn symvers_are_read_alike_by_both() {
+    fn the_kernels_own_exports_are_taken_from_its_symvers() {
         let text = "0x0000000a\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n\
                     0x0000000b\tb\tdrivers/b\tEXPORT_SYMBOL_GPL\tB\n\
                     0x0000000c\tc\tvmlinux\tEXPORT_SYMBOL_GPL\tC\n";
         let target = || Target::new("7.3.4-x", "CONFIG_MODVERSIONS=y\n").unwrap();
-        let whole = target().with_symvers(&Symvers::parse(text).unwrap());
-        let lean = target().with_symvers_text(text.as_bytes()).unwrap();
-        assert_eq!(whole.exports, lean.exports);
-        assert_eq!(lean.exports.len(), 2);
-        assert_eq!(target().with_symvers_text(b"0x1\ta\n").err(), Some(1));
+        let exports = target().with_symvers(text.as_bytes()).unwrap().exports;
+        let c = Export { crc: Some(12), gpl_only: true, namespace: b"C".to_vec() };
+        assert_eq!((exports.len(), &exports[&b"c"[..]]), (2, &c));
+        assert_eq!(target().with_symvers(b"0x1\ta\n").unwrap_err().line, 1);
+        let unknown_macro = b"0x1\ta\tvmlinux\tEXPORT_SYMBOL_X\t\n";
+        assert!(target().with_symvers(unknown_macro).is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::problem::{Problem, Result};
+use crate::problem::Result;
 use crate::tree::section_reader::{FileError, ModuleBuffer};
 use ko::exports::{Export, Kind, Layout};
 use ko::imports::Import;
@@ -83,15 +83,6 @@ fn with_facts(
     let facts = Module::read(buffer.read(file)?)?.facts()?;
     show(&facts);
     Ok(())
-}
-
-/// Turns the error of one file into one that ends the command.
-pub fn file_problem(file: &Path, error: &FileError) -> Problem {
-    let fact = format!("{}: {error}", file.display());
-    match error {
-        FileError::Io(_) => Problem::usage(fact),
-        FileError::Damaged(_) => Problem::does_not_hold(fact),
-    }
 }
 
 fn print_json(file: &Path, facts: std::result::Result<&Facts<'_>, String>, last: bool) {

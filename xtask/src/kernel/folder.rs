@@ -5,13 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ko::kconfig::Kconfig;
+
 use crate::{
     host::{
         cache::Cache,
         root::{Root, TRIXIE},
         run::Run,
     },
-    kernel::{Kernel, Name, Toolchain, config::Config, require_rust},
+    kernel::{Kernel, Name, Toolchain, config, require_rust},
     problem::{OrProblem, Problem, Result},
 };
 
@@ -32,7 +34,7 @@ pub fn open(cache: &Cache, folder: &Path) -> Result<Kernel> {
     need("include/config/kernel.release", "prepare it, in that folder: make modules_prepare")?;
     let release = tree.join("include/config/kernel.release");
     let release = fs::read_to_string(&release).or_usage(|| format!("{}", release.display()))?;
-    let config = Config::read(&tree.join(".config"))?;
+    let config = config::read(&tree.join(".config"))?;
     require_rust(&config, release.trim())?;
     need("rust/libkernel.rmeta", "prepare it, in that folder: make prepare")?;
     need("scripts/module.lds", "prepare it, in that folder: make modules_prepare")?;
@@ -50,7 +52,7 @@ pub fn open(cache: &Cache, folder: &Path) -> Result<Kernel> {
 }
 
 /// The toolchain with the very rustc that the tree was prepared with: the host's, or ours.
-fn toolchain(cache: &Cache, tree: &Path, config: &Config) -> Result<Toolchain> {
+fn toolchain(cache: &Cache, tree: &Path, config: &Kconfig) -> Result<Toolchain> {
     let wanted = config.get("RUSTC_VERSION_TEXT").unwrap_or_default();
     let version = |run: Run| run.arg("--version").quiet().stdout().unwrap_or_default();
     let host = version(Run::new("rustc").cwd("/"));

@@ -3,6 +3,8 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use ko::kconfig::Kconfig;
+
 use crate::{
     host::{
         cache::{self, Cache, Partial},
@@ -12,8 +14,7 @@ use crate::{
     kernel::{
         Kernel, Name,
         archive::{Archive, Follow, Offer, remembered},
-        config::Config,
-        copy, make_folder,
+        config, copy, make_folder,
         source::Source,
         stock, write_enter,
     },
@@ -80,15 +81,15 @@ fn build(cache: &Cache, root: &Root, offer: &Offer, aside: &Path) -> Result<()> 
         make.clone().args([seed.as_str(), "allnoconfig"]).logged(&log, &step)?;
     }
     make.clone().arg("olddefconfig").logged(&log, &step)?;
-    as_asked(&Config::read(&tree.join(".config"))?)?;
+    as_asked(&config::read(&tree.join(".config"))?)?;
     make.args(["bzImage", "modules"]).deadline(DEADLINE).logged(&log, &step)?;
     step.done();
     install(root, &source, &release, aside)
 }
 
 /// Kconfig drops what it cannot have without a word.
-fn as_asked(config: &Config) -> Result<()> {
-    let asked = Config::parse(FRAGMENT);
+fn as_asked(config: &Kconfig) -> Result<()> {
+    let asked = Kconfig::parse(FRAGMENT);
     let lost: Vec<&str> =
         asked.names().filter(|name| config.get(name) != asked.get(name)).collect();
     if lost.is_empty() {

@@ -9,6 +9,7 @@ pub mod source;
 pub mod stable;
 pub mod stock;
 pub mod target;
+pub mod vermagic;
 
 use std::{
     fmt, fs,
@@ -16,13 +17,15 @@ use std::{
     str::FromStr,
 };
 
+use ko::kconfig::Kconfig;
+
 use crate::{
     host::{
         cache::Cache,
         root::{Root, SID, Sandbox, TRIXIE, write_script},
         run::Run,
     },
-    kernel::{archive::Follow, config::Config},
+    kernel::archive::Follow,
     problem::{OrProblem, Problem, Result},
 };
 
@@ -179,8 +182,8 @@ impl Kernel {
     ///
     /// # Errors
     /// Its tree has none.
-    pub fn config(&self) -> Result<Config> {
-        Config::read(&self.tree.join(".config"))
+    pub fn config(&self) -> Result<Kconfig> {
+        config::read(&self.tree.join(".config"))
     }
 
     /// Its name where a file is to be named after it.
@@ -259,7 +262,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// A kernel without Rust cannot carry the stack.
-fn require_rust(config: &Config, release: &str) -> Result<()> {
+fn require_rust(config: &Kconfig, release: &str) -> Result<()> {
     if config.has("RUST") {
         return Ok(());
     }

@@ -16,6 +16,8 @@ use std::{
 
 use object::{Object, ObjectSymbol};
 
+use ko::kconfig::Kconfig;
+
 use crate::{
     host::{
         cache::{self, Cache, Partial},
@@ -26,8 +28,7 @@ use crate::{
     kernel::{
         Kernel, Name,
         archive::{Archive, Follow, Offer, remembered},
-        config::Config,
-        copy, make_folder, names, require_rust,
+        config, copy, make_folder, names, require_rust,
         source::Source,
         write_enter,
     },
@@ -102,7 +103,7 @@ fn prepare(prep: &Preparation) -> Result<()> {
     cache::need_space(prep.aside, SPACE)?;
     unpack(prep)?;
     let headers = prep.headers();
-    let config = Config::read(&headers.join(".config"))?;
+    let config = config::read(&headers.join(".config"))?;
     require_rust(&config, &prep.offer.release)?;
     toolchain(prep.root, &config)?;
     let source = Source::obtain(prep.cache, prep.root, prep.offer)?;
@@ -140,7 +141,7 @@ fn unpack(prep: &Preparation) -> Result<()> {
 }
 
 /// The root's compilers must be the very ones that the kernel was built with.
-fn toolchain(root: &Root, config: &Config) -> Result<()> {
+fn toolchain(root: &Root, config: &Kconfig) -> Result<()> {
     let wanted = |option: &str| config.get(option).unwrap_or_default().to_owned();
     let compiler = config.compiler();
     let gcc = compiler.trim_start_matches("CC=");
@@ -167,7 +168,7 @@ fn toolchain(root: &Root, config: &Config) -> Result<()> {
     Ok(())
 }
 
-fn build_metadata(prep: &Preparation, source: &Source, config: &Config) -> Result<()> {
+fn build_metadata(prep: &Preparation, source: &Source, config: &Kconfig) -> Result<()> {
     let (release, build) = (&prep.offer.release, prep.build());
     let step = Step::begin(format!("Rust metadata of {release}"), "about 2 min on 2 cores");
     let log = prep.cache.log(&format!("metadata-{release}"))?;

@@ -101,8 +101,8 @@ pub fn of_tree(folder: &Path, instead: &Instead) -> Result<Facts> {
         None => first(&[folder.join("Module.symvers"), folder.join("build/Module.symvers")]),
     };
     let mut target = match symvers {
-        Some(text) => target.with_symvers_text(&text).map_err(|line| {
-            let fact = format!("line {line} of {}'s Module.symvers is none", folder.display());
+        Some(text) => target.with_symvers(&text).map_err(|error| {
+            let fact = format!("the Module.symvers of {}: {error}", folder.display());
             Problem::usage(fact).hint("copy it again from the kernel's build")
         })?,
         None => target,

@@ -8,6 +8,7 @@ use std::{
     path::Path,
 };
 
+use crate::problem::Problem;
 use ko::{
     compression::{Packing, UNPACKED_BYTES_MAX, too_large, unpack},
     elf::{Elf, Section},
@@ -22,7 +23,18 @@ pub enum FileError {
     Io(#[from] io::Error),
     /// The bytes are not what their form asks for.
     #[error("{0}")]
-    Damaged(#[from] Malformed),
+    Malformed(#[from] Malformed),
+}
+
+impl FileError {
+    /// This error of a file, as one that ends a command.
+    pub fn problem(&self, file: &Path) -> Problem {
+        let fact = format!("{}: {self}", file.display());
+        match self {
+            Self::Io(_) => Problem::usage(fact),
+            Self::Malformed(_) => Problem::does_not_hold(fact),
+        }
+    }
 }
 
 /// Room to read modules into, one after the other.

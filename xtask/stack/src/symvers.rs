@@ -79,9 +79,8 @@ impl Symvers {
     /// The first line that modpost would refuse.
     pub fn parse(bytes: impl AsRef<[u8]>) -> Result<Self, SymversError> {
         let mut symvers = Self::default();
-        for (index, line) in lines(bytes.as_ref()).enumerate() {
-            let entry = parse_line(index + 1, line)?;
-            symvers.push(entry).map_err(|entry| SymversError {
+        for (index, line) in symvers_lines(bytes.as_ref()).enumerate() {
+            symvers.push(line?.to_entry()).map_err(|entry| SymversError {
                 line: index + 1,
                 expected: "a symbol that no line before has exported from vmlinux or this module",
                 found: format!("{} of {} again", entry.symbol, entry.module),
@@ -145,21 +144,48 @@ impl Symvers {
     }
 }
 
-/// The lines as modpost's `get_line()` cuts them: the last one may lack its newline.
-fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let whole = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let none = bytes.is_empty();
-    whole.split(|&byte| byte == b'\n').filter(move |_| !none)
+/// One line, borrowed from the text; the fields are those of [`SymversEntry`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "SymversEntry documents the same fields")]
+pub struct SymversLine<'a> {
+    pub crc: u32,
+    pub symbol: &'a str,
+    pub module: &'a str,
+    pub license: License,
+    pub namespace: &'a str,
 }
 
-fn parse_line(line: usize, bytes: &[u8]) -> Result<SymversEntry, SymversError> {
+impl SymversLine<'_> {
+    fn to_entry(self) -> SymversEntry {
+        SymversEntry {
+            crc: self.crc,
+            symbol: self.symbol.to_owned(),
+            module: self.module.to_owned(),
+            license: self.license,
+            namespace: self.namespace.to_owned(),
+        }
+    }
+}
+
+/// Reads a Module.symvers line by line, as modpost's `get_line()` cuts them: the last line may lack
+/// its newline. Whether a symbol occurs twice is not looked at.
+pub fn symvers_lines(bytes: &[u8]) -> impl Iterator<Item = Result<SymversLine<'_>, SymversError>> {
+    let whole = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let lines = whole.split(|&byte| byte == b'\n').filter(move |_| !bytes.is_empty());
+    lines.enumerate().map(|(index, line)| parse_line(index + 1, line))
+}
+
+fn parse_line(line: usize, bytes: &[u8]) -> Result<SymversLine<'_>, SymversError> {
     let refuse = |expected, found: &[u8]| SymversError { line, expected, found: quote(found) };
     let text = std::str::from_utf8(bytes).map_err(|_| refuse("text in UTF-8", bytes))?;
     if text.bytes().any(|byte| byte != b'\t' && byte.is_ascii_control()) {
         return Err(refuse("no control character but the tab", bytes));
     }
-    let columns: Vec<&str> = text.split('\t').collect();
-    let &[crc, symbol, module, license, namespace] = columns.as_slice() else {
+    let mut columns = text.split('\t');
+    let mut next = || columns.next();
+    let (Some(crc), Some(symbol), Some(module), Some(license), Some(namespace), None) =
+        (next(), next(), next(), next(), next(), next())
+    else {
         return Err(refuse("five columns with a tab between each", bytes));
     };
     if symbol.is_empty() {
@@ -172,13 +198,7 @@ fn parse_line(line: usize, bytes: &[u8]) -> Result<SymversEntry, SymversError> {
         .ok_or_else(|| refuse("a CRC of at most 32 bits in hexadecimal", crc.as_bytes()))?;
     let license = License::from_macro_name(license)
         .ok_or_else(|| refuse("EXPORT_SYMBOL or EXPORT_SYMBOL_GPL", license.as_bytes()))?;
-    Ok(SymversEntry {
-        crc,
-        symbol: symbol.to_owned(),
-        module: module.to_owned(),
-        license,
-        namespace: namespace.to_owned(),
-    })
+    Ok(SymversLine { crc, symbol, module, license, namespace })
 }
 
 /// What `strtoul(…, 16)` reads to its end, without its leniency on signs, blanks and overflow.

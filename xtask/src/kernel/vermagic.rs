@@ -1,0 +1,80 @@
+//! The vermagic of a kernel, from whatever of it there is.
+
+use std::{fs, path::Path};
+
+use ko::{module::Module, vermagic::KernelVermagic};
+use stack::depmod_config::DepmodConfig;
+
+use crate::{
+    host::cache::Cache,
+    kernel::{Kernel, Name, archive::Follow, config},
+    problem::{OrProblem, Problem, Result},
+    tree::{
+        section_reader::{FileError, ModuleBuffer},
+        walk,
+    },
+};
+
+/// What only a prepared kernel tree has.
+const RELEASE_FILE: &str = "include/config/kernel.release";
+
+/// The vermagic of a kernel by its name. A folder need not be a tree that modules build for.
+///
+/// # Errors
+/// The kernel cannot be prepared, or its tree does not say what decides.
+pub fn of_kernel(name: &Name) -> Result<KernelVermagic> {
+    match name {
+        Name::Folder(folder) => of_tree(folder),
+        name => of_tree(&Kernel::obtain(&Cache::open()?, name, Follow::Daily)?.tree),
+    }
+}
+
+/// The vermagic of a prepared tree, or of an installed one (`lib/modules/RELEASE`): there by its
+/// header package, or else by a module that was built with the kernel.
+///
+/// # Errors
+/// A folder that is neither.
+pub fn of_tree(folder: &Path) -> Result<KernelVermagic> {
+    for tree in [folder.to_owned(), folder.join("build")] {
+        if tree.join(RELEASE_FILE).is_file() {
+            return of_prepared(&tree);
+        }
+    }
+    let modules =
+        walk::modules(folder, &DepmodConfig::default()).or_usage(|| cannot_read(folder))?;
+    // Modules of other makers lie in updates/ or extra/.
+    let own = modules.iter().find(|file| file.path.starts_with("kernel/"));
+    let own = own.ok_or_else(|| {
+        Problem::usage(format!("{} is no kernel tree", folder.display()))
+            .hint("name a prepared tree or lib/modules/RELEASE, or use --intree FILE.ko")
+    })?;
+    of_intree(&own.full)
+}
+
+/// The vermagic of a kernel as a module says that was built with it.
+///
+/// # Errors
+/// The file is no module, or one of another maker.
+pub fn of_intree(file: &Path) -> Result<KernelVermagic> {
+    let mut buffer = ModuleBuffer::default();
+    let bytes = buffer.read(file).map_err(|error| error.problem(file))?;
+    let module = Module::read(bytes).map_err(|error| FileError::from(error).problem(file))?;
+    let intree = module.modinfo.get("intree").is_some();
+    module.vermagic().filter(|_| intree).map(KernelVermagic::of_intree).ok_or_else(|| {
+        Problem::usage(format!("{} was not built with a kernel", file.display()))
+            .hint("name a module that has intree=Y, or a kernel tree")
+    })
+}
+
+fn of_prepared(tree: &Path) -> Result<KernelVermagic> {
+    let release = tree.join(RELEASE_FILE);
+    let release = fs::read_to_string(&release).or_usage(|| cannot_read(&release))?;
+    let config = config::read(&tree.join(".config"))?;
+    let randstruct = fs::read_to_string(tree.join("include/generated/randstruct_hash.h")).ok();
+    KernelVermagic::derive(release.trim(), &config, randstruct.as_deref())
+        .map_err(|error| Problem::usage(format!("{}: {error}", tree.display())))
+}
+
+fn cannot_read(path: &Path) -> String {
+    format!("cannot read {}", path.display())
+}
