@@ -9,7 +9,7 @@ use crate::{
     host::{cache::Cache, progress::say, run},
     kernel::kbuild::project,
     lesson::{self, Lesson, Today},
-    problem::{Problem, Result},
+    problem::{Kind, Problem, Result},
 };
 
 /// Run the book's pages, and compare what they show with what is said today
@@ -32,16 +32,33 @@ impl Args {
     /// # Errors
     /// No page has a name, or the first problem that kept a page from being run.
     pub fn run(self) -> Result<ExitCode> {
-        let held = compare(&self.names)?;
-        Ok(ExitCode::from(u8::from(held.wrong > 0)))
+        let held = compare(&self.names)?.all_ran()?;
+        Ok(ExitCode::from(u8::from(!held.wrong.is_empty())))
     }
 }
 
-/// How many lessons are as their pages show them, and how many are not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How many lessons are as their pages show them, and which are not.
+#[derive(Debug, Default)]
 pub(super) struct Held {
-    pub(super) right: usize,
-    pub(super) wrong: usize,
+    pub(super) right: u64,
+    /// The lessons that differ and those that could not be run.
+    pub(super) wrong: Vec<String>,
+    /// The lessons that differ because newer programs spoke than when they were blessed.
+    pub(super) drift: Vec<String>,
+    /// The first problem that kept a lesson from being run.
+    problem: Option<Problem>,
+}
+
+impl Held {
+    fn all_ran(self) -> Result<Self> {
+        match self.problem {
+            Some(problem) => {
+                let fact = format!("a lesson could not be run: {}", problem.fact);
+                Err(Problem { fact, ..problem })
+            }
+            None => Ok(self),
+        }
+    }
 }
 
 /// Compares lessons with what is said today, and shows what differs.
@@ -73,7 +90,8 @@ impl BlessArgs {
                 say(&format!("    {} is rewritten", file.path.display()));
             }
             Ok(true)
-        })?;
+        })?
+        .all_ran()?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -87,7 +105,7 @@ fn play(
     let lessons = lesson::find(project(), names)?;
     let (cache, begin) = (Cache::open()?, Instant::now());
     say(&format!("==> {} lessons, some {} s", lessons.len(), 10 * lessons.len() + 10));
-    let (mut count, mut problem) = (Held::default(), None);
+    let mut all = Held::default();
     lesson::play(&cache, &lessons, |lesson, today| {
         let held = today.and_then(|files| judge(lesson, &files));
         let word = match held {
@@ -96,21 +114,21 @@ fn play(
             Err(_) => "could not be run",
         };
         say(&format!("    {:4.0} s: {} {word}", seconds(begin), lesson.name));
-        let counted = if matches!(held, Ok(true)) { &mut count.right } else { &mut count.wrong };
-        *counted += 1;
+        if matches!(held, Ok(true)) {
+            all.right += 1;
+        } else {
+            all.wrong.push(lesson.name.clone());
+        }
         if let Err(why) = held {
             say(&format!("{why}"));
-            problem.get_or_insert(why);
+            if why.kind != Kind::DoesNotHold {
+                all.problem.get_or_insert(why);
+            }
         }
     });
-    let (all, seconds) = (lessons.len(), seconds(begin));
-    outln!("{} of {all} lessons are as their pages show them: {seconds:.0} s", count.right);
-    match problem {
-        Some(problem) if problem.kind != crate::problem::Kind::DoesNotHold => {
-            Err(Problem { fact: format!("a lesson could not be run: {}", problem.fact), ..problem })
-        }
-        Some(_) | None => Ok(count),
-    }
+    let (lessons, seconds) = (lessons.len(), seconds(begin));
+    outln!("{} of {lessons} lessons are as their pages show them: {seconds:.0} s", all.right);
+    Ok(all)
 }
 
 fn seconds(begin: Instant) -> f64 {

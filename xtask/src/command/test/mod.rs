@@ -1,0 +1,118 @@
+//! `test`: the host tier, the VM tier on each kernel, the facts beside kmod's, the book, and one
+//! line that counts them all.
+
+mod tally;
+
+use std::{fs, path::Path, process::ExitCode, time::Duration};
+
+use self::tally::{Tally, Tier};
+use crate::{
+    command::lesson,
+    host::{
+        cache::Cache,
+        packages,
+        progress::say,
+        run::{Run, this_program},
+    },
+    kernel::{Kernel, Name, archive::Follow, kbuild::project},
+    problem::{OrProblem, Result},
+};
+
+/// How long one tier may take on 2 cores without KVM.
+const DEADLINE: Duration = Duration::from_secs(30 * 60);
+/// The crates below the runner, whose examples are part of their documentation.
+const LIBRARIES: [&str; 3] = ["ko", "stack", "loader"];
+
+/// Run everything: lints, host tests, tests on running kernels, facts beside kmod's, the book
+///
+/// The last line counts what passed, failed, and was skipped; the lines before it say what was
+/// skipped and why. With CI=true in the environment, a skip that is not on the list of accepted
+/// ones is a failure.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A kernel for the VM tier; may be given several times
+    #[arg(long = "kernel", value_name = "K", default_values = ["stock", "lab", "stable"])]
+    kernels: Vec<Name>,
+    /// Fail where an expectation was written by older programs than those that speak now
+    #[arg(long)]
+    strict: bool,
+}
+
+impl Args {
+    /// Runs all tests. A tier that cannot run is a failure of its own, and the others still run.
+    ///
+    /// # Errors
+    /// The host lacks a program that most tiers need.
+    pub fn run(self) -> Result<ExitCode> {
+        packages::require()?;
+        let ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+        let mut tally = Tally::new(self.strict, ci);
+        tally.tier("host tier: formatting and lints", lints);
+        tally.tier("host tier: tests", |tier| {
+            tier.cargo_tests(&cargo(&["test", "--workspace", "--locked", "--release"]))?;
+            examples(tier)
+        });
+        for name in &self.kernels {
+            tally.tier(&format!("VM tier on {name}"), |tier| vm_tests(tier, name));
+        }
+        tally.tier("facts beside kmod's", |tier| {
+            let bench = Run::new(this_program()).args(["bench", "facts", "--against-kmod"]);
+            tier.comparisons(&bench.cwd(project()).deadline(DEADLINE))
+        });
+        tally.tier("the book", |tier| {
+            let book = lesson::compare(&[])?;
+            tier.passed += book.right;
+            book.wrong.into_iter().for_each(|name| tier.fail(name));
+            book.drift.into_iter().for_each(|name| tier.drifts(name));
+            Ok(())
+        });
+        Ok(tally.close())
+    }
+}
+
+fn lints(tier: &mut Tier) -> Result<()> {
+    let formatting = cargo(&["fmt", "--all", "--check"]);
+    tier.check("cargo fmt", &formatting)?;
+    // `--all-targets` skips targets with `test = false`, as the VM tier is.
+    for target in [["--all-targets", "--workspace"], ["--test", "vm"]] {
+        let clippy = cargo(&["clippy", "--locked", "--release"]).args(target);
+        let clippy = clippy.args(["--", "-D", "warnings"]);
+        tier.check(&format!("cargo clippy {}", target.join(" ")), &clippy)?;
+    }
+    Ok(())
+}
+
+/// Runs each example of the libraries: the first thing that a newcomer to one tries.
+fn examples(tier: &mut Tier) -> Result<()> {
+    for library in LIBRARIES {
+        let folder = project().join("xtask").join(library).join("examples");
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let path = entry.or_host(|| format!("{} cannot be read", folder.display()))?.path();
+            let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { continue };
+            let example = cargo(&["run", "--locked", "--release", "--package", library]);
+            tier.check(
+                &format!("example {name} of {library}"),
+                &example.args(["--example", name]),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn vm_tests(tier: &mut Tier, name: &Name) -> Result<()> {
+    let kernel = Kernel::obtain(&Cache::open()?, name, Follow::Daily)?;
+    say(&format!("    {kernel}"));
+    let tests = cargo(&["test", "--locked", "--release", "--package", "xtask", "--test", "vm"]);
+    tier.cargo_tests(&tests.env("SYMSTACK_KERNEL", name.to_string()))
+}
+
+/// The cargo that runs us, in the project's folder.
+fn cargo(args: &[&str]) -> Run {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let name = Path::new(&cargo).file_name().map_or("cargo".into(), |name| name.to_os_string());
+    // The echoed command is for pasting: the bare name, where it means the same program.
+    let same = packages::find("cargo").is_some() && name == "cargo";
+    let program = if same { "cargo".into() } else { cargo };
+    Run::new(program).args(args).cwd(project()).deadline(DEADLINE)
+}

@@ -1,0 +1,361 @@
+//! What the tests came to: counts, and the reasons of all that did not pass.
+
+use std::{
+    collections::BTreeMap,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    host::{progress::say, run::Run},
+    problem::Result,
+};
+
+/// The skips that are right: the tier, the reason that a test gives, and why that loses nothing.
+/// With `CI=true` any other skip is a failure.
+const ACCEPTED: [(&str, &str, &str); 6] = [
+    ("VM tier on lab", "only on stock", "the book's tests repeat themselves on other kernels"),
+    ("VM tier on stable", "only on stock", "the same"),
+    ("VM tier on stock", "only on lab", "docs/verdict.md shows what the lab kernel says"),
+    ("VM tier on stable", "only on lab", "the same"),
+    ("VM tier on lab", "needs the modules that Debian ships", "the lab kernel has a few modules"),
+    ("VM tier on stable", "needs a kernel with Rust", "6.12 is there for C modules"),
+];
+
+/// A test that did not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Skip {
+    what: String,
+    why: String,
+}
+
+/// What one tier came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Tier {
+    pub(super) passed: u64,
+    failed: Vec<String>,
+    skipped: Vec<Skip>,
+    drift: Vec<String>,
+}
+
+impl Tier {
+    pub(super) fn fail(&mut self, what: impl Into<String>) {
+        self.failed.push(what.into());
+    }
+
+    /// Records an expectation that differs because newer programs speak than when it was written.
+    pub(super) fn drifts(&mut self, what: impl Into<String>) {
+        self.drift.push(what.into());
+    }
+
+    /// Runs a command that must succeed.
+    pub(super) fn check(&mut self, what: &str, run: &Run) -> Result<()> {
+        if run.status()?.success() {
+            self.passed += 1;
+        } else {
+            self.fail(what);
+        }
+        Ok(())
+    }
+
+    /// Runs tests with cargo, and counts them by what the test runners print.
+    pub(super) fn cargo_tests(&mut self, run: &Run) -> Result<()> {
+        let mut lines = Lines::default();
+        let status = run.tee(|line| lines.read(line))?;
+        let failed_before = self.failed.len();
+        lines.count(self);
+        // Tests that do not build print no count.
+        if !status.success() && self.failed.len() == failed_before {
+            self.fail(format!("{run}: {status}"));
+        }
+        Ok(())
+    }
+
+    /// Runs a command that prints what it compared, in lines like `  1234 fields of 56 modules:
+    /// 0 differences`, and counts each such line.
+    pub(super) fn comparisons(&mut self, run: &Run) -> Result<()> {
+        let mut compared = Vec::new();
+        let status = run.tee(|line| compared.extend(comparison(line)))?;
+        for (what, holds) in &compared {
+            if *holds {
+                self.passed += 1;
+            } else {
+                self.fail(what);
+            }
+        }
+        if compared.is_empty() || !status.success() && self.failed.is_empty() {
+            self.fail(format!("{run}: {status}, {} comparisons", compared.len()));
+        }
+        Ok(())
+    }
+}
+
+/// What a line says was compared, and whether something was and all of it was the same.
+fn comparison(line: &str) -> Option<(String, bool)> {
+    let (what, differences) = line.strip_suffix(" differences")?.rsplit_once(": ")?;
+    let compared: u64 = what.split_whitespace().next()?.parse().ok()?;
+    Some((what.trim().into(), compared > 0 && differences == "0"))
+}
+
+/// What the test runners of one `cargo test` printed.
+#[derive(Debug, Default)]
+struct Lines {
+    /// The tests that the current runner announced, until it says how they ended.
+    announced: Option<u64>,
+    tier: Tier,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Lines {
+    fn read(&mut self, line: &str) {
+        if let Some(tests) = line.strip_prefix("running ") {
+            self.ended(0);
+            let number = tests.split(' ').next().and_then(|number| number.parse().ok());
+            // Another word may follow `running` in what a test prints.
+            self.announced = number.filter(|_| tests.contains(" test"));
+        } else if let Some(result) = line.strip_prefix("test result: ") {
+            let number = |what: &str| -> u64 {
+                let before = result.split_once(what).map_or("", |(before, _)| before);
+                before.rsplit([' ', ';', '.']).find_map(|word| word.parse().ok()).unwrap_or(0)
+            };
+            let (passed, failed) = (number(" passed;"), number(" failed;"));
+            let ignored = number(" ignored;");
+            self.tier.passed += passed;
+            self.failed += failed;
+            self.ignored += ignored;
+            self.ended(passed + failed + ignored + number(" measured;"));
+        } else if let Some((name, outcome)) = test_line(line) {
+            if let Some(why) = outcome.strip_prefix("ignored") {
+                let why = why.trim_matches([',', ' ', '(', ')']);
+                match why.strip_prefix("drift: ") {
+                    Some(drift) => self.tier.drifts(format!("{name}: {drift}")),
+                    None => {
+                        let why = if why.is_empty() { "no reason is given" } else { why };
+                        self.tier.skipped.push(Skip { what: name.into(), why: why.into() });
+                    }
+                }
+            } else if outcome == "FAILED" {
+                self.tier.fail(name);
+            }
+        }
+    }
+
+    /// The current runner accounted for this many tests.
+    fn ended(&mut self, tests: u64) {
+        if let Some(announced) = self.announced.take().filter(|announced| *announced != tests) {
+            let fact = format!("a test runner announced {announced} tests and ended after {tests}");
+            self.tier.fail(fact);
+            self.failed += 1;
+        }
+    }
+
+    fn count(mut self, tier: &mut Tier) {
+        self.ended(0);
+        // A test has no name here when its line was torn by what another test printed.
+        const NAMELESS: &str = "a test whose name was not printed";
+        for _ in self.tier.failed.len() as u64..self.failed {
+            self.tier.fail(NAMELESS);
+        }
+        let named = self.tier.skipped.len() + self.tier.drift.len();
+        for _ in named as u64..self.ignored {
+            let why = "no reason is given".into();
+            self.tier.skipped.push(Skip { what: NAMELESS.into(), why });
+        }
+        tier.passed += self.tier.passed;
+        tier.failed.append(&mut self.tier.failed);
+        tier.skipped.append(&mut self.tier.skipped);
+        tier.drift.append(&mut self.tier.drift);
+    }
+}
+
+/// The name and the outcome in `test NAME ... OUTCOME`.
+fn test_line(line: &str) -> Option<(&str, &str)> {
+    let (name, outcome) = line.strip_prefix("test ")?.split_once(" ... ")?;
+    Some((name.trim_end(), outcome))
+}
+
+/// What all tiers came to.
+pub(super) struct Tally {
+    strict: bool,
+    ci: bool,
+    tiers: Vec<(String, Duration, Tier)>,
+}
+
+impl Tally {
+    pub(super) fn new(strict: bool, ci: bool) -> Self {
+        Self { strict, ci, tiers: Vec::new() }
+    }
+
+    /// Runs one tier. One that ends early, or in which nothing ran, has failed.
+    pub(super) fn tier(&mut self, name: &str, run: impl FnOnce(&mut Tier) -> Result<()>) {
+        say(&format!("==> {name}"));
+        let (begin, mut tier) = (Instant::now(), Tier::default());
+        if let Err(problem) = run(&mut tier) {
+            say(&format!("error: {problem}"));
+            tier.fail(problem.fact.lines().next().unwrap_or_default());
+        }
+        if tier.passed == 0 && tier.failed.is_empty() {
+            tier.fail("no test ran");
+        }
+        self.tiers.push((name.into(), begin.elapsed(), tier));
+    }
+
+    /// Prints what was skipped and why, what failed, how long each tier took, and the counts.
+    pub(super) fn close(self) -> ExitCode {
+        let (lines, failed) = self.report();
+        lines.iter().for_each(|line| outln!("{line}"));
+        ExitCode::from(u8::from(failed > 0))
+    }
+
+    fn report(&self) -> (Vec<String>, usize) {
+        let mut lines = Vec::new();
+        let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+        for (name, _, tier) in &self.tiers {
+            let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            for skip in &tier.skipped {
+                reasons.entry(&skip.why).or_default().push(&skip.what);
+            }
+            for (why, tests) in reasons {
+                let accepted = ACCEPTED
+                    .iter()
+                    .any(|(tier, reason, _)| (tier, reason) == (&name.as_str(), &why));
+                let refused = self.ci && !accepted;
+                let word = if refused { "must not be skipped" } else { "skipped" };
+                lines.push(format!("{name}: {} {word}: {why}", tests.len()));
+                lines.extend(tests.iter().map(|test| format!("    {test}")));
+                *(if refused { &mut failed } else { &mut skipped }) += tests.len();
+            }
+            for drift in &tier.drift {
+                lines.push(format!("{name}: drift: {drift}"));
+            }
+            *(if self.strict { &mut failed } else { &mut skipped }) += tier.drift.len();
+            lines.extend(tier.failed.iter().map(|what| format!("{name}: failed: {what}")));
+            passed += tier.passed;
+            failed += tier.failed.len();
+        }
+        for (name, took, _) in &self.tiers {
+            lines.push(format!("{:5.0} s  {name}", took.as_secs_f64()));
+        }
+        let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+        lines.push(format!("{passed} passed, {failed} failed{skipped}"));
+        (lines, failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::Problem;
+
+    fn counted(text: &str) -> Tier {
+        let (mut lines, mut tier) = (Lines::default(), Tier::default());
+        text.lines().for_each(|line| lines.read(line));
+        lines.count(&mut tier);
+        tier
+    }
+
+    /// The closing line, and the number of failures.
+    fn closing(tier: Tier, strict: bool, ci: bool) -> (String, usize) {
+        let mut tally = Tally::new(strict, ci);
+        tally.tier("VM tier on stable", |place| {
+            *place = tier;
+            Ok(())
+        });
+        let (lines, failed) = tally.report();
+        (lines.last().unwrap().clone(), failed)
+    }
+
+    const TWO_RUNNERS: &str = "running 3 tests
+test a::b ... ok
+test a::c ... FAILED
+test a::d ... ignored, needs a kernel with Rust
+test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 2 filtered out
+running 2 tests
+test e      ... ignored (only on lab)
+test f      ... ok
+test result: ok. 1 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 1.0s";
+
+    #[test]
+    fn the_lines_of_test_runners_are_counted() {
+        let tier = counted(TWO_RUNNERS);
+        assert_eq!((tier.passed, tier.failed.as_slice()), (2, &["a::c".to_owned()][..]));
+        let skip = |what: &str, why: &str| Skip { what: what.into(), why: why.into() };
+        assert_eq!(
+            tier.skipped,
+            [skip("a::d", "needs a kernel with Rust"), skip("e", "only on lab")]
+        );
+        assert_eq!(closing(tier, false, true), ("2 passed, 1 failed, 2 skipped".into(), 1));
+    }
+
+    #[test]
+    fn a_runner_that_died_is_a_failure() {
+        let died = "running 2 tests\ntest a ... ok";
+        assert_eq!(counted(died).failed.len(), 1);
+        assert_eq!(counted(&format!("{died}\n{TWO_RUNNERS}")).failed.len(), 2);
+        let fewer = "running 2 tests\ntest result: ok. 1 passed; 0 failed; 0 ignored; 0 measured;";
+        assert_eq!(counted(fewer).failed.len(), 1);
+    }
+
+    #[test]
+    fn a_count_without_a_name_counts() {
+        let torn = "running 1 test\ntest result: ok. 0 passed; 0 failed; 1 ignored; 0 measured;";
+        assert_eq!(counted(torn).skipped.len(), 1);
+        let torn =
+            "running 1 test\ntest result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured;";
+        assert_eq!(counted(torn).failed.len(), 1);
+    }
+
+    #[test]
+    fn tests_that_do_not_run_are_a_failure() {
+        let mut tier = Tier::default();
+        tier.cargo_tests(&Run::new("false").quiet()).unwrap();
+        assert_eq!(tier.failed.len(), 1);
+        assert_eq!(closing(Tier::default(), false, false).0, "0 passed, 1 failed");
+        let mut tally = Tally::new(false, false);
+        tally.tier("one", |_| Err(Problem::host("it cannot run")));
+        tally.tier("two", |tier| tier.check("true", &Run::new("true").quiet()));
+        assert_eq!(tally.report().0.last().unwrap(), "1 passed, 1 failed");
+    }
+
+    #[test]
+    fn in_ci_a_skip_that_is_not_on_the_list_is_a_failure() {
+        let tier = || {
+            counted(
+                "running 2 tests\ntest a ... ok\ntest b ... ignored, too slow\n\
+            test result: ok. 1 passed; 0 failed; 1 ignored; 0 measured;",
+            )
+        };
+        assert_eq!(closing(tier(), false, false), ("1 passed, 0 failed, 1 skipped".into(), 0));
+        assert_eq!(closing(tier(), false, true), ("1 passed, 1 failed".into(), 1));
+    }
+
+    #[test]
+    fn drift_is_skipped_or_with_strict_a_failure() {
+        let tier = || {
+            let mut tier = Tier { passed: 1, ..Tier::default() };
+            tier.drifts("01-hello: blessed by 7.3.4, now 7.3.5");
+            tier
+        };
+        assert_eq!(closing(tier(), false, true), ("1 passed, 0 failed, 1 skipped".into(), 0));
+        assert_eq!(closing(tier(), true, false), ("1 passed, 1 failed".into(), 1));
+        let printed = "running 1 test\ntest a ... ignored (drift: by 7.3.4, now 7.3.5)\n\
+            test result: ok. 0 passed; 0 failed; 1 ignored; 0 measured;";
+        assert_eq!(counted(printed).drift, ["a: by 7.3.4, now 7.3.5"]);
+    }
+
+    #[test]
+    fn a_comparison_of_nothing_does_not_hold() {
+        let held = |line: &str| comparison(line).map(|(_, holds)| holds);
+        assert_eq!(held("  9 fields of 3 modules, inspect and modinfo: 0 differences"), Some(true));
+        assert_eq!(
+            held("  9 fields of 3 modules, inspect and modinfo: 1 differences"),
+            Some(false)
+        );
+        assert_eq!(
+            held("  0 fields of 0 modules, inspect and modinfo: 0 differences"),
+            Some(false)
+        );
+        assert_eq!(held("    a.ko: ours 1, theirs 2"), None);
+    }
+}
