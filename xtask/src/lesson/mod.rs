@@ -221,10 +221,10 @@ mod tests {
         let mut lines = 0;
         for lesson in find(project(), &[]).unwrap() {
             for block in &lesson.page.blocks {
-                let Kind::Console { others, .. } = &block.kind else { continue };
+                let Kind::Console { others, place } = &block.kind else { continue };
                 let own = [lesson.page.contents(block)];
                 let all = own.into_iter().chain(others.iter().map(|(_, text)| text.as_str()));
-                for entry in all.flat_map(|text| entries(text).unwrap()) {
+                for entry in all.flat_map(|text| entries(text, *place).unwrap()) {
                     let printed = &entry.printed;
                     assert_eq!(normal.of_text(printed, printed), *printed, "{}", lesson.name);
                     for (index, line) in printed.lines().enumerate() {

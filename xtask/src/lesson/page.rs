@@ -8,6 +8,7 @@
 //! ```rust hello.rs#init   the lines of a source file between its marks `ANCHOR: init`
 //! ```
 //!
+//! Commands begin with `host$ ` on the host and with `vm# ` in the guest.
 //! A comment at its top states its terms, one `name: value` a line; see [`Terms`].
 
 use std::{ops::Range, path::PathBuf};
@@ -87,6 +88,16 @@ pub(super) enum Place {
     Dying,
     /// On the host, in the page's own folder.
     Host,
+}
+
+impl Place {
+    /// What a command begins with there, so that a reader sees where to type it.
+    pub(super) const fn prompt(self) -> &'static str {
+        match self {
+            Self::Guest | Self::Dying => "vm# ",
+            Self::Host => "host$ ",
+        }
+    }
 }
 
 /// A page, taken apart.
@@ -297,15 +308,16 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// The commands of a console block.
+/// The commands of a console block that runs at `place`.
 ///
 /// # Errors
-/// It does not begin with one.
-pub(super) fn entries(contents: &str) -> Result<Vec<Entry>> {
+/// It does not begin with one, or has one for another place.
+pub(super) fn entries(contents: &str, place: Place) -> Result<Vec<Entry>> {
+    let prompt = place.prompt();
     let mut entries: Vec<Entry> = Vec::new();
     let mut open = false;
     for line in contents.split_inclusive('\n') {
-        let command = line.strip_prefix("$ ");
+        let command = line.strip_prefix(prompt);
         match entries.last_mut() {
             Some(entry) if open => {
                 entry.shown.push_str(line);
@@ -321,7 +333,9 @@ pub(super) fn entries(contents: &str) -> Result<Vec<Entry>> {
             Some(entry) => entry.printed.push_str(line),
             None => {
                 let fact = format!("a console block begins with {line:?}, not with a command");
-                return Err(Problem::usage(fact).hint("begin it with `$ ` and a command"));
+                return Err(
+                    Problem::usage(fact).hint(format!("begin it with `{prompt}` and a command"))
+                );
             }
         }
     }
@@ -333,9 +347,9 @@ mod tests {
     use super::*;
 
     const PAGE: &str = "<!-- lesson\nkernels: stock sid\nallow: BUG: x = it is the lesson\n-->\n# T\n\n\
-        ```console host\n$ make \\\n    all\ndone\n$ ls\n```\n\nText.\n\n\
+        ```console host\nhost$ make \\\n    all\ndone\nhost$ ls\n```\n\nText.\n\n\
         ```rust a.rs#part\nold\n```\n\n\
-        ```console\n$ uname\nLinux\n```\n\nOn `sid`:\n\n```console sid\n$ uname\nOther\n```\n\n\
+        ```console\nvm# uname\nLinux\n```\n\nOn `sid`:\n\n```console sid\nvm# uname\nOther\n```\n\n\
         ```sh\nnot run\n```\n\n<!-- picture: cargo xtask order -->\n![a](p/b.svg)\n";
 
     fn page() -> Page {
@@ -354,7 +368,7 @@ mod tests {
         assert_eq!(page.terms.allow, [("BUG: x".into(), "it is the lesson".into())]);
         let lines: Vec<usize> = page.blocks.iter().map(|block| block.line).collect();
         assert_eq!(lines, [7, 16, 20, 37]);
-        let others = vec![("sid".into(), "$ uname\nOther\n".into())];
+        let others = vec![("sid".into(), "vm# uname\nOther\n".into())];
         assert_eq!(page.blocks[2].kind, Kind::Console { place: Place::Guest, others });
         let code = Kind::Code { file: "a.rs".into(), anchor: Some("part".into()) };
         assert_eq!(page.blocks[1].kind, code);
@@ -365,13 +379,14 @@ mod tests {
     #[test]
     fn a_page_is_put_together_again() {
         let page = page();
-        let mut same = said(&["$ make \\\n    all\ndone\n$ ls\n", "old\n", "$ uname\nLinux\n", ""]);
-        same[2].others = vec![("sid".into(), "$ uname\nOther\n".into())];
+        let mut same =
+            said(&["host$ make \\\n    all\ndone\nhost$ ls\n", "old\n", "vm# uname\nLinux\n", ""]);
+        same[2].others = vec![("sid".into(), "vm# uname\nOther\n".into())];
         assert_eq!(page.with(&same), PAGE);
 
-        let other = said(&["$ make\n", "new\n", "$ uname\nLinux\n", ""]);
+        let other = said(&["host$ make\n", "new\n", "vm# uname\nLinux\n", ""]);
         let text = page.with(&other);
-        assert!(text.contains("host\n$ make\n```\n") && text.contains("#part\nnew\n```\n"));
+        assert!(text.contains("host\nhost$ make\n```\n") && text.contains("#part\nnew\n```\n"));
         assert!(!text.contains("sid`"), "what does not differ any more goes:\n{text}");
         assert!(text.contains("```sh\nnot run\n```\n\n<!-- picture"));
     }
@@ -379,11 +394,11 @@ mod tests {
     #[test]
     fn commands_go_on_after_a_backslash() {
         let page = page();
-        let entries = entries(page.contents(&page.blocks[0])).unwrap();
+        let entries = entries(page.contents(&page.blocks[0]), Place::Host).unwrap();
         assert_eq!(entries.len(), 2);
         assert_eq!(entries[0].command, "make \\\n    all\n");
         assert_eq!(entries[0].printed, "done\n");
-        assert_eq!((entries[1].shown.as_str(), entries[1].printed.as_str()), ("$ ls\n", ""));
+        assert_eq!((entries[1].shown.as_str(), entries[1].printed.as_str()), ("host$ ls\n", ""));
     }
 
     #[test]
@@ -408,7 +423,10 @@ mod tests {
         assert!(wrong(alone).contains("line 4: this block should follow another"));
         let bare = "<!-- lesson\n-->\n<!-- picture: x -->\n\n";
         assert!(wrong(bare).contains("line 4: a picture should stand here"));
-        assert!(entries("Linux\n$ uname\n").unwrap_err().fact.contains("begins with"));
+        let elsewhere = entries("vm# uname\nLinux\n", Place::Host).unwrap_err();
+        assert!(
+            elsewhere.fact.contains("begins with") && elsewhere.hint.unwrap().contains("host$")
+        );
         assert_eq!(Page::parse("# Not a lesson\n").unwrap(), None);
     }
 }

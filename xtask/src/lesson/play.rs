@@ -125,7 +125,7 @@ impl<'a> Stage<'a> {
         };
         let shown = shown(self.page, block, &self.kernel);
         let mut text = String::new();
-        let entries = entries(shown)?;
+        let entries = entries(shown, place)?;
         for (index, entry) in entries.iter().enumerate() {
             let dies = place == Place::Dying && index + 1 == entries.len();
             let printed = match place {
@@ -134,9 +134,11 @@ impl<'a> Stage<'a> {
                 _ => self.printed_in_guest(entry)?,
             };
             let printed = self.normal.of_text(&printed, &entry.printed);
-            if printed.lines().any(|line| line.starts_with("$ ") || line.starts_with("```")) {
+            let prompt = place.prompt();
+            if printed.lines().any(|line| line.starts_with(prompt) || line.starts_with("```")) {
                 let fact = format!("`{}` prints what a page cannot show", entry.command.trim());
-                return Err(Problem::usage(fact).hint("its output has `$ ` or a fence; filter it"));
+                return Err(Problem::usage(fact)
+                    .hint(format!("its output has `{prompt}` or a fence; filter it")));
             }
             text.push_str(&entry.shown);
             text.push_str(&printed);
