@@ -1,12 +1,13 @@
 //! `cargo xtask VERB`: dispatch only.
 
-use std::{
-    io::{Write, stderr},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{command, problem::Result};
+use xtask::{
+    command,
+    host::{process, progress},
+    problem::Result,
+};
 
 /// Stacked Rust kernel modules, and their proof on a real kernel.
 #[derive(Parser)]
@@ -60,12 +61,10 @@ impl Verb {
 }
 
 fn main() -> ExitCode {
-    match Xtask::parse().verb.run() {
-        Ok(code) => code,
-        Err(problem) => {
-            // Nothing is lost when standard error is closed.
-            let _ = writeln!(stderr(), "error: {problem}");
-            problem.exit_code()
-        }
-    }
+    let ended = Xtask::parse().verb.run();
+    process::end_if_interrupted();
+    ended.unwrap_or_else(|problem| {
+        progress::say(&format!("error: {problem}"));
+        problem.exit_code()
+    })
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::version_rules::{Version, VersionRules};
-use ko::{compression::Compression, kconfig::Kconfig, license::License, vermagic::common_flags};
+use super::version_rules::{Rules, Version};
+use ko::{compression::Packing, kconfig::Kconfig, license::License, vermagic::common_flags};
 use stack::symvers::{SymversError, VMLINUX, symvers_lines};
 
 /// What a user of a symbol has to meet.
@@ -19,15 +19,15 @@ pub struct Export {
 
 /// The options of a configuration that decide.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConfigOptions {
+pub struct Options {
     /// `CONFIG_MODVERSIONS`
     pub modversions: bool,
     /// `CONFIG_MODULE_FORCE_LOAD`
     pub force_load: bool,
     /// `CONFIG_MODULE_SIG`
     pub signatures: bool,
-    /// The compression that the kernel itself unpacks (`CONFIG_MODULE_DECOMPRESS`).
-    pub unpacks: Option<Compression>,
+    /// The packing that the kernel itself unpacks (`CONFIG_MODULE_DECOMPRESS`).
+    pub unpacks: Option<Packing>,
     /// `CONFIG_STRICT_MODULE_RWX`
     pub strict_rwx: bool,
     /// `CONFIG_LIVEPATCH`
@@ -58,21 +58,18 @@ pub struct ConfigOptions {
     pub ftrace: bool,
 }
 
-impl ConfigOptions {
+impl Options {
     /// Reads a `.config`.
-    pub fn from_config(config: &Kconfig) -> Self {
+    pub fn of(config: &Kconfig) -> Self {
         let has = |option: &str| config.has(option);
-        let packings =
-            [("XZ", Compression::Xz), ("ZSTD", Compression::Zstd), ("GZIP", Compression::Gzip)];
-        let compression =
+        let packings = [("XZ", Packing::Xz), ("ZSTD", Packing::Zstd), ("GZIP", Packing::Gzip)];
+        let packing =
             packings.into_iter().find(|(name, _)| has(&format!("MODULE_COMPRESS_{name}")));
         Self {
             modversions: has("MODVERSIONS"),
             force_load: has("MODULE_FORCE_LOAD"),
             signatures: has("MODULE_SIG"),
-            unpacks: compression
-                .map(|(_, compression)| compression)
-                .filter(|_| has("MODULE_DECOMPRESS")),
+            unpacks: packing.map(|(_, packing)| packing).filter(|_| has("MODULE_DECOMPRESS")),
             strict_rwx: has("STRICT_MODULE_RWX"),
             livepatch: has("LIVEPATCH"),
             constructors: has("CONSTRUCTORS"),
@@ -104,15 +101,15 @@ pub struct ThisModule {
 
 /// A kernel, as far as its loader asks.
 #[derive(Clone, Debug)]
-pub struct KernelFacts {
+pub struct Target {
     /// As it names itself.
     pub release: String,
     /// Which checks it has.
-    pub rules: VersionRules,
+    pub rules: Rules,
     /// What a module's vermagic must be.
     pub vermagic: String,
     /// Its configuration.
-    pub options: ConfigOptions,
+    pub options: Options,
     /// Its `struct module`, if known.
     pub this_module: Option<ThisModule>,
     /// What it exports itself.
@@ -134,13 +131,13 @@ pub struct KernelFacts {
 }
 
 /// A kernel of which nothing is known but that it is recent.
-impl Default for KernelFacts {
+impl Default for Target {
     fn default() -> Self {
         Self {
             release: String::new(),
-            rules: VersionRules::for_version(Version(7, 3, 0)),
+            rules: Rules::of(Version(7, 3, 0)),
             vermagic: String::new(),
-            options: ConfigOptions::default(),
+            options: Options::default(),
             this_module: None,
             exports: HashMap::new(),
             blacklist: Vec::new(),
@@ -154,20 +151,20 @@ impl Default for KernelFacts {
     }
 }
 
-impl KernelFacts {
+impl Target {
     /// A kernel by its release and configuration; what it exports is added by
-    /// [`KernelFacts::with_symvers`].
+    /// [`Target::with_symvers`].
     ///
     /// # Errors
     /// A release that begins with no version; the text says so.
     pub fn new(release: &str, config: &str) -> Result<Self, String> {
-        let version = Version::parse(release)
+        let version = Version::of(release)
             .ok_or_else(|| format!("the release {release:?} begins with no version"))?;
         let config = Kconfig::parse(config);
-        let options = ConfigOptions::from_config(&config);
+        let options = Options::of(&config);
         Ok(Self {
             release: release.into(),
-            rules: VersionRules::for_version(version),
+            rules: Rules::of(version),
             // RANDSTRUCT and the processors with a flag of their own are not known here.
             vermagic: format!("{release} {}", common_flags(&config)),
             signatures_enforced: options.signatures_forced,
@@ -242,9 +239,9 @@ mod tests {
     #[test]
     fn the_vermagic_follows_the_configuration() {
         let config = "CONFIG_SMP=y\nCONFIG_PREEMPT_BUILD=y\nCONFIG_MODULE_UNLOAD=y\n";
-        let target = KernelFacts::new("7.3.4-x", config).unwrap();
+        let target = Target::new("7.3.4-x", config).unwrap();
         assert_eq!(target.vermagic, "7.3.4-x SMP preempt mod_unload ");
-        assert!(KernelFacts::new("next", config).is_err());
+        assert!(Target::new("next", config).is_err());
     }
 
     #[test]
@@ -252,7 +249,7 @@ mod tests {
         let text = "0x0000000a\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n\
                     0x0000000b\tb\tdrivers/b\tEXPORT_SYMBOL_GPL\tB\n\
                     0x0000000c\tc\tvmlinux\tEXPORT_SYMBOL_GPL\tC\n";
-        let target = || KernelFacts::new("7.3.4-x", "CONFIG_MODVERSIONS=y\n").unwrap();
+        let target = || Target::new("7.3.4-x", "CONFIG_MODVERSIONS=y\n").unwrap();
         let exports = target().with_symvers(text.as_bytes()).unwrap().exports;
         let c = Export { crc: Some(12), gpl_only: true, namespace: b"C".to_vec() };
         assert_eq!((exports.len(), &exports[&b"c"[..]]), (2, &c));
@@ -264,15 +261,14 @@ mod tests {
     #[test]
     fn the_command_line_decides() {
         let words = "quiet module_blacklist=a,b module.sig_enforce lockdown=integrity";
-        let target = KernelFacts::default().with_command_line(words);
+        let target = Target::default().with_command_line(words);
         assert_eq!(target.blacklist, ["a", "b"]);
         assert!(target.signatures_enforced && target.locked_down && !target.disabled);
     }
 
     #[test]
     fn what_is_built_in_has_names() {
-        let target =
-            KernelFacts::default().with_builtin_modinfo(b"printk.parmtype=time:bool\0a.b=c\0");
+        let target = Target::default().with_builtin_modinfo(b"printk.parmtype=time:bool\0a.b=c\0");
         assert!(target.builtin_names.contains("printk") && target.builtin_names.len() == 1);
     }
 }

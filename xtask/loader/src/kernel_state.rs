@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    kernel_facts::{Export, KernelFacts},
+    kernel_facts::{Export, Target},
     taints::Taints,
 };
 
 /// A symbol that a loaded module offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedExport {
+pub struct Offered {
     /// Its name.
     pub symbol: Vec<u8>,
     /// What its user has to meet.
@@ -18,18 +18,18 @@ pub struct NamedExport {
 
 /// A module that is live.
 #[derive(Clone, Debug, Default)]
-pub struct LoadedModule {
+pub struct Loaded {
     /// As `lsmod` shows it.
     pub name: String,
     /// What it brought.
     pub taints: Taints,
     /// What it offers; `None` when that could not be read.
-    pub exports: Vec<NamedExport>,
+    pub exports: Vec<Offered>,
 }
 
 /// What is logged once in a kernel's life (`pr_warn_once()` and its like).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum OnceMessage {
+pub enum Once {
     /// `module verification failed: …`
     Unsigned,
     /// `tainting kernel with TAINT_LIVEPATCH`
@@ -42,45 +42,45 @@ pub enum OnceMessage {
 
 /// What is loaded, and what has been logged.
 #[derive(Clone, Debug, Default)]
-pub struct KernelState {
+pub struct World {
     /// The kernel's taints.
     pub taints: Taints,
-    once: HashSet<OnceMessage>,
-    loaded: Vec<LoadedModule>,
+    once: HashSet<Once>,
+    loaded: Vec<Loaded>,
     by_name: HashMap<String, usize>,
     /// Who offers a symbol, the latest last: the kernel puts a new module at the head of its list.
     by_symbol: HashMap<Vec<u8>, Vec<(usize, usize)>>,
     /// Modules of which nobody knows whether they load.
-    doubtful: Vec<LoadedModule>,
+    doubtful: Vec<Loaded>,
 }
 
 /// A symbol that was found, and whose it is.
 #[derive(Clone, Copy, Debug)]
-pub struct FoundSymbol<'w> {
+pub struct Found<'w> {
     /// What its user has to meet.
     pub export: &'w Export,
     /// The module that offers it; none for the kernel itself.
-    pub owner: Option<&'w LoadedModule>,
+    pub owner: Option<&'w Loaded>,
 }
 
-impl KernelState {
+impl World {
     /// Whether this is the first time; it is not from now on.
-    pub fn is_first(&mut self, what: OnceMessage) -> bool {
+    pub fn first(&mut self, what: Once) -> bool {
         self.once.insert(what)
     }
 
     /// A module that is loaded.
-    pub fn find_module(&self, name: &str) -> Option<&LoadedModule> {
+    pub fn get(&self, name: &str) -> Option<&Loaded> {
         self.by_name.get(name).map(|&index| &self.loaded[index])
     }
 
     /// The names of the loaded modules, the latest last.
-    pub fn module_names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl Iterator<Item = &str> {
         self.loaded.iter().filter(|one| self.by_name.contains_key(&one.name)).map(|one| &*one.name)
     }
 
     /// A module went live.
-    pub fn add_module(&mut self, module: LoadedModule) {
+    pub fn add(&mut self, module: Loaded) {
         let index = self.loaded.len();
         for (at, offered) in module.exports.iter().enumerate() {
             self.by_symbol.entry(offered.symbol.clone()).or_default().push((index, at));
@@ -90,7 +90,7 @@ impl KernelState {
     }
 
     /// Nobody knows whether this module went live.
-    pub fn doubt(&mut self, module: LoadedModule) {
+    pub fn doubt(&mut self, module: Loaded) {
         self.doubtful.push(module);
     }
 
@@ -98,14 +98,14 @@ impl KernelState {
     pub fn settle(&mut self, is_live: impl Fn(&str) -> bool) {
         for module in std::mem::take(&mut self.doubtful) {
             if is_live(&module.name) {
-                self.add_module(module);
+                self.add(module);
             }
         }
     }
 
     /// The module in doubt that has this name or would offer this symbol.
     pub fn doubtful(&self, name: &str, symbol: &[u8]) -> Option<&str> {
-        let has = |module: &&LoadedModule| {
+        let has = |module: &&Loaded| {
             module.name == name || module.exports.iter().any(|offered| offered.symbol == symbol)
         };
         self.doubtful.iter().find(has).map(|module| module.name.as_str())
@@ -130,20 +130,20 @@ impl KernelState {
     /// Looks a symbol up as `find_symbol()` (`kernel/module/main.c`) does: in the kernel, then in
     /// each module, the latest first, passing over what is for GPL-compatible modules only when
     /// the asker is none.
-    pub fn find_symbol<'w>(
+    pub fn find<'w>(
         &'w self,
-        target: &'w KernelFacts,
+        target: &'w Target,
         symbol: &[u8],
         gpl_ok: bool,
-    ) -> Option<FoundSymbol<'w>> {
+    ) -> Option<Found<'w>> {
         let open = |export: &Export| gpl_ok || !export.gpl_only;
         if let Some(export) = target.exports.get(symbol).filter(|export| open(export)) {
-            return Some(FoundSymbol { export, owner: None });
+            return Some(Found { export, owner: None });
         }
         let offers = self.by_symbol.get(symbol)?;
         let mut offers = offers.iter().rev().map(|&(module, at)| {
             let owner = &self.loaded[module];
-            FoundSymbol { export: &owner.exports[at].export, owner: Some(owner) }
+            Found { export: &owner.exports[at].export, owner: Some(owner) }
         });
         offers.find(|found| open(found.export))
     }
@@ -155,24 +155,21 @@ mod tests {
 
     #[test]
     fn the_latest_module_is_asked_first_and_gpl_is_passed_over() {
-        let target = KernelFacts::default();
-        let mut state = KernelState::default();
-        let of = |name: &str, gpl_only| LoadedModule {
+        let target = Target::default();
+        let mut world = World::default();
+        let of = |name: &str, gpl_only| Loaded {
             name: name.into(),
-            exports: vec![NamedExport {
+            exports: vec![Offered {
                 symbol: b"s".to_vec(),
                 export: Export { gpl_only, ..Export::default() },
             }],
-            ..LoadedModule::default()
+            ..Loaded::default()
         };
-        state.add_module(of("a", false));
-        state.add_module(of("b", true));
-        let owner =
-            |gpl_ok| state.find_symbol(&target, b"s", gpl_ok).unwrap().owner.unwrap().name.clone();
+        world.add(of("a", false));
+        world.add(of("b", true));
+        let owner = |gpl_ok| world.find(&target, b"s", gpl_ok).unwrap().owner.unwrap().name.clone();
         assert_eq!((owner(true), owner(false)), ("b".into(), "a".into()));
-        state.unload_all();
-        assert!(
-            state.find_symbol(&target, b"s", true).is_none() && state.find_module("a").is_none()
-        );
+        world.unload_all();
+        assert!(world.find(&target, b"s", true).is_none() && world.get("a").is_none());
     }
 }

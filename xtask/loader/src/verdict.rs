@@ -19,7 +19,7 @@ pub enum Outcome {
 
 /// One check: what was wanted, what was found, what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CheckResult {
+pub struct Check {
     /// Its name, which stays.
     pub id: &'static str,
     /// What became of it.
@@ -29,10 +29,10 @@ pub struct CheckResult {
     /// What the file has.
     pub have: String,
     /// What to do about it; empty where nothing is to be done.
-    pub hint: String,
+    pub remedy: String,
 }
 
-/// What a check found; [`CheckResult`] without the name.
+/// What a check found; [`Check`] without the name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) outcome: Outcome,
@@ -42,26 +42,26 @@ pub(super) struct Finding {
 
 impl Finding {
     pub(super) fn pass() -> Self {
-        Self::new(Outcome::Pass)
+        Self::of(Outcome::Pass)
     }
 
     pub(super) fn fail(errno: Errno) -> Self {
-        Self::new(Outcome::Fail(errno))
+        Self::of(Outcome::Fail(errno))
     }
 
     pub(super) fn skip(reason: impl Into<String>) -> Self {
-        Self::new(Outcome::Skip(reason.into()))
+        Self::of(Outcome::Skip(reason.into()))
     }
 
     pub(super) fn open(what: impl Into<String>) -> Self {
-        Self::new(Outcome::Open(what.into()))
+        Self::of(Outcome::Open(what.into()))
     }
 
     pub(super) fn unknown(reason: impl Into<String>) -> Self {
-        Self::new(Outcome::Unknown(reason.into()))
+        Self::of(Outcome::Unknown(reason.into()))
     }
 
-    fn new(outcome: Outcome) -> Self {
+    fn of(outcome: Outcome) -> Self {
         Self { outcome, want: String::new(), have: String::new() }
     }
 
@@ -100,7 +100,7 @@ pub struct Verdict {
     /// The taints that the module would carry.
     pub taints: Taints,
     /// Every check that the kernel would come to, in its order.
-    pub checks: Vec<CheckResult>,
+    pub checks: Vec<Check>,
 }
 
 /// What `%p` prints while the kernel has no random numbers to hide addresses with.
@@ -116,9 +116,8 @@ impl Verdict {
     }
 
     /// The check that decided, unless all passed.
-    pub fn decisive(&self) -> Option<&CheckResult> {
-        let decides =
-            |c: &&CheckResult| matches!(c.outcome, Outcome::Fail(_) | Outcome::Unknown(_));
+    pub fn decisive(&self) -> Option<&Check> {
+        let decides = |c: &&Check| matches!(c.outcome, Outcome::Fail(_) | Outcome::Unknown(_));
         self.checks.iter().find(decides)
     }
 }

@@ -24,7 +24,7 @@ use std::{
     fs,
     fs::File,
     path::{Path, PathBuf},
-    process::{Child, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
@@ -41,6 +41,7 @@ use self::{
 use crate::{
     host::{
         cache::{Cache, Partial},
+        process::Process,
         root::{Root, TRIXIE},
         run::Run,
     },
@@ -277,7 +278,7 @@ impl Guest {
         machine: Machine<'_>,
         accel: String,
         boot_deadline: Duration,
-        spawn: impl FnOnce(&Run, File) -> Result<Child>,
+        spawn: impl FnOnce(&Run, File) -> Result<Process>,
     ) -> Result<Session> {
         let cmdline = machine.cmdline();
         if cmdline.len() > qemu::CMDLINE_MAX || cmdline.contains('\n') {
@@ -349,7 +350,7 @@ impl Guest {
 }
 
 /// Starts QEMU without a terminal.
-fn batch(run: &Run, log: File) -> Result<Child> {
+fn batch(run: &Run, log: File) -> Result<Process> {
     run.spawn(Stdio::null(), log.into())
 }
 

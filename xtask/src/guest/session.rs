@@ -9,7 +9,7 @@ use std::{
         process::ExitStatusExt,
     },
     path::{Path, PathBuf},
-    process::{Child, ExitStatus},
+    process::ExitStatus,
     sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
@@ -26,7 +26,7 @@ use crate::{
         report::{CommandReport, Hello, Recorder, Report, Update},
         session_verdict::{self, End, Evidence},
     },
-    host::{cache::Cache, run},
+    host::{cache::Cache, process::Process},
     problem::{OrProblem, Problem, Result},
 };
 
@@ -87,8 +87,9 @@ pub(super) struct Limits {
 #[derive(Debug)]
 pub struct Session {
     limits: Limits,
+    // Before the folder of the run: it is ended first.
+    child: Process,
     run_dir: RunDir,
-    child: Child,
     stream: Option<UnixStream>,
     decoder: Decoder,
     recorder: Recorder,
@@ -101,7 +102,7 @@ pub struct Session {
 
 impl Session {
     /// Waits until the guest is up.
-    pub(super) fn open(limits: Limits, run_dir: RunDir, child: Child) -> Result<Self> {
+    pub(super) fn open(limits: Limits, run_dir: RunDir, child: Process) -> Result<Self> {
         let now = Instant::now();
         let mut recorder = Recorder::default();
         recorder.report.accel = limits.accel.clone();
@@ -323,7 +324,7 @@ impl Session {
         let by_itself = matches!(end, End::Goodbye | End::Closed | End::Corrupt(_));
         let ended = by_itself && self.wait();
         if !ended {
-            run::terminate(&mut self.child);
+            self.child.terminate();
         }
         self.recorder.report.whole_time = self.begin.elapsed();
         let status = self.status.filter(|_| ended);
@@ -398,15 +399,6 @@ impl Session {
 
 /// What QEMU writes to its standard error, in the folder of the run.
 pub(super) const QEMU_LOG: &str = "qemu.log";
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        if self.status.is_none() && matches!(self.child.try_wait(), Ok(None)) {
-            // Nothing of it is wanted any more.
-            run::terminate(&mut self.child);
-        }
-    }
-}
 
 fn corrupt(why: &dyn std::fmt::Display) -> End {
     End::Corrupt(why.to_string())

@@ -6,12 +6,11 @@ use std::{
     io::Write as _,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
 };
 
-use rustix::{
-    fs::{FlockOperation, flock},
-    io::{FdFlags, fcntl_setfd},
-};
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -50,6 +49,12 @@ impl Cache {
         let folder = base.join("symstack");
         fs::create_dir_all(&folder).or_host(|| format!("{} cannot be made", folder.display()))?;
         Ok(Self { folder })
+    }
+
+    /// A cache in any folder, for tests.
+    #[cfg(test)]
+    pub(crate) fn at(folder: &Path) -> Self {
+        Self { folder: folder.into() }
     }
 
     /// The path of something in the cache.
@@ -102,29 +107,39 @@ impl Cache {
         Ok(entry)
     }
 
-    /// Holds the named lock until the file that is returned is closed.
+    /// Takes the named lock, waiting for it.
     ///
     /// # Errors
     /// The lock's file cannot be made.
-    pub fn lock(&self, name: &str) -> Result<File> {
+    pub fn lock(&self, name: &str) -> Result<Lock> {
         let path = with_suffix(&self.path(name), "lock");
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)
                 .or_host(|| format!("{} cannot be made", folder.display()))?;
         }
         let mut options = File::options();
-        let file = options.create(true).truncate(false).write(true).mode(0o644).open(&path);
+        let file =
+            options.create(true).truncate(false).read(true).write(true).mode(0o644).open(&path);
         let file = file.or_host(|| format!("{} cannot be opened", path.display()))?;
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             say(&format!("another symstack works on {name}: waiting for it"));
             let locked = flock(&file, FlockOperation::LockExclusive);
             locked.map_err(Into::into).or_host(|| format!("{}", path.display()))?;
         }
-        // Commands we start inherit it: when we are killed and they live on, the next one still
-        // waits until they have stopped writing.
-        let inherited = fcntl_setfd(&file, FdFlags::empty());
-        inherited.map_err(Into::into).or_host(|| format!("{}", path.display()))?;
-        Ok(file)
+        Ok(Lock(Arc::new(file)))
+    }
+}
+
+/// A lock that is held until all clones of it are dropped and all commands that hold it have ended.
+#[derive(Clone, Debug)]
+pub struct Lock(Arc<File>);
+
+impl Lock {
+    /// The lock's file as a command's standard input. It is the one way to hand on the lock that no
+    /// other command inherits.
+    pub(super) fn stdin(&self) -> Result<Stdio> {
+        let file = self.0.try_clone().or_host(|| "a lock cannot be handed on".into())?;
+        Ok(file.into())
     }
 }
 
@@ -197,14 +212,10 @@ pub fn need_space(folder: &Path, bytes: u64) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn cache(folder: &Path) -> Cache {
-        Cache { folder: folder.into() }
-    }
-
     #[test]
     fn an_entry_is_complete_or_absent() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = cache(folder.path());
+        let cache = Cache::at(folder.path());
         let failed = cache.entry("a/b", Partial::Discard, |partial| {
             fs::write(partial.join("half"), "x").unwrap();
             Err(Problem::host("interrupted"))
@@ -221,7 +232,7 @@ mod tests {
     #[test]
     fn what_make_left_is_kept_when_asked() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = cache(folder.path());
+        let cache = Cache::at(folder.path());
         let _ = cache.entry("k", Partial::Resume, |partial| {
             fs::write(partial.join("half"), "x").unwrap();
             Err(Problem::host("interrupted"))
@@ -233,7 +244,7 @@ mod tests {
     #[test]
     fn two_at_once_build_it_once() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = cache(folder.path());
+        let cache = Cache::at(folder.path());
         let built = std::sync::atomic::AtomicU32::new(0);
         std::thread::scope(|scope| {
             for _ in 0..4 {

@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod packages;
+pub mod process;
 pub mod progress;
 pub mod root;
 pub mod run;

@@ -37,7 +37,7 @@ impl Step {
 
     /// Shows that the work goes on, and its last line of output.
     pub fn tick(&self, line: String) {
-        let line: String = line.chars().take(LINE_MAX).collect();
+        let line: String = printable(&line).chars().take(LINE_MAX).collect();
         match &self.bar {
             Some(bar) => {
                 bar.set_message(line);
@@ -71,5 +71,11 @@ impl Step {
 /// Says something about the work, beside its result: on standard error.
 pub fn say(line: &str) {
     // Nothing is lost when standard error is closed.
-    let _ = writeln!(stderr(), "{line}");
+    let _ = writeln!(stderr(), "{}", printable(line));
+}
+
+/// A text that was said elsewhere, by a command or by a guest, for a terminal: control characters
+/// but newline and tab are shown as escapes, so that they cannot command the terminal.
+pub fn printable(text: &str) -> String {
+    ko::text::Text::from(text).to_string()
 }

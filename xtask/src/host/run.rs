@@ -5,30 +5,37 @@ use std::{
     ffi::{OsStr, OsString},
     fmt,
     fs::File,
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write, stderr},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::{
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
-    thread,
+    process::{Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
+use rustix::{
+    fd::OwnedFd,
+    fs::{OFlags, fcntl_setfl},
+};
+
 use crate::{
-    host::progress::Step,
+    host::{
+        cache::Lock,
+        process::{Group, Process, interrupted},
+        progress::{Step, say},
+    },
     problem::{OrProblem, Problem, Result},
 };
 
-/// How often a running command is looked at.
-const POLL: Duration = Duration::from_millis(20);
-/// How long a command that was asked to end may take before it is killed.
-const GRACE: Duration = Duration::from_secs(5);
+/// How often the log of a running command is looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// How long the output of a command that has ended may be held open by what it started.
+const LINGER: Duration = Duration::from_millis(200);
 /// How much of a failed command's output is shown.
 const TAIL_LINES: usize = 30;
-/// How much of a command's captured output is kept.
-const CAPTURE_MAX: u64 = 64 << 20;
+/// How much a command may print where its output is collected.
+const CAPTURE_MAX: usize = 64 << 20;
+/// How large the log of a command may become.
+const LOG_MAX: u64 = 256 << 20;
 
 static ECHO_OFF: AtomicBool = AtomicBool::new(false);
 
@@ -64,6 +71,7 @@ pub struct Run {
     deadline: Duration,
     echo: bool,
     hint: Option<String>,
+    lock: Option<Lock>,
 }
 
 impl Run {
@@ -77,6 +85,7 @@ impl Run {
             deadline: Duration::from_secs(60),
             echo: true,
             hint: None,
+            lock: None,
         }
     }
 
@@ -115,7 +124,7 @@ impl Run {
         self
     }
 
-    /// Does not echo it: it only looks, and is no part of the story.
+    /// Does not echo it: it only looks, and changes nothing.
     #[must_use]
     pub fn quiet(mut self) -> Self {
         self.echo = false;
@@ -129,22 +138,31 @@ impl Run {
         self
     }
 
+    /// Lets it hold a lock until it ends, also when we are killed before.
+    #[must_use]
+    pub fn holding(mut self, lock: &Lock) -> Self {
+        self.lock = Some(lock.clone());
+        self
+    }
+
     /// Runs it with its output collected; a status other than 0 is left to the caller.
     ///
     /// # Errors
-    /// It cannot be started, or its deadline passed.
+    /// It cannot be started, its deadline passed, or it printed more than 64 MiB.
     pub fn output(&self) -> Result<Output> {
-        self.show();
-        let mut child = self.spawn(Stdio::piped(), Stdio::piped())?;
-        let stdout = child.stdout.take().map(collect);
-        let stderr = child.stderr.take().map(collect);
-        let status = self.wait(&mut child, |_| ());
-        let text = |reader: Option<thread::JoinHandle<Vec<u8>>>| {
-            let bytes = reader.and_then(|thread| thread.join().ok()).unwrap_or_default();
-            String::from_utf8_lossy(&bytes).into_owned()
-        };
-        let (stdout, stderr) = (text(stdout), text(stderr));
-        Ok(Output { status: status?, stdout, stderr })
+        let mut texts = [Vec::new(), Vec::new()];
+        let status = self.piped(Stdio::piped(), &mut |stream, bytes| {
+            texts[stream].extend_from_slice(bytes);
+            texts.iter().map(Vec::len).sum::<usize>() <= CAPTURE_MAX
+        });
+        let [stdout, stderr] = texts.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        match status {
+            Ok(status) => Ok(Output { status, stdout, stderr }),
+            Err(mut problem) => {
+                problem.fact.push_str(&end_of(&format!("{stdout}{stderr}")));
+                Err(problem)
+            }
+        }
     }
 
     /// Runs it with its output collected, and returns what it wrote to its standard output.
@@ -156,17 +174,17 @@ impl Run {
         if status.success() {
             return Ok(stdout);
         }
-        Err(self.failed(status, &tail(&format!("{stdout}{stderr}"))))
+        Err(self.failed(status, &end_of(&format!("{stdout}{stderr}"))))
     }
 
-    /// Runs it on the caller's terminal.
+    /// Runs it on the caller's terminal, without input.
     ///
     /// # Errors
     /// It cannot be started, or its deadline passed.
     pub fn status(&self) -> Result<ExitStatus> {
         self.show();
-        let mut child = self.spawn(Stdio::inherit(), Stdio::inherit())?;
-        self.wait(&mut child, |_| ())
+        let mut process = self.spawn(Stdio::inherit(), Stdio::inherit())?;
+        self.wait(&mut process, Instant::now(), |_| true)
     }
 
     /// Runs it with its standard output passed on line by line, and shown to `see`.
@@ -174,26 +192,24 @@ impl Run {
     /// # Errors
     /// It cannot be started, or its deadline passed.
     pub fn tee(&self, mut see: impl FnMut(&str)) -> Result<ExitStatus> {
-        self.show();
-        let mut child = self.spawn(Stdio::piped(), Stdio::inherit())?;
-        let (lines, seen) = mpsc::channel();
-        let reader = child.stdout.take().map(|stdout| {
-            thread::spawn(move || {
-                for line in BufReader::new(stdout).split(b'\n').map_while(io::Result::ok) {
-                    let _ = lines.send(String::from_utf8_lossy(&line).into_owned());
-                }
-            })
-        });
-        let mut pass = |line: String| {
+        let mut line = Vec::new();
+        let mut pass = |line: &[u8]| {
+            let text = String::from_utf8_lossy(line);
             // Nothing is lost when standard output is closed.
-            let _ = writeln!(io::stdout(), "{line}");
-            see(&line);
+            let _ = writeln!(io::stdout(), "{text}");
+            see(&text);
         };
-        let status = self.wait(&mut child, |_| seen.try_iter().for_each(&mut pass));
-        if status.is_ok() {
-            let _ = reader.map(thread::JoinHandle::join);
+        let status = self.piped(Stdio::inherit(), &mut |_, bytes| {
+            line.extend_from_slice(bytes);
+            while let Some(end) = line.iter().position(|byte| *byte == b'\n') {
+                pass(&line[..end]);
+                line.drain(..=end);
+            }
+            line.len() <= CAPTURE_MAX
+        });
+        if !line.is_empty() {
+            pass(&line);
         }
-        seen.try_iter().for_each(pass);
         status
     }
 
@@ -205,81 +221,127 @@ impl Run {
         step.suspend(|| self.show());
         let file = File::options().create(true).append(true).open(log);
         let file = file.or_host(|| format!("{}: cannot be written", log.display()))?;
-        let begin = file.metadata().map_or(0, |metadata| metadata.len());
+        let size = || log.metadata().map_or(0, |metadata| metadata.len());
+        let begin = size();
         let second = file.try_clone().or_host(|| format!("{}", log.display()))?;
-        let mut child = self.spawn(file.into(), second.into())?;
-        let status = self.wait(&mut child, |_| step.tick(last_line(log)))?;
-        if status.success() {
-            return Ok(());
+        let mut process = self.spawn(file.into(), second.into())?;
+        let end = || format!("{}\n(all of it: {})", end_of(&read_from(log, begin)), log.display());
+        let status = self.wait(&mut process, Instant::now(), |_| {
+            step.tick(last_line(log));
+            size() <= LOG_MAX
+        });
+        match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(self.failed(status, &end())),
+            Err(mut problem) => {
+                problem.fact.push_str(&end());
+                Err(problem)
+            }
         }
-        let said = tail(&read_from(log, begin));
-        Err(self.failed(status, &format!("{said}\n(all of it: {})", log.display())))
     }
 
-    /// Starts it without waiting, with the given standard output and error.
+    /// Starts it in a process group of its own without waiting, and without input.
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn spawn(&self, stdout: Stdio, stderr: Stdio) -> Result<Child> {
-        let mut command = Command::new(&self.program);
-        command.args(&self.args).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
-        command.envs(self.envs.iter().map(|(name, value)| (name, value)));
-        if let Some(cwd) = &self.cwd {
-            command.current_dir(cwd);
-        }
-        command.spawn().or_host(|| format!("{} cannot be started", self.program.to_string_lossy()))
-    }
-
-    /// Starts it on the caller's terminal, input included, and waits for its end without a
-    /// deadline: its user decides when it is over.
-    ///
-    /// # Errors
-    /// It cannot be started.
-    pub fn interactive(&self) -> Result<ExitStatus> {
-        self.show();
-        let mut command = Command::new(&self.program);
-        command.args(&self.args);
-        command.status().or_host(|| format!("{} cannot be started", self.program.to_string_lossy()))
+    pub fn spawn(&self, stdout: Stdio, stderr: Stdio) -> Result<Process> {
+        // The lock's file is empty, so the command reads its end at once, as from /dev/null.
+        let stdin = self.lock.as_ref().map_or_else(|| Ok(Stdio::null()), Lock::stdin)?;
+        self.start(self.command().stdin(stdin).stdout(stdout).stderr(stderr), Group::Own)
     }
 
     /// Starts it on the caller's terminal, input included, without waiting; only its standard
-    /// error goes elsewhere.
+    /// error goes elsewhere. It stays in our process group: only that may read from the terminal.
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn foreground(&self, stderr: Stdio) -> Result<Child> {
+    pub fn foreground(&self, stderr: Stdio) -> Result<Process> {
+        self.start(self.command().stderr(stderr), Group::Ours)
+    }
+
+    fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(&self.args).stderr(stderr);
-        command.spawn().or_host(|| format!("{} cannot be started", self.program.to_string_lossy()))
+        command.args(&self.args).envs(self.envs.iter().map(|(name, value)| (name, value)));
+        if let Some(cwd) = &self.cwd {
+            command.current_dir(cwd);
+        }
+        command
+    }
+
+    fn start(&self, command: &mut Command, group: Group) -> Result<Process> {
+        let started = Process::start(command, group);
+        started.or_host(|| format!("{} cannot be started", self.program.to_string_lossy()))
     }
 
     fn show(&self) {
         if self.echo && !ECHO_OFF.load(Ordering::Relaxed) {
-            // Nothing is lost when standard error is closed.
-            let _ = writeln!(stderr(), "$ {self}");
+            say(&format!("$ {self}"));
         }
     }
 
-    fn wait(&self, child: &mut Child, mut look: impl FnMut(&Child)) -> Result<ExitStatus> {
+    /// Runs it to its end; `take` gets what it writes to its standard output (0) and to its
+    /// standard error (1) as it comes, and says whether there may be more.
+    fn piped(
+        &self,
+        stderr: Stdio,
+        take: &mut dyn FnMut(usize, &[u8]) -> bool,
+    ) -> Result<ExitStatus> {
+        self.show();
+        let mut process = self.spawn(Stdio::piped(), stderr)?;
+        let mut pipes = pipes(&mut process).or_host(|| format!("{} is lost", self.name()))?;
         let begin = Instant::now();
-        loop {
-            let ended = child.try_wait().or_host(|| format!("{} is lost", self.name()))?;
-            if let Some(status) = ended {
-                return Ok(status);
-            }
+        let mut ended = None;
+        // What it started in the background may hold the pipes longer than it lives itself.
+        while !pipes.is_empty() && ended.is_none_or(|then: Instant| then.elapsed() < LINGER) {
             if begin.elapsed() > self.deadline {
-                terminate(child);
-                let seconds = self.deadline.as_secs();
-                let problem = Problem::host(format!("{} took more than {seconds} s", self.name()));
-                return Err(problem.hint(format!("run it by hand to see where it stops: {self}")));
+                process.terminate();
+                return Err(self.late());
             }
-            look(child);
-            thread::sleep(POLL);
+            let fds: Vec<_> = pipes.iter().map(|(_, pipe)| pipe as _).collect();
+            process.sleep(TICK, &fds);
+            let before = process.has_ended().unwrap_or(true);
+            let mut within = true;
+            pipes.retain_mut(|(stream, pipe)| {
+                drain(pipe, &mut |bytes| within = within && take(*stream, bytes))
+            });
+            if !within {
+                process.terminate();
+                return Err(self.too_much(CAPTURE_MAX as u64));
+            }
+            ended = ended.or(before.then(Instant::now));
         }
+        self.wait(&mut process, begin, |_| true)
+    }
+
+    /// Waits for its end. When its deadline has passed or `look` says no, it is terminated.
+    fn wait(
+        &self,
+        process: &mut Process,
+        begin: Instant,
+        look: impl FnMut(u32) -> bool,
+    ) -> Result<ExitStatus> {
+        let left = self.deadline.saturating_sub(begin.elapsed());
+        let ended = process.wait(left, TICK, look);
+        match ended.or_host(|| format!("{} is lost", self.name()))? {
+            _ if interrupted().is_some() => Err(Problem::host("interrupted")),
+            Some(status) => Ok(status),
+            None if begin.elapsed() >= self.deadline => Err(self.late()),
+            None => Err(self.too_much(LOG_MAX)),
+        }
+    }
+
+    fn late(&self) -> Problem {
+        let seconds = self.deadline.as_secs();
+        let problem = Problem::host(format!("{} took more than {seconds} s", self.name()));
+        problem.hint(format!("run it by hand to see where it stops: {self}"))
+    }
+
+    fn too_much(&self, bytes: u64) -> Problem {
+        Problem::host(format!("{} printed more than {} MiB", self.name(), bytes >> 20))
     }
 
     fn failed(&self, status: ExitStatus, said: &str) -> Problem {
-        let problem = Problem::host(format!("{} failed ({status}):\n{said}", self.name()));
+        let problem = Problem::host(format!("{} failed ({status}){said}", self.name()));
         match &self.hint {
             Some(hint) => problem.hint(hint),
             None => problem.hint(format!("run it by hand: {self}")),
@@ -329,44 +391,47 @@ fn quoted_plainly(word: &str) -> String {
     }
 }
 
-/// Asks a child to end, and kills it when it does not.
-pub fn terminate(child: &mut Child) {
-    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-    if let Some(pid) = pid {
-        // It may have ended meanwhile; the wait below tells.
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-    }
-    let begin = Instant::now();
-    while begin.elapsed() < GRACE {
-        if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
-            return;
+/// Our ends of a command's pipes, with the number of the stream.
+fn pipes(process: &mut Process) -> io::Result<Vec<(usize, File)>> {
+    let (stdout, stderr) = process.take_pipes();
+    let pipes = [stdout.map(OwnedFd::from), stderr.map(OwnedFd::from)].into_iter().enumerate();
+    let pipes = pipes.filter_map(|(stream, pipe)| Some((stream, File::from(pipe?))));
+    pipes
+        .map(|(stream, pipe)| {
+            Ok((stream, {
+                fcntl_setfl(&pipe, OFlags::NONBLOCK)?;
+                pipe
+            }))
+        })
+        .collect()
+}
+
+/// Takes what a pipe holds now, of one that is always full only a part. False at its end.
+fn drain(pipe: &mut File, take: &mut dyn FnMut(&[u8])) -> bool {
+    let mut buffer = [0; 64 << 10];
+    for _ in 0..16 {
+        match pipe.read(&mut buffer) {
+            Ok(0) => return false,
+            Ok(length) => take(&buffer[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
         }
-        thread::sleep(POLL);
     }
-    let _ = child.kill();
-    let _ = child.wait();
+    true
 }
 
-fn collect(mut from: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = from.by_ref().take(CAPTURE_MAX).read_to_end(&mut bytes);
-        // Past the limit it is read on and dropped, so that the writer does not block for ever.
-        let _ = io::copy(&mut from, &mut io::sink());
-        bytes
-    })
-}
-
-fn tail(text: &str) -> String {
+/// The last lines of what a command printed, to follow the sentence that says how it ended.
+fn end_of(text: &str) -> String {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+    let end = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+    if end.is_empty() { String::new() } else { format!(":\n{}", end.join("\n")) }
 }
 
 fn read_from(log: &Path, begin: u64) -> String {
     let mut bytes = Vec::new();
     if let Ok(mut file) = File::open(log) {
         let _ = file.seek(SeekFrom::Start(begin));
-        let _ = file.take(CAPTURE_MAX).read_to_end(&mut bytes);
+        let _ = file.take(CAPTURE_MAX as u64).read_to_end(&mut bytes);
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -375,34 +440,9 @@ fn read_from(log: &Path, begin: u64) -> String {
 fn last_line(log: &Path) -> String {
     let length = log.metadata().map_or(0, |metadata| metadata.len());
     let end = read_from(log, length.saturating_sub(4096));
-    end.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default().into()
+    // A progress bar writes one line again and again.
+    end.split(['\n', '\r']).map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default().into()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failure_shows_what_the_command_said_and_the_next_command() {
-        let run = Run::new("sh").args(["-c", "echo out; echo why >&2; exit 3"]).quiet();
-        let problem = run.hint("read it").stdout().unwrap_err();
-        assert!(problem.fact.contains("out\nwhy"), "{problem}");
-        assert_eq!(problem.hint.as_deref(), Some("read it"));
-    }
-
-    #[test]
-    fn a_deadline_ends_it() {
-        let run = Run::new("sleep").arg("60").quiet().deadline(Duration::from_millis(50));
-        let begin = Instant::now();
-        let problem = run.output().unwrap_err();
-        assert!(begin.elapsed() < Duration::from_secs(10));
-        assert_eq!(problem.kind, crate::problem::Kind::Host);
-        assert!(problem.hint.unwrap().contains("sleep 60"));
-    }
-
-    #[test]
-    fn it_can_be_pasted() {
-        let run = Run::new("make").arg("KDIR=/a b").cwd("/x").env("A", "1 2");
-        assert_eq!(run.to_string(), "cd /x && A='1 2' make 'KDIR=/a b'");
-    }
-}
+mod tests;

@@ -1,7 +1,6 @@
 //! A page is played: its commands run on the host and in a guest, one kernel at a time.
 
 use std::{
-    fs::File,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -9,7 +8,7 @@ use std::{
 use crate::{
     guest::{Guest, Session, console, report::Message},
     host::{
-        cache::{self, Cache},
+        cache::{self, Cache, Lock},
         run::{Run, this_program},
     },
     kernel::{
@@ -38,7 +37,7 @@ const NOISE: &[(&str, &str)] = &[
 /// Runs what a page needs on one kernel.
 pub(super) struct Stage<'a> {
     /// Nobody else builds in the workshop meanwhile.
-    _lock: File,
+    _lock: Lock,
     cache: &'a Cache,
     kernel: Kernel,
     others: Vec<Kernel>,

@@ -3,13 +3,12 @@
 use std::{
     fs,
     path::Path,
-    process::{Child, ExitStatus, Stdio},
-    thread,
+    process::{ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
 use crate::{
-    host::run::{self, Run},
+    host::{process::Process, run::Run},
     problem::{OrProblem, Problem, Result},
 };
 
@@ -28,8 +27,8 @@ pub(super) struct Cost {
 /// Runs a command to its end, its output thrown away, and measures it.
 pub(super) fn measure(command: &Run) -> Result<Cost> {
     let begin = Instant::now();
-    let mut child = command.spawn(Stdio::null(), Stdio::null())?;
-    let (status, peak_kb) = wait(&mut child, begin, command)?;
+    let mut process = command.spawn(Stdio::null(), Stdio::null())?;
+    let (status, peak_kb) = wait(&mut process, command)?;
     match status.success() {
         true => Ok(Cost { seconds: begin.elapsed().as_secs_f64(), peak_kb }),
         false => Err(Problem::host(format!("{command} failed: {status}"))),
@@ -41,8 +40,8 @@ pub(super) fn output(command: &Run) -> Result<Vec<u8>> {
     let folder = tempfile::tempdir().or_host(|| "no folder for temporary files".into())?;
     let (out, err) = (folder.path().join("out"), folder.path().join("err"));
     let create = |path: &Path| fs::File::create(path).or_host(|| path.display().to_string());
-    let mut child = command.spawn(create(&out)?.into(), create(&err)?.into())?;
-    let (status, _) = wait(&mut child, Instant::now(), command)?;
+    let mut process = command.spawn(create(&out)?.into(), create(&err)?.into())?;
+    let (status, _) = wait(&mut process, command)?;
     let read = |path: &Path| fs::read(path).or_host(|| path.display().to_string());
     if status.success() {
         return read(&out);
@@ -52,21 +51,18 @@ pub(super) fn output(command: &Run) -> Result<Vec<u8>> {
     Err(Problem::host(format!("{shown} failed: {status}: {said}")))
 }
 
-/// Waits for a process, and tells the most memory that was seen, in kB.
-fn wait(child: &mut Child, begin: Instant, command: &Run) -> Result<(ExitStatus, u64)> {
+/// Waits for a process, and returns the most memory that was seen, in kB.
+fn wait(process: &mut Process, command: &Run) -> Result<(ExitStatus, u64)> {
     let mut peak_kb = 0;
-    loop {
-        peak_kb = peak_kb.max(peak_of(child.id()));
-        if let Some(status) = child.try_wait().or_host(|| format!("cannot wait for {command}"))? {
-            return Ok((status, peak_kb));
-        }
-        if begin.elapsed() > DEADLINE {
-            run::terminate(child);
-            let seconds = DEADLINE.as_secs();
-            return Err(Problem::host(format!("{command} did not end within {seconds} s")));
-        }
-        thread::sleep(POLL);
-    }
+    let ended = process.wait(DEADLINE, POLL, |pid| {
+        peak_kb = peak_kb.max(peak_of(pid));
+        true
+    });
+    let ended = ended.or_host(|| format!("cannot wait for {command}"))?;
+    let seconds = DEADLINE.as_secs();
+    let status =
+        ended.ok_or_else(|| Problem::host(format!("{command} did not end within {seconds} s")))?;
+    Ok((status, peak_kb))
 }
 
 /// The most memory that a process or one below it has held so far, in kB.
