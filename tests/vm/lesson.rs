@@ -29,6 +29,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Needs::Only(Name::Stock) => [
             a_page_that_nobody_changed_holds,
             a_changed_word_in_a_page_fails_and_is_pointed_at,
+            a_difference_is_drift_only_where_newer_programs_speak,
             a_changed_printk_fails_where_the_kernel_says_it_and_where_the_page_shows_it,
             the_book_renders_and_all_its_links_lead_somewhere,
             the_lessons_modules_pass_the_kernels_own_lints,
@@ -101,6 +102,30 @@ fn a_changed_word_in_a_page_fails_and_is_pointed_at() {
     today.write().unwrap();
     let blessed = fs::read_to_string(page).unwrap();
     assert!(blessed.contains("hello: Goodbye!") && !blessed.contains("Farewell"));
+}
+
+fn a_difference_is_drift_only_where_newer_programs_speak() {
+    let copy = copied();
+    let page = copy.path().join("docs/01-hello.md");
+    edit(&page, "[kernel] hello: Goodbye!", "[kernel] hello: Farewell!");
+    // Who spoke when this copy was blessed: the kernel at hand alone.
+    let text = fs::read_to_string(&page).unwrap();
+    let (head, said) = text.rsplit_once("; Linux ").unwrap();
+    assert!(said.contains("`sid`"), "{said}");
+    fs::write(&page, format!("{head}.*\n")).unwrap();
+    let same = today(copy.path());
+    assert!(!same.holds() && same.drift.is_none(), "{:?}", same.drift);
+
+    let release = &kernel().release;
+    let (_, minor) = release.split_once('.').unwrap();
+    let older = format!("Linux 6.{minor}");
+    edit(&page, &format!("Linux {release}"), &older);
+    let newer = today(copy.path());
+    assert_eq!(newer.drift, Some(format!("Linux (`stock`) 6.{minor}, now {release}")));
+
+    // The code in a page does not depend on who speaks.
+    edit(&copy.path().join("docs/01-hello/hello.rs"), "\"Goodbye!", "\"Farewell!");
+    assert_eq!(today(copy.path()).drift, None);
 }
 
 fn a_changed_printk_fails_where_the_kernel_says_it_and_where_the_page_shows_it() {

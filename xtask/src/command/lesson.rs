@@ -71,11 +71,21 @@ pub(super) fn compare(names: &[String]) -> Result<Held> {
         for file in &differing {
             outln!("{}", file.difference());
         }
-        if !differing.is_empty() {
-            say(&format!("hint: cargo xtask bless {} rewrites it", lesson.name));
+        if differing.is_empty() {
+            return Ok(Outcome::Holds);
         }
-        Ok(differing.is_empty())
+        say(&format!("hint: cargo xtask bless {} rewrites it", lesson.name));
+        let drift: Option<Vec<&str>> = differing.iter().map(|file| file.drift.as_deref()).collect();
+        Ok(drift.map_or(Outcome::Differs, |drift| Outcome::Drift(drift.join("; "))))
     })
+}
+
+/// What a page comes to.
+enum Outcome {
+    Holds,
+    Differs,
+    /// It differs, and newer programs speak than when it was blessed: both versions of each.
+    Drift(String),
 }
 
 impl BlessArgs {
@@ -89,7 +99,7 @@ impl BlessArgs {
                 file.write()?;
                 say(&format!("    {} is rewritten", file.path.display()));
             }
-            Ok(true)
+            Ok(Outcome::Holds)
         })?
         .all_ran()?;
         Ok(ExitCode::SUCCESS)
@@ -99,7 +109,7 @@ impl BlessArgs {
 /// Plays lessons, hands over what came of each, and counts those that hold.
 fn play(
     names: &[String],
-    mut judge: impl FnMut(&Lesson, &[Today]) -> Result<bool> + Send,
+    mut judge: impl FnMut(&Lesson, &[Today]) -> Result<Outcome> + Send,
 ) -> Result<Held> {
     run::echo_off();
     let lessons = lesson::find(project(), names)?;
@@ -108,16 +118,17 @@ fn play(
     let mut all = Held::default();
     lesson::play(&cache, &lessons, |lesson, today| {
         let held = today.and_then(|files| judge(lesson, &files));
-        let word = match held {
-            Ok(true) => "as shown",
-            Ok(false) => "differs",
+        let word = match &held {
+            Ok(Outcome::Holds) => "as shown",
+            Ok(Outcome::Differs) => "differs",
+            Ok(Outcome::Drift(_)) => "drifts: newer programs say something else",
             Err(_) => "could not be run",
         };
         say(&format!("    {:4.0} s: {} {word}", seconds(begin), lesson.name));
-        if matches!(held, Ok(true)) {
-            all.right += 1;
-        } else {
-            all.wrong.push(lesson.name.clone());
+        match &held {
+            Ok(Outcome::Holds) => all.right += 1,
+            Ok(Outcome::Drift(programs)) => all.drift.push(format!("{}: {programs}", lesson.name)),
+            Ok(Outcome::Differs) | Err(_) => all.wrong.push(lesson.name.clone()),
         }
         if let Err(why) = held {
             say(&format!("{why}"));

@@ -5,6 +5,7 @@
 //! whoever called compares it with the page as it is, or writes it.
 
 mod code;
+pub mod drift;
 mod normal;
 mod page;
 mod play;
@@ -51,6 +52,8 @@ pub struct Today {
     pub is: String,
     /// Its contents by what was said today.
     pub should: String,
+    /// The programs that are newer than when it was blessed, where that explains the difference.
+    pub drift: Option<String>,
 }
 
 impl Today {
@@ -150,13 +153,17 @@ impl Lesson {
         let path = self.book.join(FOLDER).join(format!("{}.md", self.name));
         let is = self.page.text.clone();
         let mut should = self.page.with(&said);
+        let programs = format!("Said by {}.", programs.join("; "));
+        // Code and pictures follow the project's files, whatever program speaks.
+        let drift = (should != is && self.page.shows_code(&said))
+            .then(|| drift::newer(self.page.made_by().unwrap_or_default(), &programs))
+            .flatten();
         // Who spoke is written when something else is, too: it changes with every update.
-        if should != is || !self.page.says_made_by() {
-            let programs = format!("Said by {}.", programs.join("; "));
-            should = Page { text: should, ..self.page.clone() }.made_by(&programs);
+        if should != is || self.page.made_by().is_none() {
+            should = Page { text: should, ..self.page.clone() }.with_made_by(&programs);
         }
         let mut files = self.pictures(&said);
-        files.push(Today { path, is, should });
+        files.push(Today { path, is, should, drift });
         Ok(files)
     }
 
@@ -168,7 +175,7 @@ impl Lesson {
         });
         let today = |(path, said): (PathBuf, &Said)| {
             let is = fs::read_to_string(&path).unwrap_or_default();
-            Today { path, is, should: said.contents.clone() }
+            Today { path, is, should: said.contents.clone(), drift: None }
         };
         drawn.map(today).collect()
     }
@@ -302,7 +309,7 @@ mod tests {
             assert!(text.contains("\n*Stands on "), "{name} does not say what it stands on");
             assert!(text.contains("\n## Try it"), "{name} has nothing to try");
             assert!(text.contains("ailing twin"), "{name} has no failing twin");
-            assert!(lesson.page.says_made_by(), "{name} was never blessed");
+            assert!(lesson.page.made_by().is_some(), "{name} was never blessed");
         }
     }
 }

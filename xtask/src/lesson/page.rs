@@ -162,7 +162,7 @@ impl Page {
     }
 
     /// The page with another line that says which programs spoke.
-    pub(super) fn made_by(&self, programs: &str) -> String {
+    pub(super) fn with_made_by(&self, programs: &str) -> String {
         let text = match self.text.find(MADE) {
             Some(begin) => &self.text[..begin],
             None => &format!("{}\n\n", self.text.trim_end()),
@@ -170,9 +170,19 @@ impl Page {
         format!("{text}{MADE}\n*{programs}*\n")
     }
 
-    /// Whether it says which programs spoke.
-    pub(super) fn says_made_by(&self) -> bool {
-        self.text.contains(MADE)
+    /// The sentence that says which programs spoke when it was blessed.
+    pub(super) fn made_by(&self) -> Option<&str> {
+        let (_, after) = self.text.split_once(MADE)?;
+        Some(after.trim().trim_matches('*'))
+    }
+
+    /// Whether its code blocks are the sources' code.
+    pub(super) fn shows_code(&self, said: &[Said]) -> bool {
+        let mut pairs = self.blocks.iter().zip(said);
+        pairs.all(|(block, said)| match block.kind {
+            Kind::Code { .. } => self.contents(block) == said.contents,
+            _ => true,
+        })
     }
 }
 
@@ -403,10 +413,10 @@ mod tests {
 
     #[test]
     fn who_spoke_is_said_once_and_last() {
-        let once = page().made_by("A");
+        let once = page().with_made_by("A");
         let page = Page::parse(&once).unwrap().unwrap();
-        assert!(page.says_made_by() && once.ends_with("*A*\n"));
-        assert_eq!(page.made_by("B"), once.replace("*A*", "*B*"));
+        assert!(page.made_by() == Some("A") && once.ends_with("*A*\n"));
+        assert_eq!(page.with_made_by("B"), once.replace("*A*", "*B*"));
     }
 
     #[test]
