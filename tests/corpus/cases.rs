@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use loader::errno::Errno;
-use loader::kernel_facts::Target;
+use loader::kernel_facts::KernelFacts;
 
 use super::edit::{Module, header, rela, section, symbol};
 
@@ -100,7 +100,7 @@ impl Built {
 /// Puts the corpus together.
 pub(crate) struct Maker<'a> {
     built: &'a Built,
-    target: &'a Target,
+    target: &'a KernelFacts,
     pub(crate) cases: Vec<Case>,
 }
 
@@ -116,7 +116,7 @@ fn load(module: &Module) -> Load {
 }
 
 impl<'a> Maker<'a> {
-    pub(crate) fn all(built: &'a Built, target: &'a Target) -> Vec<Case> {
+    pub(crate) fn all(built: &'a Built, target: &'a KernelFacts) -> Vec<Case> {
         let mut maker = Self { built, target, cases: Vec::new() };
         maker.requests();
         maker.signatures();

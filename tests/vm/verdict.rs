@@ -9,10 +9,10 @@ use std::{
 };
 
 use loader::errno::Errno;
-use loader::kernel_facts::Target;
-use loader::kernel_state::{Once, World};
-use loader::load_info::Request;
-use loader::play::Play;
+use loader::kernel_facts::KernelFacts;
+use loader::kernel_model::KernelModel;
+use loader::kernel_state::{KernelState, OnceMessage};
+use loader::load_info::LoadRequest;
 use loader::struct_module;
 use loader::taints::Taints;
 use loader::verdict::{Answer, Verdict, is_message};
@@ -96,10 +96,10 @@ fn workshop(kernel: &Kernel) -> PathBuf {
 }
 
 /// What is known of a kernel from its tree, and from one module that was built for it.
-pub(crate) fn target_of(kernel: &Kernel, module: &[u8]) -> Target {
+pub(crate) fn target_of(kernel: &Kernel, module: &[u8]) -> KernelFacts {
     let read = |path: PathBuf| std::fs::read(&path).unwrap_or_default();
     let config = String::from_utf8(read(kernel.tree.join(".config"))).unwrap();
-    let mut target = Target::new(&kernel.release, &config)
+    let mut target = KernelFacts::new(&kernel.release, &config)
         .unwrap()
         .with_symvers(&read(kernel.tree.join("Module.symvers")))
         .unwrap()
@@ -110,8 +110,8 @@ pub(crate) fn target_of(kernel: &Kernel, module: &[u8]) -> Target {
 }
 
 /// The kernel at hand, with what only the running one tells.
-fn target() -> &'static Target {
-    static TARGET: OnceLock<Target> = OnceLock::new();
+fn target() -> &'static KernelFacts {
+    static TARGET: OnceLock<KernelFacts> = OnceLock::new();
     TARGET.get_or_init(|| machine().complete(target_of(kernel(), built().plain())))
 }
 
@@ -125,7 +125,7 @@ struct Compared<'c> {
     load: usize,
     verdict: Verdict,
     ran: Ran,
-    world: Taints,
+    state: Taints,
 }
 
 /// What a comparison comes to.
@@ -182,11 +182,11 @@ impl Compared<'_> {
                 ran.messages
             );
         }
-        if ran.taints != self.world.0 {
+        if ran.taints != self.state.0 {
             let _ = writeln!(
                 differs,
                 "  taints: predicted {}, kernel {}",
-                self.world,
+                self.state,
                 Taints(ran.taints)
             );
         }
@@ -206,48 +206,48 @@ impl Compared<'_> {
 }
 
 /// Plays cases of one command line in the model and in the machine.
-fn compare<'c>(target: &Target, cases: &[&'c Case]) -> Vec<Compared<'c>> {
+fn compare<'c>(target: &KernelFacts, cases: &[&'c Case]) -> Vec<Compared<'c>> {
     let boot = cases.first().map_or("", |case| case.boot);
     let target = target.clone().with_command_line(boot);
     let loads: Vec<&[Load]> = cases.iter().map(|case| case.loads.as_slice()).collect();
     let ran = machine().run(&loads, boot);
     let mut compared = Vec::new();
-    let mut play = Play::new(&target);
+    let mut model = KernelModel::new(&target);
     for (case, ran) in cases.iter().zip(ran) {
-        play.world.unload_all();
+        model.state.unload_all();
         if let Some(taints) = ran.fresh {
-            play = Play::new(&target);
-            play.world.taints = Taints(taints);
+            model = KernelModel::new(&target);
+            model.state.taints = Taints(taints);
         }
         for (load, ran) in ran.loads.into_iter().enumerate() {
             let Load { file, args, flags } = &case.loads[load];
-            let request = Request { file, args, flags: *flags, program: "finit" };
-            let verdict = play.finit(request);
+            let request = LoadRequest { file, args, flags: *flags, program: "finit" };
+            let verdict = model.finit_module(request);
             if matches!(verdict.answer, Answer::Unknown(_)) {
-                take_over(&mut play.world, &ran);
+                take_over(&mut model.state, &ran);
             }
             if verdict.loads() && ran.errno != Some(0) {
-                play.world.remove(&verdict.name);
+                model.state.remove(&verdict.name);
             }
-            compared.push(Compared { case, load, verdict, ran, world: play.world.taints });
+            compared.push(Compared { case, load, verdict, ran, state: model.state.taints });
         }
     }
     compared
 }
 
 /// After a load of which nothing was predicted, the model goes on from what the kernel said.
-fn take_over(world: &mut World, ran: &Ran) {
-    world.taints = Taints(ran.taints);
-    world.settle(|name| ran.modules.iter().any(|(loaded, _)| loaded == name));
+fn take_over(state: &mut KernelState, ran: &Ran) {
+    state.taints = Taints(ran.taints);
+    state.settle(|name| ran.modules.iter().any(|(loaded, _)| loaded == name));
     let said = |text: &str| ran.messages.iter().any(|line| line.contains(text));
     for (once, text) in [
-        (Once::Unsigned, "module verification failed: "),
-        (Once::Livepatch, "tainting kernel with TAINT_LIVEPATCH"),
-        (Once::NoExtendedVersion, "no extended symbol version for "),
-        (Once::LockDebugging, "Disabling lock debugging due to kernel taint"),
+        (OnceMessage::Unsigned, "module verification failed: "),
+        (OnceMessage::Livepatch, "tainting kernel with TAINT_LIVEPATCH"),
+        (OnceMessage::NoExtendedVersion, "no extended symbol version for "),
+        (OnceMessage::LockDebugging, "Disabling lock debugging due to kernel taint"),
     ] {
         if said(text) {
-            world.first(once);
+            state.is_first(once);
         }
     }
 }
@@ -321,8 +321,8 @@ fn a_wrong_prediction_differs() {
             messages: vec!["one: loading".into()],
         };
         change(&mut ran);
-        let world = Taints::OUT_OF_TREE;
-        let compared = Compared { case: &case, load: 0, verdict, ran, world };
+        let state = Taints::OUT_OF_TREE;
+        let compared = Compared { case: &case, load: 0, verdict, ran, state };
         matches!(compared.agreement(), Agreement::Agrees)
     };
     assert!(agrees(|_| {}));

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ko::compression::{Packing, unpack};
+use ko::compression::{Compression, unpack};
 use ko::module::Module;
 use peak_alloc::PeakAlloc;
 use proptest::{
@@ -104,7 +104,7 @@ fn read_types(bytes: &[u8], original: &Symtypes) {
 fn read_packed(bytes: &[u8]) {
     const UNPACKED_MAX: usize = 1 << 20;
     let mut plain = Vec::new();
-    let _ = unpack(Packing::of(bytes), bytes, &mut plain, UNPACKED_MAX);
+    let _ = unpack(Compression::detect(bytes), bytes, &mut plain, UNPACKED_MAX);
     assert!(plain.capacity() <= 2 * UNPACKED_MAX, "{}", plain.capacity());
 }
 
@@ -262,7 +262,7 @@ fn a_damaged_packed_module() {
     let originals: &'static [&'static [u8]] = Box::leak(originals.into_boxed_slice());
     for packed in originals {
         let mut plain = Vec::new();
-        unpack(Packing::of(packed), packed, &mut plain, 1 << 20).unwrap();
+        unpack(Compression::detect(packed), packed, &mut plain, 1 << 20).unwrap();
         assert_eq!(plain, MODULES[0]);
     }
     run(damaged(originals), |bytes| read_packed(bytes));

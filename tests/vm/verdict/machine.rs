@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt::Write as _, fs, path::PathBuf, time::Duration};
 
-use loader::kernel_facts::Target;
+use loader::kernel_facts::KernelFacts;
 use xtask::{
     guest::{Boot, Command, Guest, report::Report},
     host::{
@@ -63,7 +63,7 @@ impl Machine {
     }
 
     /// Adds what only the running kernel tells.
-    pub(super) fn complete(&self, mut target: Target) -> Target {
+    pub(super) fn complete(&self, mut target: KernelFacts) -> KernelFacts {
         let commands = [
             "ls /sys/module",
             "cat /sys/devices/system/cpu/vulnerabilities/spectre_v2 2>/dev/null || true",

@@ -14,7 +14,7 @@ const DECODER_BYTES_MAX: u64 = 128 << 20;
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 /// How a module is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Packing {
+pub enum Compression {
     /// Not at all.
     None,
     /// `.ko.xz`
@@ -25,9 +25,9 @@ pub enum Packing {
     Gzip,
 }
 
-impl Packing {
+impl Compression {
     /// Told by the first bytes, as kmod does (`libkmod/libkmod-file.c`), not by the name.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn detect(bytes: &[u8]) -> Self {
         match bytes {
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
@@ -42,22 +42,22 @@ impl Packing {
 /// # Errors
 /// A file that is cut short, damaged, or larger than the limit.
 pub fn unpack(
-    packing: Packing,
+    compression: Compression,
     packed: &[u8],
     plain: &mut Vec<u8>,
     bytes_max: usize,
 ) -> Result<(), Malformed> {
-    match packing {
-        Packing::None => {
+    match compression {
+        Compression::None => {
             if packed.len() > bytes_max {
                 return Err(too_large(bytes_max));
             }
             plain.extend_from_slice(packed);
             Ok(())
         }
-        Packing::Xz => unpack_xz(packed, plain, bytes_max),
-        Packing::Zstd => unpack_zstd(packed, plain, bytes_max),
-        Packing::Gzip => unpack_stream(
+        Compression::Xz => unpack_xz(packed, plain, bytes_max),
+        Compression::Zstd => unpack_zstd(packed, plain, bytes_max),
+        Compression::Gzip => unpack_stream(
             "gzip data",
             flate2::bufread::MultiGzDecoder::new(packed),
             plain,
@@ -72,7 +72,7 @@ pub fn too_large(bytes_max: usize) -> Malformed {
 }
 
 fn unpack_xz(packed: &[u8], plain: &mut Vec<u8>, bytes_max: usize) -> Result<(), Malformed> {
-    let layout = XzLayout::of(packed);
+    let layout = XzLayout::parse(packed);
     let own_check = layout.and_then(|layout| layout.crc32);
     let flags = if own_check.is_some() { IGNORE_CHECK } else { 0 };
     let refuse =
@@ -116,7 +116,7 @@ struct XzLayout {
 }
 
 impl XzLayout {
-    fn of(packed: &[u8]) -> Option<Self> {
+    fn parse(packed: &[u8]) -> Option<Self> {
         let index_end = packed.len().checked_sub(12)?;
         let footer = &packed[index_end..];
         let backward = u32::from_le_bytes(footer.get(4..8)?.try_into().ok()?);
@@ -199,7 +199,7 @@ mod tests {
 
     fn unpacked(packed: &[u8], bytes_max: usize) -> Result<Vec<u8>, Malformed> {
         let mut plain = Vec::new();
-        unpack(Packing::of(packed), packed, &mut plain, bytes_max).map(|()| plain)
+        unpack(Compression::detect(packed), packed, &mut plain, bytes_max).map(|()| plain)
     }
 
     const PLAIN: &[u8] = b"one two three one two three one two three four";

@@ -26,7 +26,7 @@ pub const EXPORTS_MAX: usize = 1 << 20;
 /// What kind of thing is exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum SymbolKind {
     /// A function (`STT_FUNC`).
     Function,
     /// A variable (`STT_OBJECT`).
@@ -38,7 +38,7 @@ pub enum Kind {
 /// How the export tables of a module are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Layout {
+pub enum ExportLayout {
     /// One `__ksymtab` with `__kflagstab`: 7.1 and later.
     Flags,
     /// `__ksymtab` and `__ksymtab_gpl`: before 7.1.
@@ -58,14 +58,14 @@ pub struct Export<'a> {
     /// The CRC of its type; none without MODVERSIONS.
     pub crc: Option<u32>,
     /// Function or data.
-    pub kind: Kind,
+    pub kind: SymbolKind,
 }
 
 /// The export tables of a module.
 #[derive(Clone, Debug)]
 pub struct Exports<'a> {
     /// How they are laid out; `None` when there is no table.
-    pub layout: Option<Layout>,
+    pub layout: Option<ExportLayout>,
     tables: Vec<KsymTable<'a>>,
 }
 
@@ -74,7 +74,7 @@ impl<'a> Exports<'a> {
     ///
     /// # Errors
     /// A table whose parts do not fit together.
-    pub fn of(elf: &Elf<'a>) -> Result<Self, Malformed> {
+    pub fn parse(elf: &Elf<'a>) -> Result<Self, Malformed> {
         let has_flags = elf.section_named("__kflagstab").is_some();
         let mut tables = Vec::new();
         // 7.1 and later ignore `_gpl` ("ignoring obsolete section"): a module with flags has none.
@@ -86,8 +86,8 @@ impl<'a> Exports<'a> {
         }
         let layout = match (has_flags, tables.is_empty()) {
             (_, true) => None,
-            (true, false) => Some(Layout::Flags),
-            (false, false) => Some(Layout::Split),
+            (true, false) => Some(ExportLayout::Flags),
+            (false, false) => Some(ExportLayout::Split),
         };
         Ok(Self { layout, tables })
     }
@@ -283,9 +283,9 @@ impl<'a> KsymTable<'a> {
         let symbol = self.name(index)?;
         let value = self.field(index, Field::Value)?;
         let kind = match self.symbols.get(value.symbol as usize).map(|symbol| symbol.kind) {
-            Some(kind) if kind == STT_FUNC.0 => Kind::Function,
-            Some(kind) if kind == STT_OBJECT.0 => Kind::Data,
-            _ => Kind::Unknown,
+            Some(kind) if kind == STT_FUNC.0 => SymbolKind::Function,
+            Some(kind) if kind == STT_OBJECT.0 => SymbolKind::Data,
+            _ => SymbolKind::Unknown,
         };
         let license = match self.flags.and_then(|flags| flags.get(index)) {
             Some(flags) if flags & FLAG_GPL_ONLY != 0 => License::GplOnly,

@@ -6,7 +6,7 @@ use super::{
     elf::{Elf, Symbol},
     error::Malformed,
     text::SymbolName,
-    versions::Index,
+    versions::VersionIndex,
 };
 
 /// A symbol that another has to export.
@@ -43,7 +43,7 @@ pub fn undefined<'a>(
 /// As [`undefined`].
 pub fn imports<'a, 'i>(
     elf: &Elf<'a>,
-    versions: &'i Index<'a>,
+    versions: &'i VersionIndex<'a>,
 ) -> Result<impl Iterator<Item = Result<Import<'a>, Malformed>> + use<'a, 'i>, Malformed> {
     let import = |symbol: Symbol<'a>| {
         let name = symbol.name()?;

@@ -6,7 +6,7 @@ use super::{elf::Elf, text::Text};
 
 /// One `key=value` string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Line<'a> {
+pub struct ModinfoLine<'a> {
     /// What stands before the first `=`, or all of it when there is none.
     pub key: Text<'a>,
     /// What stands after it.
@@ -21,17 +21,17 @@ pub struct Modinfo<'a> {
 
 impl<'a> Modinfo<'a> {
     /// The `.modinfo` of a module; empty when it has none.
-    pub fn of(elf: &Elf<'a>) -> Self {
+    pub fn parse(elf: &Elf<'a>) -> Self {
         Self { bytes: elf.bytes_named(".modinfo").unwrap_or_default() }
     }
 
     /// Every string, in order. Padding between them is skipped and a last one without its NUL
     /// counts, as in `kmod_elf_get_modinfo_strings()` of libkmod and `next_string()` of
     /// `kernel/module/main.c`.
-    pub fn lines(self) -> impl Iterator<Item = Line<'a>> {
+    pub fn lines(self) -> impl Iterator<Item = ModinfoLine<'a>> {
         Text(self.bytes).pieces(0).map(|line| match line.split_once(b'=') {
-            Some((key, value)) => Line { key, value },
-            None => Line { key: line, value: Text::default() },
+            Some((key, value)) => ModinfoLine { key, value },
+            None => ModinfoLine { key: line, value: Text::default() },
         })
     }
 

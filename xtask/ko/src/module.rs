@@ -6,14 +6,14 @@ use serde::Serialize;
 use super::{
     elf::{Class, Elf},
     error::Malformed,
-    exports::{Export, Exports, Layout},
+    exports::{Export, ExportLayout, Exports},
     imports::{Import, imports},
-    modinfo::{Line, Modinfo},
+    modinfo::{Modinfo, ModinfoLine},
     params::{Param, params},
     signature::{Signature, is_announced, signature},
     text::Text,
     vermagic::{Vermagic, VermagicJson},
-    versions::{Table, Versions},
+    versions::{VersionTable, Versions},
 };
 
 /// One module: its ELF and the views of it.
@@ -40,9 +40,9 @@ impl<'a> Module<'a> {
         let elf = Elf::parse(data)?;
         Ok(Self {
             elf,
-            modinfo: Modinfo::of(&elf),
-            exports: Exports::of(&elf)?,
-            versions: Versions::of(&elf)?,
+            modinfo: Modinfo::parse(&elf),
+            exports: Exports::parse(&elf)?,
+            versions: Versions::parse(&elf)?,
             signature: signature(data),
         })
     }
@@ -127,7 +127,7 @@ impl<'a> Module<'a> {
             btf: elf.section_named(".BTF").is_some(),
             export_layout: exports.layout,
             exports: exports.iter().collect::<Result<_, _>>()?,
-            version_tables: [Table::Basic, Table::Extended]
+            version_tables: [VersionTable::Basic, VersionTable::Extended]
                 .into_iter()
                 .filter(|&table| versions.has(table))
                 .collect(),
@@ -194,25 +194,25 @@ pub struct Facts<'a> {
     /// Whether it carries type information for BPF.
     pub btf: bool,
     /// How the export tables are laid out.
-    pub export_layout: Option<Layout>,
+    pub export_layout: Option<ExportLayout>,
     /// What it offers.
     pub exports: Vec<Export<'a>>,
     /// Which tables of CRCs it has.
-    pub version_tables: Vec<Table>,
+    pub version_tables: Vec<VersionTable>,
     /// The CRC of `struct module` and its kin when it was built.
     pub module_layout_crc: Option<u32>,
     /// What it needs.
     pub imports: Vec<Import<'a>>,
     /// The lines of `.modinfo` that no field above stands for.
-    pub other: Vec<Line<'a>>,
+    pub other: Vec<ModinfoLine<'a>>,
 }
 
 /// The lines of `.modinfo` that no field of [`Facts`] stands for. Of a key that makes sense once
 /// the kernel takes the first line (`get_modinfo()`, `kernel/module/main.c`); some modules of two
 /// source files have two licenses.
-fn others(modinfo: Modinfo<'_>) -> Vec<Line<'_>> {
+fn others(modinfo: Modinfo<'_>) -> Vec<ModinfoLine<'_>> {
     let mut seen = [false; ONCE.len()];
-    let mut is_shown = |line: &Line<'_>| match line.key.bytes() {
+    let mut is_shown = |line: &ModinfoLine<'_>| match line.key.bytes() {
         b"parm" | b"parmtype" => line.value.split_once(b':').is_some(),
         b"intree" | b"livepatch" | b"retpoline" if line.value != "Y" => false,
         key => match ONCE.iter().position(|once| once.as_bytes() == key) {

@@ -15,7 +15,7 @@ const ENTRY_BYTES: usize = 64;
 /// Which table an entry stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Table {
+pub enum VersionTable {
     /// `__versions`.
     Basic,
     /// `__version_ext_crcs` and `__version_ext_names`, which the kernel prefers
@@ -25,7 +25,7 @@ pub enum Table {
 
 /// The CRC that one symbol had when the module was built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Version<'a> {
+pub struct SymbolVersion<'a> {
     /// The symbol.
     pub symbol: Text<'a>,
     /// Its CRC.
@@ -46,7 +46,7 @@ impl<'a> Versions<'a> {
     /// # Errors
     /// A table that is not made of whole entries, a name without its NUL, or extended names and
     /// CRCs of different number (`elf_validity_cache_index_versions()`, `kernel/module/main.c`).
-    pub fn of(elf: &Elf<'a>) -> Result<Self, Malformed> {
+    pub fn parse(elf: &Elf<'a>) -> Result<Self, Malformed> {
         let basic = match elf.section_named("__versions") {
             Some(section) => Some(check_basic(elf, &section)?),
             None => None,
@@ -65,53 +65,53 @@ impl<'a> Versions<'a> {
     }
 
     /// Whether the table is there: an empty one counts.
-    pub fn has(&self, table: Table) -> bool {
+    pub fn has(&self, table: VersionTable) -> bool {
         match table {
-            Table::Basic => self.basic.is_some(),
-            Table::Extended => self.extended.is_some(),
+            VersionTable::Basic => self.basic.is_some(),
+            VersionTable::Extended => self.extended.is_some(),
         }
     }
 
     /// The entries of `__versions`, in order.
-    pub fn basic(&self) -> impl Iterator<Item = Version<'a>> {
+    pub fn basic(&self) -> impl Iterator<Item = SymbolVersion<'a>> {
         let (elf, entries) = (self.elf, self.basic.unwrap_or_default().chunks_exact(ENTRY_BYTES));
         let word_bytes = elf.class().word_bytes();
         entries.filter_map(move |entry| {
             let crc = elf.word_at(entry, 0)?;
             // The kernel keeps a CRC in an s32; the upper half of the long is always 0.
-            Some(Version { symbol: Text::until_nul(&entry[word_bytes..]), crc: crc as u32 })
+            Some(SymbolVersion { symbol: Text::until_nul(&entry[word_bytes..]), crc: crc as u32 })
         })
     }
 
     /// The entries of the extended tables, in order.
-    pub fn extended(&self) -> impl Iterator<Item = Version<'a>> {
+    pub fn extended(&self) -> impl Iterator<Item = SymbolVersion<'a>> {
         let elf = self.elf;
         let (crcs, names) = self.extended.unwrap_or_default();
         let crcs = (0..crcs.len() / 4).filter_map(move |index| elf.u32_at(crcs, index * 4));
         let names = names.split(|&byte| byte == 0).map(Text);
-        names.zip(crcs).map(|(symbol, crc)| Version { symbol, crc })
+        names.zip(crcs).map(|(symbol, crc)| SymbolVersion { symbol, crc })
     }
 
     /// The CRC that the kernel would compare for a symbol: from the extended table when there is
     /// one, else from `__versions`.
-    pub fn index(&self) -> Index<'a> {
-        let mut entries: Vec<Version<'a>> = match self.extended {
+    pub fn index(&self) -> VersionIndex<'a> {
+        let mut entries: Vec<SymbolVersion<'a>> = match self.extended {
             Some(_) => self.extended().collect(),
             None => self.basic().collect(),
         };
         // Stable: of two entries for one symbol the kernel takes the first.
         entries.sort_by_key(|version| version.symbol);
-        Index { entries }
+        VersionIndex { entries }
     }
 }
 
 /// The versions of a module by symbol.
 #[derive(Clone, Debug)]
-pub struct Index<'a> {
-    entries: Vec<Version<'a>>,
+pub struct VersionIndex<'a> {
+    entries: Vec<SymbolVersion<'a>>,
 }
 
-impl Index<'_> {
+impl VersionIndex<'_> {
     /// The CRC of a symbol, if the tables name it.
     pub fn crc(&self, symbol: Text<'_>) -> Option<u32> {
         let at = self.entries.partition_point(|version| version.symbol < symbol);

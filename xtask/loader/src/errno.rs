@@ -55,7 +55,7 @@ impl Errno {
     }
 
     /// The error of a number.
-    pub fn of(number: i32) -> Option<Self> {
+    pub fn from_number(number: i32) -> Option<Self> {
         Self::ALL.into_iter().find(|errno| errno.number() == number)
     }
 

@@ -1,20 +1,20 @@
 //! What to do about a check that fails: for a reader who has not seen it before.
 
 use super::{
-    load_info::Load,
+    load_info::LoadInfo,
     verdict::{Finding, Outcome},
 };
 
-/// The remedy for a finding; empty where nothing is to be done.
-pub(super) fn of(id: &str, finding: &Finding, load: &Load<'_>) -> String {
+/// The hint for a finding; empty where nothing is to be done.
+pub(super) fn hint_for(id: &str, finding: &Finding, load: &LoadInfo<'_>) -> String {
     match finding.outcome {
         Outcome::Fail(_) => failed(id, load),
         _ => String::new(),
     }
 }
 
-fn failed(id: &str, load: &Load<'_>) -> String {
-    let release = &load.target.release;
+fn failed(id: &str, load: &LoadInfo<'_>) -> String {
+    let release = &load.kernel.release;
     let line = load.messages.last().map_or("", |line| line.as_str());
     match id {
         "request.allowed" => {
@@ -64,7 +64,7 @@ fn failed(id: &str, load: &Load<'_>) -> String {
     }
 }
 
-fn symbols(line: &str, load: &Load<'_>) -> String {
+fn symbols(line: &str, load: &LoadInfo<'_>) -> String {
     let said = |what: &str| load.messages.iter().any(|line| line.contains(what));
     if said("disagrees about version of symbol") || said("no symbol version for") {
         return "the symbol's type has changed since it was built: build it again, with \
@@ -89,7 +89,7 @@ fn symbols(line: &str, load: &Load<'_>) -> String {
     "build it with the kernel's own flags, by Kbuild".into()
 }
 
-fn is_packed(load: &Load<'_>) -> bool {
-    use ko::compression::Packing;
-    Packing::of(load.bytes.all()) != Packing::None
+fn is_packed(load: &LoadInfo<'_>) -> bool {
+    use ko::compression::Compression;
+    Compression::detect(load.bytes.bytes()) != Compression::None
 }

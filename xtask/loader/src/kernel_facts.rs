@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::version_rules::{Rules, Version};
-use ko::{compression::Packing, kconfig::Kconfig, license::License, vermagic::common_flags};
+use super::version_rules::{Version, VersionRules};
+use ko::{compression::Compression, kconfig::Kconfig, license::License, vermagic::common_flags};
 use stack::symvers::{SymversError, VMLINUX, symvers_lines};
 
 /// What a user of a symbol has to meet.
@@ -19,15 +19,15 @@ pub struct Export {
 
 /// The options of a configuration that decide.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct ConfigOptions {
     /// `CONFIG_MODVERSIONS`
     pub modversions: bool,
     /// `CONFIG_MODULE_FORCE_LOAD`
     pub force_load: bool,
     /// `CONFIG_MODULE_SIG`
     pub signatures: bool,
-    /// The packing that the kernel itself unpacks (`CONFIG_MODULE_DECOMPRESS`).
-    pub unpacks: Option<Packing>,
+    /// The compression that the kernel itself unpacks (`CONFIG_MODULE_DECOMPRESS`).
+    pub unpacks: Option<Compression>,
     /// `CONFIG_STRICT_MODULE_RWX`
     pub strict_rwx: bool,
     /// `CONFIG_LIVEPATCH`
@@ -58,18 +58,21 @@ pub struct Options {
     pub ftrace: bool,
 }
 
-impl Options {
+impl ConfigOptions {
     /// Reads a `.config`.
-    pub fn of(config: &Kconfig) -> Self {
+    pub fn from_config(config: &Kconfig) -> Self {
         let has = |option: &str| config.has(option);
-        let packings = [("XZ", Packing::Xz), ("ZSTD", Packing::Zstd), ("GZIP", Packing::Gzip)];
-        let packing =
+        let packings =
+            [("XZ", Compression::Xz), ("ZSTD", Compression::Zstd), ("GZIP", Compression::Gzip)];
+        let compression =
             packings.into_iter().find(|(name, _)| has(&format!("MODULE_COMPRESS_{name}")));
         Self {
             modversions: has("MODVERSIONS"),
             force_load: has("MODULE_FORCE_LOAD"),
             signatures: has("MODULE_SIG"),
-            unpacks: packing.map(|(_, packing)| packing).filter(|_| has("MODULE_DECOMPRESS")),
+            unpacks: compression
+                .map(|(_, compression)| compression)
+                .filter(|_| has("MODULE_DECOMPRESS")),
             strict_rwx: has("STRICT_MODULE_RWX"),
             livepatch: has("LIVEPATCH"),
             constructors: has("CONSTRUCTORS"),
@@ -101,15 +104,15 @@ pub struct ThisModule {
 
 /// A kernel, as far as its loader asks.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub struct KernelFacts {
     /// As it names itself.
     pub release: String,
     /// Which checks it has.
-    pub rules: Rules,
+    pub rules: VersionRules,
     /// What a module's vermagic must be.
     pub vermagic: String,
     /// Its configuration.
-    pub options: Options,
+    pub options: ConfigOptions,
     /// Its `struct module`, if known.
     pub this_module: Option<ThisModule>,
     /// What it exports itself.
@@ -131,13 +134,13 @@ pub struct Target {
 }
 
 /// A kernel of which nothing is known but that it is recent.
-impl Default for Target {
+impl Default for KernelFacts {
     fn default() -> Self {
         Self {
             release: String::new(),
-            rules: Rules::of(Version(7, 3, 0)),
+            rules: VersionRules::for_version(Version(7, 3, 0)),
             vermagic: String::new(),
-            options: Options::default(),
+            options: ConfigOptions::default(),
             this_module: None,
             exports: HashMap::new(),
             blacklist: Vec::new(),
@@ -151,20 +154,20 @@ impl Default for Target {
     }
 }
 
-impl Target {
+impl KernelFacts {
     /// A kernel by its release and configuration; what it exports is added by
-    /// [`Target::with_symvers`].
+    /// [`KernelFacts::with_symvers`].
     ///
     /// # Errors
     /// A release that begins with no version; the text says so.
     pub fn new(release: &str, config: &str) -> Result<Self, String> {
-        let version = Version::of(release)
+        let version = Version::parse(release)
             .ok_or_else(|| format!("the release {release:?} begins with no version"))?;
         let config = Kconfig::parse(config);
-        let options = Options::of(&config);
+        let options = ConfigOptions::from_config(&config);
         Ok(Self {
             release: release.into(),
-            rules: Rules::of(version),
+            rules: VersionRules::for_version(version),
             // RANDSTRUCT and the processors with a flag of their own are not known here.
             vermagic: format!("{release} {}", common_flags(&config)),
             signatures_enforced: options.signatures_forced,
@@ -239,9 +242,9 @@ mod tests {
     #[test]
     fn the_vermagic_follows_the_configuration() {
         let config = "CONFIG_SMP=y\nCONFIG_PREEMPT_BUILD=y\nCONFIG_MODULE_UNLOAD=y\n";
-        let target = Target::new("7.3.4-x", config).unwrap();
+        let target = KernelFacts::new("7.3.4-x", config).unwrap();
         assert_eq!(target.vermagic, "7.3.4-x SMP preempt mod_unload ");
-        assert!(Target::new("next", config).is_err());
+        assert!(KernelFacts::new("next", config).is_err());
     }
 
     #[test]
@@ -249,7 +252,7 @@ mod tests {
         let text = "0x0000000a\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n\
                     0x0000000b\tb\tdrivers/b\tEXPORT_SYMBOL_GPL\tB\n\
                     0x0000000c\tc\tvmlinux\tEXPORT_SYMBOL_GPL\tC\n";
-        let target = || Target::new("7.3.4-x", "CONFIG_MODVERSIONS=y\n").unwrap();
+        let target = || KernelFacts::new("7.3.4-x", "CONFIG_MODVERSIONS=y\n").unwrap();
         let exports = target().with_symvers(text.as_bytes()).unwrap().exports;
         let c = Export { crc: Some(12), gpl_only: true, namespace: b"C".to_vec() };
         assert_eq!((exports.len(), &exports[&b"c"[..]]), (2, &c));
@@ -261,14 +264,15 @@ mod tests {
     #[test]
     fn the_command_line_decides() {
         let words = "quiet module_blacklist=a,b module.sig_enforce lockdown=integrity";
-        let target = Target::default().with_command_line(words);
+        let target = KernelFacts::default().with_command_line(words);
         assert_eq!(target.blacklist, ["a", "b"]);
         assert!(target.signatures_enforced && target.locked_down && !target.disabled);
     }
 
     #[test]
     fn what_is_built_in_has_names() {
-        let target = Target::default().with_builtin_modinfo(b"printk.parmtype=time:bool\0a.b=c\0");
+        let target =
+            KernelFacts::default().with_builtin_modinfo(b"printk.parmtype=time:bool\0a.b=c\0");
         assert!(target.builtin_names.contains("printk") && target.builtin_names.len() == 1);
     }
 }

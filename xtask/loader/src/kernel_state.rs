@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    kernel_facts::{Export, Target},
+    kernel_facts::{Export, KernelFacts},
     taints::Taints,
 };
 
 /// A symbol that a loaded module offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offered {
+pub struct NamedExport {
     /// Its name.
     pub symbol: Vec<u8>,
     /// What its user has to meet.
@@ -18,18 +18,18 @@ pub struct Offered {
 
 /// A module that is live.
 #[derive(Clone, Debug, Default)]
-pub struct Loaded {
+pub struct LoadedModule {
     /// As `lsmod` shows it.
     pub name: String,
     /// What it brought.
     pub taints: Taints,
     /// What it offers; `None` when that could not be read.
-    pub exports: Vec<Offered>,
+    pub exports: Vec<NamedExport>,
 }
 
 /// What is logged once in a kernel's life (`pr_warn_once()` and its like).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Once {
+pub enum OnceMessage {
     /// `module verification failed: …`
     Unsigned,
     /// `tainting kernel with TAINT_LIVEPATCH`
@@ -42,45 +42,45 @@ pub enum Once {
 
 /// What is loaded, and what has been logged.
 #[derive(Clone, Debug, Default)]
-pub struct World {
+pub struct KernelState {
     /// The kernel's taints.
     pub taints: Taints,
-    once: HashSet<Once>,
-    loaded: Vec<Loaded>,
+    once: HashSet<OnceMessage>,
+    loaded: Vec<LoadedModule>,
     by_name: HashMap<String, usize>,
     /// Who offers a symbol, the latest last: the kernel puts a new module at the head of its list.
     by_symbol: HashMap<Vec<u8>, Vec<(usize, usize)>>,
     /// Modules of which nobody knows whether they load.
-    doubtful: Vec<Loaded>,
+    doubtful: Vec<LoadedModule>,
 }
 
 /// A symbol that was found, and whose it is.
 #[derive(Clone, Copy, Debug)]
-pub struct Found<'w> {
+pub struct FoundSymbol<'w> {
     /// What its user has to meet.
     pub export: &'w Export,
     /// The module that offers it; none for the kernel itself.
-    pub owner: Option<&'w Loaded>,
+    pub owner: Option<&'w LoadedModule>,
 }
 
-impl World {
+impl KernelState {
     /// Whether this is the first time; it is not from now on.
-    pub fn first(&mut self, what: Once) -> bool {
+    pub fn is_first(&mut self, what: OnceMessage) -> bool {
         self.once.insert(what)
     }
 
     /// A module that is loaded.
-    pub fn get(&self, name: &str) -> Option<&Loaded> {
+    pub fn find_module(&self, name: &str) -> Option<&LoadedModule> {
         self.by_name.get(name).map(|&index| &self.loaded[index])
     }
 
     /// The names of the loaded modules, the latest last.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn module_names(&self) -> impl Iterator<Item = &str> {
         self.loaded.iter().filter(|one| self.by_name.contains_key(&one.name)).map(|one| &*one.name)
     }
 
     /// A module went live.
-    pub fn add(&mut self, module: Loaded) {
+    pub fn add_module(&mut self, module: LoadedModule) {
         let index = self.loaded.len();
         for (at, offered) in module.exports.iter().enumerate() {
             self.by_symbol.entry(offered.symbol.clone()).or_default().push((index, at));
@@ -90,7 +90,7 @@ impl World {
     }
 
     /// Nobody knows whether this module went live.
-    pub fn doubt(&mut self, module: Loaded) {
+    pub fn doubt(&mut self, module: LoadedModule) {
         self.doubtful.push(module);
     }
 
@@ -98,14 +98,14 @@ impl World {
     pub fn settle(&mut self, is_live: impl Fn(&str) -> bool) {
         for module in std::mem::take(&mut self.doubtful) {
             if is_live(&module.name) {
-                self.add(module);
+                self.add_module(module);
             }
         }
     }
 
     /// The module in doubt that has this name or would offer this symbol.
     pub fn doubtful(&self, name: &str, symbol: &[u8]) -> Option<&str> {
-        let has = |module: &&Loaded| {
+        let has = |module: &&LoadedModule| {
             module.name == name || module.exports.iter().any(|offered| offered.symbol == symbol)
         };
         self.doubtful.iter().find(has).map(|module| module.name.as_str())
@@ -130,20 +130,20 @@ impl World {
     /// Looks a symbol up as `find_symbol()` (`kernel/module/main.c`) does: in the kernel, then in
     /// each module, the latest first, passing over what is for GPL-compatible modules only when
     /// the asker is none.
-    pub fn find<'w>(
+    pub fn find_symbol<'w>(
         &'w self,
-        target: &'w Target,
+        target: &'w KernelFacts,
         symbol: &[u8],
         gpl_ok: bool,
-    ) -> Option<Found<'w>> {
+    ) -> Option<FoundSymbol<'w>> {
         let open = |export: &Export| gpl_ok || !export.gpl_only;
         if let Some(export) = target.exports.get(symbol).filter(|export| open(export)) {
-            return Some(Found { export, owner: None });
+            return Some(FoundSymbol { export, owner: None });
         }
         let offers = self.by_symbol.get(symbol)?;
         let mut offers = offers.iter().rev().map(|&(module, at)| {
             let owner = &self.loaded[module];
-            Found { export: &owner.exports[at].export, owner: Some(owner) }
+            FoundSymbol { export: &owner.exports[at].export, owner: Some(owner) }
         });
         offers.find(|found| open(found.export))
     }
@@ -155,21 +155,24 @@ mod tests {
 
     #[test]
     fn the_latest_module_is_asked_first_and_gpl_is_passed_over() {
-        let target = Target::default();
-        let mut world = World::default();
-        let of = |name: &str, gpl_only| Loaded {
+        let target = KernelFacts::default();
+        let mut state = KernelState::default();
+        let of = |name: &str, gpl_only| LoadedModule {
             name: name.into(),
-            exports: vec![Offered {
+            exports: vec![NamedExport {
                 symbol: b"s".to_vec(),
                 export: Export { gpl_only, ..Export::default() },
             }],
-            ..Loaded::default()
+            ..LoadedModule::default()
         };
-        world.add(of("a", false));
-        world.add(of("b", true));
-        let owner = |gpl_ok| world.find(&target, b"s", gpl_ok).unwrap().owner.unwrap().name.clone();
+        state.add_module(of("a", false));
+        state.add_module(of("b", true));
+        let owner =
+            |gpl_ok| state.find_symbol(&target, b"s", gpl_ok).unwrap().owner.unwrap().name.clone();
         assert_eq!((owner(true), owner(false)), ("b".into(), "a".into()));
-        world.unload_all();
-        assert!(world.find(&target, b"s", true).is_none() && world.get("a").is_none());
+        state.unload_all();
+        assert!(
+            state.find_symbol(&target, b"s", true).is_none() && state.find_module("a").is_none()
+        );
     }
 }

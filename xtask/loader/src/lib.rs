@@ -1,7 +1,7 @@
 //! The kernel's load checks, in its order, as pure functions: would this file load on that kernel?
 //!
-//! [`kernel_facts::Target`] is what is known of the kernel, [`kernel_state::World`] what is loaded there and
-//! what it has logged once, [`play::Play`] loads one file after the other, and a
+//! [`kernel_facts::KernelFacts`] is what is known of the kernel, [`kernel_state::KernelState`] what is loaded there and
+//! what it has logged once, [`kernel_model::KernelModel`] loads one file after the other, and a
 //! [`verdict::Verdict`] says what the kernel would do: load it, refuse it with this errno and these
 //! messages, or that nobody can know, and why.
 //!
@@ -14,11 +14,11 @@ mod checks;
 pub mod errno;
 pub mod hint;
 pub mod kernel_facts;
+pub mod kernel_model;
 pub mod kernel_state;
 pub mod load_info;
 mod modinfo_strings;
 mod module_exports;
-pub mod play;
 pub mod raw_elf;
 pub mod struct_module;
 pub mod taints;

@@ -6,12 +6,12 @@ use super::{
     checks,
     errno::Errno,
     hint,
-    kernel_facts::Target,
-    kernel_state::{Loaded, Once, World},
+    kernel_facts::KernelFacts,
+    kernel_state::{KernelState, LoadedModule, OnceMessage},
     modinfo_strings,
-    raw_elf::{Bytes, Ehdr, SYM_BYTES, Shdr, Sym},
+    raw_elf::{Ehdr, RawElf, SYM_BYTES, Shdr, Sym},
     taints::Taints,
-    verdict::{Answer, Check, Finding, Outcome, Verdict},
+    verdict::{Answer, CheckResult, Finding, Outcome, Verdict},
 };
 use ko::text::Text;
 
@@ -24,7 +24,7 @@ pub const COMPRESSED_FILE: u32 = 4;
 
 /// What the kernel is asked to load.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Request<'a> {
+pub struct LoadRequest<'a> {
     /// The bytes of the file, as the kernel would read them.
     pub file: &'a [u8],
     /// The parameters, as one string.
@@ -37,7 +37,7 @@ pub struct Request<'a> {
 
 /// The sections that the loader remembers by their index; 0 for none.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Index {
+pub(super) struct SectionIndex {
     pub(super) info: usize,
     pub(super) this_module: usize,
     pub(super) symbols: usize,
@@ -50,18 +50,18 @@ pub(super) struct Index {
 
 /// A load on its way: `struct load_info` and what it leaves behind.
 #[derive(Debug)]
-pub(super) struct Load<'a> {
-    pub(super) request: Request<'a>,
-    pub(super) target: &'a Target,
-    pub(super) world: &'a mut World,
-    pub(super) bytes: Bytes<'a>,
+pub(super) struct LoadInfo<'a> {
+    pub(super) request: LoadRequest<'a>,
+    pub(super) kernel: &'a KernelFacts,
+    pub(super) state: &'a mut KernelState,
+    pub(super) bytes: RawElf<'a>,
     /// `info->len`: the file without its signature.
     pub(super) len: u64,
     pub(super) header: Ehdr,
     pub(super) sections: Vec<Shdr>,
     /// Where the names of the sections begin.
     pub(super) names_at: u64,
-    pub(super) index: Index,
+    pub(super) index: SectionIndex,
     /// The strings of `.modinfo`.
     pub(super) modinfo: Vec<Text<'a>>,
     /// `info->name`.
@@ -77,7 +77,7 @@ pub(super) struct Load<'a> {
     pub(super) versions: Option<HashMap<&'a [u8], u64>>,
     /// What the symbols of the module stand for, by index.
     pub(super) values: Vec<Value>,
-    pub(super) exports: Vec<super::kernel_state::Offered>,
+    pub(super) exports: Vec<super::kernel_state::NamedExport>,
 }
 
 /// What is known of a symbol's value after `simplify_symbols()`.
@@ -93,31 +93,35 @@ pub(super) enum Value {
     PerCpu,
 }
 
-/// Loads one file into `world`, or finds why it would be refused.
-pub fn load<'a>(request: Request<'a>, target: &'a Target, world: &'a mut World) -> Verdict {
-    Load::new(request, target, world).walk(|_| false)
+/// Loads one file into `state`, or finds why it would be refused.
+pub fn load<'a>(
+    request: LoadRequest<'a>,
+    target: &'a KernelFacts,
+    state: &'a mut KernelState,
+) -> Verdict {
+    LoadInfo::new(request, target, state).walk(|_| false)
 }
 
 /// The verdict as far as the file and the kernel decide alone, before it comes to what is loaded;
 /// none when they do not.
-pub fn early(request: Request<'_>, target: &Target) -> Option<Verdict> {
-    let mut world = World::default();
-    let verdict = Load::new(request, target, &mut world).walk(|id| id == "loaded");
+pub fn early(request: LoadRequest<'_>, target: &KernelFacts) -> Option<Verdict> {
+    let mut state = KernelState::default();
+    let verdict = LoadInfo::new(request, target, &mut state).walk(|id| id == "loaded");
     (!verdict.loads()).then_some(verdict)
 }
 
-impl<'a> Load<'a> {
-    fn new(request: Request<'a>, target: &'a Target, world: &'a mut World) -> Self {
+impl<'a> LoadInfo<'a> {
+    fn new(request: LoadRequest<'a>, target: &'a KernelFacts, state: &'a mut KernelState) -> Self {
         Self {
             request,
-            target,
-            world,
-            bytes: Bytes::new(request.file),
+            kernel: target,
+            state,
+            bytes: RawElf::new(request.file),
             len: request.file.len() as u64,
             header: Ehdr::default(),
             sections: Vec::new(),
             names_at: 0,
-            index: Index::default(),
+            index: SectionIndex::default(),
             modinfo: Vec::new(),
             info_name: None,
             name: String::new(),
@@ -133,7 +137,7 @@ impl<'a> Load<'a> {
     fn walk(mut self, ends_at: impl Fn(&str) -> bool) -> Verdict {
         let mut walked = Vec::new();
         let mut answer = Answer::Loads;
-        for &(id, run) in checks::in_order(&self.target.rules) {
+        for &(id, run) in checks::in_order(&self.kernel.rules) {
             if ends_at(id) {
                 break;
             }
@@ -144,9 +148,9 @@ impl<'a> Load<'a> {
                     "the kernel reads beyond the end of the file, where nobody knows what lies",
                 );
             }
-            let remedy = hint::of(id, &finding, &self);
+            let hint = hint::hint_for(id, &finding, &self);
             let Finding { outcome, want, have } = finding;
-            walked.push(Check { id, outcome: outcome.clone(), want, have, remedy });
+            walked.push(CheckResult { id, outcome: outcome.clone(), want, have, hint });
             match outcome {
                 Outcome::Fail(errno) => answer = Answer::Refused(errno),
                 Outcome::Unknown(reason) => answer = Answer::Unknown(reason),
@@ -157,11 +161,11 @@ impl<'a> Load<'a> {
         if matches!(answer, Answer::Unknown(_)) {
             self.exports = super::module_exports::read(&self).unwrap_or_default();
         }
-        let Self { name, taints, messages, exports, info_name, world, .. } = self;
-        let module = Loaded { name: name.clone(), taints, exports };
+        let Self { name, taints, messages, exports, info_name, state, .. } = self;
+        let module = LoadedModule { name: name.clone(), taints, exports };
         match answer {
-            Answer::Loads => world.add(module),
-            Answer::Unknown(_) => world.doubt(module),
+            Answer::Loads => state.add_module(module),
+            Answer::Unknown(_) => state.doubt(module),
             Answer::Refused(_) => {}
         }
         let name = if name.is_empty() { info_name.unwrap_or_default() } else { name };
@@ -181,8 +185,8 @@ impl<'a> Load<'a> {
     }
 
     /// Logs a line that the kernel logs once in its life.
-    pub(super) fn say_once(&mut self, what: Once, line: String) {
-        if self.world.first(what) {
+    pub(super) fn say_once(&mut self, what: OnceMessage, line: String) {
+        if self.state.is_first(what) {
             self.say(line);
         }
     }
@@ -204,9 +208,9 @@ impl<'a> Load<'a> {
     pub(super) fn taint_kernel(&mut self, taint: Taints) {
         if [Taints::PROPRIETARY, Taints::FORCED].contains(&taint) {
             let line = "Disabling lock debugging due to kernel taint";
-            self.say_once(Once::LockDebugging, line.into());
+            self.say_once(OnceMessage::LockDebugging, line.into());
         }
-        self.world.taints.add(taint);
+        self.state.taints.add(taint);
     }
 
     /// `info->name`, or what the kernel prints where there is none.
@@ -228,7 +232,7 @@ impl<'a> Load<'a> {
 
     pub(super) fn section_is(&self, index: usize, name: &str) -> bool {
         let offset = u64::from(self.sections[index].name);
-        self.bytes.is(self.names_at.saturating_add(offset), name)
+        self.bytes.has_string(self.names_at.saturating_add(offset), name)
     }
 
     /// `find_sec()`: the first section of this name that is kept in memory.
@@ -243,12 +247,12 @@ impl<'a> Load<'a> {
     }
 
     /// The first value of a key of `.modinfo`.
-    pub(super) fn info(&self, key: &str) -> Option<Text<'a>> {
+    pub(super) fn modinfo_value(&self, key: &str) -> Option<Text<'a>> {
         modinfo_strings::values(&self.modinfo, key).next()
     }
 
     /// All values of a key of `.modinfo`.
-    pub(super) fn infos(&self, key: &str) -> Vec<Text<'a>> {
+    pub(super) fn modinfo_values(&self, key: &str) -> Vec<Text<'a>> {
         modinfo_strings::values(&self.modinfo, key).collect()
     }
 
@@ -279,10 +283,10 @@ impl<'a> Load<'a> {
     /// `try_to_force_load()` (`kernel/module/main.c`): where the kernel allows it, the module
     /// loads all the same, and both are tainted.
     pub(super) fn force(&mut self, reason: &str) -> bool {
-        if !self.target.options.force_load {
+        if !self.kernel.options.force_load {
             return false;
         }
-        if !self.world.taints.has(Taints::FORCED) {
+        if !self.state.taints.has(Taints::FORCED) {
             self.say(format!("{}: {reason}: kernel tainted.", self.name));
         }
         self.taint(Taints::FORCED);

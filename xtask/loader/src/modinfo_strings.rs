@@ -1,12 +1,12 @@
 //! `.modinfo` as the kernel walks it.
 
-use super::raw_elf::{Bytes, Shdr};
+use super::raw_elf::{RawElf, Shdr};
 use ko::text::Text;
 
 /// Every string of the section, in the kernel's order (`module_next_tag_pair()`,
 /// `kernel/module/main.c`): the first one even when the section is empty, and the last one to its
 /// NUL even when that stands beyond the section.
-pub(super) fn strings<'a>(bytes: &Bytes<'a>, section: &Shdr) -> Vec<Text<'a>> {
+pub(super) fn strings<'a>(bytes: &RawElf<'a>, section: &Shdr) -> Vec<Text<'a>> {
     let (mut at, mut left) = (section.offset, section.size);
     let mut strings = Vec::new();
     // Each step takes one byte of the size, as the kernel's own `(*secsize)-- <= 1`.
@@ -45,7 +45,7 @@ mod tests {
 
     fn read(bytes: &[u8], size: u64) -> Vec<String> {
         let section = Shdr { size, ..Shdr::default() };
-        strings(&Bytes::new(bytes), &section).iter().map(|text| text.lossy().into()).collect()
+        strings(&RawElf::new(bytes), &section).iter().map(|text| text.lossy().into()).collect()
     }
 
     #[test]

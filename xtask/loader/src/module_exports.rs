@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::{
     kernel_facts::Export,
-    kernel_state::Offered,
-    load_info::Load,
+    kernel_state::NamedExport,
+    load_info::LoadInfo,
     raw_elf::{RELA_BYTES, Rela, SHF_ALLOC},
 };
 use ko::text::Text;
@@ -18,13 +18,13 @@ const FLAG_GPL_ONLY: u8 = 1;
 const RELA: u32 = 4;
 
 /// How many symbols a table has.
-pub(super) fn count(load: &Load<'_>, table: &str) -> u64 {
+pub(super) fn count(load: &LoadInfo<'_>, table: &str) -> u64 {
     load.find(table).map_or(0, |index| load.sections[index].size / ENTRY_BYTES)
 }
 
 /// Reads what the module offers, table by table; none when a table cannot be followed.
-pub(super) fn read(load: &Load<'_>) -> Option<Vec<Offered>> {
-    let tables: &[(&str, &str)] = match load.target.rules.flag_table {
+pub(super) fn read(load: &LoadInfo<'_>) -> Option<Vec<NamedExport>> {
+    let tables: &[(&str, &str)] = match load.kernel.rules.flag_table {
         true => &[("__ksymtab", "__kcrctab")],
         false => &[("__ksymtab", "__kcrctab"), ("__ksymtab_gpl", "__kcrctab_gpl")],
     };
@@ -35,7 +35,12 @@ pub(super) fn read(load: &Load<'_>) -> Option<Vec<Offered>> {
     Some(offered)
 }
 
-fn read_table(load: &Load<'_>, table: &str, crcs: &str, offered: &mut Vec<Offered>) -> Option<()> {
+fn read_table(
+    load: &LoadInfo<'_>,
+    table: &str,
+    crcs: &str,
+    offered: &mut Vec<NamedExport>,
+) -> Option<()> {
     let Some(index) = load.find(table) else { return Some(()) };
     let count = load.sections[index].size / ENTRY_BYTES;
     if count == 0 {
@@ -46,10 +51,11 @@ fn read_table(load: &Load<'_>, table: &str, crcs: &str, offered: &mut Vec<Offere
         let Some(index) = load.find(name) else { return Some(None) };
         let section = &load.sections[index];
         // A shorter one than the table: the kernel would read what lies behind it.
-        (section.size / bytes >= count).then(|| Some(load.bytes.at(section.offset, section.size)))
+        (section.size / bytes >= count)
+            .then(|| Some(load.bytes.slice(section.offset, section.size)))
     };
-    let crcs = column(crcs, 4)?.filter(|_| load.target.options.modversions);
-    let flags = if load.target.rules.flag_table { column("__kflagstab", 1)? } else { None };
+    let crcs = column(crcs, 4)?.filter(|_| load.kernel.options.modversions);
+    let flags = if load.kernel.rules.flag_table { column("__kflagstab", 1)? } else { None };
     for entry in 0..count {
         let string = |field: u64| -> Option<Text<'_>> {
             let &(section, at) = targets.get(&(ENTRY_BYTES * entry + 4 * field))?;
@@ -61,7 +67,7 @@ fn read_table(load: &Load<'_>, table: &str, crcs: &str, offered: &mut Vec<Offere
             Some(u32::from_le_bytes(crcs.get(at..at + 4)?.try_into().ok()?))
         };
         let flag = flags.and_then(|flags| flags.get(usize::try_from(entry).ok()?));
-        offered.push(Offered {
+        offered.push(NamedExport {
             symbol: string(1)?.bytes().to_vec(),
             export: Export {
                 crc: crcs.and_then(crc),
@@ -74,7 +80,7 @@ fn read_table(load: &Load<'_>, table: &str, crcs: &str, offered: &mut Vec<Offere
 }
 
 /// Where each place of a section points to: a section and an offset in it.
-fn targets(load: &Load<'_>, section: usize) -> Option<HashMap<u64, (usize, u64)>> {
+fn targets(load: &LoadInfo<'_>, section: usize) -> Option<HashMap<u64, (usize, u64)>> {
     let table = load.sections.iter().find(|table| {
         table.kind == RELA && table.info as usize == section && table.flags & SHF_ALLOC == 0
     })?;

@@ -22,13 +22,13 @@ pub const NAME_BYTES_MAX: usize = 4096;
 
 /// A file in the kernel's memory.
 #[derive(Debug)]
-pub struct Bytes<'a> {
+pub struct RawElf<'a> {
     bytes: &'a [u8],
     /// Whether something beyond the end was asked for.
     beyond: Cell<bool>,
 }
 
-impl<'a> Bytes<'a> {
+impl<'a> RawElf<'a> {
     /// All bytes of a file.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, beyond: Cell::new(false) }
@@ -45,7 +45,7 @@ impl<'a> Bytes<'a> {
     }
 
     /// All of them.
-    pub fn all(&self) -> &'a [u8] {
+    pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
@@ -55,7 +55,7 @@ impl<'a> Bytes<'a> {
     }
 
     /// `size` bytes at an offset; none, and it is noticed, when they are not all there.
-    pub fn at(&self, offset: u64, size: u64) -> &'a [u8] {
+    pub fn slice(&self, offset: u64, size: u64) -> &'a [u8] {
         let end = offset.checked_add(size).and_then(|end| usize::try_from(end).ok());
         let found = end.and_then(|end| self.bytes.get(usize::try_from(offset).ok()?..end));
         if found.is_none() {
@@ -66,22 +66,22 @@ impl<'a> Bytes<'a> {
 
     /// A byte.
     pub fn u8(&self, offset: u64) -> u8 {
-        self.at(offset, 1).first().copied().unwrap_or(0)
+        self.slice(offset, 1).first().copied().unwrap_or(0)
     }
 
     /// A 16-bit number.
     pub fn u16(&self, offset: u64) -> u16 {
-        self.at(offset, 2).try_into().map_or(0, u16::from_le_bytes)
+        self.slice(offset, 2).try_into().map_or(0, u16::from_le_bytes)
     }
 
     /// A 32-bit number.
     pub fn u32(&self, offset: u64) -> u32 {
-        self.at(offset, 4).try_into().map_or(0, u32::from_le_bytes)
+        self.slice(offset, 4).try_into().map_or(0, u32::from_le_bytes)
     }
 
     /// A 64-bit number.
     pub fn u64(&self, offset: u64) -> u64 {
-        self.at(offset, 8).try_into().map_or(0, u64::from_le_bytes)
+        self.slice(offset, 8).try_into().map_or(0, u64::from_le_bytes)
     }
 
     /// A C string, up to its NUL.
@@ -113,7 +113,7 @@ impl<'a> Bytes<'a> {
     }
 
     /// Whether the C string at an offset is this one; reads no further than it has to.
-    pub fn is(&self, offset: u64, name: &str) -> bool {
+    pub fn has_string(&self, offset: u64, name: &str) -> bool {
         let rest = usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..));
         let Some(rest) = rest else {
             self.beyond.set(true);
@@ -142,7 +142,7 @@ pub struct Ehdr {
 
 impl Ehdr {
     /// Reads it from the beginning of a file of at least [`EHDR_BYTES`].
-    pub fn read(bytes: &Bytes<'_>) -> Self {
+    pub fn read(bytes: &RawElf<'_>) -> Self {
         Self {
             kind: bytes.u16(16),
             machine: bytes.u16(18),
@@ -179,7 +179,7 @@ pub struct Shdr {
 
 impl Shdr {
     /// Reads the header at an offset.
-    pub fn read(bytes: &Bytes<'_>, at: u64) -> Self {
+    pub fn read(bytes: &RawElf<'_>, at: u64) -> Self {
         Self {
             name: bytes.u32(at),
             kind: bytes.u32(at + 4),
@@ -216,7 +216,7 @@ pub struct Sym {
 
 impl Sym {
     /// Reads the symbol at an offset.
-    pub fn read(bytes: &Bytes<'_>, at: u64) -> Self {
+    pub fn read(bytes: &RawElf<'_>, at: u64) -> Self {
         let info = bytes.u8(at + 4);
         Self {
             name: bytes.u32(at),
@@ -243,7 +243,7 @@ pub struct Rela {
 
 impl Rela {
     /// Reads the entry at an offset.
-    pub fn read(bytes: &Bytes<'_>, at: u64) -> Self {
+    pub fn read(bytes: &RawElf<'_>, at: u64) -> Self {
         let info = bytes.u64(at + 8);
         Self {
             offset: bytes.u64(at),

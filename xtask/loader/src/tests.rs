@@ -5,9 +5,9 @@ use proptest::{prelude::*, sample::Index};
 
 use super::{
     errno::Errno,
-    kernel_facts::{Export, Options, Target, ThisModule},
-    load_info::Request,
-    play::Play,
+    kernel_facts::{ConfigOptions, Export, KernelFacts, ThisModule},
+    kernel_model::KernelModel,
+    load_info::LoadRequest,
     verdict::{Answer, Verdict},
 };
 
@@ -102,18 +102,18 @@ fn assemble(parts: &[Part]) -> Vec<u8> {
     file
 }
 
-fn target() -> Target {
+fn target() -> KernelFacts {
     let config = "CONFIG_SMP=y\nCONFIG_PREEMPT_BUILD=y\nCONFIG_MODULE_UNLOAD=y\n\
                   CONFIG_STRICT_MODULE_RWX=y\nCONFIG_MODULE_SIG=y\n";
-    let mut target = Target::new("7.3.4-test", config).unwrap();
+    let mut target = KernelFacts::new("7.3.4-test", config).unwrap();
     target.this_module =
         Some(ThisModule { bytes: THIS_MODULE_BYTES as u64, init_at: INIT_AT, exit_at: None });
     target.exports.insert(b"printk".to_vec(), Export::default());
     target
 }
 
-fn judge(target: &Target, file: &[u8]) -> Verdict {
-    Play::new(target).finit(Request { file, ..Request::default() })
+fn judge(target: &KernelFacts, file: &[u8]) -> Verdict {
+    KernelModel::new(target).finit_module(LoadRequest { file, ..LoadRequest::default() })
 }
 
 /// Which check refuses a file, and with what.
@@ -160,7 +160,7 @@ fn what_is_broken_is_refused_at_its_check() {
 #[test]
 fn the_kernels_facts_decide() {
     let file = module();
-    let with = |change: fn(&mut Target)| {
+    let with = |change: fn(&mut KernelFacts)| {
         let mut target = target();
         change(&mut target);
         judge(&target, &file)
@@ -184,12 +184,12 @@ fn the_kernels_facts_decide() {
 #[test]
 fn a_second_load_finds_the_first() {
     let (target, file) = (target(), module());
-    let mut play = Play::new(&target);
-    let request = Request { file: &file, ..Request::default() };
-    assert!(play.finit(request).loads());
-    assert_eq!(play.finit(request).answer, Answer::Refused(Errno::EEXIST));
-    play.world.unload_all();
-    let again = play.finit(request);
+    let mut play = KernelModel::new(&target);
+    let request = LoadRequest { file: &file, ..LoadRequest::default() };
+    assert!(play.finit_module(request).loads());
+    assert_eq!(play.finit_module(request).answer, Answer::Refused(Errno::EEXIST));
+    play.state.unload_all();
+    let again = play.finit_module(request);
     assert!(again.loads() && again.messages.is_empty(), "what is logged once is logged once");
 }
 
@@ -210,14 +210,14 @@ fn what_the_kernel_does_not_check_is_unknown() {
 }
 
 /// Kernels of every kind of rules.
-fn targets() -> Vec<Target> {
+fn targets() -> Vec<KernelFacts> {
     let mut all = Vec::new();
     for release in ["7.3.4-test", "6.12.117-test", "6.12.1-test", "6.1.1-test"] {
         for modversions in [false, true] {
             let mut one = target();
-            let renamed = Target::new(release, "").unwrap();
+            let renamed = KernelFacts::new(release, "").unwrap();
             one.rules = renamed.rules;
-            one.options = Options { modversions, force_load: true, btf: true, ..one.options };
+            one.options = ConfigOptions { modversions, force_load: true, btf: true, ..one.options };
             one.options.ftrace = modversions;
             let crc = modversions.then_some(7);
             let export = Export { crc, ..Export::default() };

@@ -19,7 +19,7 @@ pub enum Outcome {
 
 /// One check: what was wanted, what was found, what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
+pub struct CheckResult {
     /// Its name, which stays.
     pub id: &'static str,
     /// What became of it.
@@ -29,10 +29,10 @@ pub struct Check {
     /// What the file has.
     pub have: String,
     /// What to do about it; empty where nothing is to be done.
-    pub remedy: String,
+    pub hint: String,
 }
 
-/// What a check found; [`Check`] without the name.
+/// What a check found; [`CheckResult`] without the name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) outcome: Outcome,
@@ -42,26 +42,26 @@ pub(super) struct Finding {
 
 impl Finding {
     pub(super) fn pass() -> Self {
-        Self::of(Outcome::Pass)
+        Self::new(Outcome::Pass)
     }
 
     pub(super) fn fail(errno: Errno) -> Self {
-        Self::of(Outcome::Fail(errno))
+        Self::new(Outcome::Fail(errno))
     }
 
     pub(super) fn skip(reason: impl Into<String>) -> Self {
-        Self::of(Outcome::Skip(reason.into()))
+        Self::new(Outcome::Skip(reason.into()))
     }
 
     pub(super) fn open(what: impl Into<String>) -> Self {
-        Self::of(Outcome::Open(what.into()))
+        Self::new(Outcome::Open(what.into()))
     }
 
     pub(super) fn unknown(reason: impl Into<String>) -> Self {
-        Self::of(Outcome::Unknown(reason.into()))
+        Self::new(Outcome::Unknown(reason.into()))
     }
 
-    fn of(outcome: Outcome) -> Self {
+    fn new(outcome: Outcome) -> Self {
         Self { outcome, want: String::new(), have: String::new() }
     }
 
@@ -100,7 +100,7 @@ pub struct Verdict {
     /// The taints that the module would carry.
     pub taints: Taints,
     /// Every check that the kernel would come to, in its order.
-    pub checks: Vec<Check>,
+    pub checks: Vec<CheckResult>,
 }
 
 /// What `%p` prints while the kernel has no random numbers to hide addresses with.
@@ -116,8 +116,9 @@ impl Verdict {
     }
 
     /// The check that decided, unless all passed.
-    pub fn decisive(&self) -> Option<&Check> {
-        let decides = |c: &&Check| matches!(c.outcome, Outcome::Fail(_) | Outcome::Unknown(_));
+    pub fn decisive(&self) -> Option<&CheckResult> {
+        let decides =
+            |c: &&CheckResult| matches!(c.outcome, Outcome::Fail(_) | Outcome::Unknown(_));
         self.checks.iter().find(decides)
     }
 }

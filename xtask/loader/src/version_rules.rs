@@ -11,7 +11,7 @@ pub struct Version(pub u32, pub u32, pub u32);
 impl Version {
     /// The version at the beginning of a release: 7.3.4 of `7.3.4+deb13-amd64`, 6.12.0 of
     /// `6.12-rc1`.
-    pub fn of(release: &str) -> Option<Self> {
+    pub fn parse(release: &str) -> Option<Self> {
         let end = release.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(release.len());
         let mut parts = release[..end].split('.').map(|part| part.parse().ok());
         Some(Self(parts.next()??, parts.next()??, parts.next().flatten().unwrap_or(0)))
@@ -26,7 +26,7 @@ impl Version {
 
 /// What differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
+pub struct VersionRules {
     /// `struct module` in the file must have the kernel's size (6.4).
     pub this_module_size: bool,
     /// The ELF checks are `elf_validity_cache_sechdrs()` and so on; before, all is one function in
@@ -46,9 +46,9 @@ pub struct Rules {
     pub percpu_relocations: bool,
 }
 
-impl Rules {
+impl VersionRules {
     /// The rules of a version.
-    pub fn of(version: Version) -> Self {
+    pub fn for_version(version: Version) -> Self {
         Self {
             this_module_size: version >= Version(6, 4, 0),
             split_elf_checks: version.has(Version(6, 13, 0), Version(6, 12, 117)),
@@ -67,16 +67,16 @@ mod tests {
 
     #[test]
     fn a_release_has_a_version() {
-        assert_eq!(Version::of("7.3.4+deb13-amd64"), Some(Version(7, 3, 4)));
-        assert_eq!(Version::of("6.12.117"), Some(Version(6, 12, 117)));
-        assert_eq!(Version::of("6.12-rc1"), Some(Version(6, 12, 0)));
-        assert_eq!(Version::of("next"), None);
-        assert_eq!(Version::of("7"), None);
+        assert_eq!(Version::parse("7.3.4+deb13-amd64"), Some(Version(7, 3, 4)));
+        assert_eq!(Version::parse("6.12.117"), Some(Version(6, 12, 117)));
+        assert_eq!(Version::parse("6.12-rc1"), Some(Version(6, 12, 0)));
+        assert_eq!(Version::parse("next"), None);
+        assert_eq!(Version::parse("7"), None);
     }
 
     #[test]
     fn rules_come_with_a_version_or_into_a_stable_series() {
-        let of = |release| Rules::of(Version::of(release).unwrap());
+        let of = |release| VersionRules::for_version(Version::parse(release).unwrap());
         assert!(of("7.1.0").flag_table && !of("7.0.9").flag_table);
         assert!(of("6.13").split_elf_checks && of("6.12.117").split_elf_checks);
         assert!(!of("6.12.116").split_elf_checks && !of("6.11.200").split_elf_checks);

@@ -23,9 +23,9 @@ use crate::{
     },
     problem::{OrProblem, Problem, Result},
 };
-use loader::load_info::Request;
-use loader::play::Play;
-use loader::verdict::{Answer, Check, Outcome, Verdict};
+use loader::kernel_model::KernelModel;
+use loader::load_info::LoadRequest;
+use loader::verdict::{Answer, CheckResult, Outcome, Verdict};
 use stack::depmod_config::DepmodConfig;
 use stack::graph::Graph;
 use stack::load_order::load_order;
@@ -63,7 +63,7 @@ pub struct Args {
     /// Load first what the files need of the kernel's own modules, and of those beside them
     #[arg(long, conflicts_with = "as_given")]
     with_deps: bool,
-    /// Play insmod in the order of the arguments
+    /// KernelModel insmod in the order of the arguments
     #[arg(long)]
     as_given: bool,
     /// Give each file as it is: as a program does that does not unpack .ko.xz and its like
@@ -101,13 +101,13 @@ impl Args {
             return self.judge_all(&facts, folder);
         }
         let items = self.items(&facts)?;
-        let mut play = Play::new(&facts.target);
+        let mut model = KernelModel::new(&facts.target);
         if let Some(folder) = facts.modules.as_deref().filter(|_| self.live) {
-            target::play_loaded(&mut play, folder)?;
+            target::play_loaded(&mut model, folder)?;
         }
         let mut verdicts = Vec::new();
         for item in &items {
-            verdicts.push((item, self.judge(&mut play, item)?));
+            verdicts.push((item, self.judge(&mut model, item)?));
         }
         let holds = verdicts.iter().all(|(_, verdict)| verdict.loads());
         match self.json {
@@ -220,7 +220,7 @@ impl Args {
         Ok(others)
     }
 
-    fn judge(&self, play: &mut Play<'_>, item: &Item) -> Result<Verdict> {
+    fn judge(&self, model: &mut KernelModel<'_>, item: &Item) -> Result<Verdict> {
         let last = self.files.last() == Some(&item.file);
         let args = if last { self.params.as_str() } else { "" };
         let mut buffer = ModuleBuffer::default();
@@ -238,7 +238,7 @@ impl Args {
                 &bare
             }
         };
-        Ok(play.finit(Request { file, args, ..Request::default() }))
+        Ok(model.finit_module(LoadRequest { file, args, ..LoadRequest::default() }))
     }
 }
 
@@ -302,8 +302,8 @@ fn print_verdict(facts: &Facts, item: &Item, verdict: &Verdict) {
         outln!("  taints   {}", verdict.taints);
     }
     print_checks(verdict);
-    if let Some(check) = verdict.decisive().filter(|check| !check.remedy.is_empty()) {
-        outln!("  remedy   {}", check.remedy);
+    if let Some(check) = verdict.decisive().filter(|check| !check.hint.is_empty()) {
+        outln!("  hint     {}", check.hint);
     }
 }
 
@@ -317,7 +317,7 @@ fn print_checks(verdict: &Verdict) {
         None => String::new(),
     };
     outln!("  passed   {passed} checks{before}; {skipped} do not apply");
-    for Check { id, outcome, want, have, .. } in &verdict.checks {
+    for CheckResult { id, outcome, want, have, .. } in &verdict.checks {
         match outcome {
             Outcome::Pass | Outcome::Skip(_) => {}
             Outcome::Open(what) => outln!("  open     {id}: {what}"),
@@ -351,7 +351,7 @@ fn plain(c: char) -> Vec<char> {
     }
 }
 
-/// The documented form `check/1`.
+/// The documented form `check/2`.
 #[derive(Serialize)]
 struct Form<'a> {
     format: &'static str,
@@ -381,14 +381,14 @@ struct CheckForm<'a> {
     reason: Option<&'a str>,
     want: &'a str,
     have: &'a str,
-    remedy: &'a str,
+    hint: &'a str,
 }
 
 impl<'a> Form<'a> {
     fn new(facts: &'a Facts, verdicts: &'a [(&Item, Verdict)]) -> Self {
         let target = &facts.target;
         Self {
-            format: "check/1",
+            format: "check/2",
             release: &target.release,
             vermagic: &target.vermagic,
             unknown: &facts.unknown,
@@ -416,13 +416,13 @@ fn module<'a>(item: &Item, verdict: &'a Verdict) -> ModuleForm<'a> {
     }
 }
 
-fn check(check: &Check) -> CheckForm<'_> {
+fn check(check: &CheckResult) -> CheckForm<'_> {
     let (result, reason) = match &check.outcome {
         Outcome::Pass => ("pass", None),
         Outcome::Fail(_) => ("fail", None),
         Outcome::Skip(reason) | Outcome::Open(reason) => ("skip", Some(reason.as_str())),
         Outcome::Unknown(reason) => ("unknown", Some(reason.as_str())),
     };
-    let Check { id, want, have, remedy, .. } = check;
-    CheckForm { id, result, reason, want, have, remedy }
+    let CheckResult { id, want, have, hint, .. } = check;
+    CheckForm { id, result, reason, want, have, hint }
 }

@@ -10,14 +10,14 @@ use serde::Serialize;
 
 use crate::problem::Result;
 use crate::tree::section_reader::{FileError, ModuleBuffer};
-use ko::exports::{Export, Kind, Layout};
+use ko::exports::{Export, ExportLayout, SymbolKind};
 use ko::imports::Import;
-use ko::modinfo::Line;
+use ko::modinfo::ModinfoLine;
 use ko::module::{Facts, Module, SoftDep};
 use ko::params::Param;
 use ko::signature::Signature;
 use ko::text::Text;
-use ko::versions::Table;
+use ko::versions::VersionTable;
 
 /// Show what a module says of itself, without loading it
 ///
@@ -129,7 +129,7 @@ fn print_text(file: &Path, facts: &Facts<'_>) {
     print_kernel(facts);
     print_relations(facts);
     print_params(&facts.params);
-    for Line { key, value } in &facts.other {
+    for ModinfoLine { key, value } in &facts.other {
         line(&key.to_string(), value);
     }
     print_exports(facts.export_layout, &facts.exports);
@@ -206,18 +206,18 @@ fn print_params(params: &[Param<'_>]) {
     }
 }
 
-fn print_exports(layout: Option<Layout>, exports: &[Export<'_>]) {
+fn print_exports(layout: Option<ExportLayout>, exports: &[Export<'_>]) {
     let Some(layout) = layout else { return line("exports", "nothing") };
     let layout = match layout {
-        Layout::Flags => "one table with flags, as from 7.1 on",
-        Layout::Split => "a table for each license class, as before 7.1",
+        ExportLayout::Flags => "one table with flags, as from 7.1 on",
+        ExportLayout::Split => "a table for each license class, as before 7.1",
     };
     line("exports", format!("{} ({layout})", exports.len()));
     for export in exports {
         let kind = match export.kind {
-            Kind::Function => "function",
-            Kind::Data => "data",
-            Kind::Unknown => "unknown",
+            SymbolKind::Function => "function",
+            SymbolKind::Data => "data",
+            SymbolKind::Unknown => "unknown",
         };
         let crc = export.crc.map_or(String::new(), |crc| format!("  {crc:#010x}"));
         let namespace = match export.namespace.is_empty() {
@@ -238,8 +238,8 @@ fn print_imports(facts: &Facts<'_>) {
         .version_tables
         .iter()
         .map(|table| match table {
-            Table::Basic => "__versions",
-            Table::Extended => "the extended tables",
+            VersionTable::Basic => "__versions",
+            VersionTable::Extended => "the extended tables",
         })
         .collect();
     let crcs = match tables.is_empty() {

@@ -15,7 +15,7 @@ use crate::{
 };
 use ko::module::Module;
 use ko::vermagic::{Difference, KernelVermagic, compare};
-use ko::versions::Table;
+use ko::versions::VersionTable;
 
 /// Show the vermagic of a kernel, and compare modules with it flag by flag
 ///
@@ -103,7 +103,7 @@ fn compare_one(
 ) -> Result<Compared> {
     let bytes = buffer.read(file).map_err(|error| error.problem(file))?;
     let module = Module::read(bytes).map_err(|error| FileError::from(error).problem(file))?;
-    let has_versions = module.versions.has(Table::Basic);
+    let has_versions = module.versions.has(VersionTable::Basic);
     let differences = match module.vermagic() {
         Some(vermagic) => compare(vermagic, has_versions, kernel),
         None => {

@@ -12,10 +12,10 @@ use crate::{
     kernel::{Kernel, kbuild::project},
     problem::{OrProblem, Problem, Result},
 };
-use loader::kernel_facts::{Target, ThisModule};
-use loader::kernel_state::Once;
-use loader::load_info::Request;
-use loader::play::Play;
+use loader::kernel_facts::{KernelFacts, ThisModule};
+use loader::kernel_model::KernelModel;
+use loader::kernel_state::OnceMessage;
+use loader::load_info::LoadRequest;
 use loader::struct_module;
 use loader::taints::Taints;
 use stack::depmod_config::DepmodConfig;
@@ -25,7 +25,7 @@ use stack::module_file::ModuleFile;
 #[derive(Debug)]
 pub struct Facts {
     /// What decides over a load.
-    pub target: Target,
+    pub target: KernelFacts,
     /// As `/lib/modules/RELEASE`, if there is one.
     pub modules: Option<PathBuf>,
     /// Not a thing that decides, but what could not be found out; one sentence each.
@@ -95,7 +95,7 @@ pub fn of_tree(folder: &Path, instead: &Instead) -> Result<Facts> {
             problem.hint("name it: --config FILE, for example /boot/config-RELEASE")
         })?,
     };
-    let target = Target::new(&release, &config).map_err(Problem::usage)?;
+    let target = KernelFacts::new(&release, &config).map_err(Problem::usage)?;
     let symvers = match &instead.symvers {
         Some(path) => Some(fs::read(path).or_usage(|| format!("{}", path.display()))?),
         None => first(&[folder.join("Module.symvers"), folder.join("build/Module.symvers")]),
@@ -223,24 +223,24 @@ fn loaded() -> Vec<(String, String)> {
 ///
 /// # Errors
 /// The tree cannot be read.
-pub fn play_loaded(play: &mut Play<'_>, folder: &Path) -> Result<()> {
+pub fn play_loaded(model: &mut KernelModel<'_>, folder: &Path) -> Result<()> {
     let files = walk::modules(folder, &DepmodConfig::default());
     let files = files.or_host(|| format!("{} cannot be read", folder.display()))?;
     let mut buffer = ModuleBuffer::default();
     for (name, _) in loaded().iter().rev() {
         let file: Option<&ModuleFile> = files.iter().find(|file| file.name == *name);
         if let Some(bytes) = file.and_then(|file| buffer.read(&file.full).ok()) {
-            play.finit(Request { file: bytes, ..Request::default() });
+            model.finit_module(LoadRequest { file: bytes, ..LoadRequest::default() });
         }
     }
     let taints = Taints(text_of("/proc/sys/kernel/tainted").parse().unwrap_or(0));
-    play.world.taints = taints;
+    model.state.taints = taints;
     // What those taints were set with has been logged.
     if taints.has(Taints::UNSIGNED) {
-        play.world.first(Once::Unsigned);
+        model.state.is_first(OnceMessage::Unsigned);
     }
     if taints.has(Taints::PROPRIETARY) || taints.has(Taints::FORCED) {
-        play.world.first(Once::LockDebugging);
+        model.state.is_first(OnceMessage::LockDebugging);
     }
     Ok(())
 }

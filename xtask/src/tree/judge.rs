@@ -20,9 +20,9 @@ use sha2::{Digest, Sha256};
 
 use crate::tree::section_reader::ModuleBuffer;
 use loader::{
-    kernel_facts::Target,
-    load_info::{Request, early},
-    play::Play,
+    kernel_facts::KernelFacts,
+    kernel_model::KernelModel,
+    load_info::{LoadRequest, early},
     verdict::{Answer, Verdict},
 };
 use stack::dependency_info::DependencyInfo;
@@ -52,7 +52,7 @@ pub struct ModuleRow {
 
 /// Judges all modules of a folder in the order in which they depend on each other; `memory` is
 /// the folder for what is remembered.
-pub fn judge_tree(target: &Target, files: &[ModuleFile], memory: &Path) -> Vec<ModuleRow> {
+pub fn judge_tree(target: &KernelFacts, files: &[ModuleFile], memory: &Path) -> Vec<ModuleRow> {
     let remembered = memory.join(format!("check-{}.json", fingerprint(target, files)));
     let known = fs::read(&remembered).ok();
     if let Some(rows) = known.and_then(|text| serde_json::from_slice(&text).ok()) {
@@ -70,7 +70,7 @@ pub fn judge_tree(target: &Target, files: &[ModuleFile], memory: &Path) -> Vec<M
 
 /// Judges each file by itself, side by side: those that no other module could help are done. Of
 /// the others come the ties that order them.
-fn judge_early(target: &Target, files: &[ModuleFile]) -> (Vec<ModuleRow>, Vec<ScannedModule>) {
+fn judge_early(target: &KernelFacts, files: &[ModuleFile]) -> (Vec<ModuleRow>, Vec<ScannedModule>) {
     let judged = files.par_iter().map_init(ModuleBuffer::default, |buffer, file| {
         let raw;
         let bytes = match buffer.read(&file.full) {
@@ -81,7 +81,7 @@ fn judge_early(target: &Target, files: &[ModuleFile]) -> (Vec<ModuleRow>, Vec<Sc
                 &raw
             }
         };
-        let request = Request { file: bytes, ..Request::default() };
+        let request = LoadRequest { file: bytes, ..LoadRequest::default() };
         match early(request, target) {
             Some(verdict) => Either::Left(row(file, verdict)),
             // Without ties that can be read it has its turn like one without any.
@@ -99,9 +99,9 @@ fn judge_early(target: &Target, files: &[ModuleFile]) -> (Vec<ModuleRow>, Vec<Sc
 }
 
 /// All that an answer depends on.
-fn fingerprint(target: &Target, files: &[ModuleFile]) -> String {
+fn fingerprint(target: &KernelFacts, files: &[ModuleFile]) -> String {
     let mut hash = Sha256::new();
-    let Target { exports, sysfs_names, builtin_names, .. } = target;
+    let KernelFacts { exports, sysfs_names, builtin_names, .. } = target;
     let mut names: Vec<_> = exports.iter().collect();
     names.sort_by_key(|(name, _)| *name);
     let mut others: Vec<&String> = sysfs_names.iter().flatten().chain(builtin_names).collect();
@@ -135,8 +135,8 @@ fn in_order(scanned: Vec<ScannedModule>) -> Vec<ModuleFile> {
     order.into_iter().map(|index| graph.modules()[index].file.clone()).collect()
 }
 
-fn judge_in_order(target: &Target, files: &[ModuleFile]) -> Vec<ModuleRow> {
-    let mut play = Play::new(target);
+fn judge_in_order(target: &KernelFacts, files: &[ModuleFile]) -> Vec<ModuleRow> {
+    let mut model = KernelModel::new(target);
     let mut rows = Vec::with_capacity(files.len());
     let next = AtomicUsize::new(0);
     let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -163,8 +163,8 @@ fn judge_in_order(target: &Target, files: &[ModuleFile]) -> Vec<ModuleRow> {
             while let Some(file) = files.get(rows.len()) {
                 let Some(bytes) = waiting.remove(&file.path) else { break };
                 let file_bytes = bytes.unwrap_or_default();
-                let request = Request { file: &file_bytes, ..Request::default() };
-                rows.push(row(file, play.finit(request)));
+                let request = LoadRequest { file: &file_bytes, ..LoadRequest::default() };
+                rows.push(row(file, model.finit_module(request)));
             }
         }
     });

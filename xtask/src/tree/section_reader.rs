@@ -10,7 +10,7 @@ use std::{
 
 use crate::problem::Problem;
 use ko::{
-    compression::{Packing, UNPACKED_BYTES_MAX, too_large, unpack},
+    compression::{Compression, UNPACKED_BYTES_MAX, too_large, unpack},
     elf::{Elf, Section},
     error::Malformed,
 };
@@ -96,11 +96,11 @@ impl ModuleBuffer {
         self.shrink();
         let length = self.fill(file, usize::try_from(expected).unwrap_or(usize::MAX))?;
         let packed = &self.packed[..length];
-        match Packing::of(packed) {
-            Packing::None => Ok(packed),
-            packing => {
+        match Compression::detect(packed) {
+            Compression::None => Ok(packed),
+            compression => {
                 self.plain.clear();
-                unpack(packing, packed, &mut self.plain, UNPACKED_BYTES_MAX)?;
+                unpack(compression, packed, &mut self.plain, UNPACKED_BYTES_MAX)?;
                 Ok(&self.plain)
             }
         }

@@ -10,7 +10,7 @@ use ko::license::License;
 use ko::modinfo::Modinfo;
 use ko::module::SoftDep;
 use ko::text::Text;
-use ko::versions::{Table, Versions};
+use ko::versions::{VersionTable, Versions};
 
 /// The ties of one module. Lists of names are kept as one piece of bytes each, every name with a
 /// NUL after it: a tree has two hundred thousand of them.
@@ -42,9 +42,9 @@ impl DependencyInfo {
     /// The first part of the file that is not what its form asks for.
     pub fn read(data: &[u8]) -> Result<Self, Malformed> {
         let elf = Elf::parse(data)?;
-        let modinfo = Modinfo::of(&elf);
+        let modinfo = Modinfo::parse(&elf);
         let mut info = Self::default();
-        for export in Exports::of(&elf)?.iter() {
+        for export in Exports::parse(&elf)?.iter() {
             let export = export?;
             info.exports.push(export.symbol.0.bytes());
             if export.license == License::GplOnly {
@@ -95,8 +95,8 @@ impl DependencyInfo {
         }
         // `module_layout` for one is in no symbol table; depmod counts such entries as needed
         // (`kmod_elf_get_dependency_symbols()`, `libkmod/libkmod-elf.c`).
-        let versions = Versions::of(elf)?;
-        if !versions.has(Table::Basic) && !versions.has(Table::Extended) {
+        let versions = Versions::parse(elf)?;
+        if !versions.has(VersionTable::Basic) && !versions.has(VersionTable::Extended) {
             return Ok(());
         }
         let mut known: Vec<&[u8]> = self.needs.iter().map(Text::bytes).collect();

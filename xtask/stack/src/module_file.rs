@@ -65,7 +65,7 @@ pub fn module_name(file_name: &str) -> Option<String> {
     (is_module && !stem.is_empty()).then(|| stem.replace('-', "_"))
 }
 
-/// A path without the suffix of its packing: how `modules.order` and `modules.builtin` name it.
+/// A path without the suffix of its compression: how `modules.order` and `modules.builtin` name it.
 pub fn unpacked_path(path: &str) -> &str {
     [".xz", ".zst", ".gz"].iter().find_map(|suffix| path.strip_suffix(suffix)).unwrap_or(path)
 }

@@ -3,7 +3,7 @@
 use super::{
     super::{
         errno::Errno,
-        load_info::{IGNORE_VERMAGIC, Load},
+        load_info::{IGNORE_VERMAGIC, LoadInfo},
         raw_elf::{SHDR_BYTES, SHF_ALLOC, Shdr},
         verdict::Finding,
     },
@@ -11,9 +11,9 @@ use super::{
 };
 
 /// `blacklisted()`: `module_blacklist=` on the kernel's command line.
-pub(super) fn blacklist(load: &mut Load<'_>) -> Finding {
+pub(super) fn blacklist(load: &mut LoadInfo<'_>) -> Finding {
     let name = load.info_name();
-    if load.target.blacklist.contains(&name) {
+    if load.kernel.blacklist.contains(&name) {
         return load
             .refuse(Errno::EPERM, format!("Module {name} is blacklisted"))
             .want("a name that module_blacklist= does not have")
@@ -31,7 +31,7 @@ pub(super) fn blacklist(load: &mut Load<'_>) -> Finding {
 
 /// The section that shares bytes with the table of headers, or with `struct module`: they are not
 /// what the file has once `rewrite_section_headers()` and `layout_sections()` have written there.
-fn overlaps_headers(load: &Load<'_>) -> Option<usize> {
+fn overlaps_headers(load: &LoadInfo<'_>) -> Option<usize> {
     const SHT_NULL: u32 = 0;
     const SHT_NOBITS: u32 = 8;
     let begin = load.header.sections_at;
@@ -52,7 +52,7 @@ fn overlaps_headers(load: &Load<'_>) -> Option<usize> {
 }
 
 /// `rewrite_section_headers()`: what is not kept in memory.
-fn rewrite_headers(load: &mut Load<'_>) {
+fn rewrite_headers(load: &mut LoadInfo<'_>) {
     let index = load.index;
     for section in [index.info, index.versions, index.extended_crcs, index.extended_names] {
         if let Some(section) = load.sections.get_mut(section) {
@@ -63,11 +63,11 @@ fn rewrite_headers(load: &mut Load<'_>) {
 
 /// `check_modstruct_version()` (`kernel/module/version.c`): the layout of the kernel's own
 /// structures, by the CRC of `module_layout`.
-pub(super) fn layout_version(load: &mut Load<'_>) -> Finding {
-    if !load.target.options.modversions {
+pub(super) fn layout_version(load: &mut LoadInfo<'_>) -> Finding {
+    if !load.kernel.options.modversions {
         return Finding::skip("the kernel has no versions (no CONFIG_MODVERSIONS)");
     }
-    let export = load.target.exports.get(&b"module_layout"[..]);
+    let export = load.kernel.exports.get(&b"module_layout"[..]);
     let Some(crc) = export.map(|export| export.crc) else {
         return Finding::unknown("what the kernel exports is not known");
     };
@@ -78,20 +78,21 @@ pub(super) fn layout_version(load: &mut Load<'_>) -> Finding {
 }
 
 /// `check_modinfo()` with `same_magic()` (`kernel/module/version.c`).
-pub(super) fn vermagic(load: &mut Load<'_>) -> Finding {
-    let magic = load.info("vermagic").filter(|_| load.request.flags & IGNORE_VERMAGIC == 0);
+pub(super) fn vermagic(load: &mut LoadInfo<'_>) -> Finding {
+    let magic =
+        load.modinfo_value("vermagic").filter(|_| load.request.flags & IGNORE_VERMAGIC == 0);
     let Some(magic) = magic else {
         return match load.force("bad vermagic") {
             true => Finding::pass().have("no vermagic: loaded by force"),
             false => Finding::fail(Errno::ENOEXEC)
-                .want(load.target.vermagic.clone())
+                .want(load.kernel.vermagic.clone())
                 .have("no vermagic, and no CONFIG_MODULE_FORCE_LOAD"),
         };
     };
-    let wanted = load.target.vermagic.clone();
+    let wanted = load.kernel.vermagic.clone();
     let magic = magic.lossy().into_owned();
     let after_release = |magic: &str| magic[magic.find(' ').unwrap_or(magic.len())..].to_owned();
-    let has_crcs = load.target.options.modversions && load.index.versions != 0;
+    let has_crcs = load.kernel.options.modversions && load.index.versions != 0;
     let same = match has_crcs {
         // The release does not count: the CRCs do.
         true => after_release(&magic) == after_release(&wanted),
@@ -105,8 +106,8 @@ pub(super) fn vermagic(load: &mut Load<'_>) -> Finding {
 }
 
 /// `check_modinfo_livepatch()`.
-pub(super) fn livepatch(load: &mut Load<'_>) -> Finding {
-    if load.info("livepatch").is_none() || load.target.options.livepatch {
+pub(super) fn livepatch(load: &mut LoadInfo<'_>) -> Finding {
+    if load.modinfo_value("livepatch").is_none() || load.kernel.options.livepatch {
         return Finding::pass();
     }
     let name = load.name.clone();
@@ -116,11 +117,11 @@ pub(super) fn livepatch(load: &mut Load<'_>) -> Finding {
 }
 
 /// `module_patient_check_exists()`: the name is taken.
-pub(super) fn loaded(load: &mut Load<'_>) -> Finding {
-    if load.world.doubtful(&load.name, b"").is_some() {
+pub(super) fn loaded(load: &mut LoadInfo<'_>) -> Finding {
+    if load.state.doubtful(&load.name, b"").is_some() {
         return Finding::unknown("one of its name may be loaded, which nobody can know");
     }
-    match load.world.get(&load.name) {
+    match load.state.find_module(&load.name) {
         None => Finding::pass(),
         Some(_) => Finding::fail(Errno::EEXIST)
             .want("a name that no loaded module has")

@@ -2,7 +2,7 @@
 
 use super::super::{
     errno::Errno,
-    load_info::{IGNORE_MODVERSIONS, Load},
+    load_info::{IGNORE_MODVERSIONS, LoadInfo},
     raw_elf::{EHDR_BYTES, Ehdr, SHDR_BYTES, SYM_BYTES, Shdr, Sym},
     verdict::Finding,
 };
@@ -20,7 +20,7 @@ const NAME_AT: u64 = 24;
 const NAME_BYTES: u64 = 56;
 
 /// `elf_validity_ehdr()`: room for a header.
-pub(super) fn length(load: &mut Load<'_>) -> Finding {
+pub(super) fn length(load: &mut LoadInfo<'_>) -> Finding {
     let len = load.len;
     match len < EHDR_BYTES {
         true => load
@@ -32,8 +32,8 @@ pub(super) fn length(load: &mut Load<'_>) -> Finding {
 }
 
 /// `elf_validity_ehdr()`: the magic bytes.
-pub(super) fn magic(load: &mut Load<'_>) -> Finding {
-    let magic = load.bytes.at(0, 4);
+pub(super) fn magic(load: &mut LoadInfo<'_>) -> Finding {
+    let magic = load.bytes.slice(0, 4);
     match magic == b"\x7fELF" {
         true => Finding::pass(),
         false => load
@@ -44,7 +44,7 @@ pub(super) fn magic(load: &mut Load<'_>) -> Finding {
 }
 
 /// `elf_validity_ehdr()`: a relocatable file.
-pub(super) fn kind(load: &mut Load<'_>) -> Finding {
+pub(super) fn kind(load: &mut LoadInfo<'_>) -> Finding {
     load.header = Ehdr::read(&load.bytes);
     match load.header.kind {
         ET_REL => Finding::pass(),
@@ -56,7 +56,7 @@ pub(super) fn kind(load: &mut Load<'_>) -> Finding {
 }
 
 /// `elf_validity_ehdr()` with x86's `elf_check_arch()`: the processor.
-pub(super) fn machine(load: &mut Load<'_>) -> Finding {
+pub(super) fn machine(load: &mut LoadInfo<'_>) -> Finding {
     match load.header.machine {
         EM_X86_64 => Finding::pass(),
         machine => load
@@ -67,7 +67,7 @@ pub(super) fn machine(load: &mut Load<'_>) -> Finding {
 }
 
 /// `elf_validity_cache_sechdrs()`: the size of a section header.
-pub(super) fn section_size(load: &mut Load<'_>) -> Finding {
+pub(super) fn section_size(load: &mut LoadInfo<'_>) -> Finding {
     match u64::from(load.header.section_bytes) {
         SHDR_BYTES => Finding::pass(),
         bytes => load
@@ -78,7 +78,7 @@ pub(super) fn section_size(load: &mut Load<'_>) -> Finding {
 }
 
 /// `elf_validity_cache_sechdrs()`: the section headers within the file.
-pub(super) fn section_table(load: &mut Load<'_>) -> Finding {
+pub(super) fn section_table(load: &mut LoadInfo<'_>) -> Finding {
     let Ehdr { sections_at, section_count, .. } = load.header;
     let bytes = u64::from(section_count) * SHDR_BYTES;
     if sections_at >= load.len || bytes > load.len - sections_at {
@@ -95,7 +95,7 @@ pub(super) fn section_table(load: &mut Load<'_>) -> Finding {
 }
 
 /// `elf_validity_cache_sechdrs()`: section 0 is empty.
-pub(super) fn section_0(load: &mut Load<'_>) -> Finding {
+pub(super) fn section_0(load: &mut LoadInfo<'_>) -> Finding {
     let zero = load.sections.first().copied().unwrap_or_default();
     if zero.kind == SHT_NULL && zero.size == 0 && zero.addr == 0 {
         return Finding::pass();
@@ -109,12 +109,12 @@ pub(super) fn section_0(load: &mut Load<'_>) -> Finding {
 }
 
 /// `validate_section_offset()`.
-pub(super) fn is_within(load: &Load<'_>, section: &Shdr) -> bool {
+pub(super) fn is_within(load: &LoadInfo<'_>, section: &Shdr) -> bool {
     section.offset.checked_add(section.size).is_some_and(|end| end <= load.len)
 }
 
 /// `elf_validity_cache_sechdrs()`: each section within the file.
-pub(super) fn section_bounds(load: &mut Load<'_>) -> Finding {
+pub(super) fn section_bounds(load: &mut LoadInfo<'_>) -> Finding {
     for index in 1..load.sections.len() {
         let section = load.sections[index];
         if [SHT_NULL, SHT_NOBITS].contains(&section.kind) || is_within(load, &section) {
@@ -126,7 +126,7 @@ pub(super) fn section_bounds(load: &mut Load<'_>) -> Finding {
 }
 
 /// Refuses a section that reaches beyond the file.
-pub(super) fn out_of_bounds(load: &mut Load<'_>, index: usize) -> Finding {
+pub(super) fn out_of_bounds(load: &mut LoadInfo<'_>, index: usize) -> Finding {
     let Shdr { kind, offset, size, .. } = load.sections[index];
     let line = format!("Invalid ELF section in module (section {index} type {kind})");
     load.refuse(Errno::ENOEXEC, line)
@@ -135,7 +135,7 @@ pub(super) fn out_of_bounds(load: &mut Load<'_>, index: usize) -> Finding {
 }
 
 /// `elf_validity_cache_secstrings()`: the names of the sections.
-pub(super) fn section_names(load: &mut Load<'_>) -> Finding {
+pub(super) fn section_names(load: &mut LoadInfo<'_>) -> Finding {
     let (index, count) = (load.header.names_index, load.header.section_count);
     if index == 0 || index >= count {
         return no_names(load);
@@ -160,7 +160,7 @@ pub(super) fn section_names(load: &mut Load<'_>) -> Finding {
 }
 
 /// Refuses an index of the names that is none.
-pub(super) fn no_names(load: &mut Load<'_>) -> Finding {
+pub(super) fn no_names(load: &mut LoadInfo<'_>) -> Finding {
     let (index, count) = (load.header.names_index, load.header.section_count);
     let line = format!(
         "Invalid ELF section name index: {index} || e_shstrndx ({index}) >= e_shnum ({count})"
@@ -171,7 +171,7 @@ pub(super) fn no_names(load: &mut Load<'_>) -> Finding {
 }
 
 /// The table of names is there and ends in NUL; from then on the names can be read.
-pub(super) fn names_ended(load: &mut Load<'_>, names: &Shdr) -> Option<Finding> {
+pub(super) fn names_ended(load: &mut LoadInfo<'_>, names: &Shdr) -> Option<Finding> {
     if names.size == 0 {
         let finding = load.refuse(Errno::ENOEXEC, "empty section name table".into());
         return Some(finding.want("names of sections").have("none"));
@@ -185,7 +185,7 @@ pub(super) fn names_ended(load: &mut Load<'_>, names: &Shdr) -> Option<Finding> 
 }
 
 /// Refuses a section whose name lies outside the names.
-pub(super) fn bad_name(load: &mut Load<'_>, index: usize, size: u64) -> Finding {
+pub(super) fn bad_name(load: &mut LoadInfo<'_>, index: usize, size: u64) -> Finding {
     let Shdr { kind, name, .. } = load.sections[index];
     let line = format!("Invalid ELF section name in module (section {index} type {kind})");
     load.refuse(Errno::ENOEXEC, line)
@@ -194,13 +194,13 @@ pub(super) fn bad_name(load: &mut Load<'_>, index: usize, size: u64) -> Finding 
 }
 
 /// `elf_validity_cache_index_info()`: at most one `.modinfo`.
-pub(super) fn modinfo(load: &mut Load<'_>) -> Finding {
+pub(super) fn modinfo(load: &mut LoadInfo<'_>) -> Finding {
     let found = load.find_any(".modinfo");
     modinfo_of(load, &found)
 }
 
 /// The same for sections found by other means.
-pub(super) fn modinfo_of(load: &mut Load<'_>, found: &[usize]) -> Finding {
+pub(super) fn modinfo_of(load: &mut LoadInfo<'_>, found: &[usize]) -> Finding {
     match *found {
         [] => {
             // `get_modinfo()` of a module without one reads from the beginning of the file.
@@ -210,7 +210,7 @@ pub(super) fn modinfo_of(load: &mut Load<'_>, found: &[usize]) -> Finding {
         [index] => {
             load.index.info = index;
             load.read_modinfo();
-            load.info_name = load.info("name").map(|name| name.lossy().into_owned());
+            load.info_name = load.modinfo_value("name").map(|name| name.lossy().into_owned());
             Finding::pass()
         }
         _ => load
@@ -221,7 +221,7 @@ pub(super) fn modinfo_of(load: &mut Load<'_>, found: &[usize]) -> Finding {
 }
 
 /// `elf_validity_cache_index_mod()`: the section that becomes `struct module`.
-pub(super) fn this_module(load: &mut Load<'_>) -> Finding {
+pub(super) fn this_module(load: &mut LoadInfo<'_>) -> Finding {
     let found = load.find_any(".gnu.linkonce.this_module");
     let [index] = *found.as_slice() else {
         let name = load.info_name_or_note();
@@ -234,7 +234,7 @@ pub(super) fn this_module(load: &mut Load<'_>) -> Finding {
 }
 
 /// What has to hold of that section.
-pub(super) fn this_module_at(load: &mut Load<'_>, index: usize) -> Finding {
+pub(super) fn this_module_at(load: &mut LoadInfo<'_>, index: usize) -> Finding {
     let name = load.info_name_or_note();
     let section = load.sections[index];
     if section.kind == SHT_NOBITS {
@@ -254,8 +254,8 @@ pub(super) fn this_module_at(load: &mut Load<'_>, index: usize) -> Finding {
     Finding::pass().have(format!("{} bytes", section.size))
 }
 
-fn this_module_size(load: &mut Load<'_>, name: &str, size: u64) -> Option<Finding> {
-    let wanted = load.target.this_module.filter(|_| load.target.rules.this_module_size)?.bytes;
+fn this_module_size(load: &mut LoadInfo<'_>, name: &str, size: u64) -> Option<Finding> {
+    let wanted = load.kernel.this_module.filter(|_| load.kernel.rules.this_module_size)?.bytes;
     if size == wanted {
         return None;
     }
@@ -268,14 +268,14 @@ fn this_module_size(load: &mut Load<'_>, name: &str, size: u64) -> Option<Findin
 }
 
 /// `elf_validity_cache_index_sym()`: one symbol table.
-pub(super) fn symbols(load: &mut Load<'_>) -> Finding {
+pub(super) fn symbols(load: &mut LoadInfo<'_>) -> Finding {
     let tables: Vec<usize> =
         (1..load.sections.len()).filter(|&i| load.sections[i].kind == SHT_SYMTAB).collect();
     symbols_of(load, &tables)
 }
 
 /// The same for tables found by other means.
-pub(super) fn symbols_of(load: &mut Load<'_>, tables: &[usize]) -> Finding {
+pub(super) fn symbols_of(load: &mut LoadInfo<'_>, tables: &[usize]) -> Finding {
     let [index] = *tables else {
         let line = format!("{}: module has no symbols (stripped?)", load.info_name_or_note());
         let finding = load.refuse(Errno::ENOEXEC, line);
@@ -287,7 +287,7 @@ pub(super) fn symbols_of(load: &mut Load<'_>, tables: &[usize]) -> Finding {
 }
 
 /// `elf_validity_cache_index_str()`: the symbols' strings.
-pub(super) fn strings(load: &mut Load<'_>) -> Finding {
+pub(super) fn strings(load: &mut LoadInfo<'_>) -> Finding {
     let link = load.sections[load.index.symbols].link;
     let count = load.header.section_count;
     if link == 0 || link >= u32::from(count) {
@@ -303,7 +303,7 @@ pub(super) fn strings(load: &mut Load<'_>) -> Finding {
 }
 
 /// Refuses a symbol table whose `sh_link` is no section.
-pub(super) fn bad_link(load: &mut Load<'_>, link: u32) -> Finding {
+pub(super) fn bad_link(load: &mut LoadInfo<'_>, link: u32) -> Finding {
     let (shown, count) = (link as i32, load.header.section_count);
     let line = format!(
         "Invalid ELF sh_link!=SHN_UNDEF({shown}) or (sh_link({shown}) >= hdr->e_shnum({count})"
@@ -314,13 +314,13 @@ pub(super) fn bad_link(load: &mut Load<'_>, link: u32) -> Finding {
 }
 
 /// `elf_validity_cache_index_versions()`: the tables of CRCs, and the rest of the index.
-pub(super) fn versions(load: &mut Load<'_>) -> Finding {
-    let percpu = if load.target.options.smp { load.find(".data..percpu") } else { None };
+pub(super) fn versions(load: &mut LoadInfo<'_>) -> Finding {
+    let percpu = if load.kernel.options.smp { load.find(".data..percpu") } else { None };
     if load.request.flags & IGNORE_MODVERSIONS != 0 {
         load.index.percpu = percpu.unwrap_or(0);
         return Finding::skip("the load ignores versions (modprobe --force-modversion)");
     }
-    if load.target.rules.extended_versions {
+    if load.kernel.rules.extended_versions {
         if let Some(finding) = extended_versions(load) {
             return finding;
         }
@@ -330,7 +330,7 @@ pub(super) fn versions(load: &mut Load<'_>) -> Finding {
     Finding::pass()
 }
 
-fn extended_versions(load: &mut Load<'_>) -> Option<Finding> {
+fn extended_versions(load: &mut LoadInfo<'_>) -> Option<Finding> {
     let (crcs, names) = (load.find("__version_ext_crcs"), load.find("__version_ext_names"));
     let (crcs, names) = match (crcs, names) {
         (None, None) => return None,
@@ -343,7 +343,7 @@ fn extended_versions(load: &mut Load<'_>) -> Option<Finding> {
     };
     let count = load.sections[crcs].size / 4;
     let table = load.sections[names];
-    let bytes = load.bytes.at(table.offset, table.size);
+    let bytes = load.bytes.slice(table.offset, table.size);
     let found = bytes.iter().filter(|&&byte| byte == 0).count() as u64;
     if found < count {
         let finding = load.refuse(Errno::ENOEXEC, "more extended version crcs than names".into());
@@ -354,8 +354,8 @@ fn extended_versions(load: &mut Load<'_>) -> Option<Finding> {
 }
 
 /// `elf_validity_cache_strtab()`: the strings, and each symbol's name within them.
-pub(super) fn symbol_names(load: &mut Load<'_>) -> Finding {
-    if !load.target.rules.symbol_names_checked {
+pub(super) fn symbol_names(load: &mut LoadInfo<'_>) -> Finding {
+    if !load.kernel.rules.symbol_names_checked {
         return read_name(load);
     }
     let strings = load.sections[load.index.strings];
@@ -385,7 +385,7 @@ pub(super) fn symbol_names(load: &mut Load<'_>) -> Finding {
 }
 
 /// `elf_validity_cache_copy()`: the name in `struct module`, which most messages begin with.
-pub(super) fn read_name(load: &mut Load<'_>) -> Finding {
+pub(super) fn read_name(load: &mut LoadInfo<'_>) -> Finding {
     let at = load.sections[load.index.this_module].offset + NAME_AT;
     let name = load.bytes.string(at);
     load.name = name.lossy().into_owned();

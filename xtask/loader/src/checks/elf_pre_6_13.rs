@@ -4,7 +4,7 @@
 use super::{
     super::{
         errno::Errno,
-        load_info::{IGNORE_MODVERSIONS, Load},
+        load_info::{IGNORE_MODVERSIONS, LoadInfo},
         verdict::Finding,
     },
     elf,
@@ -15,7 +15,7 @@ const SHT_SYMTAB: u32 = 2;
 const SHT_NOBITS: u32 = 8;
 
 /// The names of the sections: their table only, whatever its type.
-pub(super) fn section_names(load: &mut Load<'_>) -> Finding {
+pub(super) fn section_names(load: &mut LoadInfo<'_>) -> Finding {
     let (index, count) = (load.header.names_index, load.header.section_count);
     if index == 0 || index >= count {
         return elf::no_names(load);
@@ -32,7 +32,7 @@ pub(super) fn section_names(load: &mut Load<'_>) -> Finding {
 }
 
 /// Each section in turn: its link, its bounds, its name.
-pub(super) fn sections(load: &mut Load<'_>) -> Finding {
+pub(super) fn sections(load: &mut LoadInfo<'_>) -> Finding {
     let names_size = load.sections[usize::from(load.header.names_index)].size;
     for index in 1..load.sections.len() {
         let section = load.sections[index];
@@ -54,24 +54,24 @@ pub(super) fn sections(load: &mut Load<'_>) -> Finding {
 }
 
 /// The sections of a name, of those with bytes in the file.
-fn named(load: &Load<'_>, name: &str) -> Vec<usize> {
+fn named(load: &LoadInfo<'_>, name: &str) -> Vec<usize> {
     let with_bytes = |index: &usize| ![SHT_NULL, SHT_NOBITS].contains(&load.sections[*index].kind);
     load.find_any(name).into_iter().filter(with_bytes).collect()
 }
 
 /// At most one `.modinfo`.
-pub(super) fn modinfo(load: &mut Load<'_>) -> Finding {
+pub(super) fn modinfo(load: &mut LoadInfo<'_>) -> Finding {
     let found = named(load, ".modinfo");
     elf::modinfo_of(load, &found)
 }
 
 /// One symbol table.
-pub(super) fn symbols(load: &mut Load<'_>) -> Finding {
+pub(super) fn symbols(load: &mut LoadInfo<'_>) -> Finding {
     elf::symbols(load)
 }
 
 /// The section that becomes `struct module`; with it the index is complete.
-pub(super) fn this_module(load: &mut Load<'_>) -> Finding {
+pub(super) fn this_module(load: &mut LoadInfo<'_>) -> Finding {
     let found = named(load, ".gnu.linkonce.this_module");
     let [index] = *found.as_slice() else {
         let name = load.info_name_or_note();
@@ -86,7 +86,7 @@ pub(super) fn this_module(load: &mut Load<'_>) -> Finding {
     if load.request.flags & IGNORE_MODVERSIONS == 0 {
         load.index.versions = load.find("__versions").unwrap_or(0);
     }
-    if load.target.options.smp {
+    if load.kernel.options.smp {
         load.index.percpu = load.find(".data..percpu").unwrap_or(0);
     }
     match elf::read_name(load) {

@@ -1,11 +1,11 @@
 //! The optional sections (`find_module_sections()`, `check_export_symbol_sections()`,
 //! `setup_modinfo()`).
 
-use super::super::{errno::Errno, load_info::Load, module_exports::count, verdict::Finding};
+use super::super::{errno::Errno, load_info::LoadInfo, module_exports::count, verdict::Finding};
 
 /// `find_module_sections()`: the tables of before 7.1 are passed over since.
-pub(super) fn obsolete(load: &mut Load<'_>) -> Finding {
-    if !load.target.rules.flag_table {
+pub(super) fn obsolete(load: &mut LoadInfo<'_>) -> Finding {
+    if !load.kernel.rules.flag_table {
         return Finding::pass();
     }
     let mut ignored = Vec::new();
@@ -20,8 +20,8 @@ pub(super) fn obsolete(load: &mut Load<'_>) -> Finding {
 }
 
 /// `find_module_sections()`: constructors by one means only.
-pub(super) fn constructors(load: &mut Load<'_>) -> Finding {
-    if !load.target.options.constructors {
+pub(super) fn constructors(load: &mut LoadInfo<'_>) -> Finding {
+    if !load.kernel.options.constructors {
         return Finding::skip("the kernel runs no constructors (no CONFIG_CONSTRUCTORS)");
     }
     if load.find(".ctors").is_some() && load.find(".init_array").is_some() {
@@ -36,7 +36,7 @@ pub(super) fn constructors(load: &mut Load<'_>) -> Finding {
 }
 
 /// `find_module_sections()`: a warning only, and the last thing there.
-fn obsolete_params(load: &mut Load<'_>) {
+fn obsolete_params(load: &mut LoadInfo<'_>) {
     if load.find("__obsparm").is_some() {
         let name = load.name.clone();
         load.say(format!("{name}: Ignoring obsolete parameters"));
@@ -44,11 +44,11 @@ fn obsolete_params(load: &mut Load<'_>) {
 }
 
 /// `check_export_symbol_sections()`: who exports must say who may use it (7.1).
-pub(super) fn export_flags(load: &mut Load<'_>) -> Finding {
-    if !load.target.options.constructors {
+pub(super) fn export_flags(load: &mut LoadInfo<'_>) -> Finding {
+    if !load.kernel.options.constructors {
         obsolete_params(load);
     }
-    if !load.target.rules.flag_table {
+    if !load.kernel.rules.flag_table {
         return Finding::skip("the kernel has a table for GPL-only exports instead (before 7.1)");
     }
     if count(load, "__ksymtab") == 0 || load.find("__kflagstab").is_some() {
@@ -61,12 +61,12 @@ pub(super) fn export_flags(load: &mut Load<'_>) -> Finding {
 }
 
 /// `check_export_symbol_sections()`: and with what CRC.
-pub(super) fn export_versions(load: &mut Load<'_>) -> Finding {
-    if !load.target.options.modversions {
+pub(super) fn export_versions(load: &mut LoadInfo<'_>) -> Finding {
+    if !load.kernel.options.modversions {
         return Finding::skip("the kernel has no versions (no CONFIG_MODVERSIONS)");
     }
     let mut lacking = count(load, "__ksymtab") > 0 && load.find("__kcrctab").is_none();
-    if !load.target.rules.flag_table {
+    if !load.kernel.rules.flag_table {
         lacking |= count(load, "__ksymtab_gpl") > 0 && load.find("__kcrctab_gpl").is_none();
     }
     if !lacking {
@@ -81,11 +81,11 @@ pub(super) fn export_versions(load: &mut Load<'_>) -> Finding {
 }
 
 /// `setup_modinfo()`: a `module:` namespace is nobody's to import.
-pub(super) fn module_namespaces(load: &mut Load<'_>) -> Finding {
-    if !load.target.rules.module_namespaces {
+pub(super) fn module_namespaces(load: &mut LoadInfo<'_>) -> Finding {
+    if !load.kernel.rules.module_namespaces {
         return Finding::skip("the kernel does not know module: namespaces (before 6.16)");
     }
-    let imported = load.infos("import_ns");
+    let imported = load.modinfo_values("import_ns");
     let Some(namespace) = imported.iter().find(|name| name.strip_prefix("module:").is_some())
     else {
         return Finding::pass();

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::super::{
     errno::Errno,
-    load_info::Load,
+    load_info::LoadInfo,
     module_exports,
     raw_elf::{RELA_BYTES, Rela, SHF_EXECINSTR, SHF_WRITE},
     verdict::Finding,
@@ -17,8 +17,8 @@ const BTF_MAGIC: u16 = 0xeb9f;
 
 /// `add_kallsyms()` (`kernel/module/kallsyms.c`) reads every symbol's name out of the strings that
 /// were kept; 6.13 and later have checked before that it is there.
-pub(super) fn symbol_names(load: &mut Load<'_>) -> Finding {
-    if load.target.rules.symbol_names_checked {
+pub(super) fn symbol_names(load: &mut LoadInfo<'_>) -> Finding {
+    if load.kernel.rules.symbol_names_checked {
         return Finding::pass();
     }
     let Some(strings) = load.sections.get(load.index.strings).copied() else {
@@ -42,7 +42,7 @@ const PATCHED: [&str; 5] =
 const R_PC32: u32 = 2;
 
 /// `module_finalize()`: it takes those tables as they are, kept in memory or not.
-pub(super) fn patched(load: &mut Load<'_>) -> Finding {
+pub(super) fn patched(load: &mut LoadInfo<'_>) -> Finding {
     for name in PATCHED {
         let Some(&index) = load.find_any(name).last() else { continue };
         let section = load.sections[index];
@@ -64,7 +64,7 @@ pub(super) fn patched(load: &mut Load<'_>) -> Finding {
 
 /// `apply_returns()` (`arch/x86/kernel/alternative.c`): each place must jump to the return thunk,
 /// or the kernel warns, once.
-fn returns_are_thunks(load: &Load<'_>) -> bool {
+fn returns_are_thunks(load: &LoadInfo<'_>) -> bool {
     let Some(&index) = load.find_any(".return_sites").last() else { return true };
     let (mut sites, mut thunks) = (Vec::new(), HashSet::new());
     for table in load.sections.iter().filter(|table| table.kind == SHT_RELA) {
@@ -91,7 +91,7 @@ fn returns_are_thunks(load: &Load<'_>) -> bool {
 }
 
 /// Whether each entry of such a table has a relocation, to code.
-fn is_filled(load: &Load<'_>, index: usize) -> bool {
+fn is_filled(load: &LoadInfo<'_>, index: usize) -> bool {
     let mut places = HashSet::new();
     for table in &load.sections {
         if table.kind != SHT_RELA || table.info as usize != index {
@@ -113,8 +113,8 @@ fn is_filled(load: &Load<'_>, index: usize) -> bool {
 }
 
 /// What the kernel takes from `struct module` without asking: where init and exit are.
-pub(super) fn this_module(load: &mut Load<'_>) -> Finding {
-    let Some(wanted) = load.target.this_module else {
+pub(super) fn this_module(load: &mut LoadInfo<'_>) -> Finding {
+    let Some(wanted) = load.kernel.this_module else {
         return Finding::open("where the kernel's struct module has init and exit");
     };
     for table in load.sections.clone() {
@@ -136,7 +136,7 @@ pub(super) fn this_module(load: &mut Load<'_>) -> Finding {
 }
 
 /// Whether a relocation points to a function of the module itself.
-fn is_code(load: &Load<'_>, rela: &Rela) -> bool {
+fn is_code(load: &LoadInfo<'_>, rela: &Rela) -> bool {
     let Some(symbol) = load.symbol(u64::from(rela.symbol)) else { return false };
     let section = load.sections.get(usize::from(symbol.section));
     section.is_some_and(|section| {
@@ -147,8 +147,8 @@ fn is_code(load: &Load<'_>, rela: &Rela) -> bool {
 
 /// `ftrace_module_init()` (`kernel/trace/ftrace.c`): each place that the table names must hold the
 /// call that the compiler put there, or the kernel warns and gives tracing up.
-pub(super) fn ftrace(load: &mut Load<'_>) -> Finding {
-    if !load.target.options.ftrace {
+pub(super) fn ftrace(load: &mut LoadInfo<'_>) -> Finding {
+    if !load.kernel.options.ftrace {
         return Finding::skip("the kernel traces no functions (no CONFIG_DYNAMIC_FTRACE)");
     }
     let Some(table) = load.find("__mcount_loc") else { return Finding::pass() };
@@ -194,12 +194,12 @@ pub(super) fn ftrace(load: &mut Load<'_>) -> Finding {
 const CALLS: [u32; 2] = [2, 4];
 
 /// `verify_exported_symbols()`: nobody else may export the same name.
-pub(super) fn duplicates(load: &mut Load<'_>) -> Finding {
+pub(super) fn duplicates(load: &mut LoadInfo<'_>) -> Finding {
     let Some(offered) = module_exports::read(load) else {
         return Finding::unknown("its table of exports cannot be followed");
     };
     for one in &offered {
-        let Some(found) = load.world.find(load.target, &one.symbol, true) else { continue };
+        let Some(found) = load.state.find_symbol(load.kernel, &one.symbol, true) else { continue };
         let owner = found.owner.map_or("kernel", |owner| &owner.name).to_owned();
         let symbol = String::from_utf8_lossy(&one.symbol).into_owned();
         let line = format!("{}: exports duplicate symbol {symbol} (owned by {owner})", load.name);
@@ -217,22 +217,22 @@ pub(super) fn duplicates(load: &mut Load<'_>) -> Finding {
 }
 
 /// `btf_module_notify()` (`kernel/bpf/btf.c`): type information has to fit the kernel's own.
-pub(super) fn btf(load: &mut Load<'_>) -> Finding {
-    if !load.target.options.btf {
+pub(super) fn btf(load: &mut LoadInfo<'_>) -> Finding {
+    if !load.kernel.options.btf {
         return Finding::skip("the kernel reads no BTF (no CONFIG_DEBUG_INFO_BTF_MODULES)");
     }
     let section = load.find_any(".BTF").first().map(|&index| load.sections[index]);
     let Some(section) = section.filter(|section| section.size > 0) else {
         return Finding::pass().have("no .BTF");
     };
-    let bytes = load.bytes.at(section.offset, section.size);
+    let bytes = load.bytes.slice(section.offset, section.size);
     if !is_btf(bytes) {
         return Finding::unknown("its .BTF is damaged; the kernel's verifier is not modelled");
     }
     let own_base = !load.find_any(".BTF.base").is_empty();
-    let release = load.info("vermagic").map(|magic| magic.lossy().into_owned());
+    let release = load.modinfo_value("vermagic").map(|magic| magic.lossy().into_owned());
     let same = release.is_some_and(|magic| {
-        magic.split(' ').next().is_some_and(|release| release == load.target.release)
+        magic.split(' ').next().is_some_and(|release| release == load.kernel.release)
     });
     match same {
         true => Finding::pass().have(if own_base { "with a base of its own" } else { "" }),
@@ -256,16 +256,16 @@ fn is_btf(bytes: &[u8]) -> bool {
 }
 
 /// `mod_sysfs_setup()` (`kernel/module/sysfs.c`): its folder, and a file for each section.
-pub(super) fn sysfs(load: &mut Load<'_>) -> Finding {
+pub(super) fn sysfs(load: &mut LoadInfo<'_>) -> Finding {
     let name = load.name.clone();
-    match &load.target.sysfs_names {
+    match &load.kernel.sysfs_names {
         Some(names) if names.contains(&name) => {
             return load
                 .refuse(Errno::EINVAL, format!("{name}: module is already loaded"))
                 .want("a name that is not in /sys/module")
                 .have(format!("{name}, which is built in"));
         }
-        None if load.target.builtin_names.contains(&name) => {
+        None if load.kernel.builtin_names.contains(&name) => {
             return Finding::unknown(format!("{name} is built in, and may be in /sys/module"));
         }
         _ => {}
@@ -289,6 +289,6 @@ pub(super) fn sysfs(load: &mut Load<'_>) -> Finding {
 }
 
 /// `do_init_module()`: from here on the module's own code decides.
-pub(super) fn init(_: &mut Load<'_>) -> Finding {
+pub(super) fn init(_: &mut LoadInfo<'_>) -> Finding {
     Finding::open("what the module's own init returns, which only its run tells")
 }

@@ -2,8 +2,8 @@
 
 use super::super::{
     errno::Errno,
-    kernel_state::Once,
-    load_info::Load,
+    kernel_state::OnceMessage,
+    load_info::LoadInfo,
     raw_elf::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE},
     taints::Taints,
     verdict::Finding,
@@ -20,8 +20,8 @@ const MEMORY_MAX: u64 = 64 << 20;
 const PERCPU_MAX: u64 = 8 << 10;
 
 /// `module_enforce_rwx_sections()` (`kernel/module/strict_rwx.c`).
-pub(super) fn write_execute(load: &mut Load<'_>) -> Finding {
-    if !load.target.options.strict_rwx {
+pub(super) fn write_execute(load: &mut LoadInfo<'_>) -> Finding {
+    if !load.kernel.options.strict_rwx {
         return Finding::skip("the kernel does not mind (no CONFIG_STRICT_MODULE_RWX)");
     }
     let both = SHF_WRITE | SHF_EXECINSTR;
@@ -35,7 +35,7 @@ pub(super) fn write_execute(load: &mut Load<'_>) -> Finding {
 
 /// `layout_sections()` and `move_module()`: they do not check what they lay out, so what no
 /// linker makes ends nobody knows how.
-pub(super) fn layout(load: &mut Load<'_>) -> Finding {
+pub(super) fn layout(load: &mut LoadInfo<'_>) -> Finding {
     let percpu = load.index.percpu;
     if let Some(section) = load.sections.get_mut(percpu) {
         section.flags &= !SHF_ALLOC;
@@ -59,7 +59,7 @@ pub(super) fn layout(load: &mut Load<'_>) -> Finding {
         return Finding::unknown(format!("it wants {bytes} bytes of memory"));
     }
     let this_module = load.sections[load.index.this_module];
-    let struct_module = load.bytes.at(this_module.offset, this_module.size);
+    let struct_module = load.bytes.slice(this_module.offset, this_module.size);
     let name = 24..80;
     if struct_module.iter().enumerate().any(|(at, &byte)| byte != 0 && !name.contains(&at)) {
         return Finding::unknown("its struct module has values that no build puts there");
@@ -71,37 +71,40 @@ pub(super) fn layout(load: &mut Load<'_>) -> Finding {
 }
 
 /// `module_augment_kernel_taints()`: it refuses nothing.
-pub(super) fn taints(load: &mut Load<'_>) -> Finding {
+pub(super) fn taints(load: &mut LoadInfo<'_>) -> Finding {
     let name = load.name.clone();
-    let was_proprietary = load.world.taints.has(Taints::PROPRIETARY);
-    if load.info("intree").is_none() {
-        if !load.world.taints.has(Taints::OUT_OF_TREE) {
+    let was_proprietary = load.state.taints.has(Taints::PROPRIETARY);
+    if load.modinfo_value("intree").is_none() {
+        if !load.state.taints.has(Taints::OUT_OF_TREE) {
             load.say(format!("{name}: loading out-of-tree module taints kernel."));
         }
         load.taint(Taints::OUT_OF_TREE);
     }
     retpoline(load);
-    if load.info("staging").is_some() {
+    if load.modinfo_value("staging").is_some() {
         load.taint(Taints::STAGING);
         load.say(format!(
             "{name}: module is from the staging directory, the quality is unknown, you have been \
              warned."
         ));
     }
-    if load.info("livepatch").is_some() {
+    if load.modinfo_value("livepatch").is_some() {
         load.taint(Taints::LIVEPATCH);
-        load.say_once(Once::Livepatch, format!("{name}: tainting kernel with TAINT_LIVEPATCH"));
+        load.say_once(
+            OnceMessage::Livepatch,
+            format!("{name}: tainting kernel with TAINT_LIVEPATCH"),
+        );
     }
     license(load);
-    if load.info("test").is_some() {
-        if !load.world.taints.has(Taints::TEST) {
+    if load.modinfo_value("test").is_some() {
+        if !load.state.taints.has(Taints::TEST) {
             load.say(format!("{name}: loading test module taints kernel."));
         }
         load.taint(Taints::TEST);
     }
     if load.signed == Some(false) {
         load.say_once(
-            Once::Unsigned,
+            OnceMessage::Unsigned,
             format!(
                 "{name}: module verification failed: signature and/or required key missing - \
                  tainting kernel"
@@ -114,16 +117,16 @@ pub(super) fn taints(load: &mut Load<'_>) -> Finding {
         "driverloader" | "lve" => load.taint(Taints::PROPRIETARY),
         _ => {}
     }
-    if !was_proprietary && load.world.taints.has(Taints::PROPRIETARY) {
+    if !was_proprietary && load.state.taints.has(Taints::PROPRIETARY) {
         load.say(format!("{name}: module license taints kernel."));
     }
     Finding::pass().have(load.taints.to_string())
 }
 
 /// `check_modinfo_retpoline()` and `retpoline_module_ok()` (`arch/x86/kernel/cpu/bugs.c`).
-fn retpoline(load: &mut Load<'_>) {
-    let vulnerable = load.target.spectre_v2 == Some(true) && load.target.options.retpoline;
-    if vulnerable && load.info("retpoline").is_none() {
+fn retpoline(load: &mut LoadInfo<'_>) {
+    let vulnerable = load.kernel.spectre_v2 == Some(true) && load.kernel.options.retpoline;
+    if vulnerable && load.modinfo_value("retpoline").is_none() {
         load.say("Spectre V2 : System may be vulnerable to spectre v2".into());
         let name = load.name.clone();
         load.say(format!("{name}: loading module not compiled with retpoline compiler."));
@@ -131,13 +134,13 @@ fn retpoline(load: &mut Load<'_>) {
 }
 
 /// `module_license_taint_check()` and `license_is_gpl_compatible()` (`include/linux/license.h`).
-fn license(load: &mut Load<'_>) {
-    let license = load.info("license").map(|text| text.lossy().into_owned());
+fn license(load: &mut LoadInfo<'_>) {
+    let license = load.modinfo_value("license").map(|text| text.lossy().into_owned());
     let license = license.unwrap_or_else(|| "unspecified".into());
     if GPL_COMPATIBLE.contains(&license.as_str()) {
         return;
     }
-    if !load.world.taints.has(Taints::PROPRIETARY) {
+    if !load.state.taints.has(Taints::PROPRIETARY) {
         let name = load.name.clone();
         load.say(format!("{name}: module license '{license}' taints kernel."));
     }
@@ -149,7 +152,7 @@ const GPL_COMPATIBLE: [&str; 6] =
     ["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"];
 
 /// `percpu_modalloc()`.
-pub(super) fn percpu(load: &mut Load<'_>) -> Finding {
+pub(super) fn percpu(load: &mut LoadInfo<'_>) -> Finding {
     let section = load.sections[load.index.percpu];
     if load.index.percpu == 0 || section.size == 0 {
         return Finding::pass();

@@ -15,13 +15,13 @@ mod relocations;
 mod signature;
 mod symbols;
 
-use super::{load_info::Load, verdict::Finding, version_rules::Rules};
+use super::{load_info::LoadInfo, verdict::Finding, version_rules::VersionRules};
 
 /// A check.
-type Run = fn(&mut Load<'_>) -> Finding;
+type Run = fn(&mut LoadInfo<'_>) -> Finding;
 
 /// All checks of a kernel, in its order (`load_module()`, and the system call before it).
-pub(super) fn in_order(rules: &Rules) -> &'static [(&'static str, Run)] {
+pub(super) fn in_order(rules: &VersionRules) -> &'static [(&'static str, Run)] {
     match rules.split_elf_checks {
         true => AFTER,
         false => BEFORE,

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::super::{
     errno::Errno,
-    load_info::Load,
+    load_info::LoadInfo,
     raw_elf::{RELA_BYTES, Rela},
     taints::Taints,
     verdict::Finding,
@@ -30,7 +30,7 @@ struct Param {
 }
 
 /// `parse_args()`: every word of the parameters in turn; the last error counts.
-pub(super) fn params(load: &mut Load<'_>) -> Finding {
+pub(super) fn params(load: &mut LoadInfo<'_>) -> Finding {
     let Some(known) = read(load) else {
         return Finding::unknown("its table of parameters cannot be followed");
     };
@@ -119,7 +119,12 @@ enum Set {
 }
 
 /// `parse_one()`.
-fn parse_one(load: &mut Load<'_>, word: &Word, known: &[Param], once: &mut HashSet<String>) -> Set {
+fn parse_one(
+    load: &mut LoadInfo<'_>,
+    word: &Word,
+    known: &[Param],
+    once: &mut HashSet<String>,
+) -> Set {
     let dashless = |name: &str| name.replace('-', "_");
     let found = known.iter().find(|param| dashless(&param.name) == dashless(&word.name));
     let Some(param) = found else { return unknown(load, word) };
@@ -130,13 +135,13 @@ fn parse_one(load: &mut Load<'_>, word: &Word, known: &[Param], once: &mut HashS
             false => Set::Unknown(format!("{} is set by code of its own", param.name)),
         };
     }
-    if param.flags & HARDWARE != 0 && load.target.locked_down {
+    if param.flags & HARDWARE != 0 && load.kernel.locked_down {
         return Set::Failed(Errno::EPERM);
     }
     if param.flags & UNSAFE != 0 {
         let line = format!("Setting dangerous option {} - tainting kernel", param.name);
         load.say(line);
-        load.world.taints.add(Taints(1 << 6));
+        load.state.taints.add(Taints(1 << 6));
     }
     let value = word.value.as_deref();
     match is_rust(&param.ops) {
@@ -146,10 +151,10 @@ fn parse_one(load: &mut Load<'_>, word: &Word, known: &[Param], once: &mut HashS
 }
 
 /// `unknown_module_param_cb()`.
-fn unknown(load: &mut Load<'_>, word: &Word) -> Set {
+fn unknown(load: &mut LoadInfo<'_>, word: &Word) -> Set {
     if word.name == "dyndbg" {
         // `ddebug_dyndbg_module_param_cb()` (`include/linux/dynamic_debug.h`).
-        if !load.target.options.dynamic_debug {
+        if !load.kernel.options.dynamic_debug {
             load.say("dyndbg param is supported only in CONFIG_DYNAMIC_DEBUG builds".into());
         }
     } else if word.name != "async_probe" {
@@ -160,7 +165,7 @@ fn unknown(load: &mut Load<'_>, word: &Word) -> Set {
 }
 
 /// The `set` of the kernel's own types.
-fn set(load: &mut Load<'_>, param: &Param, value: Option<&str>) -> Set {
+fn set(load: &mut LoadInfo<'_>, param: &Param, value: Option<&str>) -> Set {
     let text = value.unwrap_or_default();
     let number = |min: i128, max: i128| match kstrto(text, min, max) {
         Ok(()) => Set::Done,
@@ -279,7 +284,7 @@ fn rust_number(text: &str) -> Option<i128> {
 }
 
 /// Reads `__param`; none when an entry of it does not say its name or type.
-fn read(load: &Load<'_>) -> Option<Vec<Param>> {
+fn read(load: &LoadInfo<'_>) -> Option<Vec<Param>> {
     let Some(index) = load.find("__param") else { return Some(Vec::new()) };
     let section = load.sections[index];
     let mut places = HashMap::new();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::super::{
     errno::Errno,
-    load_info::{Load, Value},
+    load_info::{LoadInfo, Value},
     raw_elf::{RELA_BYTES, Rela, SHF_RELA_LIVEPATCH},
     verdict::{ADDRESS, Finding},
 };
@@ -29,7 +29,7 @@ const NEAR: u64 = 1 << 30;
 type Written = HashMap<usize, Vec<u64>>;
 
 /// `apply_relocations()`.
-pub(super) fn relocations(load: &mut Load<'_>) -> Finding {
+pub(super) fn relocations(load: &mut LoadInfo<'_>) -> Finding {
     let mut written = Written::new();
     for index in 1..load.sections.len() {
         let table = load.sections[index];
@@ -52,21 +52,21 @@ pub(super) fn relocations(load: &mut Load<'_>) -> Finding {
     Finding::pass()
 }
 
-fn is_relocated(load: &Load<'_>, target: usize) -> bool {
-    let percpu = load.target.rules.percpu_relocations && target != 0;
+fn is_relocated(load: &LoadInfo<'_>, target: usize) -> bool {
+    let percpu = load.kernel.rules.percpu_relocations && target != 0;
     // `layout_symtab()` keeps the symbols and their strings.
     let kept = [load.index.symbols, load.index.strings].contains(&target);
     load.sections[target].is_alloc() || kept || (percpu && target == load.index.percpu)
 }
 
 /// `apply_relocate()` of `include/linux/moduleloader.h`: x86-64 has no relocations without addend.
-fn rel_unsupported(load: &mut Load<'_>) -> Option<Finding> {
+fn rel_unsupported(load: &mut LoadInfo<'_>) -> Option<Finding> {
     let line = format!("module {}: REL relocation unsupported", load.name);
     Some(load.refuse(Errno::ENOEXEC, line).want("relocations with addends").have("SHT_REL"))
 }
 
 fn table_of(
-    load: &mut Load<'_>,
+    load: &mut LoadInfo<'_>,
     index: usize,
     target: usize,
     written: &mut Written,
@@ -96,7 +96,12 @@ impl Place {
     }
 }
 
-fn one(load: &mut Load<'_>, place: &Place, rela: &Rela, written: &mut Written) -> Option<Finding> {
+fn one(
+    load: &mut LoadInfo<'_>,
+    place: &Place,
+    rela: &Rela,
+    written: &mut Written,
+) -> Option<Finding> {
     // The kernel reads the symbol before it looks at the type, and checks neither its index nor
     // where the relocation writes.
     let Some(&value) = load.values.get(rela.symbol as usize) else {
@@ -124,7 +129,7 @@ fn one(load: &mut Load<'_>, place: &Place, rela: &Rela, written: &mut Written) -
     }
     let existing = match section.kind {
         SHT_NOBITS => &[],
-        _ => load.bytes.at(section.offset + rela.offset, size),
+        _ => load.bytes.slice(section.offset + rela.offset, size),
     };
     match existing.iter().any(|&byte| byte != 0) {
         true => Some(nonzero(load, place, rela)),
@@ -147,7 +152,7 @@ fn mark(bits: &mut Vec<u64>, offset: u64, size: u64) -> bool {
 }
 
 /// `R_X86_64_32` and `R_X86_64_32S` must hold the whole value.
-fn overflow(load: &mut Load<'_>, place: &Place, rela: &Rela, value: Value) -> Option<Finding> {
+fn overflow(load: &mut LoadInfo<'_>, place: &Place, rela: &Rela, value: Value) -> Option<Finding> {
     if ![R_32, R_32S].contains(&rela.kind) {
         return None;
     }
@@ -179,7 +184,7 @@ fn overflow(load: &mut Load<'_>, place: &Place, rela: &Rela, value: Value) -> Op
         Value::Far => ADDRESS.to_owned(),
     };
     let (kind, Place { table, entry, .. }) = (rela.kind, place);
-    let line = match load.target.rules.percpu_relocations {
+    let line = match load.kernel.rules.percpu_relocations {
         true => format!(
             "module: overflow in relocation type {kind} val {shown} sec {table} idx {entry}"
         ),
@@ -192,9 +197,9 @@ fn overflow(load: &mut Load<'_>, place: &Place, rela: &Rela, value: Value) -> Op
 }
 
 /// The place that a relocation fills must be empty in the file.
-fn nonzero(load: &mut Load<'_>, place: &Place, rela: &Rela) -> Finding {
+fn nonzero(load: &mut LoadInfo<'_>, place: &Place, rela: &Rela) -> Finding {
     let (kind, Place { table, entry, .. }) = (rela.kind, place);
-    let which = match load.target.rules.percpu_relocations {
+    let which = match load.kernel.rules.percpu_relocations {
         true => format!("sec {table}, idx {entry}, type {kind}"),
         false => format!("type {kind}"),
     };

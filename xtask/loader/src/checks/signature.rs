@@ -2,7 +2,7 @@
 
 use super::super::{
     errno::Errno,
-    load_info::{COMPRESSED_FILE, Load},
+    load_info::{COMPRESSED_FILE, LoadInfo},
     verdict::Finding,
 };
 use ko::signature::MAGIC;
@@ -24,8 +24,8 @@ enum Signature {
 
 /// `module_sig_check()` (`kernel/module/signing.c`) and `mod_check_sig()`
 /// (`kernel/module_signature.c`).
-pub(super) fn signature(load: &mut Load<'_>) -> Finding {
-    if !load.target.options.signatures {
+pub(super) fn signature(load: &mut LoadInfo<'_>) -> Finding {
+    if !load.kernel.options.signatures {
         load.signed = Some(true);
         return Finding::skip("the kernel does not check signatures (no CONFIG_MODULE_SIG)");
     }
@@ -39,20 +39,20 @@ pub(super) fn signature(load: &mut Load<'_>) -> Finding {
                 .have("something else");
         }
     };
-    if load.target.signatures_enforced {
+    if load.kernel.signatures_enforced {
         return load
             .refuse(Errno::EKEYREJECTED, format!("Loading of {reason} is rejected"))
             .want("a signature by a key that the kernel trusts")
             .have(reason);
     }
-    if load.target.locked_down {
+    if load.kernel.locked_down {
         return locked_down(load, reason);
     }
     Finding::pass().have(reason)
 }
 
 /// `lockdown_is_locked_down()` (`security/lockdown/lockdown.c`).
-fn locked_down(load: &mut Load<'_>, reason: &str) -> Finding {
+fn locked_down(load: &mut LoadInfo<'_>, reason: &str) -> Finding {
     let program = match load.request.program {
         "" => "modprobe",
         program => program,
@@ -64,27 +64,27 @@ fn locked_down(load: &mut Load<'_>, reason: &str) -> Finding {
 }
 
 /// A well-formed signature: good when its key is one of the kernel's, which the files do not tell.
-fn unknown_key(load: &mut Load<'_>) -> Finding {
+fn unknown_key(load: &mut LoadInfo<'_>) -> Finding {
     load.signed = None;
     let have = "whether the kernel has the key of its signature, and the signature fits";
-    match load.target.signatures_enforced || load.target.locked_down {
+    match load.kernel.signatures_enforced || load.kernel.locked_down {
         true => Finding::unknown(have),
         false => Finding::open(have),
     }
 }
 
-fn read(load: &mut Load<'_>) -> Signature {
+fn read(load: &mut LoadInfo<'_>) -> Signature {
     let marker = MAGIC.len() as u64;
     // A module loaded by force is no longer the one that was signed.
     let forced = load.request.flags & !COMPRESSED_FILE != 0;
-    if forced || load.len <= marker || !load.bytes.all().ends_with(MAGIC) {
+    if forced || load.len <= marker || !load.bytes.bytes().ends_with(MAGIC) {
         return Signature::None;
     }
     load.len -= marker;
     if load.len <= INFO_BYTES {
         return Signature::Bad;
     }
-    let info = load.bytes.at(load.len - INFO_BYTES, INFO_BYTES);
+    let info = load.bytes.slice(load.len - INFO_BYTES, INFO_BYTES);
     let &[algo, hash, kind, signer, key, pad0, pad1, pad2, l0, l1, l2, l3] = info else {
         return Signature::Bad;
     };
@@ -101,7 +101,7 @@ fn read(load: &mut Load<'_>) -> Signature {
         return Signature::Bad;
     }
     load.len -= bytes + INFO_BYTES;
-    let message = load.bytes.at(load.len, bytes);
+    let message = load.bytes.slice(load.len, bytes);
     match message.first() {
         // What is no ASN.1 sequence is refused by the parser (`pkcs7_parse_message()`).
         Some(0x30) => Signature::Keys,

@@ -8,8 +8,8 @@ use std::{
 use super::super::{
     errno::Errno,
     kernel_facts::Export,
-    kernel_state::Once,
-    load_info::{Load, Value},
+    kernel_state::OnceMessage,
+    load_info::{LoadInfo, Value},
     raw_elf::{Shdr, Sym},
     taints::Taints,
     verdict::Finding,
@@ -30,7 +30,7 @@ type Differs = (String, String);
 /// `check_version()` (`kernel/module/version.c`): the CRC with which the module was built against
 /// the exporter's own, if that has one.
 pub(super) fn version_agrees(
-    load: &mut Load<'_>,
+    load: &mut LoadInfo<'_>,
     symbol: &str,
     crc: Option<u32>,
 ) -> Result<(), Differs> {
@@ -53,7 +53,7 @@ pub(super) fn version_agrees(
         Some(found) => Err(disagree(load, symbol, crc, found)),
         None if extended => {
             let line = format!("{}: no extended symbol version for {symbol}", load.info_name());
-            load.say_once(Once::NoExtendedVersion, line);
+            load.say_once(OnceMessage::NoExtendedVersion, line);
             Ok(())
         }
         None => {
@@ -65,7 +65,7 @@ pub(super) fn version_agrees(
 }
 
 /// The table that the kernel reads, by symbol; of two entries for one it takes the first.
-fn read_versions<'a>(load: &Load<'a>) -> HashMap<&'a [u8], u64> {
+fn read_versions<'a>(load: &LoadInfo<'a>) -> HashMap<&'a [u8], u64> {
     let mut known = HashMap::new();
     let mut add = |name: Text<'a>, crc| {
         known.entry(name.bytes()).or_insert(crc);
@@ -88,7 +88,7 @@ fn read_versions<'a>(load: &Load<'a>) -> HashMap<&'a [u8], u64> {
     known
 }
 
-fn disagree(load: &mut Load<'_>, symbol: &str, crc: u32, found: u64) -> Differs {
+fn disagree(load: &mut LoadInfo<'_>, symbol: &str, crc: u32, found: u64) -> Differs {
     let line = format!("{}: disagrees about version of symbol {symbol}", load.info_name());
     load.say(line);
     (format!("{symbol} with CRC {crc:#010x}"), format!("{found:#010x}"))
@@ -105,8 +105,8 @@ struct Progress<'a> {
 }
 
 /// `simplify_symbols()`: it goes on after a symbol that is wrong, and the last error counts.
-pub(super) fn symbols(load: &mut Load<'_>) -> Finding {
-    let imported = load.infos("import_ns").into_iter().map(Text::bytes).collect();
+pub(super) fn symbols(load: &mut LoadInfo<'_>) -> Finding {
+    let imported = load.modinfo_values("import_ns").into_iter().map(Text::bytes).collect();
     let mut progress = Progress { imported, ..Progress::default() };
     load.values = vec![Value::Number(0)];
     if let Some(zero) = load.symbol(0) {
@@ -126,7 +126,7 @@ pub(super) fn symbols(load: &mut Load<'_>) -> Finding {
 }
 
 fn value(
-    load: &mut Load<'_>,
+    load: &mut LoadInfo<'_>,
     symbol: &Sym,
     so_far: &mut Progress<'_>,
 ) -> ControlFlow<Finding, Value> {
@@ -164,7 +164,7 @@ fn value(
 
 /// A symbol of the module's own: an address in its memory, or, of a section that is not kept, in
 /// the memory where the file was read to.
-fn defined(load: &Load<'_>, symbol: &Sym, section: usize) -> Value {
+fn defined(load: &LoadInfo<'_>, symbol: &Sym, section: usize) -> Value {
     // `layout_symtab()` keeps these two (`kernel/module/kallsyms.c`).
     let kept = [load.index.symbols, load.index.strings].contains(&section);
     match kept || load.sections.get(section).is_some_and(Shdr::is_alloc) {
@@ -182,15 +182,15 @@ enum Resolved {
 }
 
 fn undefined(
-    load: &mut Load<'_>,
+    load: &mut LoadInfo<'_>,
     symbol: &Sym,
     name: &str,
     so_far: &mut Progress<'_>,
 ) -> ControlFlow<Finding, Value> {
-    if load.target.exports.is_empty() {
+    if load.kernel.exports.is_empty() {
         return ControlFlow::Break(Finding::unknown("what the kernel exports is not known"));
     }
-    if let Some(module) = load.world.doubtful("", name.as_bytes()) {
+    if let Some(module) = load.state.doubtful("", name.as_bytes()) {
         let reason = format!("{name} is {module}'s, of which nobody can know whether it loads");
         return ControlFlow::Break(Finding::unknown(reason));
     }
@@ -211,9 +211,9 @@ fn undefined(
 }
 
 /// `resolve_symbol()`.
-fn resolve(load: &mut Load<'_>, name: &str, so_far: &mut Progress<'_>) -> Resolved {
+fn resolve(load: &mut LoadInfo<'_>, name: &str, so_far: &mut Progress<'_>) -> Resolved {
     let gpl_ok = !load.taints.has(Taints::PROPRIETARY);
-    let found = load.world.find(load.target, name.as_bytes(), gpl_ok);
+    let found = load.state.find_symbol(load.kernel, name.as_bytes(), gpl_ok);
     let Some(found) = found else { return Resolved::Absent(absent(load, name)) };
     let export = found.export.clone();
     let owner = found.owner.map(|owner| (owner.name.clone(), owner.taints));
@@ -234,14 +234,14 @@ fn resolve(load: &mut Load<'_>, name: &str, so_far: &mut Progress<'_>) -> Resolv
 }
 
 /// Why a symbol is not found: nobody exports it, or not to this module.
-fn absent(load: &Load<'_>, name: &str) -> Differs {
-    match load.world.find(load.target, name.as_bytes(), true) {
+fn absent(load: &LoadInfo<'_>, name: &str) -> Differs {
+    match load.state.find_symbol(load.kernel, name.as_bytes(), true) {
         None => {
             (format!("{name} from the kernel or a loaded module"), "nobody who exports it".into())
         }
         Some(_) => {
             let want = format!("a GPL-compatible license, for {name}");
-            let license = load.info("license").map(|text| text.lossy().into_owned());
+            let license = load.modinfo_value("license").map(|text| text.lossy().into_owned());
             (want, license.unwrap_or_else(|| "no license".into()))
         }
     }
@@ -249,7 +249,7 @@ fn absent(load: &Load<'_>, name: &str) -> Differs {
 
 /// `inherit_taint()`: whoever uses a proprietary module is tainted as it is, and may not use
 /// GPL-only symbols as well.
-fn inherit(load: &mut Load<'_>, symbol: &str, owner: &str, so_far: &Progress<'_>) -> bool {
+fn inherit(load: &mut LoadInfo<'_>, symbol: &str, owner: &str, so_far: &Progress<'_>) -> bool {
     let name = load.name.clone();
     if so_far.using_gpl_only {
         load.say(format!(
@@ -271,7 +271,7 @@ fn inherit(load: &mut Load<'_>, symbol: &str, owner: &str, so_far: &Progress<'_>
 
 /// `verify_namespace_is_imported()`.
 fn namespace_is_open(
-    load: &mut Load<'_>,
+    load: &mut LoadInfo<'_>,
     symbol: &str,
     export: &Export,
     so_far: &Progress<'_>,
@@ -280,7 +280,7 @@ fn namespace_is_open(
     if namespace.is_empty() || so_far.imported.contains(export.namespace.as_slice()) {
         return Ok(());
     }
-    if load.target.rules.module_namespaces
+    if load.kernel.rules.module_namespaces
         && stack::namespace::admits_module(&namespace, &load.name)
     {
         return Ok(());
@@ -290,7 +290,7 @@ fn namespace_is_open(
         load.name
     );
     load.say(line);
-    match load.target.options.missing_namespaces {
+    match load.kernel.options.missing_namespaces {
         true => Ok(()),
         false => Err((format!("import of namespace {namespace}, for {symbol}"), "none".into())),
     }
