@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use xtask::kernel::kbuild::{Goal, Workshop, project};
+use xtask::build::{BuildDir, MakeTarget, project};
 
 use crate::{
     harness::{Needs, Test},
@@ -32,22 +32,22 @@ const SOURCES: &[&str] = &["Kbuild", "Makefile", "provider", "consumer"];
 /// An edit of one source: what stands there, and what is put in its place.
 pub(crate) type Edit = (&'static str, &'static str, &'static str);
 
-/// A workshop of its own with edited sources.
-pub(crate) fn edited(name: &str, edits: &[Edit]) -> Workshop<'static> {
+/// A build folder of its own, with edited sources.
+pub(crate) fn edited(name: &str, edits: &[Edit]) -> BuildDir<'static> {
     let name = format!("edit-{name}-{}", kernel().slug());
     // From nothing each time: what an earlier run built, or changed, would answer for this one.
     let folder = project().join("target/build").join(&name);
     if folder.exists() {
         fs::remove_dir_all(&folder).unwrap();
     }
-    let workshop = Workshop::named(kernel(), &name, SOURCES).unwrap();
+    let build_dir = BuildDir::named(kernel(), &name, SOURCES).unwrap();
     for (file, from, to) in edits {
-        let path = workshop.folder.join(file);
+        let path = build_dir.folder.join(file);
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(from), "{file} has no `{from}` to edit");
         fs::write(&path, text.replace(from, to)).unwrap();
     }
-    workshop
+    build_dir
 }
 
 /// Builds edited sources, which must fail with each of these texts.
@@ -110,42 +110,42 @@ fn a_symbol_for_another_module_does_not_build() {
 
 /// Kbuild itself does not watch the files of KBUILD_EXTRA_SYMBOLS.
 fn built_alone_a_consumer_follows_its_providers_symvers() {
-    let workshop = edited("split", &[]);
-    let split = |workshop: &Workshop| {
-        let outcome = workshop.make("split").output().unwrap();
+    let build_dir = edited("split", &[]);
+    let split = |build_dir: &BuildDir| {
+        let outcome = build_dir.make("split").output().unwrap();
         (outcome.status.success(), format!("{}{}", outcome.stdout, outcome.stderr))
     };
-    let (holds, text) = split(&workshop);
+    let (holds, text) = split(&build_dir);
     assert!(holds, "{text}");
-    let modules = workshop.stack();
+    let modules = build_dir.stack();
     assert!(modules.iter().all(|module| module.exists()), "{modules:?}");
 
-    let (holds, text) = split(&workshop);
+    let (holds, text) = split(&build_dir);
     assert!(holds && !text.contains("MODPOST"), "unchanged, and built again:\n{text}");
 
-    let symvers = workshop.folder.join("provider/Module.symvers");
+    let symvers = build_dir.folder.join("provider/Module.symvers");
     let changed = fs::read_to_string(&symvers).unwrap().replace("\tprovider_add\t", "\tgone\t");
     fs::write(&symvers, changed).unwrap();
-    let (holds, text) = split(&workshop);
+    let (holds, text) = split(&build_dir);
     let said = "symbol 'provider_add' undefined";
     assert!(!holds && text.contains(said), "a stale consumer was kept:\n{text}");
 }
 
 fn a_build_that_is_done_is_not_done_again() {
-    let workshop = Workshop::open(kernel(), Goal::Tests).unwrap();
-    workshop.build_unseen(Goal::Tests).unwrap();
-    let again = workshop.make("tests").output().unwrap();
+    let build_dir = BuildDir::open(kernel(), MakeTarget::Tests).unwrap();
+    build_dir.build_quiet(MakeTarget::Tests).unwrap();
+    let again = build_dir.make("tests").output().unwrap();
     let text = format!("{}{}", again.stdout, again.stderr);
     let steps = ["RUSTC", "CC [M]", "MODPOST", "BINDGEN", "LD [M]"];
     assert!(!steps.iter().any(|step| text.contains(step)), "{text}");
 }
 
 fn the_modules_pass_the_kernels_own_lints() {
-    let workshop = edited("lints", &[]);
-    let outcome = workshop.make("modules").arg("CLIPPY=1").output().unwrap();
+    let build_dir = edited("lints", &[]);
+    let outcome = build_dir.make("modules").arg("CLIPPY=1").output().unwrap();
     let text = format!("{}{}", outcome.stdout, outcome.stderr);
     assert!(outcome.status.success() && text.contains("CLIPPY"), "{text}");
     assert!(!text.contains("warning"), "{text}");
-    let outcome = workshop.make("fmtcheck").output().unwrap();
+    let outcome = build_dir.make("fmtcheck").output().unwrap();
     assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
 }

@@ -23,7 +23,7 @@ use xtask::{
 use crate::{
     boot,
     harness::{Needs, Test},
-    stack::workshop,
+    stack::build_dir,
 };
 
 /// The tests of this file.
@@ -60,7 +60,7 @@ fn guest() -> Guest {
 }
 
 fn module(name: &str) -> PathBuf {
-    workshop().test_module(name)
+    build_dir().test_module(name)
 }
 
 /// What a guest that is not to be green says, after the agreed kind.

@@ -5,7 +5,7 @@
 //! of the reasons that CI accepts.
 
 use libtest_mimic::{Arguments, Completion, Conclusion, Trial};
-use xtask::kernel::{Kernel, Name};
+use xtask::kernel::{Kernel, KernelName};
 
 use crate::kernel;
 
@@ -19,7 +19,7 @@ pub(crate) enum Needs {
     /// The whole module tree that Debian ships with a kernel.
     OwnModules,
     /// This kernel: on others the test would repeat itself, or its expectation is not theirs.
-    Only(Name),
+    Only(KernelName),
 }
 
 impl Needs {
@@ -32,7 +32,7 @@ impl Needs {
                 (!has).then(|| "needs a kernel with Rust".into())
             }
             Self::OwnModules => {
-                let has = matches!(kernel.name, Name::Stock | Name::Stable);
+                let has = matches!(kernel.name, KernelName::Stock | KernelName::Stable);
                 (!has).then(|| "needs the modules that Debian ships".into())
             }
             Self::Only(name) => (kernel.name != *name).then(|| format!("only on {name}")),

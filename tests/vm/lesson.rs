@@ -7,14 +7,12 @@ use std::{
 };
 
 use xtask::{
+    build::{BuildDir, project},
     host::{
         cache::{self, Cache},
         root::{Root, TRIXIE},
     },
-    kernel::{
-        Name,
-        kbuild::{Workshop, project},
-    },
+    kernel::KernelName,
     lesson::{self, Today},
 };
 
@@ -26,7 +24,7 @@ use crate::{
 /// The tests of this file.
 pub(crate) fn tests() -> Vec<Test> {
     tests!(
-        Needs::Only(Name::Stock) => [
+        Needs::Only(KernelName::Stock) => [
             a_page_that_nobody_changed_holds,
             a_changed_word_in_a_page_fails_and_is_pointed_at,
             a_difference_is_drift_only_where_newer_programs_speak,
@@ -170,7 +168,7 @@ fn the_lessons_modules_pass_the_kernels_own_lints() {
     let name = "lints-of-lessons";
     cache::remove_dir(&project().join("target/build").join(name)).unwrap();
     let sources = ["docs", "provider", "consumer"];
-    let docs = Workshop::named(kernel(), name, &sources).unwrap().folder.join("docs");
+    let docs = BuildDir::named(kernel(), name, &sources).unwrap().folder.join("docs");
     let lessons = docs.read_dir().unwrap().map(|entry| entry.unwrap().path());
     let lessons = lessons.filter(|path| path.join("Kbuild").exists());
     let names = lessons.map(|path| format!("{}/", path.file_name().unwrap().to_str().unwrap()));

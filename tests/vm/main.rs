@@ -22,7 +22,7 @@ use std::{process::ExitCode, sync::OnceLock};
 use xtask::{
     guest::{Boot, Guest},
     host::{cache::Cache, run},
-    kernel::{Kernel, Name, archive::Follow},
+    kernel::{Kernel, KernelName, archive::Refresh},
 };
 
 fn main() -> ExitCode {
@@ -44,8 +44,8 @@ fn kernel() -> &'static Kernel {
     KERNEL.get_or_init(|| {
         run::echo_off();
         let name = std::env::var("SYMSTACK_KERNEL").expect("SYMSTACK_KERNEL names a kernel");
-        let name: Name = name.parse().unwrap();
-        Kernel::obtain(&Cache::open().unwrap(), &name, Follow::Daily).unwrap()
+        let name: KernelName = name.parse().unwrap();
+        Kernel::obtain(&Cache::open().unwrap(), &name, Refresh::Daily).unwrap()
     })
 }
 

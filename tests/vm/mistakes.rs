@@ -3,8 +3,9 @@
 use std::{fmt::Write as _, fs, path::Path, process::Command};
 
 use xtask::{
+    build::project,
     host::cache::Cache,
-    kernel::{Kernel, Name, archive::Follow, kbuild::project},
+    kernel::{Kernel, KernelName, archive::Refresh},
 };
 
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
 /// The tests of this file.
 pub(crate) fn tests() -> Vec<Test> {
     tests!(
-        Needs::Only(Name::Lab) => [
+        Needs::Only(KernelName::Lab) => [
             the_page_of_mistakes_is_what_the_kernel_says,
         ],
     )
@@ -141,7 +142,8 @@ fn block(mistake: &Mistake) -> String {
 }
 
 fn the_page_of_mistakes_is_what_the_kernel_says() {
-    let stock = Kernel::obtain(&Cache::open().unwrap(), &Name::Stock, Follow::Daily).unwrap();
+    let stock =
+        Kernel::obtain(&Cache::open().unwrap(), &KernelName::Stock, Refresh::Daily).unwrap();
     let page = project().join("docs/verdict.md");
     let before = fs::read_to_string(&page).unwrap();
     let mut after = before.clone();

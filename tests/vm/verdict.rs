@@ -23,14 +23,10 @@ use xtask::tree::scan::scan;
 use xtask::tree::section_reader::ModuleBuffer;
 use xtask::tree::walk;
 use xtask::{
+    build::{BuildDir, MakeTarget, project},
     host::cache::Cache,
     host::root::{Root, TRIXIE},
-    kernel::{
-        Kernel, Name,
-        archive::Follow,
-        kbuild::{Goal, Workshop, project},
-        stock,
-    },
+    kernel::{Kernel, KernelName, archive::Refresh, stock},
 };
 
 use self::machine::{Machine, Ran};
@@ -69,7 +65,7 @@ pub(crate) fn built() -> &'static Built {
 
 /// The modules of the corpus, built for a kernel.
 pub(crate) fn built_for(kernel: &Kernel) -> Built {
-    let folder = workshop(kernel);
+    let folder = fixture_dir(kernel);
     let run = kernel.toolchain.run("make", &folder);
     let run = run.arg("-C").arg(&kernel.kdir).arg(format!("M={}", folder.display()));
     let outcome = run.arg("modules").output().unwrap();
@@ -78,7 +74,7 @@ pub(crate) fn built_for(kernel: &Kernel) -> Built {
 }
 
 /// A folder with the sources of the corpus.
-fn workshop(kernel: &Kernel) -> PathBuf {
+fn fixture_dir(kernel: &Kernel) -> PathBuf {
     let folder = project().join("target/build").join(format!("corpus-{}", kernel.slug()));
     std::fs::create_dir_all(&folder).unwrap();
     for entry in std::fs::read_dir(project().join("tests/corpus")).unwrap() {
@@ -366,8 +362,8 @@ fn the_corpus_is_judged_as_by_the_kernel() {
 
 /// The stack itself, whose parameters are Rust's.
 fn the_stack_is_judged_as_by_the_kernel() {
-    let workshop = Workshop::open(kernel(), Goal::Modules).unwrap();
-    let stack = workshop.build_unseen(Goal::Modules).unwrap();
+    let build_dir = BuildDir::open(kernel(), MakeTarget::Modules).unwrap();
+    let stack = build_dir.build_quiet(MakeTarget::Modules).unwrap();
     let [provider, consumer] = stack.as_slice() else { panic!("{stack:?}") };
     let load = |path: &Path, args| Load { file: std::fs::read(path).unwrap(), args, flags: 0 };
     let both = |args, more| vec![load(provider, args), load(consumer, more)];
@@ -413,7 +409,8 @@ fn the_kernels_own_modules_are_judged_as_by_the_kernel() {
 
 /// Modules of another kernel, each alone.
 fn another_kernels_modules_are_judged_as_by_the_kernel() {
-    let other = if kernel().name == Name::Stable { Name::Stock } else { Name::Stable };
+    let other =
+        if kernel().name == KernelName::Stable { KernelName::Stock } else { KernelName::Stable };
     let cases = own_cases(&own_modules(&other), 60, false);
     let mut table = Table::default();
     table.take(&compare(target(), &cases.iter().collect::<Vec<_>>()));
@@ -422,12 +419,12 @@ fn another_kernels_modules_are_judged_as_by_the_kernel() {
 }
 
 /// The folder of the modules that Debian built for a kernel.
-fn own_modules(name: &Name) -> PathBuf {
+fn own_modules(name: &KernelName) -> PathBuf {
     let cache = Cache::open().unwrap();
     let root = Root::obtain(&cache, TRIXIE).unwrap();
     match name {
-        Name::Stock => stock::modules(&cache, &root, name, Follow::Daily).unwrap(),
-        _ => Kernel::obtain(&cache, name, Follow::Daily).unwrap().modules,
+        KernelName::Stock => stock::modules(&cache, &root, name, Refresh::Daily).unwrap(),
+        _ => Kernel::obtain(&cache, name, Refresh::Daily).unwrap().modules,
     }
 }
 

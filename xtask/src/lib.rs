@@ -3,6 +3,7 @@
 //!
 //! Rooms, top to bottom; one may use those below it, never those above. See ARCHITECTURE.md.
 
+pub mod build;
 pub mod command;
 pub mod guest;
 pub mod host;

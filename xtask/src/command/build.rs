@@ -3,13 +3,10 @@
 use std::process::ExitCode;
 
 use crate::{
+    build::{BuildDir, MakeTarget},
     command::KernelArg,
     host::cache::Cache,
-    kernel::{
-        Kernel,
-        archive::Follow,
-        kbuild::{Goal, Workshop},
-    },
+    kernel::{Kernel, archive::Refresh},
     problem::Result,
 };
 
@@ -32,14 +29,14 @@ impl Args {
     /// # Errors
     /// The kernel cannot be prepared, or a module does not build.
     pub fn run(self) -> Result<ExitCode> {
-        let kernel = Kernel::obtain(&Cache::open()?, &self.kernel.name, Follow::Daily)?;
-        let goal = match (self.split, self.tests) {
-            (true, _) => Goal::Split,
-            (_, true) => Goal::Tests,
-            _ => Goal::Modules,
+        let kernel = Kernel::obtain(&Cache::open()?, &self.kernel.name, Refresh::Daily)?;
+        let target = match (self.split, self.tests) {
+            (true, _) => MakeTarget::Split,
+            (_, true) => MakeTarget::Tests,
+            _ => MakeTarget::Modules,
         };
-        let workshop = Workshop::open(&kernel, goal)?;
-        for module in workshop.build(goal)? {
+        let build_dir = BuildDir::open(&kernel, target)?;
+        for module in build_dir.build(target)? {
             outln!("{}", module.display());
         }
         Ok(ExitCode::SUCCESS)

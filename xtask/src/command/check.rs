@@ -15,11 +15,12 @@ use crate::tree::scan_cache;
 use crate::tree::section_reader::ModuleBuffer;
 use crate::tree::walk;
 use crate::{
+    build,
     host::cache::Cache,
     kernel::{
-        Kernel, Name,
-        archive::Follow,
-        target::{self, Facts, Instead},
+        Kernel, KernelName,
+        archive::Refresh,
+        facts::{self, Overrides, TreeFacts},
     },
     problem::{OrProblem, Problem, Result},
 };
@@ -47,7 +48,7 @@ pub struct Args {
     all: Option<PathBuf>,
     /// stock, stock:RELEASE, lab, stable, sid, or the folder of a prepared kernel tree
     #[arg(long, value_name = "K", conflicts_with_all = ["tree", "live"])]
-    kernel: Option<Name>,
+    kernel: Option<KernelName>,
     /// A prepared kernel tree, or an installed /lib/modules/RELEASE
     #[arg(long, value_name = "DIR", conflicts_with = "live")]
     tree: Option<PathBuf>,
@@ -103,7 +104,7 @@ impl Args {
         let items = self.items(&facts)?;
         let mut model = KernelModel::new(&facts.target);
         if let Some(folder) = facts.modules.as_deref().filter(|_| self.live) {
-            target::play_loaded(&mut model, folder)?;
+            facts::play_loaded(&mut model, folder)?;
         }
         let mut verdicts = Vec::new();
         for item in &items {
@@ -117,7 +118,7 @@ impl Args {
         Ok(ExitCode::from(u8::from(!holds)))
     }
 
-    fn judge_all(&self, facts: &Facts, folder: &Path) -> Result<ExitCode> {
+    fn judge_all(&self, facts: &TreeFacts, folder: &Path) -> Result<ExitCode> {
         let files = walk::modules(folder, &DepmodConfig::default())
             .or_usage(|| format!("cannot read the modules of {}", folder.display()))?;
         let rows = judge::judge_tree(&facts.target, &files, &self.memory()?);
@@ -140,23 +141,24 @@ impl Args {
         Ok(memory)
     }
 
-    fn facts(&self) -> Result<Facts> {
-        let instead = Instead { config: self.config.clone(), symvers: self.symvers.clone() };
+    fn facts(&self) -> Result<TreeFacts> {
+        let overrides = Overrides { config: self.config.clone(), symvers: self.symvers.clone() };
         if self.live {
-            return target::of_running(&instead);
+            return facts::of_running(&overrides);
         }
         if let Some(tree) = &self.tree {
-            return target::of_tree(tree, &instead);
+            return facts::of_tree(tree, &overrides);
         }
         if self.config.is_some() || self.symvers.is_some() {
             return Err(Problem::usage("--config and --symvers go with --tree or --live"));
         }
-        let name = self.kernel.clone().unwrap_or(Name::Stock);
-        target::of_kernel(&Kernel::obtain(&Cache::open()?, &name, Follow::Daily)?)
+        let name = self.kernel.clone().unwrap_or(KernelName::Stock);
+        let kernel = Kernel::obtain(&Cache::open()?, &name, Refresh::Daily)?;
+        facts::of_kernel(&kernel, || build::this_module(&kernel))
     }
 
     /// The files in the order in which they are loaded.
-    fn items(&self, facts: &Facts) -> Result<Vec<Item>> {
+    fn items(&self, facts: &TreeFacts) -> Result<Vec<Item>> {
         let as_given = self.files.iter().map(|file| Item { file: file.clone(), wanted: true });
         if self.as_given {
             return Ok(as_given.collect());
@@ -199,7 +201,7 @@ impl Args {
     }
 
     /// The modules that may be loaded before: the kernel's own, and those beside the files given.
-    fn others(&self, facts: &Facts, given: &[String]) -> Result<Vec<ModuleFile>> {
+    fn others(&self, facts: &TreeFacts, given: &[String]) -> Result<Vec<ModuleFile>> {
         let mut folders: Vec<PathBuf> = facts.modules.clone().into_iter().collect();
         for file in &self.files {
             let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -251,7 +253,7 @@ struct AllForm<'a> {
 }
 
 /// How many came to what, with one of each as an example.
-fn print_all(facts: &Facts, rows: &[ModuleRow]) {
+fn print_all(facts: &TreeFacts, rows: &[ModuleRow]) {
     let mut kinds: BTreeMap<String, Vec<&ModuleRow>> = BTreeMap::new();
     for row in rows {
         let ModuleRow { verdict, errno, check, .. } = row;
@@ -269,7 +271,7 @@ fn print_all(facts: &Facts, rows: &[ModuleRow]) {
     }
 }
 
-fn print(facts: &Facts, verdicts: &[(&Item, Verdict)]) {
+fn print(facts: &TreeFacts, verdicts: &[(&Item, Verdict)]) {
     for what in &facts.unknown {
         outln!("note: of {} is not known {what}", facts.target.release);
     }
@@ -278,7 +280,7 @@ fn print(facts: &Facts, verdicts: &[(&Item, Verdict)]) {
     }
 }
 
-fn print_verdict(facts: &Facts, item: &Item, verdict: &Verdict) {
+fn print_verdict(facts: &TreeFacts, item: &Item, verdict: &Verdict) {
     let release = &facts.target.release;
     let file = item.file.display();
     let needed = if item.wanted { "" } else { " (needed)" };
@@ -385,7 +387,7 @@ struct CheckForm<'a> {
 }
 
 impl<'a> Form<'a> {
-    fn new(facts: &'a Facts, verdicts: &'a [(&Item, Verdict)]) -> Self {
+    fn new(facts: &'a TreeFacts, verdicts: &'a [(&Item, Verdict)]) -> Self {
         let target = &facts.target;
         Self {
             format: "check/2",

@@ -3,14 +3,11 @@
 use std::{fs, process::ExitCode, time::Instant};
 
 use crate::{
+    build::{BuildDir, MakeTarget},
     command::KernelArg,
     guest::{Guest, Session, report::CommandReport},
     host::{cache::Cache, progress::say},
-    kernel::{
-        Kernel,
-        archive::Follow,
-        kbuild::{Goal, Workshop},
-    },
+    kernel::{Kernel, archive::Refresh},
     problem::{OrProblem, Problem, Result},
 };
 
@@ -108,13 +105,13 @@ impl Args {
     /// Something is missing that cannot be set up, or a step did not do what the story says.
     pub fn run(self) -> Result<ExitCode> {
         let cache = Cache::open()?;
-        let kernel = Kernel::obtain(&cache, &self.kernel.name, Follow::Daily)?;
+        let kernel = Kernel::obtain(&cache, &self.kernel.name, Refresh::Daily)?;
         let begin = Instant::now();
         outln!("symstack: two Rust modules, one stacked on the other, on {kernel}\n");
         outln!("The kernel's own Kbuild builds them, and modpost lists what the stack exports.");
-        let workshop = Workshop::open(&kernel, Goal::Modules)?;
-        let modules = workshop.build_unseen(Goal::Modules)?;
-        exports(&workshop)?;
+        let build_dir = BuildDir::open(&kernel, MakeTarget::Modules)?;
+        let modules = build_dir.build_quiet(MakeTarget::Modules)?;
+        exports(&build_dir)?;
         let guest = modules.iter().fold(Guest::on(&cache, &kernel)?, |guest, ko| guest.module(ko));
         let mut session = guest.start()?;
         let report = session.report();
@@ -137,11 +134,11 @@ impl Args {
 }
 
 /// Shows the stack's Module.symvers.
-fn exports(workshop: &Workshop) -> Result<()> {
-    let path = workshop.symvers();
+fn exports(build_dir: &BuildDir) -> Result<()> {
+    let path = build_dir.symvers();
     let text =
         fs::read_to_string(&path).or_host(|| format!("{} cannot be read", path.display()))?;
-    let near = path.strip_prefix(crate::kernel::kbuild::project()).unwrap_or(&path);
+    let near = path.strip_prefix(crate::build::project()).unwrap_or(&path);
     outln!("$ cat {}", near.display());
     text.lines().for_each(|line| outln!("{line}"));
     outln!("");

@@ -9,7 +9,7 @@ use crate::{
         root::{self, Root, TRIXIE},
         run::Run,
     },
-    kernel::{Kernel, Name},
+    kernel::{Kernel, KernelName},
     problem::{Problem, Result},
 };
 
@@ -62,7 +62,7 @@ fn look(cache: &Cache) -> Vec<Finding> {
         .push(finding("namespaces", root::namespaces().map(|()| "bubblewrap makes them".into())));
     let root = Root::present(cache, TRIXIE).map(|root| root.path("/").display().to_string());
     findings.push(finding("private root", root.ok_or_else(|| absent("the private root"))));
-    for name in [Name::Stock, Name::Lab] {
+    for name in [KernelName::Stock, KernelName::Lab] {
         let kernel = Kernel::present(cache, &name).map(|kernel| kernel.release);
         let what = format!("kernel {name}");
         let kernel = kernel.ok_or_else(|| absent(&what));

@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
+    build::project,
     host::{cache::Cache, progress::say, run},
-    kernel::kbuild::project,
     lesson::{self, Lesson, Today},
     problem::{Kind, Problem, Result},
 };

@@ -5,13 +5,10 @@ use std::io::{self, Write as _};
 use serde::Serialize;
 
 use crate::{
+    build::{BuildDir, MakeTarget},
     guest::Guest,
     host::cache::Cache,
-    kernel::{
-        Kernel, Name,
-        archive::Follow,
-        kbuild::{Goal, Workshop},
-    },
+    kernel::{Kernel, KernelName, archive::Refresh},
     problem::{Problem, Result},
 };
 
@@ -40,17 +37,17 @@ pub mod vm;
 pub struct KernelArg {
     /// stock, stock:RELEASE, lab, stable, sid, or the folder of a prepared kernel tree
     #[arg(long = "kernel", value_name = "K", default_value = "stock")]
-    pub name: Name,
+    pub name: KernelName,
 }
 
 /// A guest of a kernel, with the stack built for it and installed.
 ///
 /// # Errors
 /// The kernel cannot be prepared, or the stack does not build.
-fn guest_with_stack(name: &Name) -> Result<Guest> {
+fn guest_with_stack(name: &KernelName) -> Result<Guest> {
     let cache = Cache::open()?;
-    let kernel = Kernel::obtain(&cache, name, Follow::Daily)?;
-    let modules = Workshop::open(&kernel, Goal::Modules)?.build_unseen(Goal::Modules)?;
+    let kernel = Kernel::obtain(&cache, name, Refresh::Daily)?;
+    let modules = BuildDir::open(&kernel, MakeTarget::Modules)?.build_quiet(MakeTarget::Modules)?;
     Ok(modules.iter().fold(Guest::on(&cache, &kernel)?, Guest::module))
 }
 

@@ -15,13 +15,10 @@ use crate::tree::scan::{TreeScan, scan, scan_cached};
 use crate::tree::scan_cache;
 use crate::tree::walk;
 use crate::{
+    build::{BuildDir, MakeTarget},
     command::KernelArg,
     host::cache::Cache,
-    kernel::{
-        Kernel,
-        archive::Follow,
-        kbuild::{Goal, Workshop},
-    },
+    kernel::{Kernel, archive::Refresh},
     problem::{OrProblem, Problem, Result},
 };
 use stack::depmod_config::DepmodConfig;
@@ -106,11 +103,11 @@ impl Args {
 
     /// Nothing was said of which modules: it is about this stack, built for a kernel.
     fn take_the_stack(&mut self) -> Result<()> {
-        let kernel = Kernel::obtain(&Cache::open()?, &self.kernel.name, Follow::Daily)?;
-        let workshop = Workshop::open(&kernel, Goal::Modules)?;
-        workshop.build_unseen(Goal::Modules)?;
+        let kernel = Kernel::obtain(&Cache::open()?, &self.kernel.name, Refresh::Daily)?;
+        let build_dir = BuildDir::open(&kernel, MakeTarget::Modules)?;
+        build_dir.build_quiet(MakeTarget::Modules)?;
         self.symvers.get_or_insert(kernel.tree.join("Module.symvers"));
-        self.tree = Some(workshop.folder);
+        self.tree = Some(build_dir.folder);
         Ok(())
     }
 

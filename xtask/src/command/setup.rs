@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::{
     host::cache::Cache,
-    kernel::{Kernel, Name, archive::Follow},
+    kernel::{Kernel, KernelName, archive::Refresh},
     problem::Result,
 };
 
@@ -13,7 +13,7 @@ use crate::{
 pub struct Args {
     /// A kernel to prepare: stock, stock:RELEASE, lab, stable, sid; may be given several times
     #[arg(long = "kernel", value_name = "K", default_values = ["stock", "lab"])]
-    kernels: Vec<Name>,
+    kernels: Vec<KernelName>,
 }
 
 impl Args {
@@ -24,7 +24,7 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let cache = Cache::open()?;
         for name in &self.kernels {
-            let kernel = Kernel::obtain(&cache, name, Follow::Now)?;
+            let kernel = Kernel::obtain(&cache, name, Refresh::Now)?;
             outln!("{kernel} is ready: {}", kernel.tree.display());
         }
         Ok(ExitCode::SUCCESS)

@@ -13,7 +13,7 @@ use crate::{
         root::{Root, Sandbox, write_script},
         run::Run,
     },
-    kernel::{Name, make_folder, names},
+    kernel::{KernelName, make_folder, names},
     problem::{Problem, Result},
 };
 
@@ -22,7 +22,7 @@ const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How closely the archive is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Follow {
+pub enum Refresh {
     /// It is asked now.
     Now,
     /// It is asked once a day.
@@ -31,14 +31,14 @@ pub enum Follow {
 
 /// A kernel that the archive offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offer {
+pub struct Candidate {
     /// The kernel's release, for example `7.3.4+deb13-amd64`.
     pub release: String,
     /// The version of its packages, for example `7.3.4-1~bpo13+1`.
     pub version: String,
 }
 
-impl Offer {
+impl Candidate {
     /// The release up to its local part: `7.3.4` of `7.3.4+deb13-amd64`.
     pub fn upstream(&self) -> &str {
         let end = self.release.find(|c: char| !c.is_ascii_digit() && c != '.');
@@ -85,72 +85,74 @@ impl<'a> Archive<'a> {
     ///
     /// # Errors
     /// The archive offers no such kernel, or it cannot be reached and never was.
-    pub fn resolve(&self, name: &Name, follow: Follow) -> Result<Offer> {
-        let known = remembered(self.cache, name);
-        let memory = memory(self.cache, name);
-        let recent = memory.metadata().and_then(|file| file.modified()).ok();
+    pub fn resolve(&self, name: &KernelName, refresh: Refresh) -> Result<Candidate> {
+        let known = cached(self.cache, name);
+        let file = cache_file(self.cache, name);
+        let recent = file.metadata().and_then(|file| file.modified()).ok();
         let recent = recent.and_then(|then| SystemTime::now().duration_since(then).ok());
-        if let (Some(offer), Some(age), Follow::Daily) = (&known, recent, follow) {
+        if let (Some(candidate), Some(age), Refresh::Daily) = (&known, recent, refresh) {
             if age < FRESH {
-                return Ok(offer.clone());
+                return Ok(candidate.clone());
             }
         }
-        let offer = match (self.ask(name), known.clone()) {
-            (Ok(offer), _) => offer,
+        let candidate = match (self.ask(name), known.clone()) {
+            (Ok(candidate), _) => candidate,
             (Err(problem), Some(known)) if problem.kind == crate::problem::Kind::Host => {
                 say(&format!("the archive cannot be asked; staying with {}", known.release));
                 return Ok(known);
             }
             (Err(problem), _) => return Err(problem),
         };
-        if let Some(known) = known.filter(|known| *known != offer) {
-            let (from, to) = (known.release, &offer.release);
+        if let Some(known) = known.filter(|known| *known != candidate) {
+            let (from, to) = (known.release, &candidate.release);
             say(&format!(
                 "the archive has moved on: {name} was {from} ({}), is {to} ({})",
-                known.version, offer.version
+                known.version, candidate.version
             ));
         }
         let folder = self.cache.path("kernels");
         make_folder(&folder)?;
-        let line = format!("{} {}\n", offer.release, offer.version);
-        cache::write_atomic(&memory, line.as_bytes())?;
-        Ok(offer)
+        let line = format!("{} {}\n", candidate.release, candidate.version);
+        cache::write_atomic(&file, line.as_bytes())?;
+        Ok(candidate)
     }
 
-    fn ask(&self, name: &Name) -> Result<Offer> {
+    fn ask(&self, name: &KernelName) -> Result<Candidate> {
         let _lock = self.cache.lock(&format!("apt/{}", self.root.suite.name))?;
         let step = Step::begin(format!("asking Debian's archive for {name}"), "a few seconds");
         let log = self.cache.log(&format!("archive-{}", self.root.suite.name))?;
         self.apt("apt-get").arg("update").logged(&log, &step)?;
         step.done();
         let package = match name {
-            Name::StockRelease(release) => format!("linux-headers-{release}"),
+            KernelName::StockRelease(release) => format!("linux-headers-{release}"),
             _ => "linux-headers-amd64".into(),
         };
         let suite = self.suite(name);
         let version = self.version(&package, suite)?.ok_or_else(|| self.not_offered(name))?;
         match name {
-            Name::StockRelease(release) => Ok(Offer { release: release.clone(), version }),
+            KernelName::StockRelease(release) => {
+                Ok(Candidate { release: release.clone(), version })
+            }
             _ => {
                 let depends = self.depends(&package, &version)?;
                 let release = depends.iter().find_map(|name| name.strip_prefix("linux-headers-"));
                 let release = release.ok_or_else(|| {
                     Problem::host(format!("{package} {version} depends on no linux-headers"))
                 })?;
-                Ok(Offer { release: release.into(), version })
+                Ok(Candidate { release: release.into(), version })
             }
         }
     }
 
     /// The suite that a kernel comes from.
-    fn suite(&self, name: &Name) -> &'static str {
+    fn suite(&self, name: &KernelName) -> &'static str {
         match name {
-            Name::Stable => self.root.suite.name,
+            KernelName::Stable => self.root.suite.name,
             _ => self.root.suite.kernels,
         }
     }
 
-    fn not_offered(&self, name: &Name) -> Problem {
+    fn not_offered(&self, name: &KernelName) -> Problem {
         let suite = self.suite(name);
         let problem = Problem::usage(format!("{suite} offers no kernel {name}"));
         match self.releases() {
@@ -200,8 +202,8 @@ impl<'a> Archive<'a> {
     ///
     /// # Errors
     /// The archive does not know the release.
-    pub fn kernel_packages(&self, offer: &Offer, image: &str) -> Result<Vec<String>> {
-        let Offer { release, version } = offer;
+    pub fn kernel_packages(&self, candidate: &Candidate, image: &str) -> Result<Vec<String>> {
+        let Candidate { release, version } = candidate;
         let headers = format!("linux-headers-{release}");
         let mut packages = self.depends(&headers, version)?;
         packages.retain(|name| {
@@ -269,25 +271,26 @@ const APT_CONF: &str = "APT::Sandbox::User \"root\";\n\
     Acquire::Retries \"3\";\n";
 
 /// What a name stood for when the archive was last asked.
-pub fn remembered(cache: &Cache, name: &Name) -> Option<Offer> {
-    let text = fs::read_to_string(memory(cache, name)).ok()?;
+pub fn cached(cache: &Cache, name: &KernelName) -> Option<Candidate> {
+    let text = fs::read_to_string(cache_file(cache, name)).ok()?;
     let (release, version) = text.trim().split_once(' ')?;
-    Some(Offer { release: release.into(), version: version.into() })
+    Some(Candidate { release: release.into(), version: version.into() })
 }
 
-fn memory(cache: &Cache, name: &Name) -> PathBuf {
+fn cache_file(cache: &Cache, name: &KernelName) -> PathBuf {
     cache.path("kernels").join(format!("{name}.offer"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Offer;
+    use super::Candidate;
 
     #[test]
     fn an_offer_knows_its_parts() {
-        let offer = Offer { release: "7.3.4+deb13-amd64".into(), version: "7.3.4-1".into() };
-        assert_eq!(offer.upstream(), "7.3.4");
-        assert_eq!(offer.local(), "+deb13-amd64");
-        assert_eq!(offer.source_package(), "linux-source-7.3");
+        let candidate =
+            Candidate { release: "7.3.4+deb13-amd64".into(), version: "7.3.4-1".into() };
+        assert_eq!(candidate.upstream(), "7.3.4");
+        assert_eq!(candidate.local(), "+deb13-amd64");
+        assert_eq!(candidate.source_package(), "linux-source-7.3");
     }
 }

@@ -12,8 +12,8 @@ use crate::{
         root::Root,
     },
     kernel::{
-        Kernel, Name,
-        archive::{Archive, Follow, Offer, remembered},
+        Kernel, KernelName,
+        archive::{Archive, Candidate, Refresh, cached},
         config, copy, make_folder,
         source::Source,
         stock, write_enter,
@@ -36,34 +36,35 @@ const DEADLINE: Duration = Duration::from_secs(60 * 60);
 ///
 /// # Errors
 /// Its source cannot be had, or it does not build.
-pub fn obtain(cache: &Cache, root: &Root, follow: Follow) -> Result<Kernel> {
-    let follow = if present(cache, root).is_some() { follow } else { Follow::Now };
-    let offer = Archive::open(cache, root)?.resolve(&Name::Stock, follow)?;
-    let folder = cache
-        .entry(&entry(root, &offer), Partial::Resume, |aside| build(cache, root, &offer, aside))?;
-    Ok(Kernel::installed(Name::Lab, &folder, &release(&offer)))
+pub fn obtain(cache: &Cache, root: &Root, refresh: Refresh) -> Result<Kernel> {
+    let refresh = if present(cache, root).is_some() { refresh } else { Refresh::Now };
+    let candidate = Archive::open(cache, root)?.resolve(&KernelName::Stock, refresh)?;
+    let folder = cache.entry(&entry(root, &candidate), Partial::Resume, |aside| {
+        build(cache, root, &candidate, aside)
+    })?;
+    Ok(Kernel::installed(KernelName::Lab, &folder, &release(&candidate)))
 }
 
 /// The lab kernel if it is there.
 pub fn present(cache: &Cache, root: &Root) -> Option<Kernel> {
-    let offer = remembered(cache, &Name::Stock)?;
-    let folder = cache.path(entry(root, &offer));
-    folder.exists().then(|| Kernel::installed(Name::Lab, &folder, &release(&offer)))
+    let candidate = cached(cache, &KernelName::Stock)?;
+    let folder = cache.path(entry(root, &candidate));
+    folder.exists().then(|| Kernel::installed(KernelName::Lab, &folder, &release(&candidate)))
 }
 
-fn release(offer: &Offer) -> String {
-    format!("{}{LOCAL}", offer.upstream())
+fn release(candidate: &Candidate) -> String {
+    format!("{}{LOCAL}", candidate.upstream())
 }
 
-fn entry(root: &Root, offer: &Offer) -> String {
-    let key = cache::key([RECIPE, FRAGMENT, &offer.version, &Root::name(root.suite)]);
-    format!("kernels/{}-{key}", release(offer))
+fn entry(root: &Root, candidate: &Candidate) -> String {
+    let key = cache::key([RECIPE, FRAGMENT, &candidate.version, &Root::name(root.suite)]);
+    format!("kernels/{}-{key}", release(candidate))
 }
 
-fn build(cache: &Cache, root: &Root, offer: &Offer, aside: &Path) -> Result<()> {
+fn build(cache: &Cache, root: &Root, candidate: &Candidate, aside: &Path) -> Result<()> {
     cache::need_space(aside, SPACE)?;
-    let source = Source::obtain(cache, root, offer)?;
-    let release = release(offer);
+    let source = Source::obtain(cache, root, candidate)?;
+    let release = release(candidate);
     let step = Step::begin(format!("lab kernel {release}"), "8 to 11 min on 2 cores");
     let log = cache.log(&format!("kernel-{release}"))?;
     let tree = aside.join("usr/src").join(format!("linux-headers-{release}"));

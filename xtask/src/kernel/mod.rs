@@ -2,13 +2,12 @@
 
 pub mod archive;
 pub mod config;
-pub mod folder;
-pub mod kbuild;
+pub mod facts;
 pub mod lab;
+pub mod prepared;
 pub mod source;
 pub mod stable;
 pub mod stock;
-pub mod target;
 pub mod vermagic;
 
 use std::{
@@ -25,13 +24,13 @@ use crate::{
         root::{Root, SID, Sandbox, TRIXIE, write_script},
         run::Run,
     },
-    kernel::archive::Follow,
+    kernel::archive::Refresh,
     problem::{OrProblem, Problem, Result},
 };
 
 /// A kernel as its user names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Name {
+pub enum KernelName {
     /// Debian's own, the newest with Rust.
     Stock,
     /// Debian's own of this release.
@@ -46,7 +45,7 @@ pub enum Name {
     Folder(PathBuf),
 }
 
-impl FromStr for Name {
+impl FromStr for KernelName {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
@@ -66,7 +65,7 @@ impl FromStr for Name {
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for KernelName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stock => write!(f, "stock"),
@@ -119,7 +118,7 @@ impl Toolchain {
 #[derive(Clone, Debug)]
 pub struct Kernel {
     /// As its user names it.
-    pub name: Name,
+    pub name: KernelName,
     /// As it names itself, for example `7.3.4+deb13-amd64`.
     pub release: String,
     /// Its build folder as `make -C` takes it, within [`Kernel::toolchain`].
@@ -139,33 +138,33 @@ impl Kernel {
     ///
     /// # Errors
     /// There is none, or it cannot be prepared.
-    pub fn obtain(cache: &Cache, name: &Name, follow: Follow) -> Result<Self> {
+    pub fn obtain(cache: &Cache, name: &KernelName, refresh: Refresh) -> Result<Self> {
         match name {
-            Name::Folder(folder) => folder::open(cache, folder),
-            Name::Lab => lab::obtain(cache, &Root::obtain(cache, TRIXIE)?, follow),
-            Name::Stable => stable::obtain(cache, &Root::obtain(cache, TRIXIE)?, follow),
-            Name::Stock | Name::StockRelease(_) => {
-                stock::obtain(cache, &Root::obtain(cache, TRIXIE)?, name, follow)
+            KernelName::Folder(folder) => prepared::open(cache, folder),
+            KernelName::Lab => lab::obtain(cache, &Root::obtain(cache, TRIXIE)?, refresh),
+            KernelName::Stable => stable::obtain(cache, &Root::obtain(cache, TRIXIE)?, refresh),
+            KernelName::Stock | KernelName::StockRelease(_) => {
+                stock::obtain(cache, &Root::obtain(cache, TRIXIE)?, name, refresh)
             }
-            Name::Sid => stock::obtain(cache, &Root::obtain(cache, SID)?, name, follow),
+            KernelName::Sid => stock::obtain(cache, &Root::obtain(cache, SID)?, name, refresh),
         }
     }
 
     /// The kernel of this name as the cache has it.
-    pub fn present(cache: &Cache, name: &Name) -> Option<Self> {
+    pub fn present(cache: &Cache, name: &KernelName) -> Option<Self> {
         match name {
-            Name::Folder(folder) => folder::open(cache, folder).ok(),
-            Name::Lab => lab::present(cache, &Root::present(cache, TRIXIE)?),
-            Name::Stable => stable::present(cache, &Root::present(cache, TRIXIE)?),
-            Name::Stock | Name::StockRelease(_) => {
+            KernelName::Folder(folder) => prepared::open(cache, folder).ok(),
+            KernelName::Lab => lab::present(cache, &Root::present(cache, TRIXIE)?),
+            KernelName::Stable => stable::present(cache, &Root::present(cache, TRIXIE)?),
+            KernelName::Stock | KernelName::StockRelease(_) => {
                 stock::present(cache, &Root::present(cache, TRIXIE)?, name)
             }
-            Name::Sid => stock::present(cache, &Root::present(cache, SID)?, name),
+            KernelName::Sid => stock::present(cache, &Root::present(cache, SID)?, name),
         }
     }
 
     /// A kernel that stands complete in `folder`, laid out as a Debian system has it.
-    fn installed(name: Name, folder: &Path, release: &str) -> Self {
+    fn installed(name: KernelName, folder: &Path, release: &str) -> Self {
         let modules = folder.join("usr/lib/modules").join(release);
         Self {
             name,
@@ -189,11 +188,13 @@ impl Kernel {
     /// Its name where a file is to be named after it.
     pub fn slug(&self) -> String {
         let part = match &self.name {
-            Name::Folder(folder) => crate::host::cache::key([folder.to_string_lossy().as_ref()]),
-            Name::Lab => "lab".into(),
-            Name::Stable => "stable".into(),
-            Name::Sid => "sid".into(),
-            Name::Stock | Name::StockRelease(_) => "stock".into(),
+            KernelName::Folder(folder) => {
+                crate::host::cache::key([folder.to_string_lossy().as_ref()])
+            }
+            KernelName::Lab => "lab".into(),
+            KernelName::Stable => "stable".into(),
+            KernelName::Sid => "sid".into(),
+            KernelName::Stock | KernelName::StockRelease(_) => "stock".into(),
         };
         format!("{part}-{}", self.release)
     }
@@ -240,7 +241,7 @@ fn write_enter(root: &Root, folder: &Path, more: &[(String, PathBuf)]) -> Result
 }
 
 /// The names in a folder, in order.
-fn names(folder: &Path) -> Result<Vec<String>> {
+pub(crate) fn names(folder: &Path) -> Result<Vec<String>> {
     let unreadable = || format!("{} cannot be read", folder.display());
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).or_host(unreadable)? {
@@ -251,7 +252,7 @@ fn names(folder: &Path) -> Result<Vec<String>> {
 }
 
 /// Makes a folder and those above it.
-fn make_folder(folder: &Path) -> Result<()> {
+pub(crate) fn make_folder(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).or_host(|| format!("{} cannot be made", folder.display()))
 }
 

@@ -8,7 +8,7 @@ use crate::{
         progress::Step,
         root::Root,
     },
-    kernel::archive::{Archive, Offer},
+    kernel::archive::{Archive, Candidate},
     problem::Result,
 };
 
@@ -31,10 +31,10 @@ impl Source {
     ///
     /// # Errors
     /// The archive has it no more, or there is no space.
-    pub fn obtain(cache: &Cache, root: &Root, offer: &Offer) -> Result<Self> {
-        let folder = offer.source_package();
-        let entry = Self::entry(offer);
-        let build = |aside: &Path| fetch(cache, root, offer, aside);
+    pub fn obtain(cache: &Cache, root: &Root, candidate: &Candidate) -> Result<Self> {
+        let folder = candidate.source_package();
+        let entry = Self::entry(candidate);
+        let build = |aside: &Path| fetch(cache, root, candidate, aside);
         let path = cache.entry(&entry, Partial::Discard, build)?.join(&folder);
         Ok(Self { entry, folder, path })
     }
@@ -44,17 +44,17 @@ impl Source {
         Path::new("/usr/src").join(&self.folder)
     }
 
-    fn entry(offer: &Offer) -> String {
-        format!("sources/{}_{}", offer.source_package(), offer.version)
+    fn entry(candidate: &Candidate) -> String {
+        format!("sources/{}_{}", candidate.source_package(), candidate.version)
     }
 }
 
-fn fetch(cache: &Cache, root: &Root, offer: &Offer, aside: &Path) -> Result<()> {
+fn fetch(cache: &Cache, root: &Root, candidate: &Candidate, aside: &Path) -> Result<()> {
     cache::need_space(aside, SPACE)?;
-    let package = offer.source_package();
+    let package = candidate.source_package();
     let log = cache.log(&package)?;
-    let step = Step::begin(format!("{package} {}", offer.version), "170 MB, then about 15 s");
-    let wanted = [format!("{package}={}", offer.version)];
+    let step = Step::begin(format!("{package} {}", candidate.version), "170 MB, then about 15 s");
+    let wanted = [format!("{package}={}", candidate.version)];
     Archive::open(cache, root)?.unpack(&step, &log, &wanted, aside)?;
     let tar = aside.join("usr/src").join(format!("{package}.tar.xz"));
     let run = root.sandbox().bind(aside).chdir(aside).run("tar");

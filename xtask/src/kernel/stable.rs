@@ -10,8 +10,8 @@ use crate::{
         root::Root,
     },
     kernel::{
-        Kernel, Name,
-        archive::{Archive, Follow, Offer, remembered},
+        Kernel, KernelName,
+        archive::{Archive, Candidate, Refresh, cached},
         write_enter,
     },
     problem::{OrProblem, Result},
@@ -26,34 +26,34 @@ const SPACE: u64 = 1 << 30;
 ///
 /// # Errors
 /// The archive does not offer it, or it cannot be unpacked.
-pub fn obtain(cache: &Cache, root: &Root, follow: Follow) -> Result<Kernel> {
-    let follow = if present(cache, root).is_some() { follow } else { Follow::Now };
-    let offer = Archive::open(cache, root)?.resolve(&Name::Stable, follow)?;
-    let folder = cache.entry(&entry(root, &offer), Partial::Discard, |aside| {
-        prepare(cache, root, &offer, aside)
+pub fn obtain(cache: &Cache, root: &Root, refresh: Refresh) -> Result<Kernel> {
+    let refresh = if present(cache, root).is_some() { refresh } else { Refresh::Now };
+    let candidate = Archive::open(cache, root)?.resolve(&KernelName::Stable, refresh)?;
+    let folder = cache.entry(&entry(root, &candidate), Partial::Discard, |aside| {
+        prepare(cache, root, &candidate, aside)
     })?;
-    Ok(Kernel::installed(Name::Stable, &folder, &offer.release))
+    Ok(Kernel::installed(KernelName::Stable, &folder, &candidate.release))
 }
 
 /// The stable kernel if it is there.
 pub fn present(cache: &Cache, root: &Root) -> Option<Kernel> {
-    let offer = remembered(cache, &Name::Stable)?;
-    let folder = cache.path(entry(root, &offer));
-    folder.exists().then(|| Kernel::installed(Name::Stable, &folder, &offer.release))
+    let candidate = cached(cache, &KernelName::Stable)?;
+    let folder = cache.path(entry(root, &candidate));
+    folder.exists().then(|| Kernel::installed(KernelName::Stable, &folder, &candidate.release))
 }
 
-fn entry(root: &Root, offer: &Offer) -> String {
-    let key = cache::key([RECIPE, &offer.version, &Root::name(root.suite)]);
-    format!("kernels/stable-{}-{key}", offer.release)
+fn entry(root: &Root, candidate: &Candidate) -> String {
+    let key = cache::key([RECIPE, &candidate.version, &Root::name(root.suite)]);
+    format!("kernels/stable-{}-{key}", candidate.release)
 }
 
-fn prepare(cache: &Cache, root: &Root, offer: &Offer, aside: &Path) -> Result<()> {
+fn prepare(cache: &Cache, root: &Root, candidate: &Candidate, aside: &Path) -> Result<()> {
     cache::need_space(aside, SPACE)?;
-    let release = &offer.release;
+    let release = &candidate.release;
     let log = cache.log(&format!("kernel-{release}"))?;
     let step = Step::begin(format!("Debian's kernel {release}"), "110 MB");
     let archive = Archive::open(cache, root)?;
-    let packages = archive.kernel_packages(offer, "linux-image")?;
+    let packages = archive.kernel_packages(candidate, "linux-image")?;
     archive.unpack(&step, &log, &packages, aside)?;
     step.done();
     // Where newer packages have it, and where all that boots a kernel looks.

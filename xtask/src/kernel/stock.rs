@@ -26,8 +26,8 @@ use crate::{
         run::Run,
     },
     kernel::{
-        Kernel, Name,
-        archive::{Archive, Follow, Offer, remembered},
+        Kernel, KernelName,
+        archive::{Archive, Candidate, Refresh, cached},
         config, copy, make_folder, names, require_rust,
         source::Source,
         write_enter,
@@ -46,26 +46,26 @@ const DEADLINE: Duration = Duration::from_secs(30 * 60);
 ///
 /// # Errors
 /// The archive does not offer it, or it cannot be prepared.
-pub fn obtain(cache: &Cache, root: &Root, name: &Name, follow: Follow) -> Result<Kernel> {
+pub fn obtain(cache: &Cache, root: &Root, name: &KernelName, refresh: Refresh) -> Result<Kernel> {
     // What was offered some hours ago and not taken may be gone: old kernels leave the archive.
-    let follow = if present(cache, root, name).is_some() { follow } else { Follow::Now };
-    let offer = Archive::open(cache, root)?.resolve(name, follow)?;
-    let folder = cache.entry(&entry(root, &offer), Partial::Resume, |aside| {
-        prepare(&Preparation { cache, root, offer: &offer, aside })
+    let refresh = if present(cache, root, name).is_some() { refresh } else { Refresh::Now };
+    let candidate = Archive::open(cache, root)?.resolve(name, refresh)?;
+    let folder = cache.entry(&entry(root, &candidate), Partial::Resume, |aside| {
+        prepare(&Preparation { cache, root, candidate: &candidate, aside })
     })?;
-    Ok(Kernel::installed(name.clone(), &folder, &offer.release))
+    Ok(Kernel::installed(name.clone(), &folder, &candidate.release))
 }
 
 /// The stock kernel of this name if it is there.
-pub fn present(cache: &Cache, root: &Root, name: &Name) -> Option<Kernel> {
-    let offer = remembered(cache, name)?;
-    let folder = cache.path(entry(root, &offer));
-    folder.exists().then(|| Kernel::installed(name.clone(), &folder, &offer.release))
+pub fn present(cache: &Cache, root: &Root, name: &KernelName) -> Option<Kernel> {
+    let candidate = cached(cache, name)?;
+    let folder = cache.path(entry(root, &candidate));
+    folder.exists().then(|| Kernel::installed(name.clone(), &folder, &candidate.release))
 }
 
-fn entry(root: &Root, offer: &Offer) -> String {
-    let key = cache::key([RECIPE, &offer.version, &Root::name(root.suite)]);
-    format!("kernels/stock-{}-{key}", offer.release)
+fn entry(root: &Root, candidate: &Candidate) -> String {
+    let key = cache::key([RECIPE, &candidate.version, &Root::name(root.suite)]);
+    format!("kernels/stock-{}-{key}", candidate.release)
 }
 
 /// The modules of a stock kernel, which the preparation leaves out: some 4,000, 107 MB packed.
@@ -73,13 +73,13 @@ fn entry(root: &Root, offer: &Offer) -> String {
 ///
 /// # Errors
 /// The archive does not offer them any more.
-pub fn modules(cache: &Cache, root: &Root, name: &Name, follow: Follow) -> Result<PathBuf> {
+pub fn modules(cache: &Cache, root: &Root, name: &KernelName, refresh: Refresh) -> Result<PathBuf> {
     let archive = Archive::open(cache, root)?;
-    let offer = archive.resolve(name, follow)?;
-    let release = &offer.release;
+    let candidate = archive.resolve(name, refresh)?;
+    let release = &candidate.release;
     // The second has `modules.order` and its like.
     let packages = ["modules", "base"].map(|part| format!("linux-{part}-{release}"));
-    let parts = packages.iter().map(String::as_str).chain([RECIPE, &offer.version]);
+    let parts = packages.iter().map(String::as_str).chain([RECIPE, &candidate.version]);
     let entry = format!("kernels/modules-{release}-{}", cache::key(parts));
     let folder = cache.entry(&entry, Partial::Discard, |aside| {
         let log = cache.log(&format!("modules-{release}"))?;
@@ -95,7 +95,7 @@ pub fn modules(cache: &Cache, root: &Root, name: &Name, follow: Follow) -> Resul
 struct Preparation<'a> {
     cache: &'a Cache,
     root: &'a Root,
-    offer: &'a Offer,
+    candidate: &'a Candidate,
     aside: &'a Path,
 }
 
@@ -104,9 +104,9 @@ fn prepare(prep: &Preparation) -> Result<()> {
     unpack(prep)?;
     let headers = prep.headers();
     let config = config::read(&headers.join(".config"))?;
-    require_rust(&config, &prep.offer.release)?;
+    require_rust(&config, &prep.candidate.release)?;
     toolchain(prep.root, &config)?;
-    let source = Source::obtain(prep.cache, prep.root, prep.offer)?;
+    let source = Source::obtain(prep.cache, prep.root, prep.candidate)?;
     build_metadata(prep, &source, &config)?;
     same_symbols(prep)?;
     complete(prep)?;
@@ -115,7 +115,7 @@ fn prepare(prep: &Preparation) -> Result<()> {
 
 impl Preparation<'_> {
     fn headers(&self) -> PathBuf {
-        self.aside.join("usr/src").join(format!("linux-headers-{}", self.offer.release))
+        self.aside.join("usr/src").join(format!("linux-headers-{}", self.candidate.release))
     }
 
     /// Where the metadata is built; an interrupted `make` goes on there.
@@ -129,13 +129,13 @@ impl Preparation<'_> {
 }
 
 fn unpack(prep: &Preparation) -> Result<()> {
-    let Preparation { cache, root, offer, aside } = *prep;
-    let release = &offer.release;
+    let Preparation { cache, root, candidate, aside } = *prep;
+    let release = &candidate.release;
     cache::remove_dir(&aside.join("usr"))?;
     let log = cache.log(&format!("kernel-{release}"))?;
     let step = Step::begin(format!("Debian's kernel {release}, its headers"), "30 MB");
     let archive = Archive::open(cache, root)?;
-    archive.unpack(&step, &log, &archive.kernel_packages(offer, "linux-binary")?, aside)?;
+    archive.unpack(&step, &log, &archive.kernel_packages(candidate, "linux-binary")?, aside)?;
     step.done();
     write_enter(root, aside, &[])
 }
@@ -169,7 +169,7 @@ fn toolchain(root: &Root, config: &Kconfig) -> Result<()> {
 }
 
 fn build_metadata(prep: &Preparation, source: &Source, config: &Kconfig) -> Result<()> {
-    let (release, build) = (&prep.offer.release, prep.build());
+    let (release, build) = (&prep.candidate.release, prep.build());
     let step = Step::begin(format!("Rust metadata of {release}"), "about 2 min on 2 cores");
     let log = prep.cache.log(&format!("metadata-{release}"))?;
     make_folder(&build)?;
@@ -181,7 +181,7 @@ fn build_metadata(prep: &Preparation, source: &Source, config: &Kconfig) -> Resu
     prep.root.mount_point(source.inside())?;
     let sandbox = prep.root.sandbox().writable(&build, inside);
     let make = make_inside(sandbox, source, inside)
-        .args([config.compiler(), format!("LOCALVERSION={}", prep.offer.local())]);
+        .args([config.compiler(), format!("LOCALVERSION={}", prep.candidate.local())]);
     make.clone().arg("olddefconfig").logged(&log, &step)?;
     make.arg("prepare").deadline(DEADLINE).logged(&log, &step)?;
     step.done();
@@ -224,7 +224,7 @@ fn same_symbols(prep: &Preparation) -> Result<()> {
         return Err(Problem::host(format!(
             "{lost} of the {all} Rust symbols that {} exports came out under other names, the \
              first being {first}: the toolchain is not the one that built the kernel",
-            prep.offer.release
+            prep.candidate.release
         )));
     }
     say(&format!("    all {} Rust symbols of the kernel have the same names", exported.len()));

@@ -7,7 +7,7 @@ use stack::depmod_config::DepmodConfig;
 
 use crate::{
     host::cache::Cache,
-    kernel::{Kernel, Name, archive::Follow, config},
+    kernel::{Kernel, KernelName, archive::Refresh, config},
     problem::{OrProblem, Problem, Result},
     tree::{
         section_reader::{FileError, ModuleBuffer},
@@ -22,10 +22,10 @@ const RELEASE_FILE: &str = "include/config/kernel.release";
 ///
 /// # Errors
 /// The kernel cannot be prepared, or its tree does not say what decides.
-pub fn of_kernel(name: &Name) -> Result<KernelVermagic> {
+pub fn of_kernel(name: &KernelName) -> Result<KernelVermagic> {
     match name {
-        Name::Folder(folder) => of_tree(folder),
-        name => of_tree(&Kernel::obtain(&Cache::open()?, name, Follow::Daily)?.tree),
+        KernelName::Folder(folder) => of_tree(folder),
+        name => of_tree(&Kernel::obtain(&Cache::open()?, name, Refresh::Daily)?.tree),
     }
 }
 

@@ -25,8 +25,8 @@ use self::{
     play::Stage,
 };
 use crate::{
+    build::project,
     host::cache::{self, Cache},
-    kernel::kbuild::project,
     problem::{OrProblem, Problem, Result},
 };
 

@@ -12,7 +12,7 @@ use snapbox::{
 };
 
 use crate::{
-    kernel::{Kernel, Name},
+    kernel::{Kernel, KernelName},
     problem::{Problem, Result},
 };
 
@@ -45,9 +45,9 @@ impl Normal {
         let mut normal = Self::of_release(&kernel.release, folder)?;
         for other in others {
             let placeholder = match other.name {
-                Name::Lab => "[KVER_LAB]",
-                Name::Sid => "[KVER_SID]",
-                Name::Stable => "[KVER_STABLE]",
+                KernelName::Lab => "[KVER_LAB]",
+                KernelName::Sid => "[KVER_SID]",
+                KernelName::Stable => "[KVER_STABLE]",
                 _ => "[KVER_STOCK]",
             };
             normal.insert(placeholder, other.release.clone())?;

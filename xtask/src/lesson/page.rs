@@ -14,7 +14,7 @@
 use std::{ops::Range, path::PathBuf};
 
 use crate::{
-    kernel::Name,
+    kernel::KernelName,
     problem::{Problem, Result},
 };
 
@@ -28,10 +28,10 @@ const MADE: &str = "<!-- made by -->";
 pub(super) struct Terms {
     /// `kernels: stock sid`: the kernels that it is run on. The first one's words stand in the
     /// page, those of the others where they differ.
-    pub(super) kernels: Vec<Name>,
+    pub(super) kernels: Vec<KernelName>,
     /// `also: lab`: kernels whose build folders its commands on the host see as well, as
     /// `$KDIR_LAB`. Their releases are shown as `[KVER_LAB]`.
-    pub(super) also: Vec<Name>,
+    pub(super) also: Vec<KernelName>,
     /// `with: provider Makefile`: what else of the project its modules are built from.
     pub(super) with: Vec<String>,
     /// `cmdline: WORD WORD`: for the kernel's command line.
@@ -198,7 +198,7 @@ pub(super) struct Said {
 impl Terms {
     fn parse(text: &str) -> Result<Self> {
         let mut terms = Self {
-            kernels: vec![Name::Stock],
+            kernels: vec![KernelName::Stock],
             also: Vec::new(),
             with: Vec::new(),
             cmdline: Vec::new(),
@@ -229,7 +229,7 @@ impl Terms {
     }
 }
 
-fn kernels(value: &str) -> Result<Vec<Name>> {
+fn kernels(value: &str) -> Result<Vec<KernelName>> {
     let names = value.split_whitespace().map(str::parse);
     names.collect::<Result<_, _>>().map_err(Problem::usage)
 }
@@ -374,7 +374,7 @@ mod tests {
     #[test]
     fn a_page_is_taken_apart() {
         let page = page();
-        assert_eq!(page.terms.kernels, [Name::Stock, Name::Sid]);
+        assert_eq!(page.terms.kernels, [KernelName::Stock, KernelName::Sid]);
         assert_eq!(page.terms.allow, [("BUG: x".into(), "it is the lesson".into())]);
         let lines: Vec<usize> = page.blocks.iter().map(|block| block.line).collect();
         assert_eq!(lines, [7, 16, 20, 37]);

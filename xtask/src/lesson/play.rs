@@ -6,16 +6,13 @@ use std::{
 };
 
 use crate::{
+    build::{BuildDir, project},
     guest::{Guest, Session, console, report::Message},
     host::{
         cache::{self, Cache, Lock},
         run::{Run, this_program},
     },
-    kernel::{
-        Kernel, Name,
-        archive::Follow,
-        kbuild::{Workshop, project},
-    },
+    kernel::{Kernel, KernelName, archive::Refresh},
     lesson::{
         FOLDER, Lesson, code,
         normal::Normal,
@@ -36,14 +33,14 @@ const NOISE: &[(&str, &str)] = &[
 
 /// Runs what a page needs on one kernel.
 pub(super) struct Stage<'a> {
-    /// Nobody else builds in the workshop meanwhile.
+    /// Nobody else builds in this folder meanwhile.
     _lock: Lock,
     cache: &'a Cache,
     kernel: Kernel,
     others: Vec<Kernel>,
     book: &'a Path,
     page: &'a Page,
-    workshop: PathBuf,
+    build_dir: PathBuf,
     folder: PathBuf,
     normal: Normal,
     session: Option<Session>,
@@ -52,20 +49,20 @@ pub(super) struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     /// A stage for a lesson, with its sources in a folder of its own, and nothing built.
-    pub(super) fn set(cache: &'a Cache, lesson: &'a Lesson, kernel: &Name) -> Result<Self> {
+    pub(super) fn set(cache: &'a Cache, lesson: &'a Lesson, kernel: &KernelName) -> Result<Self> {
         let Lesson { name, page, book } = lesson;
-        let obtain = |name: &Name| Kernel::obtain(cache, name, Follow::Daily);
+        let obtain = |name: &KernelName| Kernel::obtain(cache, name, Refresh::Daily);
         let kernel = obtain(kernel)?;
         let others = page.terms.also.iter().map(obtain).collect::<Result<Vec<_>>>()?;
-        let workshop = format!("lesson-{name}-{}", kernel.slug());
-        let lock = cache.lock(&format!("lessons/{workshop}"))?;
+        let build_dir = format!("lesson-{name}-{}", kernel.slug());
+        let lock = cache.lock(&format!("lessons/{build_dir}"))?;
         // From nothing: what Kbuild says depends on what is there.
-        cache::remove_dir(&project().join("target/build").join(&workshop))?;
+        cache::remove_dir(&project().join("target/build").join(&build_dir))?;
         let own = format!("{FOLDER}/{name}");
         let sources: Vec<&str> =
             page.terms.with.iter().map(String::as_str).chain([own.as_str()]).collect();
-        let workshop = Workshop::of(&kernel, book, &workshop, &sources)?.folder;
-        let folder = workshop.join(&own);
+        let build_dir = BuildDir::of(&kernel, book, &build_dir, &sources)?.folder;
+        let folder = build_dir.join(&own);
         let normal = Normal::of(&kernel, &others, &folder)?;
         let (session, programs) = (None, None);
         Ok(Self {
@@ -75,7 +72,7 @@ impl<'a> Stage<'a> {
             others,
             book,
             page,
-            workshop,
+            build_dir,
             folder,
             normal,
             session,
@@ -186,7 +183,7 @@ impl<'a> Stage<'a> {
             toolchain = toolchain.beside(&other.toolchain);
         }
         script.push_str(command);
-        toolchain.run_in("sh", &self.workshop, &self.folder).args(["-c", &script])
+        toolchain.run_in("sh", &self.build_dir, &self.folder).args(["-c", &script])
     }
 
     fn printed_in_guest(&mut self, entry: &Entry) -> Result<String> {
@@ -224,10 +221,10 @@ impl<'a> Stage<'a> {
     fn boot(&mut self) -> Result<Session> {
         let terms = &self.page.terms;
         let mut guest = Guest::on(self.cache, &self.kernel)?;
-        for module in built(&self.workshop)? {
+        for module in built(&self.build_dir)? {
             // The page's own lie in the guest's folder, others by their path in the project.
             let near = module.strip_prefix(&self.folder);
-            let near = near.or_else(|_| module.strip_prefix(&self.workshop)).unwrap_or(&module);
+            let near = near.or_else(|_| module.strip_prefix(&self.build_dir)).unwrap_or(&module);
             guest = guest.file_at(near.to_owned(), &module);
         }
         guest = terms.cmdline.iter().fold(guest, Guest::cmdline);

@@ -15,13 +15,14 @@ use super::{
 use crate::tree::scan::map_files;
 use crate::tree::section_reader::ModuleBuffer;
 use crate::{
+    build::project,
     host::{
         cache::Cache,
         progress::say,
         root::{Root, TRIXIE},
         run::{Run, this_program},
     },
-    kernel::{Kernel, Name, archive::Follow, kbuild::project},
+    kernel::{Kernel, KernelName, archive::Refresh},
     problem::{OrProblem, Problem, Result},
 };
 use stack::module_file::ModuleFile;
@@ -37,7 +38,7 @@ pub(super) struct Facts {
     /// A kernel whose own modules are read: stable, stock, stock:RELEASE; may be given several
     /// times
     #[arg(long = "kernel", value_name = "K", default_values = ["stable", "stock"])]
-    kernels: Vec<Name>,
+    kernels: Vec<KernelName>,
     /// Compare every fact with kmod's instead of measuring
     #[arg(long)]
     against_kmod: bool,
@@ -62,7 +63,7 @@ impl Facts {
         };
         let mut holds = true;
         for name in &self.kernels {
-            let kernel = Kernel::obtain(&cache, name, Follow::Daily)?;
+            let kernel = Kernel::obtain(&cache, name, Refresh::Daily)?;
             let tree = Installed::of(&cache, &root, &kernel)?;
             if self.against_kmod {
                 let symvers = kernel.tree.join("Module.symvers");

@@ -10,7 +10,7 @@ use crate::{
         root::{Root, Sandbox},
         run::Run,
     },
-    kernel::{Kernel, Name, archive::Follow, stock},
+    kernel::{Kernel, KernelName, archive::Refresh, stock},
     problem::{OrProblem, Problem, Result},
 };
 use stack::depmod_config::DepmodConfig;
@@ -78,9 +78,9 @@ impl Installed {
     /// The modules that Debian built for a kernel.
     pub(super) fn of(cache: &Cache, root: &Root, kernel: &Kernel) -> Result<Self> {
         match &kernel.name {
-            Name::Stable => Self::new(&kernel.modules),
-            name @ (Name::Stock | Name::StockRelease(_)) => {
-                Self::new(&stock::modules(cache, root, name, Follow::Daily)?)
+            KernelName::Stable => Self::new(&kernel.modules),
+            name @ (KernelName::Stock | KernelName::StockRelease(_)) => {
+                Self::new(&stock::modules(cache, root, name, Refresh::Daily)?)
             }
             name => Err(Problem::usage(format!("{name} has no modules of Debian's"))
                 .hint("choose stable, stock or stock:RELEASE")),

@@ -4,12 +4,9 @@ use std::path::PathBuf;
 
 use super::{merge_symtypes, read};
 use crate::{
+    build::{BuildDir, MakeTarget, project},
     host::{cache::Cache, progress::say},
-    kernel::{
-        Kernel, Name,
-        archive::Follow,
-        kbuild::{Goal, Workshop, project},
-    },
+    kernel::{Kernel, KernelName, archive::Refresh},
     problem::{Problem, Result},
 };
 use stack::symtypes::Symtypes;
@@ -44,12 +41,12 @@ impl Built {
     ///
     /// # Errors
     /// The kernel cannot be prepared, the stack does not build, or its CRCs have no texts.
-    pub(super) fn new(name: &Name) -> Result<Self> {
-        let kernel = Kernel::obtain(&Cache::open()?, name, Follow::Daily)?;
-        let workshop = Workshop::open(&kernel, Goal::Modules)?;
+    pub(super) fn new(name: &KernelName) -> Result<Self> {
+        let kernel = Kernel::obtain(&Cache::open()?, name, Refresh::Daily)?;
+        let build_dir = BuildDir::open(&kernel, MakeTarget::Modules)?;
         say(&format!("building the stack for {kernel}"));
-        let modules = workshop.build_unseen(Goal::Modules)?;
-        let (folder, symvers) = (workshop.folder.clone(), workshop.symvers());
+        let modules = build_dir.build_quiet(MakeTarget::Modules)?;
+        let (folder, symvers) = (build_dir.folder.clone(), build_dir.symvers());
         let exported = read(&symvers)?.normalized();
         let mut symtypes = Symtypes::default();
         merge_symtypes(&folder, &mut symtypes)?;

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     command::KernelArg,
     host::cache::write_atomic,
-    kernel::Name,
+    kernel::KernelName,
     problem::{Problem, Result},
 };
 use stack::symtypes::Symtypes;
@@ -31,7 +31,7 @@ pub(super) struct Check {
 pub(super) struct Bless {
     /// A kernel with MODVERSIONS, whose CRCs are blessed with the rest
     #[arg(long = "kernel", value_name = "K", default_value = "lab")]
-    kernel: Name,
+    kernel: KernelName,
 }
 
 impl Check {

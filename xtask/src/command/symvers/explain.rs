@@ -12,7 +12,7 @@ use crate::tree::scan::map_files;
 use crate::tree::section_reader::{FileError, ModuleBuffer};
 use crate::tree::walk;
 use crate::{
-    kernel::Name,
+    kernel::KernelName,
     problem::{OrProblem, Result},
 };
 use ko::error::Malformed;
@@ -35,7 +35,7 @@ pub(super) struct Explain {
     symbol: String,
     /// The kernel that the stack is built for; one with MODVERSIONS can say why
     #[arg(long, value_name = "K", default_value = "lab", conflicts_with = "symvers")]
-    kernel: Name,
+    kernel: KernelName,
     /// A Module.symvers that may have it, instead of those of the kernel and of the stack
     #[arg(long)]
     symvers: Vec<PathBuf>,

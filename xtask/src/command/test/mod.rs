@@ -7,6 +7,7 @@ use std::{fs, path::Path, process::ExitCode, time::Duration};
 
 use self::tally::{Tally, Tier};
 use crate::{
+    build::project,
     command::lesson,
     host::{
         cache::Cache,
@@ -14,7 +15,7 @@ use crate::{
         progress::say,
         run::{Run, this_program},
     },
-    kernel::{Kernel, Name, archive::Follow, kbuild::project},
+    kernel::{Kernel, KernelName, archive::Refresh},
     problem::{OrProblem, Result},
 };
 
@@ -32,7 +33,7 @@ const LIBRARIES: [&str; 3] = ["ko", "stack", "loader"];
 pub struct Args {
     /// A kernel for the VM tier; may be given several times
     #[arg(long = "kernel", value_name = "K", default_values = ["stock", "lab", "stable"])]
-    kernels: Vec<Name>,
+    kernels: Vec<KernelName>,
     /// Fail where an expectation was written by older programs than those that speak now
     #[arg(long)]
     strict: bool,
@@ -100,8 +101,8 @@ fn examples(tier: &mut Tier) -> Result<()> {
     Ok(())
 }
 
-fn vm_tests(tier: &mut Tier, name: &Name) -> Result<()> {
-    let kernel = Kernel::obtain(&Cache::open()?, name, Follow::Daily)?;
+fn vm_tests(tier: &mut Tier, name: &KernelName) -> Result<()> {
+    let kernel = Kernel::obtain(&Cache::open()?, name, Refresh::Daily)?;
     say(&format!("    {kernel}"));
     let tests = cargo(&["test", "--locked", "--release", "--package", "xtask", "--test", "vm"]);
     tier.cargo_tests(&tests.env("SYMSTACK_KERNEL", name.to_string()))

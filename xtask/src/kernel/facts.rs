@@ -9,7 +9,7 @@ use std::{
 use crate::tree::section_reader::ModuleBuffer;
 use crate::tree::walk;
 use crate::{
-    kernel::{Kernel, kbuild::project},
+    kernel::Kernel,
     problem::{OrProblem, Problem, Result},
 };
 use loader::kernel_facts::{KernelFacts, ThisModule};
@@ -23,7 +23,7 @@ use stack::module_file::ModuleFile;
 
 /// A kernel's facts, and where its own modules are.
 #[derive(Debug)]
-pub struct Facts {
+pub struct TreeFacts {
     /// What decides over a load.
     pub target: KernelFacts,
     /// As `/lib/modules/RELEASE`, if there is one.
@@ -34,55 +34,40 @@ pub struct Facts {
 
 /// Files that stand for those of a tree.
 #[derive(Clone, Debug, Default)]
-pub struct Instead {
+pub struct Overrides {
     /// The configuration.
     pub config: Option<PathBuf>,
     /// The Module.symvers.
     pub symvers: Option<PathBuf>,
 }
 
-/// The facts of a kernel of ours.
+/// The facts of a kernel of ours. `this_module` is asked for the size of its `struct module` where
+/// neither BTF nor a module of the kernel's own states it.
 ///
 /// # Errors
 /// Its tree has no configuration or no Module.symvers.
-pub fn of_kernel(kernel: &Kernel) -> Result<Facts> {
-    let mut facts = of_tree(&kernel.tree, &Instead::default())?;
+pub fn of_kernel(
+    kernel: &Kernel,
+    this_module: impl FnOnce() -> Option<ThisModule>,
+) -> Result<TreeFacts> {
+    let mut facts = of_tree(&kernel.tree, &Overrides::default())?;
     let builtin = fs::read(kernel.modules.join("modules.builtin.modinfo")).unwrap_or_default();
     facts.target = facts.target.with_builtin_modinfo(&builtin);
     facts.modules = Some(kernel.modules.clone());
     if facts.target.this_module.is_none() {
-        let built = || this_module_of_built(kernel);
-        facts.target.this_module = this_module_of(&[&kernel.modules]).or_else(built);
+        facts.target.this_module = this_module_of(&[&kernel.modules]).or_else(this_module);
     }
     facts.note_unknown();
     Ok(facts)
-}
-
-/// `struct module` as a module has it that was built here for this kernel: a small kernel carries
-/// neither BTF nor modules of its own.
-fn this_module_of_built(kernel: &Kernel) -> Option<ThisModule> {
-    let mut buffer = ModuleBuffer::default();
-    let end = format!("-{}", kernel.slug());
-    let folders = fs::read_dir(project().join("target/build")).ok()?.flatten();
-    let mut folders: Vec<PathBuf> = folders.map(|entry| entry.path()).collect();
-    folders.sort();
-    folders.retain(|folder| folder.to_string_lossy().ends_with(&end));
-    folders.iter().find_map(|folder| {
-        let files = walk::modules(folder, &DepmodConfig::default()).ok()?;
-        let mut found = files
-            .iter()
-            .filter_map(|file| struct_module::this_module_of_module(buffer.read(&file.full).ok()?));
-        found.next()
-    })
 }
 
 /// The facts of a prepared tree, or of an installed `/lib/modules/RELEASE`.
 ///
 /// # Errors
 /// There is no configuration, or no release; a file named cannot be read.
-pub fn of_tree(folder: &Path, instead: &Instead) -> Result<Facts> {
+pub fn of_tree(folder: &Path, overrides: &Overrides) -> Result<TreeFacts> {
     let release = release(folder)?;
-    let config = match &instead.config {
+    let config = match &overrides.config {
         Some(path) => fs::read_to_string(path).or_usage(|| format!("{}", path.display()))?,
         None => first_text(&[
             folder.join(".config"),
@@ -96,7 +81,7 @@ pub fn of_tree(folder: &Path, instead: &Instead) -> Result<Facts> {
         })?,
     };
     let target = KernelFacts::new(&release, &config).map_err(Problem::usage)?;
-    let symvers = match &instead.symvers {
+    let symvers = match &overrides.symvers {
         Some(path) => Some(fs::read(path).or_usage(|| format!("{}", path.display()))?),
         None => first(&[folder.join("Module.symvers"), folder.join("build/Module.symvers")]),
     };
@@ -115,12 +100,12 @@ pub fn of_tree(folder: &Path, instead: &Instead) -> Result<Facts> {
         target.this_module = this_module_of(&[folder]);
     }
     let modules = folder.join("modules.dep").exists().then(|| folder.to_path_buf());
-    let mut facts = Facts { target, modules, unknown: Vec::new() };
+    let mut facts = TreeFacts { target, modules, unknown: Vec::new() };
     facts.note_unknown();
     Ok(facts)
 }
 
-impl Facts {
+impl TreeFacts {
     fn note_unknown(&mut self) {
         self.unknown.clear();
         if self.target.this_module.is_none() {
@@ -172,12 +157,12 @@ fn first_text(paths: &[PathBuf]) -> Option<String> {
 ///
 /// # Errors
 /// It has no /lib/modules folder or no configuration.
-pub fn of_running(instead: &Instead) -> Result<Facts> {
+pub fn of_running(overrides: &Overrides) -> Result<TreeFacts> {
     let release = text_of("/proc/sys/kernel/osrelease");
-    let config = instead.config.clone().or_else(|| running_config(&release));
-    let instead = Instead { config, ..instead.clone() };
+    let config = overrides.config.clone().or_else(|| running_config(&release));
+    let overrides = Overrides { config, ..overrides.clone() };
     let folder = Path::new("/lib/modules").join(&release);
-    let mut facts = of_tree(&folder, &instead)?;
+    let mut facts = of_tree(&folder, &overrides)?;
     let target = &mut facts.target;
     *target = std::mem::take(target).with_command_line(&text_of("/proc/cmdline"));
     let loaded: Vec<String> = loaded().into_iter().map(|(name, _)| name).collect();

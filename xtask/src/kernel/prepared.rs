@@ -13,7 +13,7 @@ use crate::{
         root::{Root, TRIXIE},
         run::Run,
     },
-    kernel::{Kernel, Name, Toolchain, config, require_rust},
+    kernel::{Kernel, KernelName, Toolchain, config, require_rust},
     problem::{OrProblem, Problem, Result},
 };
 
@@ -41,7 +41,7 @@ pub fn open(cache: &Cache, folder: &Path) -> Result<Kernel> {
     need("Module.symvers", "build the kernel, in that folder: make")?;
     let image = tree.join("arch/x86/boot/bzImage");
     Ok(Kernel {
-        name: Name::Folder(folder.into()),
+        name: KernelName::Folder(folder.into()),
         release: release.trim().into(),
         toolchain: toolchain(cache, &tree, &config)?,
         kdir: tree.clone(),

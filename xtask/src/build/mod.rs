@@ -11,20 +11,24 @@ use std::{
     time::Duration,
 };
 
+use loader::{kernel_facts::ThisModule, struct_module};
+use stack::depmod_config::DepmodConfig;
+
 use crate::{
     host::{cache, progress::say, run::Run},
     kernel::{Kernel, make_folder, names},
     problem::{OrProblem, Problem, Result},
+    tree::{section_reader::ModuleBuffer, walk},
 };
 
 /// How long a build of some small modules may take.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
-/// The file in a workshop that lists what was copied there.
+/// The file in a build folder that lists what was copied there.
 const COPIED: &str = ".copied";
 
 /// What is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Goal {
+pub enum MakeTarget {
     /// Both modules in one run of modpost.
     Modules,
     /// Each module alone, the consumer against the provider's Module.symvers.
@@ -33,7 +37,7 @@ pub enum Goal {
     Tests,
 }
 
-impl Goal {
+impl MakeTarget {
     /// The target of the project's Makefile.
     fn target(self) -> &'static str {
         match self {
@@ -52,23 +56,23 @@ pub fn project() -> &'static Path {
 
 /// A folder below `target/` in which the stack is built for one kernel.
 #[derive(Clone, Debug)]
-pub struct Workshop<'a> {
+pub struct BuildDir<'a> {
     kernel: &'a Kernel,
     /// The folder.
     pub folder: PathBuf,
 }
 
-impl<'a> Workshop<'a> {
-    /// The workshop of a goal, with today's sources in it.
+impl<'a> BuildDir<'a> {
+    /// The build folder of a target, with today's sources in it.
     ///
     /// # Errors
     /// The sources cannot be copied.
-    pub fn open(kernel: &'a Kernel, goal: Goal) -> Result<Self> {
-        let name = format!("{}-{}", goal.target(), kernel.slug());
+    pub fn open(kernel: &'a Kernel, target: MakeTarget) -> Result<Self> {
+        let name = format!("{}-{}", target.target(), kernel.slug());
         Self::named(kernel, &name, &["Kbuild", "Makefile", "provider", "consumer", "tests/modules"])
     }
 
-    /// A workshop of another name, with these files and folders of the project in it.
+    /// A build folder of another name, with these files and folders of the project in it.
     ///
     /// # Errors
     /// They cannot be copied.
@@ -76,7 +80,7 @@ impl<'a> Workshop<'a> {
         Self::of(kernel, project(), name, sources)
     }
 
-    /// A workshop with files and folders below `base` in it.
+    /// A build folder with files and folders below `base` in it.
     ///
     /// # Errors
     /// They cannot be copied.
@@ -107,8 +111,8 @@ impl<'a> Workshop<'a> {
     ///
     /// # Errors
     /// It does not build.
-    pub fn build(&self, goal: Goal) -> Result<Vec<PathBuf>> {
-        let make = self.make(goal.target());
+    pub fn build(&self, target: MakeTarget) -> Result<Vec<PathBuf>> {
+        let make = self.make(target.target());
         if make.status()?.success() {
             return Ok(self.stack());
         }
@@ -119,8 +123,8 @@ impl<'a> Workshop<'a> {
     ///
     /// # Errors
     /// It does not build: then with all that Kbuild and the compilers said.
-    pub fn build_unseen(&self, goal: Goal) -> Result<Vec<PathBuf>> {
-        let make = self.make(goal.target());
+    pub fn build_quiet(&self, target: MakeTarget) -> Result<Vec<PathBuf>> {
+        let make = self.make(target.target());
         let outcome = make.output()?;
         if outcome.status.success() {
             return Ok(self.stack());
@@ -150,6 +154,24 @@ impl<'a> Workshop<'a> {
     pub fn symvers(&self) -> PathBuf {
         self.folder.join("Module.symvers")
     }
+}
+
+/// `struct module` as a module that was built here for this kernel has it. The lab kernel carries
+/// neither BTF nor modules of its own.
+pub fn this_module(kernel: &Kernel) -> Option<ThisModule> {
+    let mut buffer = ModuleBuffer::default();
+    let end = format!("-{}", kernel.slug());
+    let folders = fs::read_dir(project().join("target/build")).ok()?.flatten();
+    let mut folders: Vec<PathBuf> = folders.map(|entry| entry.path()).collect();
+    folders.sort();
+    folders.retain(|folder| folder.to_string_lossy().ends_with(&end));
+    folders.iter().find_map(|folder| {
+        let files = walk::modules(folder, &DepmodConfig::default()).ok()?;
+        let mut found = files
+            .iter()
+            .filter_map(|file| struct_module::this_module_of_module(buffer.read(&file.full).ok()?));
+        found.next()
+    })
 }
 
 /// Copies sources that changed, and removes the copies of those that are gone.
