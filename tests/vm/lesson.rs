@@ -13,7 +13,7 @@ use xtask::{
         root::{Root, TRIXIE},
     },
     kernel::KernelName,
-    lesson::{self, Today},
+    lesson::{self, PageUpdate},
 };
 
 use crate::{
@@ -64,22 +64,22 @@ fn edit(file: &Path, from: &str, to: &str) {
 }
 
 /// The lesson as it is in the copy, and as it should be.
-fn today(copy: &Path) -> Today {
+fn update(copy: &Path) -> PageUpdate {
     let lessons = lesson::find(copy, &["hello".into()]).unwrap();
-    let mut files = lessons[0].today(&Cache::open().unwrap()).unwrap();
+    let mut files = lessons[0].update(&Cache::open().unwrap()).unwrap();
     assert_eq!(files.len(), 1);
     files.remove(0)
 }
 
 /// Exactly these lines differ: the number in the page, what it shows, what was said.
 #[track_caller]
-fn differs(today: &Today, shows: &str, said: &str) {
-    assert!(!today.holds());
-    let line = today.is.lines().position(|line| line == shows).unwrap() + 1;
-    let text = today.difference();
+fn differs(update: &PageUpdate, shows: &str, said: &str) {
+    assert!(!update.holds());
+    let line = update.old.lines().position(|line| line == shows).unwrap() + 1;
+    let text = update.difference();
     assert!(text.contains(&format!("{line:4}      - {shows}\n")), "{text}");
     assert!(text.contains(&format!("+ {said}\n")), "{text}");
-    let pairs = today.is.lines().zip(today.should.lines());
+    let pairs = update.old.lines().zip(update.new.lines());
     let other: Vec<_> = pairs.filter(|(is, should)| is != should && *is != shows).collect();
     // And who spoke, which is written whenever something else is.
     assert!(other.iter().all(|(is, _)| is.starts_with("*Said by ")), "{other:?}");
@@ -87,17 +87,17 @@ fn differs(today: &Today, shows: &str, said: &str) {
 
 fn a_page_that_nobody_changed_holds() {
     let copy = copied();
-    let today = today(copy.path());
-    assert!(today.holds(), "{}", today.difference());
+    let update = update(copy.path());
+    assert!(update.holds(), "{}", update.difference());
 }
 
 fn a_changed_word_in_a_page_fails_and_is_pointed_at() {
     let copy = copied();
     let page = copy.path().join("docs/01-hello.md");
     edit(&page, "[kernel] hello: Goodbye!", "[kernel] hello: Farewell!");
-    let today = today(copy.path());
-    differs(&today, "[kernel] hello: Farewell!", "[kernel] hello: Goodbye!");
-    today.write().unwrap();
+    let update = update(copy.path());
+    differs(&update, "[kernel] hello: Farewell!", "[kernel] hello: Goodbye!");
+    update.write().unwrap();
     let blessed = fs::read_to_string(page).unwrap();
     assert!(blessed.contains("hello: Goodbye!") && !blessed.contains("Farewell"));
 }
@@ -111,26 +111,26 @@ fn a_difference_is_drift_only_where_newer_programs_speak() {
     let (head, said) = text.rsplit_once("; Linux ").unwrap();
     assert!(said.contains("`sid`"), "{said}");
     fs::write(&page, format!("{head}.*\n")).unwrap();
-    let same = today(copy.path());
+    let same = update(copy.path());
     assert!(!same.holds() && same.drift.is_none(), "{:?}", same.drift);
 
     let release = &kernel().release;
     let (_, minor) = release.split_once('.').unwrap();
     let older = format!("Linux 6.{minor}");
     edit(&page, &format!("Linux {release}"), &older);
-    let newer = today(copy.path());
+    let newer = update(copy.path());
     assert_eq!(newer.drift, Some(format!("Linux (`stock`) 6.{minor}, now {release}")));
 
     // The code in a page does not depend on who speaks.
     edit(&copy.path().join("docs/01-hello/hello.rs"), "\"Goodbye!", "\"Farewell!");
-    assert_eq!(today(copy.path()).drift, None);
+    assert_eq!(update(copy.path()).drift, None);
 }
 
 fn a_changed_printk_fails_where_the_kernel_says_it_and_where_the_page_shows_it() {
     let copy = copied();
     edit(&copy.path().join("docs/01-hello/hello.rs"), "\"Goodbye!", "\"Farewell!");
-    let today = today(copy.path());
-    let text = today.difference();
+    let update = update(copy.path());
+    let text = update.difference();
     for line in ["- [kernel] hello: Goodbye!", "+ [kernel] hello: Farewell!"] {
         assert!(text.contains(line), "no {line:?} in:\n{text}");
     }

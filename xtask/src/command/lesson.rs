@@ -8,7 +8,7 @@ use std::{
 use crate::{
     build::project,
     host::{cache::Cache, progress::say, run},
-    lesson::{self, Lesson, Today},
+    lesson::{self, Lesson, PageUpdate},
     problem::{Kind, Problem, Result},
 };
 
@@ -66,8 +66,8 @@ impl Held {
 /// # Errors
 /// As [`Args::run`].
 pub(super) fn compare(names: &[String]) -> Result<Held> {
-    play(names, |lesson, files| {
-        let differing: Vec<&Today> = files.iter().filter(|file| !file.holds()).collect();
+    run_lessons(names, |lesson, files| {
+        let differing: Vec<&PageUpdate> = files.iter().filter(|file| !file.holds()).collect();
         for file in &differing {
             outln!("{}", file.difference());
         }
@@ -94,7 +94,7 @@ impl BlessArgs {
     /// # Errors
     /// As [`Args::run`], and those of writing.
     pub fn run(self) -> Result<ExitCode> {
-        play(&self.names, |_, files| {
+        run_lessons(&self.names, |_, files| {
             for file in files.iter().filter(|file| !file.holds()) {
                 file.write()?;
                 say(&format!("    {} is rewritten", file.path.display()));
@@ -107,16 +107,16 @@ impl BlessArgs {
 }
 
 /// Plays lessons, hands over what came of each, and counts those that hold.
-fn play(
+fn run_lessons(
     names: &[String],
-    mut judge: impl FnMut(&Lesson, &[Today]) -> Result<Outcome> + Send,
+    mut judge: impl FnMut(&Lesson, &[PageUpdate]) -> Result<Outcome> + Send,
 ) -> Result<Held> {
     run::echo_off();
     let lessons = lesson::find(project(), names)?;
     let (cache, begin) = (Cache::open()?, Instant::now());
     say(&format!("==> {} lessons, some {} s", lessons.len(), 10 * lessons.len() + 10));
     let mut all = Held::default();
-    lesson::play(&cache, &lessons, |lesson, today| {
+    lesson::run_all(&cache, &lessons, |lesson, today| {
         let held = today.and_then(|files| judge(lesson, &files));
         let word = match &held {
             Ok(Outcome::Holds) => "as shown",

@@ -31,7 +31,7 @@ fn versions(text: &str) -> BTreeMap<String, String> {
     for kernel in text.trim_end_matches('.').split("; ") {
         let name = kernel.split(['(', ')']).nth(1).unwrap_or_default();
         for program in kernel.split(", ") {
-            let mut words = program.split(' ').skip_while(|word| ["Said", "by"].contains(word));
+            let mut words = program.split(' ').skip_while(|word| ["Rendered", "by"].contains(word));
             if let (Some(program), Some(version)) = (words.next(), words.next()) {
                 versions.insert(format!("{program} ({name})"), version.into());
             }

@@ -1,14 +1,14 @@
-//! A page of the book: its commands, its normaliser, compare and bless.
+//! A page of the book: its commands, its redactions, compare and bless.
 //!
 //! A page is a test. Its console blocks are run, and what they print today must be what the page
-//! shows; its code is what is built. [`Lesson::today`] makes the page as it should be, and
+//! shows; its code is what is built. [`Lesson::update`] makes the page as it should be, and
 //! whoever called compares it with the page as it is, or writes it.
 
 mod code;
 pub mod drift;
-mod normal;
 mod page;
-mod play;
+mod redact;
+mod run;
 
 use std::{
     fs,
@@ -21,8 +21,8 @@ use std::{
 };
 
 use self::{
-    page::{Kind, Page, Said},
-    play::Stage,
+    page::{BlockKind, Page, Rendered},
+    run::Runner,
 };
 use crate::{
     build::project,
@@ -45,27 +45,27 @@ pub struct Lesson {
 
 /// A file as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Today {
+pub struct PageUpdate {
     /// Its path.
     pub path: PathBuf,
     /// Its contents now.
-    pub is: String,
-    /// Its contents by what was said today.
-    pub should: String,
+    pub old: String,
+    /// Its contents by what was said in this run.
+    pub new: String,
     /// The programs that are newer than when it was blessed, where that explains the difference.
     pub drift: Option<String>,
 }
 
-impl Today {
+impl PageUpdate {
     /// Whether it is as it should be.
     pub fn holds(&self) -> bool {
-        self.is == self.should
+        self.old == self.new
     }
 
     /// The lines that differ.
     pub fn difference(&self) -> String {
         let near = self.path.strip_prefix(project()).unwrap_or(&self.path);
-        normal::difference(&near.to_string_lossy(), &self.is, &self.should)
+        redact::difference(&near.to_string_lossy(), &self.old, &self.new)
     }
 
     /// Writes it as it should be.
@@ -73,7 +73,7 @@ impl Today {
     /// # Errors
     /// Those of the file system.
     pub fn write(&self) -> Result<()> {
-        cache::write_atomic(&self.path, self.should.as_bytes())
+        cache::write_atomic(&self.path, self.new.as_bytes())
     }
 }
 
@@ -132,59 +132,59 @@ impl Lesson {
     ///
     /// # Errors
     /// A kernel, a command or a guest fails in a way that the page does not expect.
-    pub fn today(&self, cache: &Cache) -> Result<Vec<Today>> {
-        self.play(cache).map_err(|problem| in_page(&self.name, problem))
+    pub fn update(&self, cache: &Cache) -> Result<Vec<PageUpdate>> {
+        self.fold_kernels(cache).map_err(|problem| in_page(&self.name, problem))
     }
 
-    fn play(&self, cache: &Cache) -> Result<Vec<Today>> {
-        let mut said = vec![Said::default(); self.page.blocks.len()];
+    fn fold_kernels(&self, cache: &Cache) -> Result<Vec<PageUpdate>> {
+        let mut said = vec![Rendered::default(); self.page.blocks.len()];
         let mut programs = Vec::new();
-        for (index, kernel) in self.page.terms.kernels.iter().enumerate() {
-            let mut stage = Stage::set(cache, self, kernel)?;
-            for (said, contents) in said.iter_mut().zip(stage.play()?) {
+        for (index, kernel) in self.page.front_matter.kernels.iter().enumerate() {
+            let mut runner = Runner::new(cache, self, kernel)?;
+            for (said, contents) in said.iter_mut().zip(runner.run()?) {
                 if index == 0 {
                     said.contents = contents;
                 } else if said.contents != contents {
                     said.others.push((kernel.to_string(), contents));
                 }
             }
-            programs.push(stage.programs());
+            programs.push(runner.programs());
         }
         let path = self.book.join(FOLDER).join(format!("{}.md", self.name));
-        let is = self.page.text.clone();
-        let mut should = self.page.with(&said);
+        let old = self.page.text.clone();
+        let mut new = self.page.with(&said);
         let programs = format!("Said by {}.", programs.join("; "));
         // Code and pictures follow the project's files, whatever program speaks.
-        let drift = (should != is && self.page.shows_code(&said))
+        let drift = (new != old && self.page.shows_code(&said))
             .then(|| drift::newer(self.page.made_by().unwrap_or_default(), &programs))
             .flatten();
         // Who spoke is written when something else is, too: it changes with every update.
-        if should != is || self.page.made_by().is_none() {
-            should = Page { text: should, ..self.page.clone() }.with_made_by(&programs);
+        if new != old || self.page.made_by().is_none() {
+            new = Page { text: new, ..self.page.clone() }.with_made_by(&programs);
         }
         let mut files = self.pictures(&said);
-        files.push(Today { path, is, should, drift });
+        files.push(PageUpdate { path, old, new, drift });
         Ok(files)
     }
 
-    fn pictures(&self, said: &[Said]) -> Vec<Today> {
+    fn pictures(&self, said: &[Rendered]) -> Vec<PageUpdate> {
         let pairs = self.page.blocks.iter().zip(said);
         let drawn = pairs.filter_map(|(block, said)| match &block.kind {
-            Kind::Picture { file, .. } => Some((self.book.join(FOLDER).join(file), said)),
+            BlockKind::Picture { file, .. } => Some((self.book.join(FOLDER).join(file), said)),
             _ => None,
         });
-        let today = |(path, said): (PathBuf, &Said)| {
-            let is = fs::read_to_string(&path).unwrap_or_default();
-            Today { path, is, should: said.contents.clone(), drift: None }
+        let update = |(path, said): (PathBuf, &Rendered)| {
+            let old = fs::read_to_string(&path).unwrap_or_default();
+            PageUpdate { path, old, new: said.contents.clone(), drift: None }
         };
-        drawn.map(today).collect()
+        drawn.map(update).collect()
     }
 }
 
 /// Plays lessons side by side, one a processor, and calls `done` as each ends.
-pub fn play<F>(cache: &Cache, lessons: &[Lesson], done: F)
+pub fn run_all<F>(cache: &Cache, lessons: &[Lesson], done: F)
 where
-    F: FnMut(&Lesson, Result<Vec<Today>>) + Send,
+    F: FnMut(&Lesson, Result<Vec<PageUpdate>>) + Send,
 {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(done);
@@ -193,9 +193,9 @@ where
         for _ in 0..processors.min(lessons.len()) {
             scope.spawn(|| {
                 while let Some(lesson) = lessons.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let today = lesson.today(cache);
+                    let update = lesson.update(cache);
                     let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    done(lesson, today);
+                    done(lesson, update);
                 }
             });
         }
@@ -204,7 +204,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::{normal::Normal, page::entries, *};
+    use super::{page::console_entries, redact::Redactor, *};
 
     fn book(page: &str) -> String {
         fs::read_to_string(project().join(FOLDER).join(page)).unwrap()
@@ -224,16 +224,16 @@ mod tests {
     /// Whatever line of a block is changed, the page does not hold any more.
     #[test]
     fn no_line_of_any_page_can_change_unnoticed() {
-        let normal = Normal::of_release("no release", Path::new("/no/folder")).unwrap();
+        let redactor = Redactor::for_release("no release", Path::new("/no/folder")).unwrap();
         let mut lines = 0;
         for lesson in find(project(), &[]).unwrap() {
             for block in &lesson.page.blocks {
-                let Kind::Console { others, place } = &block.kind else { continue };
+                let BlockKind::Console { others, place } = &block.kind else { continue };
                 let own = [lesson.page.contents(block)];
                 let all = own.into_iter().chain(others.iter().map(|(_, text)| text.as_str()));
-                for entry in all.flat_map(|text| entries(text, *place).unwrap()) {
+                for entry in all.flat_map(|text| console_entries(text, *place).unwrap()) {
                     let printed = &entry.printed;
-                    assert_eq!(normal.of_text(printed, printed), *printed, "{}", lesson.name);
+                    assert_eq!(redactor.redact(printed, printed), *printed, "{}", lesson.name);
                     for (index, line) in printed.lines().enumerate() {
                         if line == "..." {
                             continue;
@@ -241,7 +241,7 @@ mod tests {
                         let mut changed: Vec<&str> = printed.lines().collect();
                         changed[index] = "changed";
                         let changed = format!("{}\n", changed.join("\n"));
-                        assert_ne!(normal.of_text(printed, &changed), changed, "{line}");
+                        assert_ne!(redactor.redact(printed, &changed), changed, "{line}");
                         lines += 1;
                     }
                 }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Commands begin with `host$ ` on the host and with `vm# ` in the guest.
-//! A comment at its top states its terms, one `name: value` a line; see [`Terms`].
+//! A comment at its top states its front_matter, one `name: value` a line; see [`FrontMatter`].
 
 use std::{ops::Range, path::PathBuf};
 
@@ -18,14 +18,14 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// Where the terms begin.
+/// Where the front_matter begin.
 const TERMS: &str = "<!-- lesson\n";
 /// Where the line begins that says which programs spoke.
 const MADE: &str = "<!-- made by -->";
 
 /// What a page needs in order to be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Terms {
+pub(super) struct FrontMatter {
     /// `kernels: stock sid`: the kernels that it is run on. The first one's words stand in the
     /// page, those of the others where they differ.
     pub(super) kernels: Vec<KernelName>,
@@ -46,7 +46,7 @@ pub(super) struct Block {
     /// The line of its fence, counted from 1.
     pub(super) line: usize,
     /// What it is.
-    pub(super) kind: Kind,
+    pub(super) kind: BlockKind,
     /// Its contents, in bytes of the page.
     contents: Range<usize>,
     /// It with its fences and the differences that follow it.
@@ -55,7 +55,7 @@ pub(super) struct Block {
 
 /// What a block is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum BlockKind {
     /// Commands with what they printed.
     Console {
         /// Where they run.
@@ -106,14 +106,14 @@ pub(super) struct Page {
     /// Its text.
     pub(super) text: String,
     /// What it needs.
-    pub(super) terms: Terms,
+    pub(super) front_matter: FrontMatter,
     /// Its blocks, in order.
     pub(super) blocks: Vec<Block>,
 }
 
 /// One command of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct ConsoleEntry {
     /// As it stands in the page, with its prompt and its newlines.
     pub(super) shown: String,
     /// What a shell is given.
@@ -126,14 +126,15 @@ impl Page {
     /// Takes a page apart; nothing if it is none of the book's lessons.
     ///
     /// # Errors
-    /// Its terms or a block cannot be understood, with the line.
+    /// Its front_matter or a block cannot be understood, with the line.
     pub(super) fn parse(text: &str) -> Result<Option<Self>> {
         let Some((_, rest)) = text.split_once(TERMS) else { return Ok(None) };
-        let terms = rest.split_once("-->").map(|(terms, _)| terms);
-        let terms = terms.ok_or_else(|| Problem::usage("its terms have no end `-->`"))?;
-        let terms = Terms::parse(terms)?;
-        let blocks = blocks(text, &terms)?;
-        Ok(Some(Self { text: text.into(), terms, blocks }))
+        let front_matter = rest.split_once("-->").map(|(front_matter, _)| front_matter);
+        let front_matter =
+            front_matter.ok_or_else(|| Problem::usage("its front matter has no end `-->`"))?;
+        let front_matter = FrontMatter::parse(front_matter)?;
+        let blocks = blocks(text, &front_matter)?;
+        Ok(Some(Self { text: text.into(), front_matter, blocks }))
     }
 
     /// The contents of a block.
@@ -142,11 +143,11 @@ impl Page {
     }
 
     /// The page with other contents in its blocks, and other differences after them.
-    pub(super) fn with(&self, said: &[Said]) -> String {
+    pub(super) fn with(&self, said: &[Rendered]) -> String {
         let mut text = String::new();
         let mut end = 0;
         for (block, said) in self.blocks.iter().zip(said) {
-            if matches!(block.kind, Kind::Picture { .. }) {
+            if matches!(block.kind, BlockKind::Picture { .. }) {
                 continue;
             }
             text.push_str(&self.text[end..block.contents.start]);
@@ -177,10 +178,10 @@ impl Page {
     }
 
     /// Whether its code blocks are the sources' code.
-    pub(super) fn shows_code(&self, said: &[Said]) -> bool {
+    pub(super) fn shows_code(&self, said: &[Rendered]) -> bool {
         let mut pairs = self.blocks.iter().zip(said);
         pairs.all(|(block, said)| match block.kind {
-            Kind::Code { .. } => self.contents(block) == said.contents,
+            BlockKind::Code { .. } => self.contents(block) == said.contents,
             _ => true,
         })
     }
@@ -188,16 +189,16 @@ impl Page {
 
 /// What a block shows today.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct Rendered {
     /// On the page's first kernel.
     pub(super) contents: String,
     /// On the others, where that differs.
     pub(super) others: Vec<(String, String)>,
 }
 
-impl Terms {
+impl FrontMatter {
     fn parse(text: &str) -> Result<Self> {
-        let mut terms = Self {
+        let mut front_matter = Self {
             kernels: vec![KernelName::Stock],
             also: Vec::new(),
             with: Vec::new(),
@@ -205,22 +206,23 @@ impl Terms {
             allow: Vec::new(),
         };
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            let unknown = || Problem::usage(format!("its terms have the unknown line {line:?}"));
+            let unknown =
+                || Problem::usage(format!("its front matter has the unknown line {line:?}"));
             let (name, value) = line.split_once(": ").ok_or_else(unknown)?;
             let words = || value.split_whitespace().map(String::from).collect();
             match name {
-                "kernels" => terms.kernels = kernels(value)?,
-                "also" => terms.also = kernels(value)?,
-                "with" => terms.with = words(),
-                "cmdline" => terms.cmdline = words(),
+                "kernels" => front_matter.kernels = kernels(value)?,
+                "also" => front_matter.also = kernels(value)?,
+                "with" => front_matter.with = words(),
+                "cmdline" => front_matter.cmdline = words(),
                 "allow" => {
                     let (begins, reason) = value.split_once(" = ").ok_or_else(unknown)?;
-                    terms.allow.push((begins.into(), reason.into()));
+                    front_matter.allow.push((begins.into(), reason.into()));
                 }
                 _ => return Err(unknown()),
             }
         }
-        Ok(terms)
+        Ok(front_matter)
     }
 
     /// The kernels but the first, by their names in the page.
@@ -240,7 +242,7 @@ fn title(kernel: &str) -> String {
 }
 
 /// The blocks of a page.
-fn blocks(text: &str, terms: &Terms) -> Result<Vec<Block>> {
+fn blocks(text: &str, front_matter: &FrontMatter) -> Result<Vec<Block>> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut lines = lines(text).enumerate();
     let mut drawn = None;
@@ -254,7 +256,7 @@ fn blocks(text: &str, terms: &Terms) -> Result<Vec<Block>> {
         if let Some(command) = drawn.take() {
             let file = line.split_once("](").and_then(|(_, rest)| rest.split_once(')'));
             let (file, _) = file.ok_or_else(|| at("a picture should stand here, ![…](FILE)"))?;
-            let kind = Kind::Picture { command, file: file.into() };
+            let kind = BlockKind::Picture { command, file: file.into() };
             blocks.push(Block {
                 line: index + 1,
                 kind,
@@ -269,21 +271,21 @@ fn blocks(text: &str, terms: &Terms) -> Result<Vec<Block>> {
         let (_, (end, fence)) = end.ok_or_else(|| at("this block has no end"))?;
         let (contents, whole) = (start..end, begin..end + fence.len());
         let info: Vec<&str> = info.split_whitespace().collect();
-        let console = |place| Kind::Console { place, others: Vec::new() };
+        let console = |place| BlockKind::Console { place, others: Vec::new() };
         let kind = match info.as_slice() {
             ["console"] => console(Place::Guest),
             ["console", "host"] => console(Place::Host),
             ["console", "dies"] => console(Place::Dying),
             ["console", kernel] => {
-                if !terms.others().any(|name| name == *kernel) {
+                if !front_matter.others().any(|name| name == *kernel) {
                     return Err(at(&format!("the page is not run on another kernel {kernel}")));
                 }
                 let contents = text[contents].to_owned();
                 let title = title(kernel);
                 match blocks.last_mut() {
-                    Some(Block { kind: Kind::Console { others, .. }, whole: before, .. })
-                        if text[before.end..begin] == title =>
-                    {
+                    Some(Block {
+                        kind: BlockKind::Console { others, .. }, whole: before, ..
+                    }) if text[before.end..begin] == title => {
                         others.push(((*kernel).into(), contents));
                         before.end = whole.end;
                     }
@@ -300,7 +302,7 @@ fn blocks(text: &str, terms: &Terms) -> Result<Vec<Block>> {
                     Some((file, anchor)) => (file, Some(anchor.into())),
                     None => (*source, None),
                 };
-                Kind::Code { file: file.into(), anchor }
+                BlockKind::Code { file: file.into(), anchor }
             }
             _ => continue,
         };
@@ -322,9 +324,9 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 ///
 /// # Errors
 /// It does not begin with one, or has one for another place.
-pub(super) fn entries(contents: &str, place: Place) -> Result<Vec<Entry>> {
+pub(super) fn console_entries(contents: &str, place: Place) -> Result<Vec<ConsoleEntry>> {
     let prompt = place.prompt();
-    let mut entries: Vec<Entry> = Vec::new();
+    let mut entries: Vec<ConsoleEntry> = Vec::new();
     let mut open = false;
     for line in contents.split_inclusive('\n') {
         let command = line.strip_prefix(prompt);
@@ -338,7 +340,7 @@ pub(super) fn entries(contents: &str, place: Place) -> Result<Vec<Entry>> {
                 let command = command.unwrap_or_default();
                 let (shown, command) = (line.to_owned(), command.to_owned());
                 open = command.trim_end().ends_with('\\');
-                entries.push(Entry { shown, command, printed: String::new() });
+                entries.push(ConsoleEntry { shown, command, printed: String::new() });
             }
             Some(entry) => entry.printed.push_str(line),
             None => {
@@ -366,24 +368,24 @@ mod tests {
         Page::parse(PAGE).unwrap().unwrap()
     }
 
-    fn said(contents: &[&str]) -> Vec<Said> {
-        let said = |contents: &&str| Said { contents: (*contents).into(), others: Vec::new() };
+    fn said(contents: &[&str]) -> Vec<Rendered> {
+        let said = |contents: &&str| Rendered { contents: (*contents).into(), others: Vec::new() };
         contents.iter().map(said).collect()
     }
 
     #[test]
     fn a_page_is_taken_apart() {
         let page = page();
-        assert_eq!(page.terms.kernels, [KernelName::Stock, KernelName::Sid]);
-        assert_eq!(page.terms.allow, [("BUG: x".into(), "it is the lesson".into())]);
+        assert_eq!(page.front_matter.kernels, [KernelName::Stock, KernelName::Sid]);
+        assert_eq!(page.front_matter.allow, [("BUG: x".into(), "it is the lesson".into())]);
         let lines: Vec<usize> = page.blocks.iter().map(|block| block.line).collect();
         assert_eq!(lines, [7, 16, 20, 37]);
         let others = vec![("sid".into(), "vm# uname\nOther\n".into())];
-        assert_eq!(page.blocks[2].kind, Kind::Console { place: Place::Guest, others });
-        let code = Kind::Code { file: "a.rs".into(), anchor: Some("part".into()) };
+        assert_eq!(page.blocks[2].kind, BlockKind::Console { place: Place::Guest, others });
+        let code = BlockKind::Code { file: "a.rs".into(), anchor: Some("part".into()) };
         assert_eq!(page.blocks[1].kind, code);
         let (command, file) = ("cargo xtask order".into(), "p/b.svg".into());
-        assert_eq!(page.blocks[3].kind, Kind::Picture { command, file });
+        assert_eq!(page.blocks[3].kind, BlockKind::Picture { command, file });
     }
 
     #[test]
@@ -404,7 +406,7 @@ mod tests {
     #[test]
     fn commands_go_on_after_a_backslash() {
         let page = page();
-        let entries = entries(page.contents(&page.blocks[0]), Place::Host).unwrap();
+        let entries = console_entries(page.contents(&page.blocks[0]), Place::Host).unwrap();
         assert_eq!(entries.len(), 2);
         assert_eq!(entries[0].command, "make \\\n    all\n");
         assert_eq!(entries[0].printed, "done\n");
@@ -433,7 +435,7 @@ mod tests {
         assert!(wrong(alone).contains("line 4: this block should follow another"));
         let bare = "<!-- lesson\n-->\n<!-- picture: x -->\n\n";
         assert!(wrong(bare).contains("line 4: a picture should stand here"));
-        let elsewhere = entries("vm# uname\nLinux\n", Place::Host).unwrap_err();
+        let elsewhere = console_entries("vm# uname\nLinux\n", Place::Host).unwrap_err();
         assert!(
             elsewhere.fact.contains("begins with") && elsewhere.hint.unwrap().contains("host$")
         );

@@ -15,8 +15,8 @@ use crate::{
     kernel::{Kernel, KernelName, archive::Refresh},
     lesson::{
         FOLDER, Lesson, code,
-        normal::Normal,
-        page::{Block, Entry, Kind, Page, Place, entries},
+        page::{Block, BlockKind, ConsoleEntry, Page, Place, console_entries},
+        redact::Redactor,
     },
     problem::{OrProblem, Problem, Result},
 };
@@ -32,7 +32,7 @@ const NOISE: &[(&str, &str)] = &[
 ];
 
 /// Runs what a page needs on one kernel.
-pub(super) struct Stage<'a> {
+pub(super) struct Runner<'a> {
     /// Nobody else builds in this folder meanwhile.
     _lock: Lock,
     cache: &'a Cache,
@@ -42,28 +42,28 @@ pub(super) struct Stage<'a> {
     page: &'a Page,
     build_dir: PathBuf,
     folder: PathBuf,
-    normal: Normal,
+    redactor: Redactor,
     session: Option<Session>,
     programs: Option<String>,
 }
 
-impl<'a> Stage<'a> {
-    /// A stage for a lesson, with its sources in a folder of its own, and nothing built.
-    pub(super) fn set(cache: &'a Cache, lesson: &'a Lesson, kernel: &KernelName) -> Result<Self> {
+impl<'a> Runner<'a> {
+    /// A runner for a lesson, with its sources in a folder of its own, and nothing built.
+    pub(super) fn new(cache: &'a Cache, lesson: &'a Lesson, kernel: &KernelName) -> Result<Self> {
         let Lesson { name, page, book } = lesson;
         let obtain = |name: &KernelName| Kernel::obtain(cache, name, Refresh::Daily);
         let kernel = obtain(kernel)?;
-        let others = page.terms.also.iter().map(obtain).collect::<Result<Vec<_>>>()?;
+        let others = page.front_matter.also.iter().map(obtain).collect::<Result<Vec<_>>>()?;
         let build_dir = format!("lesson-{name}-{}", kernel.slug());
         let lock = cache.lock(&format!("lessons/{build_dir}"))?;
         // From nothing: what Kbuild says depends on what is there.
         cache::remove_dir(&project().join("target/build").join(&build_dir))?;
         let own = format!("{FOLDER}/{name}");
         let sources: Vec<&str> =
-            page.terms.with.iter().map(String::as_str).chain([own.as_str()]).collect();
+            page.front_matter.with.iter().map(String::as_str).chain([own.as_str()]).collect();
         let build_dir = BuildDir::of(&kernel, book, &build_dir, &sources)?.folder;
         let folder = build_dir.join(&own);
-        let normal = Normal::of(&kernel, &others, &folder)?;
+        let redactor = Redactor::new(&kernel, &others, &folder)?;
         let (session, programs) = (None, None);
         Ok(Self {
             _lock: lock,
@@ -74,7 +74,7 @@ impl<'a> Stage<'a> {
             page,
             build_dir,
             folder,
-            normal,
+            redactor,
             session,
             programs,
         })
@@ -82,11 +82,14 @@ impl<'a> Stage<'a> {
 
     /// What each block shows on this kernel. The host's commands run first: the guest is given
     /// what they built.
-    pub(super) fn play(&mut self) -> Result<Vec<String>> {
+    pub(super) fn run(&mut self) -> Result<Vec<String>> {
         let blocks = &self.page.blocks;
         let mut said = vec![String::new(); blocks.len()];
         let host = |block: &Block| {
-            matches!(block.kind, Kind::Console { place: Place::Host, .. } | Kind::Picture { .. })
+            matches!(
+                block.kind,
+                BlockKind::Console { place: Place::Host, .. } | BlockKind::Picture { .. }
+            )
         };
         for first in [true, false] {
             for (block, said) in blocks.iter().zip(&mut said) {
@@ -112,16 +115,16 @@ impl<'a> Stage<'a> {
 
     fn block(&mut self, block: &Block) -> Result<String> {
         let place = match &block.kind {
-            Kind::Console { place, .. } => *place,
-            Kind::Code { file, anchor } => {
+            BlockKind::Console { place, .. } => *place,
+            BlockKind::Code { file, anchor } => {
                 let file = self.book.join(FOLDER).join(file);
                 return code::part(&file, anchor.as_deref());
             }
-            Kind::Picture { command, .. } => return self.on_host(command).map(|said| said.0),
+            BlockKind::Picture { command, .. } => return self.on_host(command).map(|said| said.0),
         };
         let shown = shown(self.page, block, &self.kernel);
         let mut text = String::new();
-        let entries = entries(shown, place)?;
+        let entries = console_entries(shown, place)?;
         for (index, entry) in entries.iter().enumerate() {
             let dies = place == Place::Dying && index + 1 == entries.len();
             let printed = match place {
@@ -129,7 +132,7 @@ impl<'a> Stage<'a> {
                 _ if dies => self.last_words(entry)?,
                 _ => self.printed_in_guest(entry)?,
             };
-            let printed = self.normal.of_text(&printed, &entry.printed);
+            let printed = self.redactor.redact(&printed, &entry.printed);
             let prompt = place.prompt();
             if printed.lines().any(|line| line.starts_with(prompt) || line.starts_with("```")) {
                 let fact = format!("`{}` prints what a page cannot show", entry.command.trim());
@@ -142,7 +145,7 @@ impl<'a> Stage<'a> {
         Ok(text)
     }
 
-    fn printed_on_host(&self, entry: &Entry) -> Result<String> {
+    fn printed_on_host(&self, entry: &ConsoleEntry) -> Result<String> {
         let (text, status) = self.on_host(&entry.command)?;
         Ok(whole(text, status))
     }
@@ -186,7 +189,7 @@ impl<'a> Stage<'a> {
         toolchain.run_in("sh", &self.build_dir, &self.folder).args(["-c", &script])
     }
 
-    fn printed_in_guest(&mut self, entry: &Entry) -> Result<String> {
+    fn printed_in_guest(&mut self, entry: &ConsoleEntry) -> Result<String> {
         let step = self.session()?.exec(entry.command.as_str())?;
         let mut text = whole(step.text(), step.status.into());
         let messages = step.kernel.iter().chain(&step.late);
@@ -197,7 +200,7 @@ impl<'a> Stage<'a> {
     }
 
     /// What a guest leaves on its console when a command ends it.
-    fn last_words(&mut self, entry: &Entry) -> Result<String> {
+    fn last_words(&mut self, entry: &ConsoleEntry) -> Result<String> {
         let mut session = match self.session.take() {
             Some(session) => session,
             None => self.boot()?,
@@ -219,7 +222,7 @@ impl<'a> Stage<'a> {
 
     /// A guest that has what was built, at the same places as here.
     fn boot(&mut self) -> Result<Session> {
-        let terms = &self.page.terms;
+        let front_matter = &self.page.front_matter;
         let mut guest = Guest::on(self.cache, &self.kernel)?;
         for module in built(&self.build_dir)? {
             // The page's own lie in the guest's folder, others by their path in the project.
@@ -227,8 +230,9 @@ impl<'a> Stage<'a> {
             let near = near.or_else(|_| module.strip_prefix(&self.build_dir)).unwrap_or(&module);
             guest = guest.file_at(near.to_owned(), &module);
         }
-        guest = terms.cmdline.iter().fold(guest, Guest::cmdline);
-        guest = terms.allow.iter().fold(guest, |guest, (begins, why)| guest.allow(begins, why));
+        guest = front_matter.cmdline.iter().fold(guest, Guest::cmdline);
+        guest =
+            front_matter.allow.iter().fold(guest, |guest, (begins, why)| guest.allow(begins, why));
         let session = guest.start()?;
         let tools = session.hello().tools;
         let kmod = tools.first().and_then(|(_, said)| said.split_whitespace().nth(2));
@@ -251,7 +255,7 @@ fn whole(mut text: String, status: i32) -> String {
 
 /// What a block shows now, for this kernel.
 fn shown<'a>(page: &'a Page, block: &'a Block, kernel: &Kernel) -> &'a str {
-    let Kind::Console { others, .. } = &block.kind else { return page.contents(block) };
+    let BlockKind::Console { others, .. } = &block.kind else { return page.contents(block) };
     let name = kernel.name.to_string();
     match others.iter().find(|(other, _)| *other == name) {
         Some((_, contents)) => contents,

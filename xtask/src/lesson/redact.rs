@@ -34,15 +34,15 @@ const RULES: &[(&str, &str)] = &[
 
 /// The placeholders of a page on one kernel.
 #[derive(Debug)]
-pub(super) struct Normal(Redactions);
+pub(super) struct Redactor(Redactions);
 
-impl Normal {
+impl Redactor {
     /// Those of a kernel and of others beside it, and of the folder that modules are built in.
     ///
     /// # Errors
     /// None while the rules above are well formed.
-    pub(super) fn of(kernel: &Kernel, others: &[Kernel], folder: &Path) -> Result<Self> {
-        let mut normal = Self::of_release(&kernel.release, folder)?;
+    pub(super) fn new(kernel: &Kernel, others: &[Kernel], folder: &Path) -> Result<Self> {
+        let mut redactor = Self::for_release(&kernel.release, folder)?;
         for other in others {
             let placeholder = match other.name {
                 KernelName::Lab => "[KVER_LAB]",
@@ -50,22 +50,22 @@ impl Normal {
                 KernelName::Stable => "[KVER_STABLE]",
                 _ => "[KVER_STOCK]",
             };
-            normal.insert(placeholder, other.release.clone())?;
+            redactor.insert(placeholder, other.release.clone())?;
         }
-        Ok(normal)
+        Ok(redactor)
     }
 
     /// Those that need no prepared kernel.
-    pub(super) fn of_release(release: &str, folder: &Path) -> Result<Self> {
-        let mut normal = Self(Redactions::new());
-        normal.insert("[KVER]", release.to_owned())?;
-        normal.insert("[PWD]", folder.to_string_lossy().into_owned())?;
+    pub(super) fn for_release(release: &str, folder: &Path) -> Result<Self> {
+        let mut redactor = Self(Redactions::new());
+        redactor.insert("[KVER]", release.to_owned())?;
+        redactor.insert("[PWD]", folder.to_string_lossy().into_owned())?;
         for (placeholder, pattern) in RULES {
             let pattern = Regex::new(pattern);
             let pattern = pattern.map_err(|error| Problem::host(format!("a rule: {error}")))?;
-            normal.insert(placeholder, pattern)?;
+            redactor.insert(placeholder, pattern)?;
         }
-        Ok(normal)
+        Ok(redactor)
     }
 
     fn insert(&mut self, placeholder: &'static str, text: impl Into<RedactedValue>) -> Result<()> {
@@ -75,10 +75,10 @@ impl Normal {
 
     /// What was printed, with placeholders; and with a line `...` in the place of lines for which
     /// what the page shows has one.
-    pub(super) fn of_text(&self, printed: &str, shown: &str) -> String {
+    pub(super) fn redact(&self, printed: &str, shown: &str) -> String {
         let shown = Data::text(shown);
-        let normal = NormalizeToExpected::new().redact_with(&self.0);
-        normal.normalize(Data::text(printed), &shown).to_string()
+        let redactor = NormalizeToExpected::new().redact_with(&self.0);
+        redactor.normalize(Data::text(printed), &shown).to_string()
     }
 }
 
@@ -97,8 +97,8 @@ pub(super) fn difference(name: &str, shown: &str, said: &str) -> String {
 mod tests {
     use super::*;
 
-    fn normal() -> Normal {
-        Normal::of_release("7.3.4+deb13-amd64", Path::new("/somewhere/docs/01-hello")).unwrap()
+    fn redactor() -> Redactor {
+        Redactor::for_release("7.3.4+deb13-amd64", Path::new("/somewhere/docs/01-hello")).unwrap()
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
                 "a message took [TIME] ns, [TIME] ms in all\n",
             ),
         ] {
-            assert_eq!(normal().of_text(printed, ""), shown);
+            assert_eq!(redactor().redact(printed, ""), shown);
         }
     }
 
@@ -135,16 +135,16 @@ mod tests {
             "0xa1b2c3d4\tprovider_add\tprovider\tEXPORT_SYMBOL_GPL\t\n",
             "consumer 42\n",
         ] {
-            assert_eq!(normal().of_text(printed, ""), printed);
+            assert_eq!(redactor().redact(printed, ""), printed);
         }
     }
 
     #[test]
     fn dots_stand_for_lines_only_where_the_rest_agrees() {
         let printed = "a\nb\nc\nd\n";
-        assert_eq!(normal().of_text(printed, "a\n...\nd\n"), "a\n...\nd\n");
-        assert_ne!(normal().of_text(printed, "a\n...\ne\n"), "a\n...\ne\n");
-        assert_eq!(normal().of_text(printed, "x\n"), printed);
+        assert_eq!(redactor().redact(printed, "a\n...\nd\n"), "a\n...\nd\n");
+        assert_ne!(redactor().redact(printed, "a\n...\ne\n"), "a\n...\ne\n");
+        assert_eq!(redactor().redact(printed, "x\n"), printed);
     }
 
     #[test]
