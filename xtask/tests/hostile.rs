@@ -110,14 +110,14 @@ fn read_packed(bytes: &[u8]) {
 
 /// One way to damage a file.
 #[derive(Clone, Debug)]
-enum Malformed {
+enum Damage {
     Set(Index, u8),
     Word(Index, u64),
     Cut(Index),
     Copy(Index, Index, u8),
 }
 
-fn damage() -> impl Strategy<Value = Malformed> {
+fn damage() -> impl Strategy<Value = Damage> {
     // Numbers at which arithmetic goes wrong, and small ones that are plausible offsets.
     let word = prop_oneof![
         Just(0u64),
@@ -129,15 +129,15 @@ fn damage() -> impl Strategy<Value = Malformed> {
         any::<u64>(),
     ];
     prop_oneof![
-        3 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Malformed::Set(at, byte)),
-        6 => (any::<Index>(), word).prop_map(|(at, word)| Malformed::Word(at, word)),
-        1 => any::<Index>().prop_map(Malformed::Cut),
+        3 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Damage::Set(at, byte)),
+        6 => (any::<Index>(), word).prop_map(|(at, word)| Damage::Word(at, word)),
+        1 => any::<Index>().prop_map(Damage::Cut),
         2 => (any::<Index>(), any::<Index>(), any::<u8>())
-            .prop_map(|(from, to, length)| Malformed::Copy(from, to, length)),
+            .prop_map(|(from, to, length)| Damage::Copy(from, to, length)),
     ]
 }
 
-fn apply(bytes: &mut Vec<u8>, damage: &Malformed, aligned: bool) {
+fn apply(bytes: &mut Vec<u8>, damage: &Damage, aligned: bool) {
     if bytes.is_empty() {
         return;
     }
@@ -147,15 +147,15 @@ fn apply(bytes: &mut Vec<u8>, damage: &Malformed, aligned: bool) {
     };
     let length = bytes.len();
     match damage {
-        Malformed::Set(at, byte) => bytes[at.index(length)] = *byte,
-        Malformed::Word(at, word) => {
+        Damage::Set(at, byte) => bytes[at.index(length)] = *byte,
+        Damage::Word(at, word) => {
             let at = place(at, length);
             for (to, from) in bytes[at..].iter_mut().zip(word.to_le_bytes()) {
                 *to = from;
             }
         }
-        Malformed::Cut(at) => bytes.truncate(at.index(length)),
-        Malformed::Copy(from, to, count) => {
+        Damage::Cut(at) => bytes.truncate(at.index(length)),
+        Damage::Copy(from, to, count) => {
             let (from, to) = (place(from, length), place(to, length));
             let count = usize::from(*count).min(length - from.max(to));
             bytes.copy_within(from..from + count, to);

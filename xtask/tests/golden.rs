@@ -1,0 +1,127 @@
+//! What the verbs that need no VM print, as text and as JSON, held against the files in `golden/`,
+//! and docs/json.md against the JSON among them.
+//!
+//! `SNAPSHOTS=overwrite cargo test --test golden` rewrites those files.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+use snapbox::{Data, assert::Assert};
+
+fn here() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
+}
+
+/// A folder with the fixtures under the names that modules have where they are used.
+fn fixtures() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (from, to) in [
+        ("exporter-7.3.ko", "exporter.ko"),
+        ("importer-7.3.ko", "importer.ko"),
+        ("hello-7.3.ko", "hello.ko"),
+        ("exporter-6.12.ko", "6.12/exporter.ko"),
+        ("exporter-7.3.ko", "other.ko"),
+        ("exporter-7.3.ko", "kernel/kernel/fixture/exporter.ko"),
+        ("hello-7.3.ko", "kernel/kernel/hello.ko"),
+        ("kernel-7.3/.config", "kernel/.config"),
+        ("kernel-7.3/Module.symvers", "kernel/Module.symvers"),
+        ("kernel-7.3/kernel.release", "kernel/include/config/kernel.release"),
+        ("kernel-7.3/modules.order", "kernel/modules.order"),
+        ("old.symvers", "old.symvers"),
+        ("new.symvers", "new.symvers"),
+        ("types-old.symtypes", "old.symtypes"),
+        ("types-new.symtypes", "new.symtypes"),
+    ] {
+        let to = folder.path().join(to);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(here().join("fixtures").join(from), to).unwrap();
+    }
+    for file in ["modules.builtin", "modules.dep"] {
+        fs::write(folder.path().join("kernel").join(file), "").unwrap();
+    }
+    fs::write(
+        folder.path().join("torn.ko"),
+        &fs::read(folder.path().join("hello.ko")).unwrap()[..999],
+    )
+    .unwrap();
+    folder
+}
+
+/// Runs the program in a folder: what it prints, what it says of errors, and its exit status.
+fn run(folder: &Path, line: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(line.split(' '))
+        .current_dir(folder)
+        .env("XDG_CACHE_HOME", folder.join("cache"))
+        .output()
+        .unwrap();
+    let mut said = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    // JSON stays one document; elsewhere what is beside the answer belongs to it.
+    if !line.contains("--json") {
+        errors.lines().for_each(|line| writeln!(said, "(standard error) {line}").unwrap());
+        writeln!(said, "(exit status) {}", output.status.code().unwrap()).unwrap();
+    }
+    said
+}
+
+/// Each command, and the file that has what it prints.
+const COMMANDS: [(&str, &str); 19] = [
+    ("inspect", "inspect exporter.ko importer.ko hello.ko 6.12/exporter.ko"),
+    ("inspect-no-module", "inspect torn.ko hello.ko absent.ko"),
+    ("order", "order exporter.ko importer.ko hello.ko --symvers kernel/Module.symvers"),
+    ("order-tree", "order --tree kernel"),
+    ("order-twice", "order exporter.ko other.ko"),
+    ("order-missing", "order importer.ko"),
+    ("order-no-module", "order torn.ko hello.ko"),
+    ("order-modules-dep", "order --tree . --format modules.dep"),
+    ("order-dot", "order exporter.ko importer.ko --format dot"),
+    ("order-svg", "order exporter.ko importer.ko --format svg"),
+    ("check", "check --tree kernel importer.ko exporter.ko hello.ko"),
+    ("check-refused", "check --tree kernel --as-given importer.ko 6.12/exporter.ko"),
+    ("check-with-deps", "check --tree kernel --with-deps importer.ko"),
+    ("check-all", "check --tree kernel --all ."),
+    ("vermagic", "vermagic --tree kernel 6.12/exporter.ko exporter.ko"),
+    ("vermagic-no-kernel", "vermagic --tree 6.12 exporter.ko"),
+    ("symvers-diff", "symvers diff old.symvers new.symvers"),
+    (
+        "symvers-explain",
+        "symvers explain fixture_add --symvers kernel/Module.symvers --modules importer.ko hello.ko",
+    ),
+    (
+        "symvers-explain-type",
+        "symvers explain provider_add --symvers old.symvers --symtypes new.symtypes \
+         --blessed old.symtypes",
+    ),
+];
+
+/// Whether the command answers in JSON, too.
+fn has_json(name: &str) -> bool {
+    !["order-modules-dep", "order-dot", "order-svg", "vermagic-no-kernel"].contains(&name)
+}
+
+fn golden(name: &str, extension: &str) -> PathBuf {
+    here().join("golden").join(format!("{name}.{extension}"))
+}
+
+#[test]
+fn each_verb_prints_what_it_printed() {
+    let assert = Assert::new().action_env("SNAPSHOTS").normalize_paths(false);
+    for (name, line) in COMMANDS {
+        let folder = fixtures();
+        let text = format!("$ cargo xtask {line}\n{}", run(folder.path(), line));
+        assert.eq(text, Data::read_from(&golden(name, "txt"), None).raw());
+        if has_json(name) {
+            let json = run(folder.path(), &format!("{line} --json"));
+            assert.eq(json, Data::read_from(&golden(name, "json"), None).raw());
+        }
+    }
+}
