@@ -125,3 +125,72 @@ fn each_verb_prints_what_it_printed() {
         }
     }
 }
+
+/// The fields of one answer: the path of each value that is not an object or a list.
+fn fields(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                let dot = if path.is_empty() { "" } else { "." };
+                fields(value, &format!("{path}{dot}{name}"), found);
+            }
+        }
+        Value::Array(list) if list.iter().any(|item| item.is_object() || item.is_array()) => {
+            list.iter().for_each(|item| fields(item, &format!("{path}[]"), found));
+        }
+        _ => {
+            found.insert(path.to_owned());
+        }
+    }
+}
+
+/// The fields of each form among the golden files.
+fn occurring() -> BTreeMap<String, BTreeSet<String>> {
+    let mut forms: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, _) in COMMANDS.into_iter().filter(|(name, _)| has_json(name)) {
+        let text = fs::read_to_string(golden(name, "json")).unwrap();
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        let form = answer["format"].as_str().unwrap().to_owned();
+        fields(&answer, "", forms.entry(form).or_default());
+    }
+    for found in forms.values_mut() {
+        // An object that is null, or a list that is empty, in one answer has fields in another.
+        let is_parent = |path: &String| {
+            let below = [format!("{path}."), format!("{path}[]")];
+            found.iter().any(|other| below.iter().any(|below| other.starts_with(below)))
+        };
+        let parents: Vec<String> = found.iter().filter(|path| is_parent(path)).cloned().collect();
+        parents.iter().for_each(|path| {
+            found.remove(path);
+        });
+    }
+    forms
+}
+
+/// The fields of each form in the tables of docs/json.md.
+fn documented() -> BTreeMap<String, BTreeSet<String>> {
+    let page = fs::read_to_string(here().join("../../docs/json.md")).unwrap();
+    let mut forms: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut form = String::new();
+    for line in page.lines() {
+        if let Some(heading) = line.strip_prefix("## `") {
+            form = heading.split('`').next().unwrap().to_owned();
+        }
+        let Some(row) = line.strip_prefix("| `") else { continue };
+        let mut before = String::new();
+        for name in row.split(" | ").next().unwrap().split(['`', ' ']).filter(|n| !n.is_empty()) {
+            let name = match (name.strip_prefix('.'), before.rsplit_once('.')) {
+                (Some(name), Some((parent, _))) => format!("{parent}.{name}"),
+                _ => name.to_owned(),
+            };
+            before.clone_from(&name);
+            assert!(forms.entry(form.clone()).or_default().insert(name), "{line} twice in {form}");
+        }
+    }
+    forms
+}
+
+#[test]
+fn the_page_of_forms_has_each_field_that_occurs_and_no_other() {
+    assert_eq!(occurring(), documented());
+}

@@ -70,9 +70,7 @@ fn read_module(bytes: &[u8]) {
     bounded(bytes.len(), || module.imports().map(drop));
     // The whole form is for printing: only that it ends, without a panic, is asked of it.
     let begin = Instant::now();
-    if let Ok(facts) = module.facts() {
-        assert!(serde_json::to_string(&facts).is_ok());
-    }
+    let _ = module.facts();
     assert!(begin.elapsed() < CASE_TIME_MAX);
 }
 

@@ -8,7 +8,6 @@
 //! before, a table of its own named `…_gpl` held what is for GPL-compatible modules only.
 
 use object::elf::{STT_FUNC, STT_OBJECT};
-use serde::Serialize;
 
 use super::{
     elf::{Elf, NAME_BYTES_MAX, Relocation, Relocations, Section, Symbols},
@@ -24,8 +23,7 @@ const FLAG_GPL_ONLY: u8 = 1;
 pub const EXPORTS_MAX: usize = 1 << 20;
 
 /// What kind of thing is exported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SymbolKind {
     /// A function (`STT_FUNC`).
     Function,
@@ -36,8 +34,7 @@ pub enum SymbolKind {
 }
 
 /// How the export tables of a module are laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportLayout {
     /// One `__ksymtab` with `__kflagstab`: 7.1 and later.
     Flags,
@@ -46,10 +43,9 @@ pub enum ExportLayout {
 }
 
 /// One exported symbol.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Export<'a> {
     /// The symbol's name, as others ask for it, and its Rust path.
-    #[serde(flatten)]
     pub symbol: SymbolName<'a>,
     /// Whether only GPL-compatible modules may use it.
     pub license: License,

@@ -1,7 +1,6 @@
 //! All that one module says of itself.
 
-use object::{Architecture, elf as constants};
-use serde::Serialize;
+use object::elf as constants;
 
 use super::{
     elf::{Class, Elf},
@@ -12,7 +11,7 @@ use super::{
     params::{Param, params},
     signature::{Signature, is_announced, signature},
     text::Text,
-    vermagic::{Vermagic, VermagicJson},
+    vermagic::Vermagic,
     versions::{VersionTable, Versions},
 };
 
@@ -93,7 +92,7 @@ impl<'a> Module<'a> {
         imports(&self.elf, &versions)?.collect()
     }
 
-    /// All of it, in the documented form.
+    /// All that the module says, read at once.
     ///
     /// # Errors
     /// An export or import that cannot be read.
@@ -112,7 +111,7 @@ impl<'a> Module<'a> {
             intree: modinfo.get("intree").is_some_and(|value| value == "Y"),
             livepatch: modinfo.get("livepatch").is_some_and(|value| value == "Y"),
             retpoline: modinfo.get("retpoline").is_some_and(|value| value == "Y"),
-            vermagic: self.vermagic().map(VermagicJson::from),
+            vermagic: self.vermagic(),
             depends: modinfo.list("depends").collect(),
             softdeps: modinfo.all("softdep").map(SoftDep::parse).collect(),
             weakdeps: modinfo.all("weakdep").flat_map(|value| value.pieces(b' ')).collect(),
@@ -141,9 +140,9 @@ impl<'a> Module<'a> {
 /// The section that becomes `struct module`.
 const THIS_MODULE: &str = ".gnu.linkonce.this_module";
 
-/// The documented form of a module, `inspect/1`; the fields without a source named come from
-/// `.modinfo` keys of the same name.
-#[derive(Clone, Debug, Serialize)]
+/// All that a module says. A field without a source named comes from the `.modinfo` key of its
+/// name.
+#[derive(Clone, Debug)]
 pub struct Facts<'a> {
     /// The module's name, as `lsmod` shows it.
     pub name: Option<Text<'a>>,
@@ -168,7 +167,7 @@ pub struct Facts<'a> {
     /// Whether it was built with retpolines.
     pub retpoline: bool,
     /// The kernel it was built for.
-    pub vermagic: Option<VermagicJson<'a>>,
+    pub vermagic: Option<Vermagic<'a>>,
     /// The modules it needs, as modpost found them.
     pub depends: Vec<Text<'a>>,
     /// The modules to load before and after it, if they are there.
@@ -231,7 +230,7 @@ const OFTEN: [&str; 8] =
     ["description", "author", "depends", "softdep", "weakdep", "import_ns", "alias", "firmware"];
 
 /// A soft dependency: `softdep=pre: a b post: c`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SoftDep<'a> {
     /// The words as they stand.
     pub text: Text<'a>,
@@ -265,16 +264,16 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn machine_name(machine: u16, class: Class) -> String {
-    let architecture = match (constants::Machine(machine), class) {
-        (constants::EM_X86_64, _) => Architecture::X86_64,
-        (constants::EM_386, _) => Architecture::I386,
-        (constants::EM_AARCH64, _) => Architecture::Aarch64,
-        (constants::EM_ARM, _) => Architecture::Arm,
-        (constants::EM_RISCV, Class::Bits64) => Architecture::Riscv64,
-        (constants::EM_LOONGARCH, Class::Bits64) => Architecture::LoongArch64,
-        (constants::EM_S390, _) => Architecture::S390x,
-        (constants::EM_PPC64, _) => Architecture::PowerPc64,
+    let name = match (constants::Machine(machine), class) {
+        (constants::EM_X86_64, _) => "x86_64",
+        (constants::EM_386, _) => "i386",
+        (constants::EM_AARCH64, _) => "aarch64",
+        (constants::EM_ARM, _) => "arm",
+        (constants::EM_RISCV, Class::Bits64) => "riscv64",
+        (constants::EM_LOONGARCH, Class::Bits64) => "loongarch64",
+        (constants::EM_S390, _) => "s390x",
+        (constants::EM_PPC64, _) => "powerpc64",
         _ => return format!("machine {machine}"),
     };
-    format!("{architecture:?}").to_lowercase()
+    name.to_owned()
 }

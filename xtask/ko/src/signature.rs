@@ -4,8 +4,6 @@
 //! (`include/uapi/linux/module_signature.h`), before those the signature itself. Since 4.3 that
 //! is a PKCS#7 message whose signer is named by issuer and serial number.
 
-use serde::{Serialize, Serializer};
-
 use super::{
     der::{Reader, oid_text, tag},
     text::Text,
@@ -38,15 +36,9 @@ impl std::fmt::Debug for Hex<'_> {
     }
 }
 
-impl Serialize for Hex<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
 /// The signature of a module. That it is there says nothing of its being good: the keys that
 /// decide are the kernel's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature<'a> {
     /// `PKCS#7`; before 4.3 `PGP` or `X509`.
     pub id: &'static str,

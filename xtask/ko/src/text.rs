@@ -5,8 +5,6 @@ use std::{
     fmt::{self, Write as _},
 };
 
-use serde::{Serialize, Serializer, ser::SerializeMap as _};
-
 /// A string of a module, borrowed from its bytes, without the NUL.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Text<'a>(pub &'a [u8]);
@@ -94,14 +92,7 @@ impl fmt::Debug for Text<'_> {
     }
 }
 
-impl Serialize for Text<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.lossy())
-    }
-}
-
-/// The name of a symbol. Its documented form has the fields `symbol` and, for a mangled Rust
-/// name, `rust`.
+/// The name of a symbol.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SymbolName<'a>(pub Text<'a>);
 
@@ -114,18 +105,6 @@ impl SymbolName<'_> {
         let mut path = Limited(String::new());
         write!(path, "{demangled:#}").ok()?;
         Some(path.0)
-    }
-}
-
-impl Serialize for SymbolName<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let rust = self.rust();
-        let mut map = serializer.serialize_map(Some(1 + usize::from(rust.is_some())))?;
-        map.serialize_entry("symbol", &self.0)?;
-        if let Some(rust) = rust {
-            map.serialize_entry("rust", &rust)?;
-        }
-        map.end()
     }
 }
 

@@ -3,8 +3,6 @@
 //! The string is `VERMAGIC_STRING` of `include/linux/vermagic.h`: the release, a space, and each
 //! flag that the configuration sets, with a space after it.
 
-use serde::Serialize;
-
 use super::{kconfig::Kconfig, text::Text};
 
 /// A vermagic, taken apart.
@@ -37,29 +35,8 @@ impl<'a> Vermagic<'a> {
     }
 }
 
-/// The documented form of a vermagic.
-#[derive(Clone, Debug, Serialize)]
-pub struct VermagicJson<'a> {
-    /// All of it.
-    pub whole: Text<'a>,
-    /// The release.
-    pub release: Text<'a>,
-    /// Each flag, in order.
-    pub flags: Vec<Text<'a>>,
-}
-
-impl<'a> From<Vermagic<'a>> for VermagicJson<'a> {
-    fn from(vermagic: Vermagic<'a>) -> Self {
-        Self {
-            whole: vermagic.whole,
-            release: vermagic.release(),
-            flags: vermagic.flags().collect(),
-        }
-    }
-}
-
 /// A kernel, as far as vermagic goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelVermagic {
     /// Its vermagic, exactly.
     pub vermagic: String,
@@ -133,7 +110,7 @@ fn defined<'a>(header: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// One difference between the vermagic of a module and that of a kernel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// Whether the kernel refuses the module for it.
     pub refused: bool,

@@ -1,7 +1,5 @@
 //! The CRCs a module was built with: `__versions`, and the extended tables for long names.
 
-use serde::Serialize;
-
 use super::{
     elf::{Elf, Section},
     error::Malformed,
@@ -13,8 +11,7 @@ use super::{
 const ENTRY_BYTES: usize = 64;
 
 /// Which table an entry stands in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VersionTable {
     /// `__versions`.
     Basic,
@@ -24,7 +21,7 @@ pub enum VersionTable {
 }
 
 /// The CRC that one symbol had when the module was built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SymbolVersion<'a> {
     /// The symbol.
     pub symbol: Text<'a>,

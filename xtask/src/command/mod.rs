@@ -1,7 +1,8 @@
 //! One file a verb: parse nothing, decide nothing, call the rooms and print.
 
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write as _};
 
+use ko::license::License;
 use serde::Serialize;
 
 use crate::{
@@ -15,6 +16,11 @@ use crate::{
 /// `println!`, but a reader that closed the pipe ends the process quietly instead of by a panic.
 macro_rules! outln {
     ($($arg:tt)*) => { $crate::command::print_line(format_args!($($arg)*)) };
+}
+
+/// `eprintln!`, but a closed standard error is no panic.
+macro_rules! errln {
+    ($($arg:tt)*) => { $crate::command::print_error(format_args!($($arg)*)) };
 }
 
 pub mod bench;
@@ -54,16 +60,25 @@ fn guest_with_stack(name: &KernelName) -> Result<Guest> {
 /// Writes one line to standard output; see [`outln!`].
 fn print_line(line: std::fmt::Arguments<'_>) {
     if writeln!(io::stdout().lock(), "{line}").is_err() {
-        // Nobody reads any more, as after `… | head`: what `SIGPIPE` does to other programs.
-        std::process::exit(141);
+        reader_is_gone();
     }
 }
 
 /// Writes a whole text to standard output, as it is.
 fn print_text(text: &str) {
     if io::stdout().lock().write_all(text.as_bytes()).is_err() {
-        std::process::exit(141);
+        reader_is_gone();
     }
+}
+
+/// Ends the process as `SIGPIPE` does: standard output was closed, as after `… | head`.
+fn reader_is_gone() -> ! {
+    std::process::exit(141)
+}
+
+/// Writes one line to standard error. A closed one loses nothing that the exit status lacks.
+fn print_error(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Prints a documented JSON form, indented, with its newline.
@@ -71,8 +86,18 @@ fn print_text(text: &str) {
 /// # Errors
 /// A value that JSON cannot hold; none of our forms has one.
 fn print_json(value: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| Problem::host(format!("cannot write JSON: {error}")))?;
-    outln!("{text}");
-    Ok(())
+    let mut out = BufWriter::new(io::stdout().lock());
+    match serde_json::to_writer_pretty(&mut out, value) {
+        Ok(()) if writeln!(out).and_then(|()| out.flush()).is_ok() => Ok(()),
+        Err(error) if !error.is_io() => Err(Problem::host(format!("cannot write JSON: {error}"))),
+        _ => reader_is_gone(),
+    }
+}
+
+/// The word of a license class in every JSON form.
+fn license_word(license: License) -> &'static str {
+    match license {
+        License::Any => "any",
+        License::GplOnly => "gpl-only",
+    }
 }

@@ -39,13 +39,51 @@ pub struct Args {
 
 /// The form of `vermagic --json`.
 #[derive(Serialize)]
-struct VermagicAnswer {
+struct VermagicForm<'a> {
     format: &'static str,
-    kernel: KernelVermagic,
-    modules: Vec<Compared>,
+    kernel: KernelForm<'a>,
+    modules: Vec<ModuleForm<'a>>,
 }
 
 #[derive(Serialize)]
+struct KernelForm<'a> {
+    vermagic: &'a str,
+    modversions: bool,
+}
+
+#[derive(Serialize)]
+struct ModuleForm<'a> {
+    file: &'a str,
+    vermagic: Option<&'a str>,
+    accepted: bool,
+    differences: Vec<DifferenceForm<'a>>,
+}
+
+#[derive(Serialize)]
+struct DifferenceForm<'a> {
+    refused: bool,
+    text: &'a str,
+}
+
+impl<'a> VermagicForm<'a> {
+    fn new(kernel: &'a KernelVermagic, modules: &'a [Compared]) -> Self {
+        let difference =
+            |d: &'a Difference| DifferenceForm { refused: d.refused, text: d.text.as_str() };
+        let module = |module: &'a Compared| ModuleForm {
+            file: &module.file,
+            vermagic: module.vermagic.as_deref(),
+            accepted: module.accepted,
+            differences: module.differences.iter().map(difference).collect(),
+        };
+        Self {
+            format: "vermagic/1",
+            kernel: KernelForm { vermagic: &kernel.vermagic, modversions: kernel.modversions },
+            modules: modules.iter().map(module).collect(),
+        }
+    }
+}
+
+/// One module beside the kernel.
 struct Compared {
     file: String,
     vermagic: Option<String>,
@@ -72,13 +110,13 @@ impl Args {
                 Ok(compared) => modules.push(compared),
                 Err(problem) => {
                     failed = true;
-                    eprintln!("error: {problem}");
+                    errln!("error: {problem}");
                 }
             }
         }
         let refused = modules.iter().any(|module| !module.accepted);
         if self.json {
-            super::print_json(&VermagicAnswer { format: "vermagic/1", kernel, modules })?;
+            super::print_json(&VermagicForm::new(&kernel, &modules))?;
         } else {
             outln!("kernel  \"{}\"", kernel.vermagic);
             modules.iter().for_each(print_one);

@@ -6,8 +6,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use serde::Serialize;
-
 use super::{
     graph::{Cycle, Graph},
     symvers::{Symvers, VMLINUX},
@@ -15,7 +13,7 @@ use super::{
 use ko::text::Text;
 
 /// One module, at its place in the order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadStep<'g> {
     /// The module's name.
     pub module: &'g str,
@@ -26,8 +24,7 @@ pub struct LoadStep<'g> {
 }
 
 /// One edge of the graph, from the module that has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrderReason<'g> {
     /// It uses symbols of another module, which has to be there first.
     Symbols {
@@ -60,7 +57,7 @@ pub enum OrderReason<'g> {
 }
 
 /// A need that nobody answers.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MissingDependency<'g> {
     /// Who needs it.
     pub module: &'g str,
@@ -73,7 +70,7 @@ pub struct MissingDependency<'g> {
 }
 
 /// A load order with its reasons.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadOrder<'g> {
     /// The modules, first to last.
     pub steps: Vec<LoadStep<'g>>,

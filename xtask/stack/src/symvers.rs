@@ -8,15 +8,13 @@
 
 use std::{collections::HashMap, fmt::Write as _};
 
-use serde::Serialize;
-
 use ko::license::License;
 
 /// The module column of a symbol that the kernel itself exports.
 pub const VMLINUX: &str = "vmlinux";
 
 /// One line: one exported symbol.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SymversEntry {
     /// The CRC of the symbol's type, or 0 from a kernel without MODVERSIONS.
     pub crc: u32,

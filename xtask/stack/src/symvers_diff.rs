@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use serde::Serialize;
-
 use super::{
     namespace::still_importable,
     symvers::{Symvers, SymversEntry},
@@ -27,20 +25,18 @@ impl CrcComparison {
 }
 
 /// One difference in one symbol.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The symbol.
     pub symbol: String,
     /// Its exporter: the new one, or the old one of a removed symbol.
     pub module: String,
     /// What differs.
-    #[serde(flatten)]
     pub what: ChangeKind,
 }
 
 /// The kinds of difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "change", rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
     /// Nobody exports it any more.
     Removed,

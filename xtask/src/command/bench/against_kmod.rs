@@ -148,7 +148,7 @@ fn fields_of(facts: &Facts<'_>) -> Fields {
         ("license", facts.license),
         ("version", facts.version),
         ("srcversion", facts.srcversion),
-        ("vermagic", facts.vermagic.as_ref().map(|vermagic| vermagic.whole)),
+        ("vermagic", facts.vermagic.map(|vermagic| vermagic.whole)),
     ] {
         value.into_iter().for_each(|value| add(key, value.bytes()));
     }

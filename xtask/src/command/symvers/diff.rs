@@ -2,10 +2,8 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use serde::Serialize;
-
-use super::read;
-use crate::problem::Result;
+use super::{form::DiffForm, read};
+use crate::{command::print_json, problem::Result};
 use stack::symvers_diff::{Change, CrcComparison, compare};
 
 /// What an update does to those who import: each difference, and whether it breaks them
@@ -22,23 +20,6 @@ pub(super) struct Diff {
     json: bool,
 }
 
-/// The form of `symvers diff --json`.
-#[derive(Debug, Serialize)]
-struct DiffJson<'a> {
-    format: &'static str,
-    crcs_compared: bool,
-    breaking: usize,
-    changes: Vec<JudgedChange<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct JudgedChange<'a> {
-    #[serde(flatten)]
-    change: &'a Change,
-    breaking: bool,
-    text: String,
-}
-
 impl Diff {
     pub(super) fn run(self) -> Result<ExitCode> {
         let (old, new) = (read(&self.old)?, read(&self.new)?);
@@ -46,26 +27,12 @@ impl Diff {
         let changes = compare(&old, &new, crcs);
         let breaking = changes.iter().filter(|change| change.breaking()).count();
         if self.json {
-            print_json(&changes, crcs, breaking)?;
+            print_json(&DiffForm::new(&changes, crcs, breaking))?;
         } else {
             print_text(&changes, crcs, breaking);
         }
         Ok(ExitCode::from(u8::from(breaking > 0)))
     }
-}
-
-fn print_json(changes: &[Change], crcs: CrcComparison, breaking: usize) -> Result<()> {
-    let judged = |change| JudgedChange {
-        breaking: Change::breaking(change),
-        text: change.to_string(),
-        change,
-    };
-    crate::command::print_json(&DiffJson {
-        format: "symvers-diff/1",
-        crcs_compared: crcs == CrcComparison::Compare,
-        breaking,
-        changes: changes.iter().map(judged).collect(),
-    })
 }
 
 fn print_text(changes: &[Change], crcs: CrcComparison, breaking: usize) {

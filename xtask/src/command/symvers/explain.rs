@@ -2,16 +2,16 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use serde::Serialize;
-
 use super::{
     built::{Built, blessed_symtypes},
+    form::ExplainForm,
     merge_symtypes, read, read_symtypes,
 };
 use crate::tree::scan::map_files;
 use crate::tree::section_reader::{FileError, ModuleBuffer};
 use crate::tree::walk;
 use crate::{
+    command::print_json,
     kernel::KernelName,
     problem::{OrProblem, Result},
 };
@@ -57,39 +57,34 @@ pub(super) struct Explain {
     json: bool,
 }
 
-/// The form of `symvers explain --json`.
-#[derive(Debug, Serialize)]
-struct ExplainJson {
-    format: &'static str,
-    symbol: String,
-    exports: Vec<SymversEntry>,
-    importers: Vec<Importer>,
-    #[serde(rename = "type")]
-    kind: Option<TypeText>,
+/// What was found out of a symbol.
+pub(super) struct Explanation {
+    pub(super) symbol: String,
+    pub(super) exports: Vec<SymversEntry>,
+    pub(super) importers: Vec<Importer>,
+    pub(super) kind: Option<TypeText>,
 }
 
 /// A module that imports the symbol.
-#[derive(Debug, Serialize)]
-struct Importer {
-    module: String,
+pub(super) struct Importer {
+    pub(super) module: String,
     /// The CRC it was built with.
-    crc: Option<u32>,
-    weak: bool,
+    pub(super) crc: Option<u32>,
+    pub(super) weak: bool,
 }
 
 /// The type behind the CRC.
-#[derive(Debug, Serialize)]
-struct TypeText {
+pub(super) struct TypeText {
     /// As a C programmer would write it.
-    c: String,
+    pub(super) c: String,
     /// What gendwarfksyms wrote.
-    text: String,
+    pub(super) text: String,
     /// The CRC computed from it.
-    crc: Option<u32>,
+    pub(super) crc: Option<u32>,
     /// The CRC of the blessed text.
-    blessed_crc: Option<u32>,
+    pub(super) blessed_crc: Option<u32>,
     /// What differs from the blessed text.
-    changes: Vec<String>,
+    pub(super) changes: Vec<String>,
 }
 
 impl Explain {
@@ -108,9 +103,9 @@ impl Explain {
         let changed = kind.as_ref().is_some_and(|kind| !kind.changes.is_empty());
         let holds = !exports.is_empty() && !changed && !unread;
         let symbol = self.symbol;
-        let answer = ExplainJson { format: "symvers-explain/1", symbol, exports, importers, kind };
+        let answer = Explanation { symbol, exports, importers, kind };
         match self.json {
-            true => crate::command::print_json(&answer)?,
+            true => print_json(&ExplainForm::from(&answer))?,
             false => print_explanation(&answer),
         }
         Ok(ExitCode::from(u8::from(!holds)))
@@ -149,7 +144,7 @@ impl Explain {
                 Ok(importer) => importers.extend(importer),
                 Err(error) => {
                     unread = true;
-                    eprintln!("error: {}: {error}", file.full.display());
+                    errln!("error: {}: {error}", file.full.display());
                 }
             }
         }
@@ -198,7 +193,7 @@ fn importer(
     Ok::<_, Malformed>(found).map_err(FileError::from)
 }
 
-fn print_explanation(answer: &ExplainJson) {
+fn print_explanation(answer: &Explanation) {
     outln!("{}", answer.symbol);
     if answer.exports.is_empty() {
         outln!("  nobody exports it");

@@ -4,6 +4,7 @@ mod built;
 mod diff;
 mod expected;
 mod explain;
+mod form;
 
 use std::{fs, path::Path, process::ExitCode};
 

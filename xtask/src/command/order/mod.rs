@@ -1,5 +1,7 @@
 //! `order`: what loads before what, and why.
 
+mod form;
+
 use std::{
     collections::HashSet,
     fs,
@@ -7,9 +9,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::ValueEnum;
-use serde::Serialize;
-
+use self::form::OrderForm;
 use crate::tree::picture::Picture;
 use crate::tree::scan::{TreeScan, scan, scan_cached};
 use crate::tree::scan_cache;
@@ -21,6 +21,7 @@ use crate::{
     kernel::{Kernel, archive::Refresh},
     problem::{OrProblem, Problem, Result},
 };
+use clap::ValueEnum;
 use stack::depmod_config::DepmodConfig;
 use stack::graph::{Cycle, Graph};
 use stack::load_order::{
@@ -178,7 +179,7 @@ impl Args {
 
     fn print(&self, graph: &Graph, order: &LoadOrder<'_>) -> Result<()> {
         if self.json {
-            return super::print_json(&OrderJson::new(graph, order));
+            return super::print_json(&OrderForm::new(graph, order));
         }
         if self.format != Format::Text {
             let modules: Vec<usize> =
@@ -199,29 +200,6 @@ impl Args {
             );
         }
         Ok(())
-    }
-}
-
-/// The form of `order --json`.
-#[derive(Serialize)]
-struct OrderJson<'a> {
-    format: &'static str,
-    #[serde(flatten)]
-    order: &'a LoadOrder<'a>,
-    exported_twice: Vec<Twice<'a>>,
-}
-
-#[derive(Serialize)]
-struct Twice<'a> {
-    symbol: String,
-    modules: Vec<&'a str>,
-}
-
-impl<'a> OrderJson<'a> {
-    fn new(graph: &'a Graph, order: &'a LoadOrder<'a>) -> Self {
-        let twice = exported_twice(graph).into_iter();
-        let twice = twice.map(|(symbol, modules)| Twice { symbol: symbol.to_string(), modules });
-        Self { format: "order/1", order, exported_twice: twice.collect() }
     }
 }
 
@@ -269,10 +247,10 @@ fn print_missing(missing: &MissingDependency<'_>) {
 fn report_unread(outcome: &TreeScan) -> bool {
     const SHOWN_MAX: usize = 20;
     for unread in outcome.unreadable.iter().take(SHOWN_MAX) {
-        eprintln!("error: {}: {}", unread.file.full.display(), unread.error);
+        errln!("error: {}: {}", unread.file.full.display(), unread.error);
     }
     if let Some(more @ 1..) = outcome.unreadable.len().checked_sub(SHOWN_MAX) {
-        eprintln!("error: {more} more files are no modules");
+        errln!("error: {more} more files are no modules");
     }
     outcome.unreadable.is_empty()
 }

@@ -1,16 +1,18 @@
 //! `inspect`: what a module says of itself.
 
+mod form;
+
 use std::{
+    cell::Cell,
     fmt::Display,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use serde::Serialize;
-
+use self::form::InspectForm;
 use crate::problem::Result;
 use crate::tree::section_reader::{FileError, ModuleBuffer};
-use ko::exports::{Export, ExportLayout, SymbolKind};
+use ko::exports::{Export, ExportLayout};
 use ko::imports::Import;
 use ko::modinfo::ModinfoLine;
 use ko::module::{Facts, Module, SoftDep};
@@ -32,69 +34,32 @@ pub struct Args {
     json: bool,
 }
 
-/// One file's entry in the `inspect/1` form.
-#[derive(Serialize)]
-struct Entry<'a> {
-    file: String,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    facts: Option<&'a Facts<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
 impl Args {
     /// Runs the verb.
     ///
     /// # Errors
     /// None for the files: each is answered in its turn.
     pub fn run(self) -> Result<ExitCode> {
-        let mut buffer = ModuleBuffer::default();
-        let mut failed = false;
+        let failed = Cell::new(false);
         if self.json {
-            outln!("{{\n\"format\": \"inspect/1\",\n\"modules\": [");
+            super::print_json(&InspectForm::new(&self.files, &failed))?;
+            return Ok(ExitCode::from(u8::from(failed.get())));
         }
-        for (index, file) in self.files.iter().enumerate() {
-            let last = index + 1 == self.files.len();
-            let result = with_facts(&mut buffer, file, |facts| match self.json {
-                true => print_json(file, Ok(facts), last),
-                false => print_text(file, facts),
-            });
-            if let Err(error) = result {
-                failed = true;
-                eprintln!("error: {}: {error}", file.display());
-                if self.json {
-                    print_json(file, Err(error.to_string()), last);
-                }
+        let mut buffer = ModuleBuffer::default();
+        for file in &self.files {
+            if let Err(error) = show(&mut buffer, file) {
+                failed.set(true);
+                errln!("error: {}: {error}", file.display());
             }
         }
-        if self.json {
-            outln!("]\n}}");
-        }
-        Ok(ExitCode::from(u8::from(failed)))
+        Ok(ExitCode::from(u8::from(failed.get())))
     }
 }
 
-/// Reads one module and hands its facts on while its bytes are there.
-fn with_facts(
-    buffer: &mut ModuleBuffer,
-    file: &Path,
-    show: impl FnOnce(&Facts<'_>),
-) -> std::result::Result<(), FileError> {
+fn show(buffer: &mut ModuleBuffer, file: &Path) -> Result<(), FileError> {
     let facts = Module::read(buffer.read(file)?)?.facts()?;
-    show(&facts);
+    print_text(file, &facts);
     Ok(())
-}
-
-fn print_json(file: &Path, facts: std::result::Result<&Facts<'_>, String>, last: bool) {
-    let (facts, error) = match facts {
-        Ok(facts) => (Some(facts), None),
-        Err(error) => (None, Some(error)),
-    };
-    let entry = Entry { file: file.display().to_string(), facts, error };
-    let comma = if last { "" } else { "," };
-    // Strings, numbers and lists alone: JSON holds them all.
-    let text = serde_json::to_string_pretty(&entry).unwrap_or_default();
-    outln!("{text}{comma}");
 }
 
 /// One line of the terminal form: a label of fixed width, then the fact.
@@ -156,8 +121,8 @@ fn print_identity(facts: &Facts<'_>) {
 
 fn print_kernel(facts: &Facts<'_>) {
     if let Some(vermagic) = &facts.vermagic {
-        line("built for", format!("release {}", vermagic.release));
-        for flag in &vermagic.flags {
+        line("built for", format!("release {}", vermagic.release()));
+        for flag in vermagic.flags() {
             line("", format!("{flag}: {}", flag_meaning(flag)));
         }
     }
@@ -174,7 +139,7 @@ fn print_kernel(facts: &Facts<'_>) {
 }
 
 /// What a flag of a vermagic stands for.
-fn flag_meaning(flag: &Text<'_>) -> &'static str {
+fn flag_meaning(flag: Text<'_>) -> &'static str {
     match flag.bytes() {
         b"SMP" => "for several processors (CONFIG_SMP)",
         b"preempt" => "preemptible (CONFIG_PREEMPT_BUILD)",
@@ -214,11 +179,7 @@ fn print_exports(layout: Option<ExportLayout>, exports: &[Export<'_>]) {
     };
     line("exports", format!("{} ({layout})", exports.len()));
     for export in exports {
-        let kind = match export.kind {
-            SymbolKind::Function => "function",
-            SymbolKind::Data => "data",
-            SymbolKind::Unknown => "unknown",
-        };
+        let kind = form::kind_word(export.kind);
         let crc = export.crc.map_or(String::new(), |crc| format!("  {crc:#010x}"));
         let namespace = match export.namespace.is_empty() {
             true => String::new(),
