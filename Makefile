@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds both modules for the kernel whose build tree is KDIR; `make help` lists the targets.
+# Builds the modules for the kernel whose build tree is KDIR; `make help` lists the targets.
 # The kernel's own variables pass through: V=1, CLIPPY=1, INSTALL_MOD_PATH=…, MO=….
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -13,10 +13,11 @@ kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR)$(1)
 modules: check-kdir
 	$(call kbuild) modules
 
-# What two packages would do: each module alone, the consumer against the provider's symbols.
+# What three packages would do: each module alone, the others against the provider's symbols.
 split: check-kdir
 	$(call kbuild,/provider) modules
 	$(call kbuild,/consumer) KBUILD_EXTRA_SYMBOLS=$(CURDIR)/provider/Module.symvers modules
+	$(call kbuild,/tally) KBUILD_EXTRA_SYMBOLS=$(CURDIR)/provider/Module.symvers modules
 
 tests: modules
 	$(call kbuild,/tests/modules) KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers modules
@@ -27,10 +28,9 @@ modules_install: check-kdir
 clean:
 	$(call kbuild) clean
 	$(call kbuild,/tests/modules) clean
-	rm -f provider/Module.symvers provider/modules.order \
-		consumer/Module.symvers consumer/modules.order
+	rm -f $(foreach module,provider consumer tally,$(module)/Module.symvers $(module)/modules.order)
 
-crates := provider/provider_main.rs consumer/consumer_main.rs
+crates := provider/provider_main.rs consumer/consumer_main.rs tally/tally_main.rs
 
 fmt:
 	$(RUSTFMT) $(crates)
@@ -39,8 +39,8 @@ fmtcheck:
 	$(RUSTFMT) --check $(crates)
 
 help:
-	@echo 'make [KDIR=…]                  build provider.ko and consumer.ko'
-	@echo 'make [KDIR=…] split            build each alone, as two packages would'
+	@echo 'make [KDIR=…]                  build provider.ko, consumer.ko and tally.ko'
+	@echo 'make [KDIR=…] split            build each alone, as three packages would'
 	@echo 'make [KDIR=…] tests            build the modules of tests/modules too'
 	@echo 'make [KDIR=…] modules_install  install them, below INSTALL_MOD_PATH if that is set'
 	@echo 'make [KDIR=…] clean            remove what was built'

@@ -2,12 +2,18 @@
 
 //! Keeps named counters for other modules.
 //!
-//! C header: `provider.h`, which states the contract of every exported function.
+//! Modules reach them in two ways: by the C ABI of `provider.h`, which states the contract of every
+//! function that this file exports, and by this crate, whose public items are in `counter.rs`.
 //! All counters are shown in debugfs, as `provider/counters`.
 
-use core::{
-    borrow::Borrow,
-    ptr, //
+mod counter;
+
+use core::ptr;
+use counter::{
+    register,
+    unregister,
+    Entry,
+    COUNTERS, //
 };
 use kernel::{
     debugfs::{
@@ -16,14 +22,14 @@ use kernel::{
     },
     error::from_err_ptr,
     prelude::*,
-    str::CString,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        global_lock, //
-    },
+    sync::atomic::Relaxed, //
+};
+
+pub use counter::{
+    sums,
+    Amount,
+    Counter,
+    Held, //
 };
 
 #[allow(
@@ -84,58 +90,6 @@ module! {
     },
 }
 
-/// A counter: what `struct provider_counter` is behind the C ABI.
-struct Counter {
-    name: CString,
-    value: Atomic<i64>,
-}
-
-global_lock! {
-    // SAFETY: Initialised by `Provider::init`, before anything can lock it.
-    unsafe(uninit) static COUNTERS: Mutex<KVec<KBox<Counter>>> = KVec::new();
-}
-
-/// Checks `name` against the rule that `provider.h` states.
-fn is_valid_name(name: &[u8]) -> bool {
-    // CAST: `usize` has at least 32 bits in the kernel.
-    (1..=PROVIDER_NAME_MAX as usize).contains(&name.len())
-        && name
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
-}
-
-/// Adds a new counter to [`COUNTERS`] and returns its address.
-fn register(name: &CStr) -> Result<*mut provider_counter> {
-    if !is_valid_name(name.to_bytes()) {
-        return Err(EINVAL);
-    }
-
-    // Allocated before the lock is taken: reclaim may take its time.
-    let counter = KBox::new(
-        Counter {
-            name: CString::try_from(name)?,
-            value: Atomic::new(0),
-        },
-        GFP_KERNEL,
-    )?;
-    let address = ptr::from_ref(&*counter).cast_mut().cast();
-
-    let mut counters = COUNTERS.lock();
-    if counters.iter().any(|other| *other.name == *name) {
-        return Err(EEXIST);
-    }
-    // 7.2 returns a reference here, 7.3 the value: both can be borrowed.
-    let room: u32 = *Borrow::borrow(&module_parameters::max_counters.value());
-    // CAST: `usize` has at least 32 bits in the kernel.
-    if counters.len() >= room as usize {
-        return Err(ENOSPC);
-    }
-    counters.push(counter, GFP_KERNEL)?;
-
-    pr_debug!("registered {name}\n");
-    Ok(address)
-}
-
 /// Makes a counter that starts at zero, or returns an error pointer.
 ///
 /// # Safety
@@ -150,7 +104,10 @@ pub unsafe extern "C" fn provider_register(name: *const c_char) -> *mut provider
 
     // SAFETY: `name` is not null, so by the safety requirements it is a valid C string.
     let name = unsafe { CStr::from_char_ptr(name) };
-    register(name).unwrap_or_else(Error::to_ptr)
+    // The list of counters keeps it alive until it is unregistered.
+    register(name).map_or_else(Error::to_ptr, |entry| {
+        ptr::from_ref(&*entry).cast_mut().cast()
+    })
 }
 
 /// Frees a counter; ignores a null or error pointer.
@@ -164,18 +121,7 @@ pub unsafe extern "C" fn provider_unregister(counter: *mut provider_counter) {
         return;
     }
 
-    let mut counters = COUNTERS.lock();
-    // Compares addresses and never follows `counter`, so that a second call is found out.
-    let found = counters
-        .iter()
-        .position(|registered| ptr::eq(&**registered, counter.cast()));
-    let removed = found.and_then(|index| counters.remove(index).ok());
-    drop(counters);
-
-    match removed {
-        Some(counter) => pr_debug!("unregistered {}\n", &*counter.name),
-        None => pr_warn!("a caller unregistered a counter that is not registered\n"),
-    }
+    unregister(counter.cast());
 }
 
 /// Adds `delta` and returns 0, or `-ERANGE` and leaves the counter as it is.
@@ -185,20 +131,11 @@ pub unsafe extern "C" fn provider_unregister(counter: *mut provider_counter) {
 /// `counter` was returned by [`provider_register`] and is not unregistered before this call ends.
 #[no_mangle]
 pub unsafe extern "C" fn provider_add(counter: *mut provider_counter, delta: i64) -> c_int {
-    // SAFETY: By the safety requirements, `counter` points to a `Counter` that outlives the call,
-    // and counters are only ever shared.
-    let Counter { value, .. } = unsafe { &*counter.cast() };
+    // SAFETY: By the safety requirements, `counter` points to an `Entry` that outlives the call,
+    // and entries are only ever shared.
+    let entry: &Entry = unsafe { &*counter.cast() };
 
-    let mut old = value.load(Relaxed);
-    loop {
-        let Some(new) = old.checked_add(delta) else {
-            return ERANGE.to_errno();
-        };
-        match value.cmpxchg(old, new, Relaxed) {
-            Ok(_) => return 0,
-            Err(current) => old = current,
-        }
-    }
+    entry.add(delta).map_or_else(Error::to_errno, |()| 0)
 }
 
 /// Returns the value of a counter.
@@ -208,11 +145,11 @@ pub unsafe extern "C" fn provider_add(counter: *mut provider_counter, delta: i64
 /// As for [`provider_add`].
 #[no_mangle]
 pub unsafe extern "C" fn provider_read(counter: *const provider_counter) -> i64 {
-    // SAFETY: By the safety requirements, `counter` points to a `Counter` that outlives the call,
-    // and counters are only ever shared.
-    let Counter { value, .. } = unsafe { &*counter.cast() };
+    // SAFETY: By the safety requirements, `counter` points to an `Entry` that outlives the call,
+    // and entries are only ever shared.
+    let entry: &Entry = unsafe { &*counter.cast() };
 
-    value.load(Relaxed)
+    entry.value.load(Relaxed)
 }
 
 /// Returns how many counters are registered.
@@ -222,7 +159,7 @@ pub unsafe extern "C" fn provider_read(counter: *const provider_counter) -> i64 
 /// None needed: `unsafe` because every function that a C header declares is.
 #[no_mangle]
 pub unsafe extern "C" fn provider_count() -> c_uint {
-    // CAST: `register` keeps the length within `max_counters`, a `u32`.
+    // CAST: `counter::register` keeps the length within `max_counters`, a `u32`.
     COUNTERS.lock().len() as c_uint
 }
 
@@ -233,11 +170,11 @@ pub unsafe extern "C" fn provider_count() -> c_uint {
 /// As for [`provider_add`].
 #[no_mangle]
 pub unsafe extern "C" fn provider_set(counter: *mut provider_counter, value: i64) {
-    // SAFETY: By the safety requirements, `counter` points to a `Counter` that outlives the call,
-    // and counters are only ever shared.
-    let counter: &Counter = unsafe { &*counter.cast() };
+    // SAFETY: By the safety requirements, `counter` points to an `Entry` that outlives the call,
+    // and entries are only ever shared.
+    let entry: &Entry = unsafe { &*counter.cast() };
 
-    counter.value.store(value, Relaxed);
+    entry.value.store(value, Relaxed);
 }
 
 /// The loaded module. What the exported functions reach is [`COUNTERS`], not this.
@@ -262,7 +199,7 @@ impl kernel::InPlaceModule for Provider {
 
         try_pin_init!(Self {
             _counters <- debugfs.read_callback_file(c"counters", (), &|(), f| {
-                for Counter { name, value } in COUNTERS.lock().iter().map(|counter| &**counter) {
+                for Entry { name, value } in COUNTERS.lock().iter().map(|entry| &**entry) {
                     f.write_fmt(fmt!("{} {}\n", &**name, value.load(Relaxed)))?;
                 }
                 Ok(())
@@ -278,8 +215,8 @@ impl PinnedDrop for Provider {
         // The kernel unloads no module whose symbols are in use, so a counter that is still here
         // was leaked by a caller that is gone. And nothing drops a static: free them by hand.
         let leaked = core::mem::take(&mut *COUNTERS.lock());
-        for counter in &leaked {
-            pr_warn!("{} was never unregistered, freeing it\n", &*counter.name);
+        for entry in &leaked {
+            pr_warn!("{} was never unregistered, freeing it\n", &*entry.name);
         }
         pr_info!("unloaded\n");
     }

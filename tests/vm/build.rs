@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use xtask::build::{BuildDir, MakeTarget, project};
+use xtask::build::{BuildDir, MakeTarget, SOURCES, project};
 
 use crate::{
     harness::{Needs, Test},
@@ -26,8 +26,6 @@ pub(crate) fn tests() -> Vec<Test> {
         ],
     )
 }
-
-const SOURCES: &[&str] = &["Kbuild", "Makefile", "provider", "consumer"];
 
 /// An edit of one source: what stands there, and what is put in its place.
 pub(crate) type Edit = (&'static str, &'static str, &'static str);

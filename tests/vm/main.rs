@@ -11,6 +11,7 @@ mod harness;
 mod build;
 #[path = "../corpus/mod.rs"]
 mod corpus;
+mod crates;
 mod guest;
 mod lesson;
 mod mistakes;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         mistakes::tests(),
         build::tests(),
         stack::tests(),
+        crates::tests(),
         guest::tests(),
     ];
     harness::run(files.into_iter().flatten().collect()).exit_code()

@@ -16,6 +16,7 @@ pub mod license;
 pub mod modinfo;
 pub mod module;
 pub mod params;
+pub mod seal;
 pub mod signature;
 pub mod text;
 pub mod vermagic;

@@ -23,6 +23,8 @@ use crate::{
 
 /// How long a build of some small modules may take.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
+/// What the stack is built from, in the project.
+pub const SOURCES: &[&str] = &["Kbuild", "Makefile", "provider", "consumer", "tally"];
 /// The file in a build folder that lists what was copied there.
 const COPIED: &str = ".copied";
 
@@ -69,7 +71,7 @@ impl<'a> BuildDir<'a> {
     /// The sources cannot be copied.
     pub fn open(kernel: &'a Kernel, target: MakeTarget) -> Result<Self> {
         let name = format!("{}-{}", target.target(), kernel.slug());
-        Self::named(kernel, &name, &["Kbuild", "Makefile", "provider", "consumer", "tests/modules"])
+        Self::named(kernel, &name, &[SOURCES, &["tests/modules"]].concat())
     }
 
     /// A build folder of another name, with these files and folders of the project in it.
@@ -142,7 +144,7 @@ impl<'a> BuildDir<'a> {
     /// The modules of the stack, the provider first.
     pub fn stack(&self) -> Vec<PathBuf> {
         let module = |name: &str| self.folder.join(name).join(format!("{name}.ko"));
-        ["provider", "consumer"].map(module).into()
+        ["provider", "consumer", "tally"].map(module).into()
     }
 
     /// A module of `tests/modules`.
@@ -208,7 +210,7 @@ fn collect(base: &Path, path: &Path, found: &mut BTreeSet<PathBuf>) -> Result<()
 /// What a person wrote, apart from what a build in place left beside it.
 fn is_source(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let made = ["_generated.rs", ".mod.c"].iter().any(|end| name.ends_with(end));
+    let made = ["_generated.rs", "_generated.c", ".mod.c"].iter().any(|end| name.ends_with(end));
     let written = [".rs", ".c", ".h", ".mk", ".conf", ".sh"].iter().any(|end| name.ends_with(end));
     (written && !made && !name.starts_with('.'))
         || ["Kbuild", "Makefile", "rustfmt.toml"].contains(&name)
@@ -235,7 +237,15 @@ mod tests {
         for name in ["a/x.rs", "x.c", "x.h", "Kbuild", "x.mk", "dkms.conf", "rustfmt.toml"] {
             assert!(is_source(Path::new(name)), "{name}");
         }
-        for name in ["x.o", "x.mod.c", "bindings_generated.rs", ".x.o.cmd", "x.ko", ".#x.rs"] {
+        for name in [
+            "x.o",
+            "x.mod.c",
+            "bindings_generated.rs",
+            "provider_crate_generated.c",
+            ".x.o.cmd",
+            "x.ko",
+            ".#x.rs",
+        ] {
             assert!(!is_source(Path::new(name)), "{name}");
         }
     }

@@ -8,7 +8,7 @@
 
 use std::{collections::HashMap, fmt::Write as _};
 
-use ko::license::License;
+use ko::{license::License, seal::Seal};
 
 /// The module column of a symbol that the kernel itself exports.
 pub const VMLINUX: &str = "vmlinux";
@@ -34,6 +34,11 @@ impl SymversEntry {
     /// the path, with `_` for `-`.
     pub fn module_name(&self) -> String {
         module_name(&self.module)
+    }
+
+    /// Whether the symbol belongs to the crate of a Rust module: a mangled name, or a seal.
+    pub fn is_of_a_crate(&self) -> bool {
+        self.symbol.starts_with("_R") || Seal::parse(&self.symbol).is_some()
     }
 
     fn write_to(&self, text: &mut String) {
@@ -129,6 +134,18 @@ impl Symvers {
         entries.sort_by(|a, b| (&a.symbol, &a.module).cmp(&(&b.symbol, &b.module)));
         let by_symbol = entries.iter().enumerate().map(|(i, e)| (e.symbol.clone(), i)).collect();
         Self { entries, by_symbol }
+    }
+
+    /// The exports that can be blessed. A crate promises no ABI beyond one build: its names change
+    /// with the compiler, its seal with every change of its code.
+    #[must_use]
+    pub fn without_crates(&self) -> Self {
+        let mut kept = Self::default();
+        for entry in self.entries.iter().filter(|entry| !entry.is_of_a_crate()) {
+            // A subset holds no symbol twice that the whole does not.
+            let _ = kept.push(entry.clone());
+        }
+        kept
     }
 
     /// The text, in the form of `write_dump()`: what was parsed from modpost's own file comes
@@ -244,6 +261,16 @@ mod tests {
         );
         assert_eq!(entry.module_name(), "provider");
         assert!(symvers.has_crcs());
+    }
+
+    #[test]
+    fn a_crates_exports_are_told_from_the_others() {
+        let line = |symbol: &str| format!("0x1\t{symbol}\tprovider\tEXPORT_SYMBOL_GPL\t\n");
+        let of_the_crate = ["_RNvCs1_8provider4sums", "provider_abi_0123456789abcdef"];
+        let text: String =
+            of_the_crate.map(line).into_iter().chain([line("provider_add")]).collect();
+        let kept = Symvers::parse(text).unwrap().without_crates();
+        assert_eq!(kept.to_text(), line("provider_add"));
     }
 
     #[test]

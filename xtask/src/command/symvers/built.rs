@@ -47,7 +47,7 @@ impl Built {
         say(&format!("building the stack for {kernel}"));
         let modules = build_dir.build_quiet(MakeTarget::Modules)?;
         let (folder, symvers) = (build_dir.folder.clone(), build_dir.symvers());
-        let exported = read(&symvers)?.normalized();
+        let exported = read(&symvers)?.normalized().without_crates();
         let mut symtypes = Symtypes::default();
         merge_symtypes(&folder, &mut symtypes)?;
         let mut entries = exported.entries().iter();
