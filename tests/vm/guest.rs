@@ -22,7 +22,7 @@ use xtask::{
 
 use crate::{
     boot,
-    harness::{Needs, Test},
+    harness::{Needs, Test, skip},
     stack::build_dir,
 };
 
@@ -39,7 +39,9 @@ pub(crate) fn tests() -> Vec<Test> {
             a_killed_qemu_is_named,
             a_machine_that_ends_without_a_goodbye_is_never_green,
             a_guest_that_never_comes_up_is_named,
-            kvm_is_used_where_it_works_and_refused_where_it_does_not,
+            emulation_is_used_when_it_is_asked_for,
+            kvm_is_used_where_it_works,
+            kvm_is_refused_where_it_does_not_work,
             two_guests_at_once_do_not_disturb_each_other,
         ],
         Needs::Rust => [
@@ -242,16 +244,37 @@ fn a_guest_that_never_comes_up_is_named() {
     says(&fact, "expected was 0.0.1-other");
 }
 
-fn kvm_is_used_where_it_works_and_refused_where_it_does_not() {
-    match guest().accel(Accel::Kvm).run(["true"]) {
+/// QEMU's emulation names itself as the processor.
+const PROCESSOR: &str = "grep -m 1 '^model name' /proc/cpuinfo";
+
+fn is_emulated(report: &Report) -> bool {
+    let name = report.commands[0].text();
+    assert!(name.starts_with("model name"), "{name}");
+    name.contains("QEMU Virtual CPU")
+}
+
+fn emulation_is_used_when_it_is_asked_for() {
+    let report = guest().accel(Accel::Tcg).run([PROCESSOR]).unwrap();
+    says(&report.accel, "the guest runs by emulation (TCG): as asked");
+    assert!(is_emulated(&report));
+}
+
+fn kvm_is_used_where_it_works() {
+    match guest().accel(Accel::Kvm).run([PROCESSOR]) {
         Ok(report) => assert!(report.accel.contains("KVM")),
-        Err(problem) => {
-            assert_eq!(problem.kind, Kind::Host);
-            says(&problem.fact, "KVM cannot be used: ");
-            let report = guest().run(["true"]).unwrap();
-            says(&report.accel, "the guest runs by emulation (TCG): ");
-        }
+        Err(_) => skip("needs a machine on which KVM works"),
     }
+}
+
+fn kvm_is_refused_where_it_does_not_work() {
+    let Err(problem) = guest().accel(Accel::Kvm).run([PROCESSOR]) else {
+        skip("needs a machine on which KVM does not work")
+    };
+    assert_eq!(problem.kind, Kind::Host);
+    says(&problem.fact, "KVM cannot be used: ");
+    let report = guest().run([PROCESSOR]).unwrap();
+    says(&report.accel, "the guest runs by emulation (TCG): ");
+    assert!(is_emulated(&report));
 }
 
 fn two_guests_at_once_do_not_disturb_each_other() {

@@ -4,8 +4,13 @@
 //! reported as ignored, with its reason, and is counted apart. `cargo xtask test` keeps the list
 //! of the reasons that CI accepts.
 
-use libtest_mimic::{Arguments, Completion, Conclusion, Trial};
-use xtask::kernel::{Kernel, KernelName};
+use std::panic::{self, AssertUnwindSafe};
+
+use libtest_mimic::{Arguments, Completion, Conclusion, Failed, Trial};
+use xtask::{
+    kernel::{Kernel, KernelName},
+    lesson::drift,
+};
 
 use crate::kernel;
 
@@ -64,11 +69,76 @@ impl Test {
         let name = self.name.strip_prefix("vm::").unwrap_or(self.name);
         Trial::ignorable_test(name, move || match self.needs.unmet(kernel()) {
             Some(reason) => Ok(Completion::ignored_with(reason)),
-            None => {
-                (self.run)();
-                Ok(Completion::Completed)
-            }
+            None => outcome(self.run),
         })
+    }
+}
+
+/// What a test unwinds with when it is skipped while it runs.
+struct Skipped(String);
+
+/// Ends the test that calls it as skipped, for a reason that only a part of the test found.
+pub(crate) fn skip(reason: impl Into<String>) -> ! {
+    panic::resume_unwind(Box::new(Skipped(reason.into())))
+}
+
+/// The releases on which the recorded expectations were last seen to hold.
+const RECORDED_ON: [(KernelName, &str); 3] = [
+    (KernelName::Stock, "7.3.4+deb13-amd64"),
+    (KernelName::Lab, "7.3.4-lab"),
+    (KernelName::Stable, "6.12.117+deb13-amd64"),
+];
+
+/// Ends the test that calls it because a recorded expectation differs. On a newer kernel than the
+/// expectation was recorded on that is drift, on the same one a failure.
+pub(crate) fn differs(what: &str, difference: &str) -> ! {
+    let recorded = RECORDED_ON.iter().find(|(name, _)| *name == kernel().name);
+    differs_since(recorded.map_or("", |(_, release)| release), what, difference)
+}
+
+/// The same for an expectation that says itself on which release it was recorded.
+pub(crate) fn differs_since(recorded: &str, what: &str, difference: &str) -> ! {
+    println!("{what} differs on {}:\n{difference}", kernel());
+    match newer_than(recorded) {
+        Some(releases) => skip(format!("drift: {what} was recorded on {releases}")),
+        None => panic!("{what} differs:\n{difference}"),
+    }
+}
+
+/// Both releases, where the kernel at hand is newer than the recorded one.
+fn newer_than(recorded: &str) -> Option<String> {
+    let on = |release: &str| format!("Linux {release} (`{}`)", kernel().name);
+    drift::newer(&on(recorded), &on(&kernel().release))
+}
+
+fn outcome(test: impl FnOnce()) -> Result<Completion, Failed> {
+    match panic::catch_unwind(AssertUnwindSafe(test)) {
+        Ok(()) => Ok(Completion::Completed),
+        Err(unwound) => match unwound.downcast::<Skipped>() {
+            Ok(skipped) => Ok(Completion::ignored_with(skipped.0)),
+            // libtest-mimic catches it again, and shows its message.
+            Err(panicked) => panic::resume_unwind(panicked),
+        },
+    }
+}
+
+/// The tests of this file.
+pub(crate) fn tests() -> Vec<Test> {
+    tests!(Needs::Nothing => [a_recorded_expectation_drifts_on_a_newer_kernel_only])
+}
+
+fn a_recorded_expectation_drifts_on_a_newer_kernel_only() {
+    let release = &kernel().release;
+    let (_, minor) = release.split_once('.').unwrap();
+    let older = format!("1.{minor}");
+    let ended = outcome(|| differs_since(&older, "a list", "- a\n+ b"));
+    let Ok(Completion::Ignored { reason: Some(reason) }) = ended else {
+        panic!("a difference on a newer kernel is no drift")
+    };
+    let releases = format!("Linux (`{}`) {older}, now {release}", kernel().name);
+    assert_eq!(reason, format!("drift: a list was recorded on {releases}"));
+    for not_older in [release, &format!("99.{minor}"), ""] {
+        assert_eq!(newer_than(not_older), None, "{not_older}");
     }
 }
 

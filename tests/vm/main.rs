@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         stack::tests(),
         crates::tests(),
         guest::tests(),
+        harness::tests(),
     ];
     harness::run(files.into_iter().flatten().collect()).exit_code()
 }

@@ -28,11 +28,13 @@ pub fn newer(blessed: &str, now: &str) -> Option<String> {
 /// The version of each program, by its name and the kernel that it was used with.
 fn versions(text: &str) -> BTreeMap<String, String> {
     let mut versions = BTreeMap::new();
-    for kernel in text.trim_end_matches('.').split("; ") {
+    let programs = text.strip_prefix("Said by ").unwrap_or(text).trim_end_matches('.');
+    for kernel in programs.split("; ") {
         let name = kernel.split(['(', ')']).nth(1).unwrap_or_default();
         for program in kernel.split(", ") {
-            let mut words = program.split(' ').skip_while(|word| ["Rendered", "by"].contains(word));
-            if let (Some(program), Some(version)) = (words.next(), words.next()) {
+            let mut words = program.split(' ');
+            let (program, version) = (words.next(), words.next().filter(|word| !word.is_empty()));
+            if let (Some(program), Some(version)) = (program, version) {
                 versions.insert(format!("{program} ({name})"), version.into());
             }
         }
@@ -78,5 +80,6 @@ mod tests {
         assert_eq!(newer(BLESSED, &one_older), None);
         assert_eq!(newer(BLESSED, &BLESSED.replace("`sid`", "`lab`")), None);
         assert_eq!(newer(BLESSED, ""), None);
+        assert_eq!(newer("Linux  (`lab`)", "Linux 7.3 (`lab`)"), None);
     }
 }
