@@ -217,7 +217,8 @@ fn compare<'c>(target: &KernelFacts, cases: &[&'c Case]) -> Vec<Compared<'c>> {
         }
         for (load, ran) in ran.loads.into_iter().enumerate() {
             let Load { file, args, flags } = &case.loads[load];
-            let request = LoadRequest { file, args, flags: *flags, program: "finit" };
+            let request =
+                LoadRequest { file, args: args.as_bytes(), flags: *flags, program: "finit" };
             let verdict = model.finit_module(request);
             if matches!(verdict.answer, Answer::Unknown(_)) {
                 take_over(&mut model.state, &ran);

@@ -1,95 +1,125 @@
-//! What to do about a check that fails: for a reader who has not seen it before.
+//! What to do about a refusal, for a reader who has not met it before.
 
-use super::{
-    load_info::LoadInfo,
-    verdict::{Finding, Outcome},
-};
+use crate::{check_id::CheckId, kernel_facts::KernelFacts};
 
-/// The hint for a finding; empty where nothing is to be done.
-pub(super) fn hint_for(id: &str, finding: &Finding, load: &LoadInfo<'_>) -> String {
-    match finding.outcome {
-        Outcome::Fail(_) => failed(id, load),
-        _ => String::new(),
-    }
+/// Why a check failed, where the check alone does not say it. Of several symbols that fail for
+/// different causes the first in this order decides over the hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cause {
+    /// The file is compressed, and the kernel was given its compressed bytes.
+    Compressed,
+    /// A CRC differs, or is missing.
+    VersionDiffers,
+    /// A namespace is not imported.
+    NamespaceNotImported,
+    /// A user of GPL-only symbols uses a symbol of a proprietary module.
+    ProprietaryProvider,
+    /// The symbol is GPL-only, the module's license is not GPL-compatible.
+    GplOnly,
+    /// Nobody exports the symbol.
+    NotExported,
+    /// The bytes before the marker are no signature.
+    SignatureDamaged,
 }
 
-fn failed(id: &str, load: &LoadInfo<'_>) -> String {
-    let release = &load.kernel.release;
-    let line = load.messages.last().map_or("", |line| line.as_str());
+/// What to do about a check that refused; empty where nothing is to be done.
+pub(super) fn hint_for(id: CheckId, cause: Option<Cause>, kernel: &KernelFacts) -> String {
+    if let Some(cause) = cause {
+        return hint_for_cause(cause).into();
+    }
+    let release = &kernel.release;
     match id {
-        "request.allowed" => {
-            "boot without nomodule, and leave kernel.modules_disabled alone".into()
+        CheckId::RequestAllowed => "boot without nomodule, and leave kernel.modules_disabled alone",
+        CheckId::ElfMagic => "give the .ko file: this is no ELF file",
+        CheckId::ElfType => "give the .ko file that Kbuild made, not a program or library",
+        CheckId::ElfMachine => "build it for this processor: make ARCH=x86 …",
+        CheckId::ElfLength | CheckId::ElfSectionTable | CheckId::ElfSectionBounds => {
+            "the file is cut short or damaged: copy it again, or build it again"
         }
-        "file.unpack" | "elf.magic" if is_packed(load) => {
-            "unpack the file first (unxz, unzstd or gunzip), or load it with modprobe or insmod of \
-             kmod, which do so"
-                .into()
-        }
-        "elf.magic" => "give the .ko file: this is no ELF file".into(),
-        "elf.type" => "give the .ko file that Kbuild made, not a program or library".into(),
-        "elf.machine" => "build it for this processor: make ARCH=x86 …".into(),
-        "elf.length" | "elf.section-table" | "elf.section-bounds" => {
-            "the file is cut short or damaged: copy it again, or build it again".into()
-        }
-        "elf.symbols" => {
+        CheckId::ElfSymbols => {
             "the file was stripped of its symbols: strip no more than debugging information \
              (strip --strip-debug)"
-                .into()
         }
-        "elf.this-module" => format!("build it against the headers of {release}"),
-        "signature" => "sign it with a key that the kernel trusts (scripts/sign-file)".into(),
-        "blacklist" => "take its name out of module_blacklist= on the kernel's command line".into(),
-        "versions.layout" | "vermagic" => {
-            format!("build it against this very kernel: make KDIR=/lib/modules/{release}/build")
+        CheckId::ElfThisModule => return format!("build it against the headers of {release}"),
+        CheckId::Signature => "sign it with a key that the kernel trusts (scripts/sign-file)",
+        CheckId::Blacklist => "take its name out of module_blacklist= on the kernel's command line",
+        CheckId::VersionsLayout | CheckId::Vermagic => {
+            return format!(
+                "build it against this very kernel: make KDIR=/lib/modules/{release}/build"
+            );
         }
-        "livepatch" => "a livepatch needs a kernel with CONFIG_LIVEPATCH".into(),
-        "loaded" => "it is loaded already: rmmod it first".into(),
-        "sections.write-execute" => "no section may be both written and executed: see the \
-             assembler or linker script that makes it"
-            .into(),
-        "exports.flags" | "exports.versions" => {
-            format!("build the exporting module again, against {release}")
+        CheckId::Livepatch => "a livepatch needs a kernel with CONFIG_LIVEPATCH",
+        CheckId::Loaded => "it is loaded already: rmmod it first",
+        CheckId::SectionsWriteExecute => {
+            "no section may be both written and executed: see the assembler or linker script that \
+             makes it"
         }
-        "namespaces" => "take the MODULE_IMPORT_NS of a module: namespace out: who may use it, \
-             its exporter says"
-            .into(),
-        "symbols" => symbols(line, load),
-        "relocations" => "build it with the kernel's own flags, by Kbuild".into(),
-        "exports.duplicates" => {
-            "unload the other module first, or give the symbol another name".into()
+        CheckId::ExportsFlags | CheckId::ExportsVersions => {
+            return format!("build the exporting module again, against {release}");
         }
-        "params" => "give values that the parameters take: modinfo -p FILE.ko lists them".into(),
-        "sysfs" => "give the module another name: this one is built into the kernel".into(),
-        _ => "build it again: no Kbuild makes such a file".into(),
+        CheckId::Namespaces => {
+            "take the MODULE_IMPORT_NS of a module: namespace out: who may use it, its exporter \
+             says"
+        }
+        CheckId::Symbols | CheckId::Relocations => {
+            "build it with the kernel's own flags, by Kbuild"
+        }
+        CheckId::ExportsDuplicates => {
+            "unload the other module first, or give the symbol another name"
+        }
+        CheckId::Params => "give values that the parameters take: modinfo -p FILE.ko lists them",
+        CheckId::Sysfs => "give the module another name: this one is built into the kernel",
+        CheckId::RequestFlags => "give finit_module() the flags 1, 2 and 4 only",
+        CheckId::FileEmpty => "the file is empty: copy it again, or build it again",
+        CheckId::FileUnpack => {
+            "unpack the file first (unxz, unzstd or gunzip): this kernel does not do so"
+        }
+        CheckId::ElfSectionSize
+        | CheckId::ElfSection0
+        | CheckId::ElfSectionNames
+        | CheckId::ElfModinfo
+        | CheckId::ElfStrings
+        | CheckId::ElfVersions
+        | CheckId::ElfSymbolNames
+        | CheckId::Constructors => "build it again: no Kbuild makes such a file",
+        // These refuse nothing, or leave the answer open.
+        CheckId::SectionsLayout
+        | CheckId::Taints
+        | CheckId::Percpu
+        | CheckId::ExportsSections
+        | CheckId::SymbolNames
+        | CheckId::Patched
+        | CheckId::ThisModule
+        | CheckId::Ftrace
+        | CheckId::Btf
+        | CheckId::Init => "",
     }
+    .into()
 }
 
-fn symbols(line: &str, load: &LoadInfo<'_>) -> String {
-    let said = |what: &str| load.messages.iter().any(|line| line.contains(what));
-    if said("disagrees about version of symbol") || said("no symbol version for") {
-        return "the symbol's type has changed since it was built: build it again, with \
-                KBUILD_EXTRA_SYMBOLS naming the provider's own Module.symvers"
-            .into();
+fn hint_for_cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Compressed => {
+            "unpack the file first (unxz, unzstd or gunzip), or load it with modprobe or insmod of \
+             kmod, which do so"
+        }
+        Cause::VersionDiffers => {
+            "the symbol's type has changed since it was built: build it again, with \
+             KBUILD_EXTRA_SYMBOLS naming the provider's own Module.symvers"
+        }
+        Cause::NamespaceNotImported => {
+            "add MODULE_IMPORT_NS of that namespace (imports_ns in Rust's module!)"
+        }
+        Cause::ProprietaryProvider => {
+            "a module that uses GPL-only symbols may not use a proprietary one's"
+        }
+        Cause::GplOnly => {
+            "its license is not GPL-compatible, so EXPORT_SYMBOL_GPL symbols are hidden from it: \
+             see MODULE_LICENSE"
+        }
+        Cause::NotExported => {
+            "load the module that exports it first; modprobe does so when depmod knows both"
+        }
+        Cause::SignatureDamaged => "sign it again with scripts/sign-file, or copy it again",
     }
-    if said("but does not import it") {
-        return "add MODULE_IMPORT_NS of that namespace (imports_ns in Rust's module!)".into();
-    }
-    if said("from proprietary module") {
-        return "a module that uses GPL-only symbols may not use a proprietary one's".into();
-    }
-    if line.contains("Unknown symbol") && load.taints.has(super::taints::Taints::PROPRIETARY) {
-        return "its license is not GPL-compatible, so EXPORT_SYMBOL_GPL symbols are hidden from \
-                it: see MODULE_LICENSE"
-            .into();
-    }
-    if line.contains("Unknown symbol") {
-        return "load the module that exports it first; modprobe does so when depmod knows both"
-            .into();
-    }
-    "build it with the kernel's own flags, by Kbuild".into()
-}
-
-fn is_packed(load: &LoadInfo<'_>) -> bool {
-    use ko::compression::Compression;
-    Compression::detect(load.bytes.bytes()) != Compression::None
 }

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::version_rules::{Version, VersionRules};
+use crate::version_rules::{Version, VersionRules};
 use ko::{compression::Compression, kconfig::Kconfig, license::License, vermagic::common_flags};
 use stack::symvers::{SymversError, VMLINUX, symvers_lines};
 
-/// What a user of a symbol has to meet.
+/// What a user of a symbol must meet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Export {
     /// The CRC of its type; none from a kernel, or a module, without MODVERSIONS.
@@ -26,7 +26,7 @@ pub struct ConfigOptions {
     pub force_load: bool,
     /// `CONFIG_MODULE_SIG`
     pub signatures: bool,
-    /// The compression that the kernel itself unpacks (`CONFIG_MODULE_DECOMPRESS`).
+    /// The compression that the kernel itself unpacks (`CONFIG_MODULE_DECOMPRESS`)
     pub unpacks: Option<Compression>,
     /// `CONFIG_STRICT_MODULE_RWX`
     pub strict_rwx: bool,
@@ -56,6 +56,12 @@ pub struct ConfigOptions {
     pub modules: bool,
     /// `CONFIG_DYNAMIC_FTRACE`
     pub ftrace: bool,
+    /// `CONFIG_RANDSTRUCT`: the vermagic has a seed, and `struct module` another layout
+    pub randstruct: bool,
+    /// `CONFIG_SECURITY_LOCKDOWN_LSM`
+    pub lockdown: bool,
+    /// `CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY` or `…_CONFIDENTIALITY`
+    pub lockdown_forced: bool,
 }
 
 impl ConfigOptions {
@@ -87,6 +93,39 @@ impl ConfigOptions {
             signatures_forced: has("MODULE_SIG_FORCE"),
             modules: has("MODULES"),
             ftrace: has("DYNAMIC_FTRACE"),
+            randstruct: has("RANDSTRUCT"),
+            lockdown: has("SECURITY_LOCKDOWN_LSM"),
+            lockdown_forced: has("LOCK_DOWN_KERNEL_FORCE_INTEGRITY")
+                || has("LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY"),
+        }
+    }
+}
+
+/// What a distribution's patches change in the loader, beside mainline's rule; none where it could
+/// not be found out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourcePatches {
+    /// A symbol without a CRC in `__versions` is refused. Mainline warns once and accepts it
+    /// (`check_version()`, `kernel/module/version.c`); Debian's
+    /// `module-disable-matching-missing-version-crc.patch` refuses.
+    pub missing_crc_refused: Option<bool>,
+}
+
+impl SourcePatches {
+    /// Debian's kernels.
+    pub const DEBIAN: Self = Self { missing_crc_refused: Some(true) };
+
+    /// The patches of a kernel that says whose it is: Debian sets `CONFIG_BUILD_SALT` to the
+    /// release, which ends in the name of its architecture.
+    fn from_config(release: &str, config: &Kconfig) -> Self {
+        let is_debian = config.get("BUILD_SALT") == Some(release) && release.ends_with("-amd64");
+        if is_debian { Self::DEBIAN } else { Self::default() }
+    }
+
+    /// The patches that the source shows: the text of `kernel/module/version.c`.
+    pub fn from_source(version_c: &str) -> Self {
+        Self {
+            missing_crc_refused: Some(!version_c.contains("pr_warn_once(\"%s: no symbol version")),
         }
     }
 }
@@ -96,19 +135,21 @@ impl ConfigOptions {
 pub struct ThisModule {
     /// `sizeof(struct module)`.
     pub bytes: u64,
-    /// Where its member `init` stands.
+    /// The offset of its member `init`.
     pub init_at: u64,
-    /// Where its member `exit` stands, with `CONFIG_MODULE_UNLOAD`.
+    /// The offset of its member `exit`, with `CONFIG_MODULE_UNLOAD`.
     pub exit_at: Option<u64>,
 }
 
 /// A kernel, as far as its loader asks.
 #[derive(Clone, Debug)]
 pub struct KernelFacts {
-    /// As it names itself.
+    /// The release, as `uname -r` prints it.
     pub release: String,
-    /// Which checks it has.
+    /// The rules of its version.
     pub rules: VersionRules,
+    /// The rules of its distribution.
+    pub patches: SourcePatches,
     /// What a module's vermagic must be.
     pub vermagic: String,
     /// Its configuration.
@@ -139,6 +180,7 @@ impl Default for KernelFacts {
         Self {
             release: String::new(),
             rules: VersionRules::for_version(Version(7, 3, 0)),
+            patches: SourcePatches::default(),
             vermagic: String::new(),
             options: ConfigOptions::default(),
             this_module: None,
@@ -168,6 +210,8 @@ impl KernelFacts {
         Ok(Self {
             release: release.into(),
             rules: VersionRules::for_version(version),
+            patches: SourcePatches::from_config(release, &config),
+            locked_down: options.lockdown_forced,
             // RANDSTRUCT and the processors with a flag of their own are not known here.
             vermagic: format!("{release} {}", common_flags(&config)),
             signatures_enforced: options.signatures_forced,
@@ -202,18 +246,23 @@ impl KernelFacts {
     #[must_use]
     pub fn with_command_line(mut self, words: &str) -> Self {
         for word in words.split_whitespace() {
-            let (name, value) = word.split_once('=').unwrap_or((word, ""));
+            let (name, value) =
+                word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+            // `param_set_bool()`: without a value it is true.
+            let is_set = |value: Option<&str>| value.map_or(Some(true), kstrtobool);
             match name.replace('-', "_").as_str() {
                 "module_blacklist" => {
-                    self.blacklist = value.split(',').map(Into::into).collect();
+                    self.blacklist = value.unwrap_or_default().split(',').map(Into::into).collect();
                 }
-                "module.sig_enforce" => {
-                    self.signatures_enforced |= !value.starts_with(['0', 'n', 'N', 'f', 'F']);
-                }
+                // `param_set_bool_enable_only()`: what was set is not unset.
+                "module.sig_enforce" => self.signatures_enforced |= is_set(value) == Some(true),
+                // `lockdown_param()` (`security/lockdown/lockdown.c`): a level is never lowered.
                 "lockdown" => {
-                    self.locked_down = ["integrity", "confidentiality"].contains(&value);
+                    let level = value.unwrap_or_default();
+                    self.locked_down |=
+                        self.options.lockdown && ["integrity", "confidentiality"].contains(&level);
                 }
-                "nomodule" => self.disabled = true,
+                "nomodule" => self.disabled = is_set(value).unwrap_or(self.disabled),
                 _ => {}
             }
         }
@@ -232,6 +281,18 @@ impl KernelFacts {
             }
         }
         self
+    }
+}
+
+/// `kstrtobool()` (`lib/kstrtox.c`); none for what is no truth value.
+pub(crate) fn kstrtobool(text: &str) -> Option<bool> {
+    let mut chars = text.chars();
+    match (chars.next()?, chars.next()) {
+        ('e' | 'E' | 'y' | 'Y' | 't' | 'T' | '1', _) => Some(true),
+        ('d' | 'D' | 'n' | 'N' | 'f' | 'F' | '0', _) => Some(false),
+        ('o' | 'O', Some('n' | 'N')) => Some(true),
+        ('o' | 'O', Some('f' | 'F')) => Some(false),
+        _ => None,
     }
 }
 
@@ -263,10 +324,33 @@ mod tests {
 
     #[test]
     fn the_command_line_decides() {
+        let lockdown = "CONFIG_SECURITY_LOCKDOWN_LSM=y\n";
+        let with =
+            |config, words| KernelFacts::new("7.3.4", config).unwrap().with_command_line(words);
         let words = "quiet module_blacklist=a,b module.sig_enforce lockdown=integrity";
-        let target = KernelFacts::default().with_command_line(words);
-        assert_eq!(target.blacklist, ["a", "b"]);
-        assert!(target.signatures_enforced && target.locked_down && !target.disabled);
+        let kernel = with(lockdown, words);
+        assert_eq!(kernel.blacklist, ["a", "b"]);
+        assert!(kernel.signatures_enforced && kernel.locked_down && !kernel.disabled);
+        // What is not the kernel's own option does nothing.
+        assert!(!with("", words).locked_down);
+        // A truth value is the kernel's, and neither enforcement nor lockdown is ever taken back.
+        assert!(!with("", "module.sig_enforce=off").signatures_enforced);
+        assert!(!with("", "module.sig_enforce=maybe").signatures_enforced);
+        assert!(with("", "module.sig_enforce=on module.sig_enforce=0").signatures_enforced);
+        assert!(with(lockdown, "lockdown=integrity lockdown=none").locked_down);
+        assert!(with("", "nomodule").disabled && with("", "nomodule=1").disabled);
+        assert!(!with("", "nomodule=0").disabled && !with("", "nomodule nomodule=off").disabled);
+    }
+
+    #[test]
+    fn debians_patches_are_told_by_its_configuration_or_the_source() {
+        let of = |release, config| KernelFacts::new(release, config).unwrap().patches;
+        let salt = "CONFIG_BUILD_SALT=\"6.12.1+deb13-amd64\"\n";
+        assert_eq!(of("6.12.1+deb13-amd64", salt), SourcePatches::DEBIAN);
+        assert_eq!(of("6.12.1", salt), SourcePatches::default());
+        let mainline =
+            SourcePatches::from_source("pr_warn_once(\"%s: no symbol version for %s\\n\"");
+        assert_eq!(mainline.missing_crc_refused, Some(false));
     }
 
     #[test]

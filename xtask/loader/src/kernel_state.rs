@@ -2,17 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{
+use crate::{
+    gpl_only::is_visible,
     kernel_facts::{Export, KernelFacts},
     taints::Taints,
 };
 
-/// A symbol that a loaded module offers.
+/// A symbol that a loaded module exports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedExport {
     /// Its name.
     pub symbol: Vec<u8>,
-    /// What its user has to meet.
+    /// What a user of the symbol must meet.
     pub export: Export,
 }
 
@@ -21,9 +22,9 @@ pub struct NamedExport {
 pub struct LoadedModule {
     /// As `lsmod` shows it.
     pub name: String,
-    /// What it brought.
+    /// What it taints the kernel with.
     pub taints: Taints,
-    /// What it offers; `None` when that could not be read.
+    /// What it exports.
     pub exports: Vec<NamedExport>,
 }
 
@@ -36,6 +37,8 @@ pub enum OnceMessage {
     Livepatch,
     /// `no extended symbol version for …`
     NoExtendedVersion,
+    /// `no symbol version for …`, of mainline
+    NoVersion,
     /// `Disabling lock debugging due to kernel taint`
     LockDebugging,
 }
@@ -48,23 +51,24 @@ pub struct KernelState {
     once: HashSet<OnceMessage>,
     loaded: Vec<LoadedModule>,
     by_name: HashMap<String, usize>,
-    /// Who offers a symbol, the latest last: the kernel puts a new module at the head of its list.
+    /// Each symbol's exporters, the latest last: the kernel puts a new module at the head of its
+    /// list. A module and the place in its exports.
     by_symbol: HashMap<Vec<u8>, Vec<(usize, usize)>>,
-    /// Modules of which nobody knows whether they load.
+    /// Modules of which it cannot be decided whether they load.
     doubtful: Vec<LoadedModule>,
 }
 
-/// A symbol that was found, and whose it is.
+/// A symbol that was found, and its owner.
 #[derive(Clone, Copy, Debug)]
 pub struct FoundSymbol<'w> {
-    /// What its user has to meet.
+    /// What a user of the symbol must meet.
     pub export: &'w Export,
-    /// The module that offers it; none for the kernel itself.
+    /// The module that exports it; none for the kernel itself.
     pub owner: Option<&'w LoadedModule>,
 }
 
 impl KernelState {
-    /// Whether this is the first time; it is not from now on.
+    /// Whether the line is logged for the first time; from now on it is not.
     pub fn is_first(&mut self, what: OnceMessage) -> bool {
         self.once.insert(what)
     }
@@ -79,7 +83,7 @@ impl KernelState {
         self.loaded.iter().filter(|one| self.by_name.contains_key(&one.name)).map(|one| &*one.name)
     }
 
-    /// A module went live.
+    /// Adds a module that went live.
     pub fn add_module(&mut self, module: LoadedModule) {
         let index = self.loaded.len();
         for (at, offered) in module.exports.iter().enumerate() {
@@ -89,12 +93,12 @@ impl KernelState {
         self.loaded.push(module);
     }
 
-    /// Nobody knows whether this module went live.
+    /// Adds a module of which it cannot be decided whether it went live.
     pub fn doubt(&mut self, module: LoadedModule) {
         self.doubtful.push(module);
     }
 
-    /// What the kernel did with the modules in doubt, as it turned out.
+    /// Decides about the modules in doubt, once the kernel has.
     pub fn settle(&mut self, is_live: impl Fn(&str) -> bool) {
         for module in std::mem::take(&mut self.doubtful) {
             if is_live(&module.name) {
@@ -103,7 +107,7 @@ impl KernelState {
         }
     }
 
-    /// The module in doubt that has this name or would offer this symbol.
+    /// The module in doubt that has this name or would export this symbol.
     pub fn doubtful(&self, name: &str, symbol: &[u8]) -> Option<&str> {
         let has = |module: &&LoadedModule| {
             module.name == name || module.exports.iter().any(|offered| offered.symbol == symbol)
@@ -111,7 +115,7 @@ impl KernelState {
         self.doubtful.iter().find(has).map(|module| module.name.as_str())
     }
 
-    /// A module is gone, as when its init failed.
+    /// Takes a module away, as when its init failed.
     pub fn remove(&mut self, name: &str) {
         let Some(index) = self.by_name.remove(name) else { return };
         for offers in self.by_symbol.values_mut() {
@@ -119,7 +123,7 @@ impl KernelState {
         }
     }
 
-    /// Every module is gone, as after `rmmod`; what was logged and tainted stays.
+    /// Takes every module away, as `rmmod` does. What was logged and tainted stays.
     pub fn unload_all(&mut self) {
         self.loaded.clear();
         self.by_name.clear();
@@ -128,16 +132,15 @@ impl KernelState {
     }
 
     /// Looks a symbol up as `find_symbol()` (`kernel/module/main.c`) does: in the kernel, then in
-    /// each module, the latest first, passing over what is for GPL-compatible modules only when
-    /// the asker is none.
+    /// each module, the latest first. It skips GPL-only exports unless `gpl_ok`.
     pub fn find_symbol<'w>(
         &'w self,
-        target: &'w KernelFacts,
+        kernel: &'w KernelFacts,
         symbol: &[u8],
         gpl_ok: bool,
     ) -> Option<FoundSymbol<'w>> {
-        let open = |export: &Export| gpl_ok || !export.gpl_only;
-        if let Some(export) = target.exports.get(symbol).filter(|export| open(export)) {
+        let open = |export: &Export| is_visible(export, gpl_ok);
+        if let Some(export) = kernel.exports.get(symbol).filter(|export| open(export)) {
             return Some(FoundSymbol { export, owner: None });
         }
         let offers = self.by_symbol.get(symbol)?;
@@ -154,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_latest_module_is_asked_first_and_gpl_is_passed_over() {
+    fn the_latest_module_is_asked_first_and_gpl_only_is_skipped() {
         let target = KernelFacts::default();
         let mut state = KernelState::default();
         let of = |name: &str, gpl_only| LoadedModule {

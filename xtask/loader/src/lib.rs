@@ -1,22 +1,45 @@
 //! The kernel's load checks, in its order, as pure functions: would this file load on that kernel?
 //!
-//! [`kernel_facts::KernelFacts`] is what is known of the kernel, [`kernel_state::KernelState`] what is loaded there and
-//! what it has logged once, [`kernel_model::KernelModel`] loads one file after the other, and a
-//! [`verdict::Verdict`] says what the kernel would do: load it, refuse it with this errno and these
-//! messages, or that nobody can know, and why.
+//! Where to start:
+//!
+//! | question | place |
+//! |---|---|
+//! | what is known of a kernel | [`kernel_facts::KernelFacts`] |
+//! | load one file after the other | [`kernel_model::KernelModel::finit_module`] |
+//! | the answer: loads, refused with which errno and which messages, or not decidable | [`verdict::Verdict`] |
+//! | what differs between kernel versions | [`version_rules::VersionRules`] |
+//! | what one load changes for the next | [`kernel_state::KernelState`] |
+//! | the order of the checks | `checks/mod.rs`; one small function each |
+//! | GPL-only symbols | [`gpl_only`] |
+//! | what to do about a refusal | `hint.rs` |
+//!
+//! ```
+//! use loader::{kernel_facts::KernelFacts, kernel_model::KernelModel, load_info::LoadRequest};
+//! use loader::{errno::Errno, verdict::Answer};
+//!
+//! let kernel = KernelFacts::new("7.3.4", "CONFIG_MODULES=y\nCONFIG_SMP=y\n").unwrap();
+//! let mut model = KernelModel::new(&kernel);
+//! let verdict = model.finit_module(LoadRequest { file: b"no module", ..LoadRequest::default() });
+//! assert_eq!(verdict.answer, Answer::Refused(Errno::ENOEXEC));
+//! assert_eq!(verdict.messages, ["Invalid ELF header len 9"]);
+//! ```
 //!
 //! The claim is "would load", never "would work": the return value of the module's own init,
 //! memory, security modules and other modules' notifiers are known to the running kernel only.
+//! Where the kernel follows what it has not checked, the answer is [`verdict::Answer::Unknown`].
 //!
-//! Invariant: nothing here starts a process, or reads anything but the bytes it is given.
+//! Nothing here starts a process, or reads anything but the bytes it is given.
 
+pub mod check_id;
 mod checks;
 pub mod errno;
-pub mod hint;
+pub mod gpl_only;
+mod hint;
 pub mod kernel_facts;
 pub mod kernel_model;
 pub mod kernel_state;
 pub mod load_info;
+mod load_module;
 mod modinfo_strings;
 mod module_exports;
 pub mod raw_elf;
@@ -26,3 +49,5 @@ pub mod taints;
 mod tests;
 pub mod verdict;
 pub mod version_rules;
+
+pub use load_module::early_verdict;

@@ -1,17 +1,15 @@
-//! One load, from the file's bytes to the running module: what the checks share.
+//! The state of one load, which the checks share: `struct load_info` and what it leaves behind.
 
 use std::collections::HashMap;
 
-use super::{
-    checks,
+use crate::{
     errno::Errno,
-    hint,
     kernel_facts::KernelFacts,
-    kernel_state::{KernelState, LoadedModule, OnceMessage},
+    kernel_state::{KernelState, NamedExport, OnceMessage},
     modinfo_strings,
-    raw_elf::{Ehdr, RawElf, SYM_BYTES, Shdr, Sym},
+    raw_elf::{Ehdr, RELA_BYTES, RawElf, Rela, SHT_RELA, SYM_BYTES, Shdr, Sym},
     taints::Taints,
-    verdict::{Answer, CheckResult, Finding, Outcome, Verdict},
+    verdict::Finding,
 };
 use ko::text::Text;
 
@@ -28,10 +26,10 @@ pub struct LoadRequest<'a> {
     /// The bytes of the file, as the kernel would read them.
     pub file: &'a [u8],
     /// The parameters, as one string.
-    pub args: &'a str,
+    pub args: &'a [u8],
     /// The flags of `finit_module()`.
     pub flags: u32,
-    /// The program that asks, as lockdown names it; empty when nobody knows.
+    /// The name of the process that asks, as lockdown logs it; empty when it is not known.
     pub program: &'a str,
 }
 
@@ -48,18 +46,18 @@ pub(super) struct SectionIndex {
     pub(super) percpu: usize,
 }
 
-/// A load on its way: `struct load_info` and what it leaves behind.
+/// A load under way.
 #[derive(Debug)]
 pub(super) struct LoadInfo<'a> {
     pub(super) request: LoadRequest<'a>,
     pub(super) kernel: &'a KernelFacts,
     pub(super) state: &'a mut KernelState,
-    pub(super) bytes: RawElf<'a>,
-    /// `info->len`: the file without its signature.
+    pub(super) elf: RawElf<'a>,
+    /// `info->len`: the length of the file without its signature.
     pub(super) len: u64,
     pub(super) header: Ehdr,
     pub(super) sections: Vec<Shdr>,
-    /// Where the names of the sections begin.
+    /// Where the section names begin.
     pub(super) names_at: u64,
     pub(super) index: SectionIndex,
     /// The strings of `.modinfo`.
@@ -68,55 +66,57 @@ pub(super) struct LoadInfo<'a> {
     pub(super) info_name: Option<String>,
     /// `mod->name`, with which most messages begin.
     pub(super) name: String,
-    /// Whether the signature was found good; none when nobody can know.
-    pub(super) signed: Option<bool>,
+    /// `info->sig_ok`; none when it cannot be decided offline.
+    pub(super) sig_ok: Option<bool>,
     /// `mod->taints`.
     pub(super) taints: Taints,
     pub(super) messages: Vec<String>,
     /// The CRC that the module's tables have for a symbol; read when first asked for.
     pub(super) versions: Option<HashMap<&'a [u8], u64>>,
-    /// What the symbols of the module stand for, by index.
-    pub(super) values: Vec<Value>,
-    pub(super) exports: Vec<super::kernel_state::NamedExport>,
+    /// The values of the symbols, by index.
+    pub(super) values: Vec<SymbolValue>,
+    pub(super) exports: Vec<NamedExport>,
 }
 
 /// What is known of a symbol's value after `simplify_symbols()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Value {
+pub(super) enum SymbolValue {
     /// A number that no address is part of.
     Number(u64),
-    /// An address of kernel or module code and data, and an offset that was added to it.
+    /// An address of kernel or module code and data, plus this offset.
     Kernel(u64),
-    /// An address of memory where the file was read to: not of the kernel's upper 2 GiB.
+    /// An address in the copy of the file, outside the kernel's upper 2 GiB.
     Far,
-    /// Where per-CPU data lies, which differs.
+    /// An address of per-CPU data, which differs from boot to boot.
     PerCpu,
 }
 
-/// Loads one file into `state`, or finds why it would be refused.
-pub fn load<'a>(
-    request: LoadRequest<'a>,
-    target: &'a KernelFacts,
-    state: &'a mut KernelState,
-) -> Verdict {
-    LoadInfo::new(request, target, state).walk(|_| false)
+/// A relocation of a `SHT_RELA` section.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SectionRela {
+    /// The section that holds it.
+    pub(super) table: usize,
+    /// Its number there.
+    pub(super) entry: u64,
+    /// The section that it changes.
+    pub(super) target: usize,
+    pub(super) rela: Rela,
 }
 
-/// The verdict as far as the file and the kernel decide alone, before it comes to what is loaded;
-/// none when they do not.
-pub fn early(request: LoadRequest<'_>, target: &KernelFacts) -> Option<Verdict> {
-    let mut state = KernelState::default();
-    let verdict = LoadInfo::new(request, target, &mut state).walk(|id| id == "loaded");
-    (!verdict.loads()).then_some(verdict)
-}
+/// `PRINTKRB_RECORD_MAX` (`kernel/printk/internal.h`), less the NUL and the two bytes of the level.
+const LINE_BYTES: usize = 1024 - 3;
 
 impl<'a> LoadInfo<'a> {
-    fn new(request: LoadRequest<'a>, target: &'a KernelFacts, state: &'a mut KernelState) -> Self {
+    pub(super) fn new(
+        request: LoadRequest<'a>,
+        kernel: &'a KernelFacts,
+        state: &'a mut KernelState,
+    ) -> Self {
         Self {
             request,
-            kernel: target,
+            kernel,
             state,
-            bytes: RawElf::new(request.file),
+            elf: RawElf::new(request.file),
             len: request.file.len() as u64,
             header: Ehdr::default(),
             sections: Vec::new(),
@@ -125,51 +125,13 @@ impl<'a> LoadInfo<'a> {
             modinfo: Vec::new(),
             info_name: None,
             name: String::new(),
-            signed: Some(false),
+            sig_ok: Some(false),
             taints: Taints::default(),
             messages: Vec::new(),
             versions: None,
             values: Vec::new(),
             exports: Vec::new(),
         }
-    }
-
-    fn walk(mut self, ends_at: impl Fn(&str) -> bool) -> Verdict {
-        let mut walked = Vec::new();
-        let mut answer = Answer::Loads;
-        for &(id, run) in checks::in_order(&self.kernel.rules) {
-            if ends_at(id) {
-                break;
-            }
-            let mut finding = run(&mut self);
-            let decided = matches!(finding.outcome, Outcome::Unknown(_));
-            if self.bytes.read_beyond() && !decided {
-                finding = Finding::unknown(
-                    "the kernel reads beyond the end of the file, where nobody knows what lies",
-                );
-            }
-            let hint = hint::hint_for(id, &finding, &self);
-            let Finding { outcome, want, have } = finding;
-            walked.push(CheckResult { id, outcome: outcome.clone(), want, have, hint });
-            match outcome {
-                Outcome::Fail(errno) => answer = Answer::Refused(errno),
-                Outcome::Unknown(reason) => answer = Answer::Unknown(reason),
-                Outcome::Pass | Outcome::Skip(_) | Outcome::Open(_) => continue,
-            }
-            break;
-        }
-        if matches!(answer, Answer::Unknown(_)) {
-            self.exports = super::module_exports::read(&self).unwrap_or_default();
-        }
-        let Self { name, taints, messages, exports, info_name, state, .. } = self;
-        let module = LoadedModule { name: name.clone(), taints, exports };
-        match answer {
-            Answer::Loads => state.add_module(module),
-            Answer::Unknown(_) => state.doubt(module),
-            Answer::Refused(_) => {}
-        }
-        let name = if name.is_empty() { info_name.unwrap_or_default() } else { name };
-        Verdict { name, answer, messages, taints, checks: walked }
     }
 
     /// Logs a line as `printk()` does, which cuts what is longer than [`LINE_BYTES`].
@@ -197,14 +159,14 @@ impl<'a> LoadInfo<'a> {
         Finding::fail(errno)
     }
 
-    /// `add_taint_module()`: the kernel and the module both carry it.
+    /// `add_taint_module()`: both the kernel and the module carry the taint.
     pub(super) fn taint(&mut self, taint: Taints) {
         self.taint_kernel(taint);
         self.taints.add(taint);
     }
 
-    /// `add_taint()` (`kernel/panic.c`): lock debugging trusts no kernel with code that nobody
-    /// saw, and says so, also where it is not built in.
+    /// `add_taint()` (`kernel/panic.c`): lock debugging is given up for good, and the line is
+    /// logged also where lock debugging is not built in.
     pub(super) fn taint_kernel(&mut self, taint: Taints) {
         if [Taints::PROPRIETARY, Taints::FORCED].contains(&taint) {
             let line = "Disabling lock debugging due to kernel taint";
@@ -219,7 +181,7 @@ impl<'a> LoadInfo<'a> {
         self.info_name.clone().unwrap_or_else(note)
     }
 
-    /// `info->name` where it is known to be there.
+    /// `info->name`, from `elf.symbol-names` on.
     pub(super) fn info_name(&self) -> String {
         self.info_name.clone().unwrap_or_else(|| self.name.clone())
     }
@@ -227,23 +189,36 @@ impl<'a> LoadInfo<'a> {
     /// The name of a section.
     pub(super) fn section_name(&self, index: usize) -> Text<'a> {
         let offset = self.sections.get(index).map_or(0, |section| u64::from(section.name));
-        self.bytes.name(self.names_at.saturating_add(offset))
+        self.elf.name(self.names_at.saturating_add(offset))
     }
 
-    pub(super) fn section_is(&self, index: usize, name: &str) -> bool {
-        let offset = u64::from(self.sections[index].name);
-        self.bytes.has_string(self.names_at.saturating_add(offset), name)
+    /// Whether a section has this name.
+    pub(super) fn section_is_named(&self, index: usize, name: &str) -> bool {
+        let offset = self.sections.get(index).map_or(0, |section| u64::from(section.name));
+        self.elf.has_string(self.names_at.saturating_add(offset), name)
     }
 
-    /// `find_sec()`: the first section of this name that is kept in memory.
-    pub(super) fn find(&self, name: &str) -> Option<usize> {
+    /// `find_sec()`: the first section of this name with `SHF_ALLOC`.
+    pub(super) fn find_sec(&self, name: &str) -> Option<usize> {
         (1..self.sections.len())
-            .find(|&index| self.sections[index].is_alloc() && self.section_is(index, name))
+            .find(|&index| self.sections[index].is_alloc() && self.section_is_named(index, name))
     }
 
-    /// The sections of this name, kept in memory or not (`find_any_unique_sec()`).
-    pub(super) fn find_any(&self, name: &str) -> Vec<usize> {
-        (1..self.sections.len()).filter(|&index| self.section_is(index, name)).collect()
+    /// All sections of this name, with `SHF_ALLOC` or without (`find_any_unique_sec()`).
+    pub(super) fn find_any_sec(&self, name: &str) -> Vec<usize> {
+        (1..self.sections.len()).filter(|&index| self.section_is_named(index, name)).collect()
+    }
+
+    /// `layout_symtab()` (`kernel/module/kallsyms.c`) keeps the symbol table and its strings in
+    /// memory, whatever their flags.
+    pub(super) fn is_in_memory(&self, index: usize) -> bool {
+        [self.index.symbols, self.index.strings].contains(&index)
+            || self.sections.get(index).is_some_and(Shdr::is_alloc)
+    }
+
+    /// Whether a section is code.
+    pub(super) fn is_executable(&self, index: usize) -> bool {
+        self.sections.get(index).is_some_and(Shdr::is_executable)
     }
 
     /// The first value of a key of `.modinfo`.
@@ -256,13 +231,13 @@ impl<'a> LoadInfo<'a> {
         modinfo_strings::values(&self.modinfo, key).collect()
     }
 
-    /// Reads `.modinfo` and, from it, the name.
+    /// Reads `.modinfo`.
     pub(super) fn read_modinfo(&mut self) {
         let section = self.sections.get(self.index.info).copied().unwrap_or_default();
-        self.modinfo = modinfo_strings::strings(&self.bytes, &section);
+        self.modinfo = modinfo_strings::strings(&self.elf, &section);
     }
 
-    /// How many symbols there are.
+    /// The number of symbols.
     pub(super) fn symbol_count(&self) -> u64 {
         self.sections.get(self.index.symbols).map_or(0, |section| section.size / SYM_BYTES)
     }
@@ -270,18 +245,40 @@ impl<'a> LoadInfo<'a> {
     /// The symbol at an index, if the table has it.
     pub(super) fn symbol(&self, index: u64) -> Option<Sym> {
         let section = self.sections.get(self.index.symbols)?;
-        let at = section.offset.checked_add(index.checked_mul(SYM_BYTES)?)?;
-        (index < self.symbol_count()).then(|| Sym::read(&self.bytes, at))
+        let at = section.at(index.checked_mul(SYM_BYTES)?);
+        (index < self.symbol_count()).then(|| Sym::read(&self.elf, at))
     }
 
     /// The name of a symbol.
     pub(super) fn symbol_name(&self, symbol: &Sym) -> Text<'a> {
-        let strings = self.sections.get(self.index.strings).map_or(0, |section| section.offset);
-        self.bytes.name(strings.saturating_add(u64::from(symbol.name)))
+        let strings = self.sections.get(self.index.strings).copied().unwrap_or_default();
+        self.elf.name(strings.at(u64::from(symbol.name)))
     }
 
-    /// `try_to_force_load()` (`kernel/module/main.c`): where the kernel allows it, the module
-    /// loads all the same, and both are tainted.
+    /// The relocations with addend of the sections that `wanted` picks, in the order of the file.
+    pub(super) fn relas_where(
+        &self,
+        wanted: impl Fn(usize) -> bool,
+    ) -> impl Iterator<Item = SectionRela> {
+        let tables = self.sections.iter().enumerate();
+        let tables = tables.filter(move |(_, s)| s.kind == SHT_RELA && wanted(s.info as usize));
+        tables.flat_map(move |(table, section)| {
+            (0..section.size / RELA_BYTES).map(move |entry| SectionRela {
+                table,
+                entry,
+                target: section.info as usize,
+                rela: Rela::read(&self.elf, section.at(entry * RELA_BYTES)),
+            })
+        })
+    }
+
+    /// The relocations of one section.
+    pub(super) fn relas_of(&self, target: usize) -> impl Iterator<Item = SectionRela> {
+        self.relas_where(move |of| of == target)
+    }
+
+    /// `try_to_force_load()` (`kernel/module/main.c`): a kernel with `CONFIG_MODULE_FORCE_LOAD`
+    /// loads the module all the same, and taints both.
     pub(super) fn force(&mut self, reason: &str) -> bool {
         if !self.kernel.options.force_load {
             return false;
@@ -293,6 +290,3 @@ impl<'a> LoadInfo<'a> {
         true
     }
 }
-
-/// `PRINTKRB_RECORD_MAX` (`kernel/printk/internal.h`), less the NUL and the two bytes of the level.
-const LINE_BYTES: usize = 1024 - 3;

@@ -1,6 +1,6 @@
 //! `.modinfo` as the kernel walks it.
 
-use super::raw_elf::{RawElf, Shdr};
+use crate::raw_elf::{RawElf, Shdr};
 use ko::text::Text;
 
 /// Every string of the section, in the kernel's order (`module_next_tag_pair()`,

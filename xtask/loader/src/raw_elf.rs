@@ -1,12 +1,48 @@
 //! The bytes of a file as the kernel's loader reads them: as x86-64 structures, whatever they are.
 //!
-//! [`crate::module`] refuses what is damaged; the loader has its own order of refusing, and reads
-//! on where it does not check. So the loader's model reads without judging, and every read beyond
-//! the file is noticed: from there on nobody can say what the kernel finds.
+//! [`ko::elf`] refuses what is damaged. The loader has its own order of refusing, and reads on where
+//! it does not check, so its model reads without judging. Every read beyond the file is noted: from
+//! there on no file tells what the kernel finds.
 
 use std::cell::Cell;
 
 use ko::text::Text;
+use object::elf;
+
+/// `SHT_NULL`.
+pub const SHT_NULL: u32 = elf::SHT_NULL.0;
+/// `SHT_SYMTAB`.
+pub const SHT_SYMTAB: u32 = elf::SHT_SYMTAB.0;
+/// `SHT_STRTAB`.
+pub const SHT_STRTAB: u32 = elf::SHT_STRTAB.0;
+/// `SHT_RELA`.
+pub const SHT_RELA: u32 = elf::SHT_RELA.0;
+/// `SHT_NOBITS`.
+pub const SHT_NOBITS: u32 = elf::SHT_NOBITS.0;
+/// `SHT_REL`.
+pub const SHT_REL: u32 = elf::SHT_REL.0;
+/// `SHF_WRITE`.
+pub const SHF_WRITE: u64 = elf::SHF_WRITE.0 as u64;
+/// `SHF_ALLOC`.
+pub const SHF_ALLOC: u64 = elf::SHF_ALLOC.0 as u64;
+/// `SHF_EXECINSTR`.
+pub const SHF_EXECINSTR: u64 = elf::SHF_EXECINSTR.0 as u64;
+/// `SHF_RELA_LIVEPATCH` (`include/uapi/linux/elf.h`).
+pub const SHF_RELA_LIVEPATCH: u64 = 0x0010_0000;
+/// `R_X86_64_NONE`.
+pub const R_X86_64_NONE: u32 = elf::R_X86_64_NONE.0;
+/// `R_X86_64_64`.
+pub const R_X86_64_64: u32 = elf::R_X86_64_64.0;
+/// `R_X86_64_PC32`.
+pub const R_X86_64_PC32: u32 = elf::R_X86_64_PC32.0;
+/// `R_X86_64_PLT32`.
+pub const R_X86_64_PLT32: u32 = elf::R_X86_64_PLT32.0;
+/// `R_X86_64_32`.
+pub const R_X86_64_32: u32 = elf::R_X86_64_32.0;
+/// `R_X86_64_32S`.
+pub const R_X86_64_32S: u32 = elf::R_X86_64_32S.0;
+/// `R_X86_64_PC64`.
+pub const R_X86_64_PC64: u32 = elf::R_X86_64_PC64.0;
 
 /// `sizeof(Elf64_Ehdr)`.
 pub const EHDR_BYTES: u64 = 64;
@@ -49,12 +85,12 @@ impl<'a> RawElf<'a> {
         self.bytes
     }
 
-    /// Whether anything beyond the end was read.
+    /// Whether anything beyond the end of the file was read.
     pub fn read_beyond(&self) -> bool {
         self.beyond.get()
     }
 
-    /// `size` bytes at an offset; none, and it is noticed, when they are not all there.
+    /// `size` bytes at an offset; none, and it is noted, when the file does not have them all.
     pub fn slice(&self, offset: u64, size: u64) -> &'a [u8] {
         let end = offset.checked_add(size).and_then(|end| usize::try_from(end).ok());
         let found = end.and_then(|end| self.bytes.get(usize::try_from(offset).ok()?..end));
@@ -97,7 +133,7 @@ impl<'a> RawElf<'a> {
         }
     }
 
-    /// A C string that names something. One of more than [`NAME_BYTES_MAX`] is as if it had no end:
+    /// A C string that is a name. One of more than [`NAME_BYTES_MAX`] is as if it had no end:
     /// a file of nothing but such names would otherwise cost the square of its size.
     pub fn name(&self, offset: u64) -> Text<'a> {
         let rest = usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..));
@@ -182,15 +218,31 @@ impl Shdr {
     pub fn read(bytes: &RawElf<'_>, at: u64) -> Self {
         Self {
             name: bytes.u32(at),
-            kind: bytes.u32(at + 4),
-            flags: bytes.u64(at + 8),
-            addr: bytes.u64(at + 16),
-            offset: bytes.u64(at + 24),
-            size: bytes.u64(at + 32),
-            link: bytes.u32(at + 40),
-            info: bytes.u32(at + 44),
-            align: bytes.u64(at + 48),
+            kind: bytes.u32(at.saturating_add(4)),
+            flags: bytes.u64(at.saturating_add(8)),
+            addr: bytes.u64(at.saturating_add(16)),
+            offset: bytes.u64(at.saturating_add(24)),
+            size: bytes.u64(at.saturating_add(32)),
+            link: bytes.u32(at.saturating_add(40)),
+            info: bytes.u32(at.saturating_add(44)),
+            align: bytes.u64(at.saturating_add(48)),
         }
+    }
+
+    /// The place in the file of a byte of this section. A section without bytes in the file may have
+    /// any offset: then the place is one beyond every file.
+    pub fn at(&self, offset: u64) -> u64 {
+        self.offset.saturating_add(offset)
+    }
+
+    /// Whether it has no bytes in the file, so that its offset and size are not checked.
+    pub fn is_without_bytes(&self) -> bool {
+        [SHT_NULL, SHT_NOBITS].contains(&self.kind)
+    }
+
+    /// Whether it is code (`SHF_EXECINSTR`).
+    pub fn is_executable(&self) -> bool {
+        self.flags & SHF_EXECINSTR != 0
     }
 
     /// Whether it is kept in memory (`SHF_ALLOC`).
@@ -217,13 +269,13 @@ pub struct Sym {
 impl Sym {
     /// Reads the symbol at an offset.
     pub fn read(bytes: &RawElf<'_>, at: u64) -> Self {
-        let info = bytes.u8(at + 4);
+        let info = bytes.u8(at.saturating_add(4));
         Self {
             name: bytes.u32(at),
             bind: info >> 4,
             kind: info & 15,
-            section: bytes.u16(at + 6),
-            value: bytes.u64(at + 8),
+            section: bytes.u16(at.saturating_add(6)),
+            value: bytes.u64(at.saturating_add(8)),
         }
     }
 }
@@ -244,21 +296,12 @@ pub struct Rela {
 impl Rela {
     /// Reads the entry at an offset.
     pub fn read(bytes: &RawElf<'_>, at: u64) -> Self {
-        let info = bytes.u64(at + 8);
+        let info = bytes.u64(at.saturating_add(8));
         Self {
             offset: bytes.u64(at),
             kind: info as u32,
             symbol: (info >> 32) as u32,
-            addend: bytes.u64(at + 16) as i64,
+            addend: bytes.u64(at.saturating_add(16)) as i64,
         }
     }
 }
-
-/// `SHF_WRITE`.
-pub const SHF_WRITE: u64 = 1;
-/// `SHF_ALLOC`.
-pub const SHF_ALLOC: u64 = 2;
-/// `SHF_EXECINSTR`.
-pub const SHF_EXECINSTR: u64 = 4;
-/// `SHF_RELA_LIVEPATCH`.
-pub const SHF_RELA_LIVEPATCH: u64 = 0x0010_0000;

@@ -11,6 +11,8 @@ impl Taints {
     pub const PROPRIETARY: Self = Self(1 << 0);
     /// `F`: loaded by force, without vermagic or versions.
     pub const FORCED: Self = Self(1 << 1);
+    /// `U`: a user asked for something dangerous.
+    pub const USER: Self = Self(1 << 6);
     /// `C`: from the staging directory.
     pub const STAGING: Self = Self(1 << 10);
     /// `O`: built out of tree.

@@ -120,7 +120,7 @@ fn judge(target: &KernelFacts, file: &[u8]) -> Verdict {
 fn refused(file: &[u8]) -> (&'static str, Errno) {
     let verdict = judge(&target(), file);
     match (&verdict.answer, verdict.decisive()) {
-        (Answer::Refused(errno), Some(check)) => (check.id, *errno),
+        (Answer::Refused(errno), Some(check)) => (check.id.as_str(), *errno),
         _ => panic!("{verdict:#?}"),
     }
 }
@@ -165,7 +165,7 @@ fn the_kernels_facts_decide() {
         change(&mut target);
         judge(&target, &file)
     };
-    let id = |verdict: &Verdict| verdict.decisive().map(|check| check.id);
+    let id = |verdict: &Verdict| verdict.decisive().map(|check| check.id.as_str());
     assert_eq!(id(&with(|t| t.vermagic = "x ".into())), Some("vermagic"));
     assert_eq!(id(&with(|t| t.blacklist = vec!["small".into()])), Some("blacklist"));
     assert_eq!(id(&with(|t| t.signatures_enforced = true)), Some("signature"));

@@ -1,6 +1,6 @@
 //! What the kernel would do with one file, check by check.
 
-use super::{errno::Errno, taints::Taints};
+use crate::{check_id::CheckId, errno::Errno, hint::Cause, taints::Taints};
 
 /// What became of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,35 +9,38 @@ pub enum Outcome {
     Pass,
     /// The kernel refuses the module with this error.
     Fail(Errno),
-    /// It does not apply to this kernel or this request; the reason.
+    /// The check does not apply to this kernel or this request; the reason.
     Skip(String),
-    /// Its answer is not known before the load, and the others do not wait for it; what it is.
+    /// The check's answer is not known before the load, and the later checks do not depend on it;
+    /// what is not known.
     Open(String),
-    /// What the kernel does from here on cannot be known; the reason.
+    /// What the kernel does from here on cannot be decided offline; the reason.
     Unknown(String),
 }
 
 /// One check: what was wanted, what was found, what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckResult {
-    /// Its name, which stays.
-    pub id: &'static str,
+    /// Its name.
+    pub id: CheckId,
     /// What became of it.
     pub outcome: Outcome,
-    /// What the kernel wants; empty where pass says it all.
+    /// What the kernel wants; empty where a pass says it all.
     pub want: String,
     /// What the file has.
     pub have: String,
-    /// What to do about it; empty where nothing is to be done.
+    /// What to do about a refusal; empty where nothing is to be done.
     pub hint: String,
 }
 
-/// What a check found; [`CheckResult`] without the name.
+/// What a check function returns; a [`CheckResult`] is made of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) outcome: Outcome,
     pub(super) want: String,
     pub(super) have: String,
+    /// Decides over the hint where the check alone does not.
+    pub(super) cause: Option<Cause>,
 }
 
 impl Finding {
@@ -62,7 +65,7 @@ impl Finding {
     }
 
     fn new(outcome: Outcome) -> Self {
-        Self { outcome, want: String::new(), have: String::new() }
+        Self { outcome, want: String::new(), have: String::new(), cause: None }
     }
 
     pub(super) fn want(mut self, want: impl Into<String>) -> Self {
@@ -74,16 +77,21 @@ impl Finding {
         self.have = have.into();
         self
     }
+
+    pub(super) fn because(mut self, cause: impl Into<Option<Cause>>) -> Self {
+        self.cause = cause.into();
+        self
+    }
 }
 
 /// Whether a module would load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Every check lets it pass: the kernel would run its init.
+    /// No check refuses it: the kernel would run its init.
     Loads,
-    /// The kernel refuses it.
+    /// The kernel refuses it with this error.
     Refused(Errno),
-    /// Nobody can know; the reason.
+    /// It cannot be decided offline; the reason.
     Unknown(String),
 }
 
@@ -94,8 +102,8 @@ pub struct Verdict {
     pub name: String,
     /// Whether it would load.
     pub answer: Answer,
-    /// The lines that the kernel would log, in order, without timestamps. Where a line has an
-    /// address, which is another at every boot, stands [`ADDRESS`].
+    /// The lines that the kernel would log, in order, without timestamps. [`ADDRESS`] and
+    /// [`NUMBER`] stand for what differs from boot to boot or from build to build.
     pub messages: Vec<String>,
     /// The taints that the module would carry.
     pub taints: Taints,
@@ -103,11 +111,13 @@ pub struct Verdict {
     pub checks: Vec<CheckResult>,
 }
 
-/// What `%p` prints while the kernel has no random numbers to hide addresses with.
+/// What `%p` prints while the kernel has no random numbers to hash addresses with.
 const HIDDEN: &str = "(____ptrval____)";
 
-/// Stands in a message for an address that nobody knows before the load.
+/// Stands in a message for an address, which no file tells.
 pub const ADDRESS: &str = "<address>";
+/// Stands in a message for a decimal number that only the kernel's own source tells.
+pub const NUMBER: &str = "<number>";
 
 impl Verdict {
     /// Whether it would load.
@@ -123,8 +133,10 @@ impl Verdict {
     }
 }
 
-/// Whether a line of the kernel's log is the message predicted, whatever the addresses in it.
+/// Whether a line of the kernel's log is the message predicted, whatever stands in the place of
+/// [`ADDRESS`] and [`NUMBER`].
 pub fn is_message(predicted: &str, logged: &str) -> bool {
+    let predicted = predicted.replace(NUMBER, ADDRESS);
     let mut pieces = predicted.split(ADDRESS);
     let Some(mut rest) = pieces.next().and_then(|first| logged.strip_prefix(first)) else {
         return false;

@@ -41,6 +41,9 @@ pub struct VersionRules {
     /// Exports are one `__ksymtab` with `__kflagstab`; before, GPL-only ones had a table of their
     /// own (7.1).
     pub flag_table: bool,
+    /// `simplify_symbols()` refuses a symbol of a section that is not there (7.0; seen in 6.12.117).
+    /// Before, it read beyond the section headers.
+    pub symbol_section_checked: bool,
     /// Relocations of the per-CPU section are applied, and a bad one is named with its section and
     /// index (6.15).
     pub percpu_relocations: bool,
@@ -56,6 +59,7 @@ impl VersionRules {
             extended_versions: version >= Version(6, 14, 0),
             module_namespaces: version >= Version(6, 16, 0),
             flag_table: version >= Version(7, 1, 0),
+            symbol_section_checked: version.has(Version(7, 0, 0), Version(6, 12, 117)),
             percpu_relocations: version >= Version(6, 15, 0),
         }
     }

@@ -20,9 +20,10 @@ use sha2::{Digest, Sha256};
 
 use crate::tree::section_reader::ModuleBuffer;
 use loader::{
+    early_verdict,
     kernel_facts::KernelFacts,
     kernel_model::KernelModel,
-    load_info::{LoadRequest, early},
+    load_info::LoadRequest,
     verdict::{Answer, Verdict},
 };
 use stack::dependency_info::DependencyInfo;
@@ -82,7 +83,7 @@ fn judge_early(target: &KernelFacts, files: &[ModuleFile]) -> (Vec<ModuleRow>, V
             }
         };
         let request = LoadRequest { file: bytes, ..LoadRequest::default() };
-        match early(request, target) {
+        match early_verdict(request, target) {
             Some(verdict) => Either::Left(row(file, verdict)),
             // Without ties that can be read it has its turn like one without any.
             None => Either::Right(ScannedModule {
@@ -172,7 +173,7 @@ fn judge_in_order(target: &KernelFacts, files: &[ModuleFile]) -> Vec<ModuleRow> 
 }
 
 fn row(file: &ModuleFile, verdict: Verdict) -> ModuleRow {
-    let check = verdict.decisive().map(|check| check.id.to_owned());
+    let check = verdict.decisive().map(|check| check.id.to_string());
     let Verdict { answer, messages, .. } = verdict;
     let (word, errno, said) = match answer {
         Answer::Loads => ("loads", None, None),

@@ -1,13 +1,10 @@
 //! What is checked of the module before it gets any memory (`early_mod_check()`).
 
-use super::{
-    super::{
-        errno::Errno,
-        load_info::{IGNORE_VERMAGIC, LoadInfo},
-        raw_elf::{SHDR_BYTES, SHF_ALLOC, Shdr},
-        verdict::Finding,
-    },
-    symbols::version_agrees,
+use crate::{
+    errno::Errno,
+    load_info::{IGNORE_VERMAGIC, LoadInfo},
+    raw_elf::{SHDR_BYTES, SHF_ALLOC, Shdr},
+    verdict::Finding,
 };
 
 /// `blacklisted()`: `module_blacklist=` on the kernel's command line.
@@ -19,7 +16,7 @@ pub(super) fn blacklist(load: &mut LoadInfo<'_>) -> Finding {
             .want("a name that module_blacklist= does not have")
             .have(name);
     }
-    rewrite_headers(load);
+    rewrite_section_headers(load);
     match overlaps_headers(load) {
         Some(section) => Finding::unknown(format!(
             "section {section} lies over the section headers or struct module, which the kernel \
@@ -32,17 +29,15 @@ pub(super) fn blacklist(load: &mut LoadInfo<'_>) -> Finding {
 /// The section that shares bytes with the table of headers, or with `struct module`: they are not
 /// what the file has once `rewrite_section_headers()` and `layout_sections()` have written there.
 fn overlaps_headers(load: &LoadInfo<'_>) -> Option<usize> {
-    const SHT_NULL: u32 = 0;
-    const SHT_NOBITS: u32 = 8;
     let begin = load.header.sections_at;
     let end = begin + load.sections.len() as u64 * SHDR_BYTES;
     let this_module = load.sections[load.index.this_module];
-    let this_module_end = this_module.offset.saturating_add(this_module.size);
+    let this_module_end = this_module.at(this_module.size);
     let touches = |section: &Shdr, begin: u64, end: u64| {
-        section.offset < end && section.offset.saturating_add(section.size) > begin
+        section.offset < end && section.at(section.size) > begin
     };
     let bad = |(index, section): &(usize, &Shdr)| {
-        ![SHT_NULL, SHT_NOBITS].contains(&section.kind)
+        !section.is_without_bytes()
             && section.size > 0
             && (touches(section, begin, end)
                 || *index != load.index.this_module
@@ -51,8 +46,8 @@ fn overlaps_headers(load: &LoadInfo<'_>) -> Option<usize> {
     load.sections.iter().enumerate().find(bad).map(|(index, _)| index)
 }
 
-/// `rewrite_section_headers()`: what is not kept in memory.
-fn rewrite_headers(load: &mut LoadInfo<'_>) {
+/// `rewrite_section_headers()`: these sections are not kept in memory.
+fn rewrite_section_headers(load: &mut LoadInfo<'_>) {
     let index = load.index;
     for section in [index.info, index.versions, index.extended_crcs, index.extended_names] {
         if let Some(section) = load.sections.get_mut(section) {
@@ -61,44 +56,34 @@ fn rewrite_headers(load: &mut LoadInfo<'_>) {
     }
 }
 
-/// `check_modstruct_version()` (`kernel/module/version.c`): the layout of the kernel's own
-/// structures, by the CRC of `module_layout`.
-pub(super) fn layout_version(load: &mut LoadInfo<'_>) -> Finding {
-    if !load.kernel.options.modversions {
-        return Finding::skip("the kernel has no versions (no CONFIG_MODVERSIONS)");
-    }
-    let export = load.kernel.exports.get(&b"module_layout"[..]);
-    let Some(crc) = export.map(|export| export.crc) else {
-        return Finding::unknown("what the kernel exports is not known");
-    };
-    match version_agrees(load, "module_layout", crc) {
-        Ok(()) => Finding::pass(),
-        Err((want, have)) => Finding::fail(Errno::ENOEXEC).want(want).have(have),
-    }
-}
-
 /// `check_modinfo()` with `same_magic()` (`kernel/module/version.c`).
 pub(super) fn vermagic(load: &mut LoadInfo<'_>) -> Finding {
     let magic =
         load.modinfo_value("vermagic").filter(|_| load.request.flags & IGNORE_VERMAGIC == 0);
-    let Some(magic) = magic else {
-        return match load.force("bad vermagic") {
-            true => Finding::pass().have("no vermagic: loaded by force"),
-            false => Finding::fail(Errno::ENOEXEC)
-                .want(load.kernel.vermagic.clone())
-                .have("no vermagic, and no CONFIG_MODULE_FORCE_LOAD"),
-        };
-    };
     let wanted = load.kernel.vermagic.clone();
+    let Some(magic) = magic else {
+        if load.force("bad vermagic") {
+            return Finding::pass().have("no vermagic: loaded by force");
+        }
+        return Finding::fail(Errno::ENOEXEC)
+            .want(wanted)
+            .have("no vermagic, and no CONFIG_MODULE_FORCE_LOAD");
+    };
+    if load.kernel.options.randstruct && !wanted.contains("RANDSTRUCT_") {
+        return Finding::unknown(
+            "the kernel shuffles its structures (CONFIG_RANDSTRUCT), and its seed is not known",
+        );
+    }
     let magic = magic.lossy().into_owned();
     let after_release = |magic: &str| magic[magic.find(' ').unwrap_or(magic.len())..].to_owned();
     let has_crcs = load.kernel.options.modversions && load.index.versions != 0;
-    let same = match has_crcs {
+    let is_same = if has_crcs {
         // The release does not count: the CRCs do.
-        true => after_release(&magic) == after_release(&wanted),
-        false => magic == wanted,
+        after_release(&magic) == after_release(&wanted)
+    } else {
+        magic == wanted
     };
-    if same {
+    if is_same {
         return Finding::pass().want(wanted).have(magic);
     }
     let line = format!("{}: version magic '{magic}' should be '{wanted}'", load.info_name());
@@ -116,10 +101,13 @@ pub(super) fn livepatch(load: &mut LoadInfo<'_>) -> Finding {
     load.refuse(Errno::ENOEXEC, line).want("CONFIG_LIVEPATCH").have("a kernel without it")
 }
 
-/// `module_patient_check_exists()`: the name is taken.
+/// `module_patient_check_exists()`: no loaded module has the name.
 pub(super) fn loaded(load: &mut LoadInfo<'_>) -> Finding {
     if load.state.doubtful(&load.name, b"").is_some() {
-        return Finding::unknown("one of its name may be loaded, which nobody can know");
+        return Finding::unknown(
+            "a module of its name was loaded before it, and whether that one loads cannot be \
+             decided offline",
+        );
     }
     match load.state.find_module(&load.name) {
         None => Finding::pass(),

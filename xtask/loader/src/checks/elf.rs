@@ -1,18 +1,19 @@
 //! The ELF, as 6.13 and later check it, and 6.12 since 6.12.117 (`elf_validity_cache_copy()`).
 
-use super::super::{
+use crate::{
     errno::Errno,
+    hint::Cause,
     load_info::{IGNORE_MODVERSIONS, LoadInfo},
-    raw_elf::{EHDR_BYTES, Ehdr, SHDR_BYTES, SYM_BYTES, Shdr, Sym},
+    raw_elf::{
+        EHDR_BYTES, Ehdr, SHDR_BYTES, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SHT_SYMTAB, SYM_BYTES,
+        Shdr, Sym,
+    },
     verdict::Finding,
 };
+use ko::compression::Compression;
 
-const ET_REL: u16 = 1;
-const EM_X86_64: u16 = 62;
-const SHT_NULL: u32 = 0;
-const SHT_SYMTAB: u32 = 2;
-const SHT_STRTAB: u32 = 3;
-const SHT_NOBITS: u32 = 8;
+const ET_REL: u16 = object::elf::ET_REL.0;
+const EM_X86_64: u16 = object::elf::EM_X86_64.0;
 
 /// Where `name` stands in `struct module` (`include/linux/module.h`): after state and list.
 const NAME_AT: u64 = 24;
@@ -22,30 +23,30 @@ const NAME_BYTES: u64 = 56;
 /// `elf_validity_ehdr()`: room for a header.
 pub(super) fn length(load: &mut LoadInfo<'_>) -> Finding {
     let len = load.len;
-    match len < EHDR_BYTES {
-        true => load
-            .refuse(Errno::ENOEXEC, format!("Invalid ELF header len {len}"))
-            .want(format!("at least {EHDR_BYTES} bytes"))
-            .have(format!("{len}")),
-        false => Finding::pass(),
+    if len >= EHDR_BYTES {
+        return Finding::pass();
     }
+    load.refuse(Errno::ENOEXEC, format!("Invalid ELF header len {len}"))
+        .want(format!("at least {EHDR_BYTES} bytes"))
+        .have(format!("{len}"))
 }
 
 /// `elf_validity_ehdr()`: the magic bytes.
 pub(super) fn magic(load: &mut LoadInfo<'_>) -> Finding {
-    let magic = load.bytes.slice(0, 4);
-    match magic == b"\x7fELF" {
-        true => Finding::pass(),
-        false => load
-            .refuse(Errno::ENOEXEC, "Invalid ELF header magic: != \x7fELF".into())
-            .want("\\x7fELF")
-            .have(magic.escape_ascii().to_string()),
+    let magic = load.elf.slice(0, 4);
+    if magic == b"\x7fELF" {
+        return Finding::pass();
     }
+    let is_compressed = Compression::detect(load.elf.bytes()) != Compression::None;
+    load.refuse(Errno::ENOEXEC, "Invalid ELF header magic: != \x7fELF".into())
+        .want("\\x7fELF")
+        .have(magic.escape_ascii().to_string())
+        .because(is_compressed.then_some(Cause::Compressed))
 }
 
 /// `elf_validity_ehdr()`: a relocatable file.
 pub(super) fn kind(load: &mut LoadInfo<'_>) -> Finding {
-    load.header = Ehdr::read(&load.bytes);
+    load.header = Ehdr::read(&load.elf);
     match load.header.kind {
         ET_REL => Finding::pass(),
         kind => load
@@ -89,7 +90,7 @@ pub(super) fn section_table(load: &mut LoadInfo<'_>) -> Finding {
     }
     // Section 0 is looked at even where there is none.
     load.sections = (0..u64::from(section_count).max(1))
-        .map(|index| Shdr::read(&load.bytes, sections_at + index * SHDR_BYTES))
+        .map(|index| Shdr::read(&load.elf, sections_at + index * SHDR_BYTES))
         .collect();
     Finding::pass()
 }
@@ -117,7 +118,7 @@ pub(super) fn is_within(load: &LoadInfo<'_>, section: &Shdr) -> bool {
 pub(super) fn section_bounds(load: &mut LoadInfo<'_>) -> Finding {
     for index in 1..load.sections.len() {
         let section = load.sections[index];
-        if [SHT_NULL, SHT_NOBITS].contains(&section.kind) || is_within(load, &section) {
+        if section.is_without_bytes() || is_within(load, &section) {
             continue;
         }
         return out_of_bounds(load, index);
@@ -159,7 +160,7 @@ pub(super) fn section_names(load: &mut LoadInfo<'_>) -> Finding {
     }
 }
 
-/// Refuses an index of the names that is none.
+/// Refuses an `e_shstrndx` that is no section.
 pub(super) fn no_names(load: &mut LoadInfo<'_>) -> Finding {
     let (index, count) = (load.header.names_index, load.header.section_count);
     let line = format!(
@@ -170,13 +171,13 @@ pub(super) fn no_names(load: &mut LoadInfo<'_>) -> Finding {
         .have(index.to_string())
 }
 
-/// The table of names is there and ends in NUL; from then on the names can be read.
+/// Refuses names that are empty or do not end in NUL; otherwise they can be read from here on.
 pub(super) fn names_ended(load: &mut LoadInfo<'_>, names: &Shdr) -> Option<Finding> {
     if names.size == 0 {
         let finding = load.refuse(Errno::ENOEXEC, "empty section name table".into());
         return Some(finding.want("names of sections").have("none"));
     }
-    if load.bytes.u8(names.offset + names.size - 1) != 0 {
+    if load.elf.u8(names.at(names.size - 1)) != 0 {
         let line = "ELF Spec violation: section name table isn't null terminated".into();
         return Some(load.refuse(Errno::ENOEXEC, line).want("a NUL at the end").have("none"));
     }
@@ -184,7 +185,7 @@ pub(super) fn names_ended(load: &mut LoadInfo<'_>, names: &Shdr) -> Option<Findi
     None
 }
 
-/// Refuses a section whose name lies outside the names.
+/// Refuses a section whose name lies outside the section names.
 pub(super) fn bad_name(load: &mut LoadInfo<'_>, index: usize, size: u64) -> Finding {
     let Shdr { kind, name, .. } = load.sections[index];
     let line = format!("Invalid ELF section name in module (section {index} type {kind})");
@@ -195,15 +196,15 @@ pub(super) fn bad_name(load: &mut LoadInfo<'_>, index: usize, size: u64) -> Find
 
 /// `elf_validity_cache_index_info()`: at most one `.modinfo`.
 pub(super) fn modinfo(load: &mut LoadInfo<'_>) -> Finding {
-    let found = load.find_any(".modinfo");
+    let found = load.find_any_sec(".modinfo");
     modinfo_of(load, &found)
 }
 
-/// The same for sections found by other means.
+/// The same, of the sections that the caller found.
 pub(super) fn modinfo_of(load: &mut LoadInfo<'_>, found: &[usize]) -> Finding {
     match *found {
         [] => {
-            // `get_modinfo()` of a module without one reads from the beginning of the file.
+            // Of a module without `.modinfo`, `get_modinfo()` reads the beginning of the file.
             load.read_modinfo();
             Finding::pass().have("no .modinfo")
         }
@@ -222,7 +223,7 @@ pub(super) fn modinfo_of(load: &mut LoadInfo<'_>, found: &[usize]) -> Finding {
 
 /// `elf_validity_cache_index_mod()`: the section that becomes `struct module`.
 pub(super) fn this_module(load: &mut LoadInfo<'_>) -> Finding {
-    let found = load.find_any(".gnu.linkonce.this_module");
+    let found = load.find_any_sec(".gnu.linkonce.this_module");
     let [index] = *found.as_slice() else {
         let name = load.info_name_or_note();
         let line =
@@ -233,7 +234,7 @@ pub(super) fn this_module(load: &mut LoadInfo<'_>) -> Finding {
     this_module_at(load, index)
 }
 
-/// What has to hold of that section.
+/// The rules for that section.
 pub(super) fn this_module_at(load: &mut LoadInfo<'_>, index: usize) -> Finding {
     let name = load.info_name_or_note();
     let section = load.sections[index];
@@ -274,7 +275,7 @@ pub(super) fn symbols(load: &mut LoadInfo<'_>) -> Finding {
     symbols_of(load, &tables)
 }
 
-/// The same for tables found by other means.
+/// The same, of the tables that the caller found.
 pub(super) fn symbols_of(load: &mut LoadInfo<'_>, tables: &[usize]) -> Finding {
     let [index] = *tables else {
         let line = format!("{}: module has no symbols (stripped?)", load.info_name_or_note());
@@ -315,7 +316,7 @@ pub(super) fn bad_link(load: &mut LoadInfo<'_>, link: u32) -> Finding {
 
 /// `elf_validity_cache_index_versions()`: the tables of CRCs, and the rest of the index.
 pub(super) fn versions(load: &mut LoadInfo<'_>) -> Finding {
-    let percpu = if load.kernel.options.smp { load.find(".data..percpu") } else { None };
+    let percpu = if load.kernel.options.smp { load.find_sec(".data..percpu") } else { None };
     if load.request.flags & IGNORE_MODVERSIONS != 0 {
         load.index.percpu = percpu.unwrap_or(0);
         return Finding::skip("the load ignores versions (modprobe --force-modversion)");
@@ -325,13 +326,13 @@ pub(super) fn versions(load: &mut LoadInfo<'_>) -> Finding {
             return finding;
         }
     }
-    load.index.versions = load.find("__versions").unwrap_or(0);
+    load.index.versions = load.find_sec("__versions").unwrap_or(0);
     load.index.percpu = percpu.unwrap_or(0);
     Finding::pass()
 }
 
 fn extended_versions(load: &mut LoadInfo<'_>) -> Option<Finding> {
-    let (crcs, names) = (load.find("__version_ext_crcs"), load.find("__version_ext_names"));
+    let (crcs, names) = (load.find_sec("__version_ext_crcs"), load.find_sec("__version_ext_names"));
     let (crcs, names) = match (crcs, names) {
         (None, None) => return None,
         (Some(crcs), Some(names)) => (crcs, names),
@@ -343,7 +344,7 @@ fn extended_versions(load: &mut LoadInfo<'_>) -> Option<Finding> {
     };
     let count = load.sections[crcs].size / 4;
     let table = load.sections[names];
-    let bytes = load.bytes.slice(table.offset, table.size);
+    let bytes = load.elf.slice(table.offset, table.size);
     let found = bytes.iter().filter(|&&byte| byte == 0).count() as u64;
     if found < count {
         let finding = load.refuse(Errno::ENOEXEC, "more extended version crcs than names".into());
@@ -361,8 +362,8 @@ pub(super) fn symbol_names(load: &mut LoadInfo<'_>) -> Finding {
     let strings = load.sections[load.index.strings];
     let wrong = match (strings.offset, strings.size) {
         (_, 0) => Some("empty symbol string table"),
-        (at, _) if load.bytes.u8(at) != 0 => Some("symbol string table missing leading NUL"),
-        (at, size) if load.bytes.u8(at + size - 1) != 0 => {
+        (at, _) if load.elf.u8(at) != 0 => Some("symbol string table missing leading NUL"),
+        (_, size) if load.elf.u8(strings.at(size - 1)) != 0 => {
             Some("symbol string table isn't NUL terminated")
         }
         _ => None,
@@ -372,7 +373,7 @@ pub(super) fn symbol_names(load: &mut LoadInfo<'_>) -> Finding {
     }
     let table = load.sections[load.index.symbols];
     for index in 0..table.size / SYM_BYTES {
-        let name = Sym::read(&load.bytes, table.offset + index * SYM_BYTES).name;
+        let name = Sym::read(&load.elf, table.at(index * SYM_BYTES)).name;
         if u64::from(name) >= strings.size {
             let line = "symbol name out of bounds in string table".into();
             let finding = load.refuse(Errno::ENOEXEC, line);
@@ -384,17 +385,17 @@ pub(super) fn symbol_names(load: &mut LoadInfo<'_>) -> Finding {
     read_name(load)
 }
 
-/// `elf_validity_cache_copy()`: the name in `struct module`, which most messages begin with.
+/// `elf_validity_cache_copy()`: the name in `struct module`, with which most messages begin.
 pub(super) fn read_name(load: &mut LoadInfo<'_>) -> Finding {
-    let at = load.sections[load.index.this_module].offset + NAME_AT;
-    let name = load.bytes.string(at);
+    let at = load.sections[load.index.this_module].at(NAME_AT);
+    let name = load.elf.string(at);
     load.name = name.lossy().into_owned();
     if load.info_name.is_none() {
         load.info_name = Some(load.name.clone());
     }
     let printable = name.bytes().iter().all(|&byte| byte.is_ascii_graphic() && byte != b'/');
     if name.is_empty() || name.bytes().len() as u64 >= NAME_BYTES || !printable {
-        return Finding::unknown("a name in struct module that no module has");
+        return Finding::unknown("the name in its struct module is none that a build puts there");
     }
     Finding::pass()
 }

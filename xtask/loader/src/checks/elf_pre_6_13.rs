@@ -1,20 +1,15 @@
 //! The ELF, as kernels before 6.13, and 6.12 before 6.12.117, check it: in one function
 //! (`elf_validity_cache_copy()`).
 
-use super::{
-    super::{
-        errno::Errno,
-        load_info::{IGNORE_MODVERSIONS, LoadInfo},
-        verdict::Finding,
-    },
-    elf,
+use super::elf;
+use crate::{
+    errno::Errno,
+    load_info::{IGNORE_MODVERSIONS, LoadInfo},
+    raw_elf::SHT_SYMTAB,
+    verdict::{Finding, Outcome},
 };
 
-const SHT_NULL: u32 = 0;
-const SHT_SYMTAB: u32 = 2;
-const SHT_NOBITS: u32 = 8;
-
-/// The names of the sections: their table only, whatever its type.
+/// The section names; the type of their table is not looked at.
 pub(super) fn section_names(load: &mut LoadInfo<'_>) -> Finding {
     let (index, count) = (load.header.names_index, load.header.section_count);
     if index == 0 || index >= count {
@@ -36,7 +31,7 @@ pub(super) fn sections(load: &mut LoadInfo<'_>) -> Finding {
     let names_size = load.sections[usize::from(load.header.names_index)].size;
     for index in 1..load.sections.len() {
         let section = load.sections[index];
-        if [SHT_NULL, SHT_NOBITS].contains(&section.kind) {
+        if section.is_without_bytes() {
             continue;
         }
         let link_is_bad = section.link == 0 || section.link >= u32::from(load.header.section_count);
@@ -55,8 +50,8 @@ pub(super) fn sections(load: &mut LoadInfo<'_>) -> Finding {
 
 /// The sections of a name, of those with bytes in the file.
 fn named(load: &LoadInfo<'_>, name: &str) -> Vec<usize> {
-    let with_bytes = |index: &usize| ![SHT_NULL, SHT_NOBITS].contains(&load.sections[*index].kind);
-    load.find_any(name).into_iter().filter(with_bytes).collect()
+    let with_bytes = |index: &usize| !load.sections[*index].is_without_bytes();
+    load.find_any_sec(name).into_iter().filter(with_bytes).collect()
 }
 
 /// At most one `.modinfo`.
@@ -80,17 +75,17 @@ pub(super) fn this_module(load: &mut LoadInfo<'_>) -> Finding {
         return finding.want("one .gnu.linkonce.this_module").have(found.len().to_string());
     };
     let finding = elf::this_module_at(load, index);
-    if !matches!(finding.outcome, super::super::verdict::Outcome::Pass) {
+    if !matches!(finding.outcome, Outcome::Pass) {
         return finding;
     }
     if load.request.flags & IGNORE_MODVERSIONS == 0 {
-        load.index.versions = load.find("__versions").unwrap_or(0);
+        load.index.versions = load.find_sec("__versions").unwrap_or(0);
     }
     if load.kernel.options.smp {
-        load.index.percpu = load.find(".data..percpu").unwrap_or(0);
+        load.index.percpu = load.find_sec(".data..percpu").unwrap_or(0);
     }
     match elf::read_name(load) {
-        named if matches!(named.outcome, super::super::verdict::Outcome::Pass) => finding,
+        named if matches!(named.outcome, Outcome::Pass) => finding,
         unnamed => unnamed,
     }
 }

@@ -1,7 +1,8 @@
 //! Before the ELF: what is asked for, and the file as it is read.
 
-use super::super::{
+use crate::{
     errno::Errno,
+    hint::Cause,
     load_info::{COMPRESSED_FILE, IGNORE_MODVERSIONS, IGNORE_VERMAGIC, LoadInfo},
     verdict::Finding,
 };
@@ -9,57 +10,59 @@ use ko::compression::Compression;
 
 /// `may_init_module()`: whether anything may load.
 pub(super) fn allowed(load: &mut LoadInfo<'_>) -> Finding {
-    match load.kernel.disabled {
-        true => Finding::fail(Errno::EPERM)
-            .want("a kernel that loads modules")
-            .have("nomodule on its command line, or kernel.modules_disabled"),
-        false => Finding::pass(),
+    if !load.kernel.disabled {
+        return Finding::pass();
     }
+    Finding::fail(Errno::EPERM)
+        .want("a kernel that loads modules")
+        .have("nomodule on its command line, or kernel.modules_disabled")
 }
 
 /// `finit_module()`: only known flags.
 pub(super) fn flags(load: &mut LoadInfo<'_>) -> Finding {
-    let flags = load.request.flags;
-    match flags & !(IGNORE_MODVERSIONS | IGNORE_VERMAGIC | COMPRESSED_FILE) {
-        0 => Finding::pass(),
-        unknown => Finding::fail(Errno::EINVAL)
-            .want("flags 1, 2 and 4 of finit_module()")
-            .have(format!("{unknown:#x} as well")),
+    let unknown = load.request.flags & !(IGNORE_MODVERSIONS | IGNORE_VERMAGIC | COMPRESSED_FILE);
+    if unknown == 0 {
+        return Finding::pass();
     }
+    Finding::fail(Errno::EINVAL)
+        .want("flags 1, 2 and 4 of finit_module()")
+        .have(format!("{unknown:#x} as well"))
 }
 
-/// `kernel_read_file()` (`fs/kernel_read_file.c`): an empty file is none.
+/// `kernel_read_file()` (`fs/kernel_read_file.c`) refuses an empty file.
 pub(super) fn empty(load: &mut LoadInfo<'_>) -> Finding {
-    match load.bytes.is_empty() {
-        true => Finding::fail(Errno::EINVAL).want("a file").have("no bytes"),
-        false => Finding::pass(),
+    if load.elf.is_empty() {
+        return Finding::fail(Errno::EINVAL).want("a file").have("no bytes");
     }
+    Finding::pass()
 }
 
-/// `module_decompress()` (`kernel/module/decompress.c`). Whoever asks for a file with
-/// `MODULE_INIT_COMPRESSED_FILE` hands its packed bytes to this check only when they cannot be
-/// unpacked; see `play`.
+/// `module_decompress()` (`kernel/module/decompress.c`). A file given with [`COMPRESSED_FILE`]
+/// comes here with its compressed bytes only when they could not be unpacked: see
+/// [`crate::kernel_model`].
 pub(super) fn unpack(load: &mut LoadInfo<'_>) -> Finding {
     if load.request.flags & COMPRESSED_FILE == 0 {
-        return Finding::skip("the file is not given as a packed one");
+        return Finding::skip("the file is not given as a compressed one");
     }
-    let Some(compression) = load.kernel.options.unpacks else {
+    let Some(wanted) = load.kernel.options.unpacks else {
         return Finding::fail(Errno::EOPNOTSUPP)
             .want("CONFIG_MODULE_DECOMPRESS")
-            .have("a kernel that does not unpack modules");
+            .have("a kernel that does not unpack modules")
+            .because(Cause::Compressed);
     };
-    let found = Compression::detect(load.bytes.bytes());
-    if found == compression {
+    let found = Compression::detect(load.elf.bytes());
+    if found == wanted {
         return Finding::unknown(
-            "the packed file is damaged, and the decoder's status not modelled",
+            "the compressed file is damaged, and the decoder's status not modelled",
         );
     }
-    let name = match compression {
+    let name = match wanted {
         Compression::Xz => "an xz",
         Compression::Zstd => "a zstd",
         Compression::Gzip | Compression::None => "a gzip",
     };
     load.refuse(Errno::EINVAL, format!("not {name} compressed module"))
-        .want(format!("{compression:?}"))
+        .want(format!("{wanted:?}"))
         .have(format!("{found:?}"))
+        .because((found != Compression::None).then_some(Cause::Compressed))
 }

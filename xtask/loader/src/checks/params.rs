@@ -2,31 +2,38 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::{
-    errno::Errno,
-    load_info::LoadInfo,
-    raw_elf::{RELA_BYTES, Rela},
-    taints::Taints,
-    verdict::Finding,
+use super::signature::log_lockdown;
+use crate::{
+    errno::Errno, kernel_facts::kstrtobool, load_info::LoadInfo, taints::Taints, verdict::Finding,
 };
 
 /// `sizeof(struct kernel_param)` (`include/linux/moduleparam.h`).
 const ENTRY_BYTES: u64 = 40;
-/// Where its members stand.
+/// The offset of its member `ops`.
 const OPS_AT: u64 = 16;
+/// The offset of its member `flags`.
 const FLAGS_AT: u64 = 27;
 /// `KERNEL_PARAM_FL_UNSAFE`.
 const UNSAFE: u8 = 1;
 /// `KERNEL_PARAM_FL_HWPARAM`.
 const HARDWARE: u8 = 2;
-const SHT_RELA: u32 = 4;
 
 /// A parameter that the module takes.
 struct Param {
-    name: String,
-    /// The `struct kernel_param_ops`, by its symbol.
+    name: Vec<u8>,
+    /// The symbol of its `struct kernel_param_ops`.
     ops: String,
     flags: u8,
+}
+
+impl Param {
+    fn shown(&self) -> String {
+        lossy(&self.name)
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// `parse_args()`: every word of the parameters in turn; the last error counts.
@@ -34,30 +41,32 @@ pub(super) fn params(load: &mut LoadInfo<'_>) -> Finding {
     let Some(known) = read(load) else {
         return Finding::unknown("its table of parameters cannot be followed");
     };
-    let mut once = HashSet::new();
-    let mut rest = load.request.args.trim_start();
+    let mut given = HashSet::new();
+    // The kernel copies a C string.
+    let args = load.request.args.split(|&byte| byte == 0).next().unwrap_or_default();
+    let mut rest = skip_spaces(args);
     let mut failed: Option<(Errno, String)> = None;
     while !rest.is_empty() {
         let (word, after) = next_arg(rest);
         rest = after;
-        if word.value.is_none() && word.name == "--" {
-            // `err ?: args`: an error hides the words that were left over.
+        if word.value.is_none() && word.name == b"--" {
+            // `err ?: args`: an error hides the words that are left over.
             if failed.is_none() {
-                let line = format!("{}: parameters '{rest}' after `--' ignored", load.name);
-                load.say(line);
+                let rest = lossy(rest);
+                load.say(format!("{}: parameters '{rest}' after `--' ignored", load.name));
             }
             break;
         }
-        let shown = word.value.clone().unwrap_or_default();
-        let errno = match parse_one(load, &word, &known, &mut once) {
+        let shown = lossy(word.value.as_deref().unwrap_or_default());
+        let errno = match parse_one(load, &word, &known, &mut given) {
             Set::Done => continue,
             Set::Failed(errno) => errno,
             Set::Unknown(reason) => return Finding::unknown(reason),
         };
         let what = if errno == Errno::ENOSPC { "too large" } else { "invalid" };
-        let line = format!("{}: `{shown}' {what} for parameter `{}'", load.name, word.name);
-        load.say(line);
-        failed = Some((errno, format!("{}={shown}", word.name)));
+        let name = lossy(&word.name);
+        load.say(format!("{}: `{shown}' {what} for parameter `{name}'", load.name));
+        failed = Some((errno, format!("{name}={shown}")));
     }
     match failed {
         None => Finding::pass(),
@@ -68,47 +77,55 @@ pub(super) fn params(load: &mut LoadInfo<'_>) -> Finding {
 }
 
 /// A word of the parameters.
+#[derive(Debug, PartialEq)]
 struct Word {
-    name: String,
-    value: Option<String>,
+    name: Vec<u8>,
+    value: Option<Vec<u8>>,
 }
 
-/// `next_arg()` (`lib/cmdline.c`).
-fn next_arg(args: &str) -> (Word, &str) {
-    let unquoted = args.strip_prefix('"');
-    let text = unquoted.unwrap_or(args);
-    let mut in_quote = unquoted.is_some();
-    let mut equals = None;
+/// `isspace()` (`lib/ctype.c`): ASCII's, and the no-break space of Latin-1.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b'\t'..=b'\r' | b' ' | 0xa0)
+}
+
+/// `skip_spaces()` (`lib/string_helpers.c`).
+fn skip_spaces(text: &[u8]) -> &[u8] {
+    &text[text.iter().position(|&byte| !is_space(byte)).unwrap_or(text.len())..]
+}
+
+/// `next_arg()` (`lib/cmdline.c`): a space within quotes does not end a word; quotes around the
+/// whole word, or around its value, are taken off.
+fn next_arg(args: &[u8]) -> (Word, &[u8]) {
+    let is_quoted = args.first() == Some(&b'"');
+    let text = &args[usize::from(is_quoted)..];
+    let mut in_quote = is_quoted;
+    let mut equals = 0;
     let mut end = text.len();
-    for (at, c) in text.char_indices() {
-        if c.is_ascii_whitespace() && !in_quote {
+    for (at, &byte) in text.iter().enumerate() {
+        if is_space(byte) && !in_quote {
             end = at;
             break;
         }
-        if c == '=' && at > 0 && equals.is_none() {
-            equals = Some(at);
+        if byte == b'=' && equals == 0 {
+            equals = at;
         }
-        if c == '"' {
-            in_quote = !in_quote;
-        }
+        in_quote ^= byte == b'"';
     }
-    let (word, rest) = text.split_at(end);
-    let word = match (unquoted.is_some(), word.strip_suffix('"')) {
-        (true, Some(word)) if !word.is_empty() => word,
-        _ => word,
-    };
-    let word = match equals {
-        None => Word { name: word.into(), value: None },
-        Some(at) => {
-            let value = word.get(at + 1..).unwrap_or_default();
-            let value = match value.strip_prefix('"') {
-                Some(value) => value.strip_suffix('"').unwrap_or(value),
-                None => value,
-            };
-            Word { name: word[..at].into(), value: Some(value.into()) }
-        }
-    };
-    (word, rest.trim_start())
+    let (mut word, rest) = text.split_at(end);
+    let rest = skip_spaces(rest.get(1..).unwrap_or_default());
+    let mut value_at = equals + 1;
+    let value_is_quoted = equals > 0 && word.get(value_at) == Some(&b'"');
+    if value_is_quoted {
+        value_at += 1;
+    }
+    if is_quoted || value_is_quoted {
+        word = word.strip_suffix(b"\"").unwrap_or(word);
+    }
+    if equals == 0 {
+        return (Word { name: word.to_vec(), value: None }, rest);
+    }
+    let value = word.get(value_at..).unwrap_or_default().to_vec();
+    (Word { name: word[..equals.min(word.len())].to_vec(), value: Some(value) }, rest)
 }
 
 /// What became of one parameter.
@@ -118,56 +135,64 @@ enum Set {
     Unknown(String),
 }
 
-/// `parse_one()`.
+/// `parameq()`: a dash is an underscore.
+fn is_same_name(a: &[u8], b: &[u8]) -> bool {
+    let plain = |byte: &u8| if *byte == b'-' { b'_' } else { *byte };
+    a.iter().map(plain).eq(b.iter().map(plain))
+}
+
+/// `parse_one()`, with `param_check_unsafe()`.
 fn parse_one(
     load: &mut LoadInfo<'_>,
     word: &Word,
     known: &[Param],
-    once: &mut HashSet<String>,
+    given: &mut HashSet<Vec<u8>>,
 ) -> Set {
-    let dashless = |name: &str| name.replace('-', "_");
-    let found = known.iter().find(|param| dashless(&param.name) == dashless(&word.name));
+    let found = known.iter().find(|param| is_same_name(&param.name, &word.name));
     let Some(param) = found else { return unknown(load, word) };
     let without_value = ["param_ops_bool", "param_ops_bool_enable_only", "param_ops_bint"];
     if word.value.is_none() && !without_value.contains(&param.ops.as_str()) {
-        return match param.ops.starts_with("param_ops_") || is_rust(&param.ops) {
-            true => Set::Failed(Errno::EINVAL),
-            false => Set::Unknown(format!("{} is set by code of its own", param.name)),
-        };
+        if param.ops.starts_with("param_ops_") || is_rust(&param.ops) {
+            return Set::Failed(Errno::EINVAL);
+        }
+        return Set::Unknown(format!("{} is set by code of its own", param.shown()));
     }
     if param.flags & HARDWARE != 0 && load.kernel.locked_down {
+        log_lockdown(load, "unsafe module parameters");
         return Set::Failed(Errno::EPERM);
     }
     if param.flags & UNSAFE != 0 {
-        let line = format!("Setting dangerous option {} - tainting kernel", param.name);
+        let line = format!("Setting dangerous option {} - tainting kernel", param.shown());
         load.say(line);
-        load.state.taints.add(Taints(1 << 6));
+        load.state.taints.add(Taints::USER);
     }
     let value = word.value.as_deref();
-    match is_rust(&param.ops) {
-        true => set_rust(param, value.unwrap_or_default(), once),
-        false => set(load, param, value),
+    if is_rust(&param.ops) {
+        return set_rust(param, &lossy(value.unwrap_or_default()), given);
     }
+    set(load, param, value)
 }
 
 /// `unknown_module_param_cb()`.
 fn unknown(load: &mut LoadInfo<'_>, word: &Word) -> Set {
-    if word.name == "dyndbg" {
+    if word.name == b"dyndbg" {
         // `ddebug_dyndbg_module_param_cb()` (`include/linux/dynamic_debug.h`).
         if !load.kernel.options.dynamic_debug {
             load.say("dyndbg param is supported only in CONFIG_DYNAMIC_DEBUG builds".into());
         }
-    } else if word.name != "async_probe" {
-        let line = format!("{}: unknown parameter '{}' ignored", load.name, word.name);
+    } else if word.name != b"async_probe" {
+        let name = lossy(&word.name);
+        let line = format!("{}: unknown parameter '{name}' ignored", load.name);
         load.say(line);
     }
     Set::Done
 }
 
 /// The `set` of the kernel's own types.
-fn set(load: &mut LoadInfo<'_>, param: &Param, value: Option<&str>) -> Set {
-    let text = value.unwrap_or_default();
-    let number = |min: i128, max: i128| match kstrto(text, min, max) {
+fn set(load: &mut LoadInfo<'_>, param: &Param, value: Option<&[u8]>) -> Set {
+    let value_or_empty = value.unwrap_or_default();
+    let text = lossy(value_or_empty);
+    let number = |min: i128, max: i128| match kstrto(&text, min, max) {
         Ok(()) => Set::Done,
         Err(errno) => Set::Failed(errno),
     };
@@ -179,31 +204,23 @@ fn set(load: &mut LoadInfo<'_>, param: &Param, value: Option<&str>) -> Set {
         "param_ops_uint" | "param_ops_hexint" => number(0, u32::MAX.into()),
         "param_ops_long" => number(i64::MIN.into(), i64::MAX.into()),
         "param_ops_ulong" | "param_ops_ullong" => number(0, u64::MAX.into()),
-        "param_ops_bool" | "param_ops_bint" | "param_ops_invbool" => match value.map(is_bool) {
-            None | Some(true) => Set::Done,
-            Some(false) => Set::Failed(Errno::EINVAL),
-        },
-        "param_ops_charp" if text.len() > CHARP_MAX => {
-            load.say(format!("{}: string parameter too long", param.name));
+        "param_ops_bool" | "param_ops_bint" | "param_ops_invbool" => {
+            if value.is_some() && kstrtobool(&text).is_none() {
+                return Set::Failed(Errno::EINVAL);
+            }
+            Set::Done
+        }
+        "param_ops_charp" if value_or_empty.len() > CHARP_MAX => {
+            load.say(format!("{}: string parameter too long", param.shown()));
             Set::Failed(Errno::ENOSPC)
         }
         "param_ops_charp" => Set::Done,
-        _ => Set::Unknown(format!("{} is set by code of its own", param.name)),
+        _ => Set::Unknown(format!("{} is set by code of its own", param.shown())),
     }
 }
 
 /// The longest value of `param_set_charp()`.
 const CHARP_MAX: usize = 1024;
-
-/// `kstrtobool()` (`lib/kstrtox.c`).
-fn is_bool(text: &str) -> bool {
-    let mut chars = text.chars();
-    match (chars.next(), chars.next()) {
-        (Some(c), _) if "eEyYtT1dDnNfF0".contains(c) => true,
-        (Some('o' | 'O'), Some(c)) => "nNfF".contains(c),
-        _ => false,
-    }
-}
 
 /// `kstrtoull()` and its like (`lib/kstrtox.c`), with the bounds of the type.
 fn kstrto(text: &str, min: i128, max: i128) -> Result<(), Errno> {
@@ -235,8 +252,8 @@ fn is_rust(ops: &str) -> bool {
     ops.starts_with("_R") && ops.contains("PARAM_OPS_")
 }
 
-/// `set_param()` (`rust/kernel/module_param.rs`): a number that fits, and once.
-fn set_rust(param: &Param, text: &str, once: &mut HashSet<String>) -> Set {
+/// `set_param()` (`rust/kernel/module_param.rs`): a number that fits, and only once.
+fn set_rust(param: &Param, text: &str, given: &mut HashSet<Vec<u8>>) -> Set {
     let bounds = |name: &str| -> Option<(i128, i128)> {
         Some(match name {
             "I8" => (i8::MIN.into(), i8::MAX.into()),
@@ -252,15 +269,12 @@ fn set_rust(param: &Param, text: &str, once: &mut HashSet<String>) -> Set {
     };
     let kind = param.ops.rsplit("PARAM_OPS_").next().unwrap_or_default();
     let Some((min, max)) = bounds(kind) else {
-        return Set::Unknown(format!("{} is of a type that is not modelled", param.name));
+        return Set::Unknown(format!("{} is of a type that is not modelled", param.shown()));
     };
     if rust_number(text).is_none_or(|number| number < min || number > max) {
         return Set::Failed(Errno::EINVAL);
     }
-    match once.insert(param.name.clone()) {
-        true => Set::Done,
-        false => Set::Failed(Errno::EEXIST),
-    }
+    if given.insert(param.name.clone()) { Set::Done } else { Set::Failed(Errno::EEXIST) }
 }
 
 /// `ParseInt::from_str()` (`rust/kernel/str/parse_int.rs`).
@@ -285,17 +299,10 @@ fn rust_number(text: &str) -> Option<i128> {
 
 /// Reads `__param`; none when an entry of it does not say its name or type.
 fn read(load: &LoadInfo<'_>) -> Option<Vec<Param>> {
-    let Some(index) = load.find("__param") else { return Some(Vec::new()) };
+    let Some(index) = load.find_sec("__param") else { return Some(Vec::new()) };
     let section = load.sections[index];
-    let mut places = HashMap::new();
-    let tables =
-        load.sections.iter().filter(|table| table.kind == SHT_RELA && table.info as usize == index);
-    for table in tables {
-        for entry in 0..table.size / RELA_BYTES {
-            let rela = Rela::read(&load.bytes, table.offset + entry * RELA_BYTES);
-            places.insert(rela.offset, rela);
-        }
-    }
+    let places: HashMap<u64, _> =
+        load.relas_of(index).map(|relocation| (relocation.rela.offset, relocation.rela)).collect();
     let read = |entry: u64| {
         let at = entry * ENTRY_BYTES;
         let (name, ops) = (places.get(&at)?, places.get(&(at + OPS_AT))?);
@@ -303,13 +310,12 @@ fn read(load: &LoadInfo<'_>) -> Option<Vec<Param>> {
         let strings = load.sections.get(usize::from(symbol.section))?;
         let in_strings = symbol.value.checked_add_signed(name.addend)?;
         let name = (strings.is_alloc() && in_strings < strings.size)
-            .then(|| load.bytes.name(strings.offset + in_strings))?;
+            .then(|| load.elf.name(strings.at(in_strings)))?;
         let ops = load.symbol_name(&load.symbol(u64::from(ops.symbol))?);
         Some(Param {
-            // Rust's end in a NUL of their own; C's likewise.
-            name: name.lossy().into_owned(),
+            name: name.bytes().to_vec(),
             ops: ops.lossy().into_owned(),
-            flags: load.bytes.u8(section.offset + at + FLAGS_AT),
+            flags: load.elf.u8(section.at(at + FLAGS_AT)),
         })
     };
     (0..section.size / ENTRY_BYTES).map(read).collect()
@@ -337,14 +343,20 @@ mod tests {
     #[test]
     fn words_are_cut_as_the_kernel_does() {
         let words = |args: &str| {
-            let (word, rest) = next_arg(args);
-            (word.name, word.value, rest.to_owned())
+            let (word, rest) = next_arg(args.as_bytes());
+            (lossy(&word.name), word.value.map(|value| lossy(&value)), lossy(rest))
         };
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(words("a=1 b"), ("a".into(), some("1"), "b".into()));
         assert_eq!(words("a=\"x y\" b"), ("a".into(), some("x y"), "b".into()));
         assert_eq!(words("\"a=x y\" b"), ("a".into(), some("x y"), "b".into()));
         assert_eq!(words("flag  "), ("flag".into(), None, String::new()));
+        assert_eq!(words("\"\""), (String::new(), None, String::new()));
+        assert_eq!(words("a=\""), ("a".into(), some(""), String::new()));
+        assert_eq!(words("a=1\u{b}b"), ("a".into(), some("1"), "b".into()));
+        // The second byte of à is 0xa0, a space of Latin-1.
+        let (word, rest) = next_arg("a=à b".as_bytes());
+        assert_eq!((word.value, rest), (Some(vec![0xc3]), &b"b"[..]));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The signature, which comes before anything of the ELF is read.
 
-use super::super::{
+use crate::{
     errno::Errno,
+    hint::Cause,
     load_info::{COMPRESSED_FILE, LoadInfo},
     verdict::Finding,
 };
@@ -26,7 +27,7 @@ enum Signature {
 /// (`kernel/module_signature.c`).
 pub(super) fn signature(load: &mut LoadInfo<'_>) -> Finding {
     if !load.kernel.options.signatures {
-        load.signed = Some(true);
+        load.sig_ok = Some(true);
         return Finding::skip("the kernel does not check signatures (no CONFIG_MODULE_SIG)");
     }
     let reason = match read(load) {
@@ -36,7 +37,8 @@ pub(super) fn signature(load: &mut LoadInfo<'_>) -> Finding {
         Signature::Bad => {
             return Finding::fail(Errno::EBADMSG)
                 .want("a signature, since the file ends in the words that announce one")
-                .have("something else");
+                .have("something else")
+                .because(Cause::SignatureDamaged);
         }
     };
     if load.kernel.signatures_enforced {
@@ -51,21 +53,21 @@ pub(super) fn signature(load: &mut LoadInfo<'_>) -> Finding {
     Finding::pass().have(reason)
 }
 
-/// `lockdown_is_locked_down()` (`security/lockdown/lockdown.c`).
 fn locked_down(load: &mut LoadInfo<'_>, reason: &str) -> Finding {
-    let program = match load.request.program {
-        "" => "modprobe",
-        program => program,
-    };
-    let line = format!(
-        "Lockdown: {program}: unsigned module loading is restricted; see man kernel_lockdown.7"
-    );
-    load.refuse(Errno::EPERM, line).want("a signature by a key that the kernel trusts").have(reason)
+    log_lockdown(load, "unsigned module loading");
+    Finding::fail(Errno::EPERM).want("a signature by a key that the kernel trusts").have(reason)
+}
+
+/// `lockdown_is_locked_down()` (`security/lockdown/lockdown.c`): the line that it logs.
+pub(super) fn log_lockdown(load: &mut LoadInfo<'_>, what: &str) {
+    let program = if load.request.program.is_empty() { "modprobe" } else { load.request.program };
+    let line = format!("Lockdown: {program}: {what} is restricted; see man kernel_lockdown.7");
+    load.say(line);
 }
 
 /// A well-formed signature: good when its key is one of the kernel's, which the files do not tell.
 fn unknown_key(load: &mut LoadInfo<'_>) -> Finding {
-    load.signed = None;
+    load.sig_ok = None;
     let have = "whether the kernel has the key of its signature, and the signature fits";
     match load.kernel.signatures_enforced || load.kernel.locked_down {
         true => Finding::unknown(have),
@@ -77,14 +79,14 @@ fn read(load: &mut LoadInfo<'_>) -> Signature {
     let marker = MAGIC.len() as u64;
     // A module loaded by force is no longer the one that was signed.
     let forced = load.request.flags & !COMPRESSED_FILE != 0;
-    if forced || load.len <= marker || !load.bytes.bytes().ends_with(MAGIC) {
+    if forced || load.len <= marker || !load.elf.bytes().ends_with(MAGIC) {
         return Signature::None;
     }
     load.len -= marker;
     if load.len <= INFO_BYTES {
         return Signature::Bad;
     }
-    let info = load.bytes.slice(load.len - INFO_BYTES, INFO_BYTES);
+    let info = load.elf.slice(load.len - INFO_BYTES, INFO_BYTES);
     let &[algo, hash, kind, signer, key, pad0, pad1, pad2, l0, l1, l2, l3] = info else {
         return Signature::Bad;
     };
@@ -101,7 +103,7 @@ fn read(load: &mut LoadInfo<'_>) -> Signature {
         return Signature::Bad;
     }
     load.len -= bytes + INFO_BYTES;
-    let message = load.bytes.slice(load.len, bytes);
+    let message = load.elf.slice(load.len, bytes);
     match message.first() {
         // What is no ASN.1 sequence is refused by the parser (`pkcs7_parse_message()`).
         Some(0x30) => Signature::Keys,

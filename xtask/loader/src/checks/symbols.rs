@@ -1,98 +1,26 @@
 //! Every symbol that the module needs (`simplify_symbols()`).
 
-use std::{
-    collections::{HashMap, HashSet},
-    ops::ControlFlow,
-};
+use std::{collections::HashSet, ops::ControlFlow};
 
-use super::super::{
+use super::versions::{Difference, Disagreement, check_version};
+use crate::{
     errno::Errno,
+    gpl_only,
+    hint::Cause,
     kernel_facts::Export,
-    kernel_state::OnceMessage,
-    load_info::{LoadInfo, Value},
-    raw_elf::{Shdr, Sym},
+    load_info::{LoadInfo, SymbolValue},
+    raw_elf::Sym,
     taints::Taints,
     verdict::Finding,
 };
 use ko::text::Text;
 
-const SHN_UNDEF: u16 = 0;
+const SHN_UNDEF: u16 = object::elf::SHN_UNDEF.0;
+/// `SHN_LIVEPATCH` (`include/uapi/linux/elf.h`).
 const SHN_LIVEPATCH: u16 = 0xff20;
-const SHN_ABS: u16 = 0xfff1;
-const SHN_COMMON: u16 = 0xfff2;
-const STB_WEAK: u8 = 2;
-/// `sizeof(struct modversion_info)` (`include/linux/module.h`): a long and the name.
-const VERSION_BYTES: u64 = 64;
-
-/// What was wanted and what was found, of a version that does not agree.
-type Differs = (String, String);
-
-/// `check_version()` (`kernel/module/version.c`): the CRC with which the module was built against
-/// the exporter's own, if that has one.
-pub(super) fn version_agrees(
-    load: &mut LoadInfo<'_>,
-    symbol: &str,
-    crc: Option<u32>,
-) -> Result<(), Differs> {
-    let Some(crc) = crc else { return Ok(()) };
-    let extended = load.index.extended_crcs != 0;
-    if !extended && load.index.versions == 0 {
-        return match load.force(symbol) {
-            true => Ok(()),
-            false => Err((
-                format!("{symbol} with CRC {crc:#010x}"),
-                "no versions, and no CONFIG_MODULE_FORCE_LOAD".into(),
-            )),
-        };
-    }
-    let known = load.versions.take().unwrap_or_else(|| read_versions(load));
-    let found = known.get(symbol.as_bytes()).copied();
-    load.versions = Some(known);
-    match found {
-        Some(found) if found == u64::from(crc) => Ok(()),
-        Some(found) => Err(disagree(load, symbol, crc, found)),
-        None if extended => {
-            let line = format!("{}: no extended symbol version for {symbol}", load.info_name());
-            load.say_once(OnceMessage::NoExtendedVersion, line);
-            Ok(())
-        }
-        None => {
-            let line = format!("{}: no symbol version for {symbol}", load.info_name());
-            load.say(line);
-            Err((format!("{symbol} with CRC {crc:#010x}"), "no version of it".into()))
-        }
-    }
-}
-
-/// The table that the kernel reads, by symbol; of two entries for one it takes the first.
-fn read_versions<'a>(load: &LoadInfo<'a>) -> HashMap<&'a [u8], u64> {
-    let mut known = HashMap::new();
-    let mut add = |name: Text<'a>, crc| {
-        known.entry(name.bytes()).or_insert(crc);
-    };
-    if load.index.extended_crcs == 0 {
-        let table = load.sections[load.index.versions];
-        for entry in 0..table.size / VERSION_BYTES {
-            let at = table.offset + entry * VERSION_BYTES;
-            add(load.bytes.name(at + 8), load.bytes.u64(at));
-        }
-        return known;
-    }
-    let crcs = load.sections[load.index.extended_crcs];
-    let mut name_at = load.sections[load.index.extended_names].offset;
-    for entry in 0..crcs.size / 4 {
-        let name = load.bytes.string(name_at);
-        add(name, load.bytes.u32(crcs.offset + 4 * entry).into());
-        name_at += name.bytes().len() as u64 + 1;
-    }
-    known
-}
-
-fn disagree(load: &mut LoadInfo<'_>, symbol: &str, crc: u32, found: u64) -> Differs {
-    let line = format!("{}: disagrees about version of symbol {symbol}", load.info_name());
-    load.say(line);
-    (format!("{symbol} with CRC {crc:#010x}"), format!("{found:#010x}"))
-}
+const SHN_ABS: u16 = object::elf::SHN_ABS.0;
+const SHN_COMMON: u16 = object::elf::SHN_COMMON.0;
+const STB_WEAK: u8 = object::elf::STB_WEAK.0;
 
 /// What `simplify_symbols()` carries from symbol to symbol.
 #[derive(Default)]
@@ -101,16 +29,26 @@ struct Progress<'a> {
     imported: HashSet<&'a [u8]>,
     using_gpl_only: bool,
     errno: Option<Errno>,
-    wrong: Vec<Differs>,
+    wrong: Vec<Difference>,
+    cause: Option<Cause>,
+}
+
+impl Progress<'_> {
+    /// Notes a symbol that is wrong.
+    fn wrong(&mut self, errno: Errno, cause: Option<Cause>, difference: Difference) {
+        self.errno = Some(errno);
+        self.cause = self.cause.into_iter().chain(cause).min();
+        self.wrong.push(difference);
+    }
 }
 
 /// `simplify_symbols()`: it goes on after a symbol that is wrong, and the last error counts.
 pub(super) fn symbols(load: &mut LoadInfo<'_>) -> Finding {
     let imported = load.modinfo_values("import_ns").into_iter().map(Text::bytes).collect();
     let mut progress = Progress { imported, ..Progress::default() };
-    load.values = vec![Value::Number(0)];
+    load.values = vec![SymbolValue::Number(0)];
     if let Some(zero) = load.symbol(0) {
-        load.values[0] = Value::Number(zero.value);
+        load.values[0] = SymbolValue::Number(zero.value);
     }
     for index in 1..load.symbol_count() {
         let Some(symbol) = load.symbol(index) else { break };
@@ -122,19 +60,18 @@ pub(super) fn symbols(load: &mut LoadInfo<'_>) -> Finding {
     }
     let Some(errno) = progress.errno else { return Finding::pass() };
     let (want, have): (Vec<_>, Vec<_>) = progress.wrong.into_iter().unzip();
-    Finding::fail(errno).want(want.join("; ")).have(have.join("; "))
+    Finding::fail(errno).want(want.join("; ")).have(have.join("; ")).because(progress.cause)
 }
 
 fn value(
     load: &mut LoadInfo<'_>,
     symbol: &Sym,
     so_far: &mut Progress<'_>,
-) -> ControlFlow<Finding, Value> {
+) -> ControlFlow<Finding, SymbolValue> {
     let name = load.symbol_name(symbol).lossy().into_owned();
-    let plain = Value::Number(symbol.value);
+    let plain = SymbolValue::Number(symbol.value);
     let wrong = |so_far: &mut Progress<'_>, want: String, have: String| {
-        so_far.errno = Some(Errno::ENOEXEC);
-        so_far.wrong.push((want, have));
+        so_far.wrong(Errno::ENOEXEC, None, (want, have));
         ControlFlow::Continue(plain)
     };
     match symbol.section {
@@ -147,6 +84,13 @@ fn value(
         SHN_ABS | SHN_LIVEPATCH => ControlFlow::Continue(plain),
         SHN_UNDEF => undefined(load, symbol, &name, so_far),
         section if section >= load.header.section_count => {
+            if !load.kernel.rules.symbol_section_checked {
+                let reason = format!(
+                    "{name} is of section {section}, which is not there, and the \
+                                      kernel does not check that"
+                );
+                return ControlFlow::Break(Finding::unknown(reason));
+            }
             let max = i64::from(load.header.section_count) - 1;
             let line = format!(
                 "{}: Symbol {name} has an invalid section index {section} (max {max})",
@@ -156,29 +100,29 @@ fn value(
             wrong(so_far, format!("{name} in a section up to {max}"), format!("in {section}"))
         }
         section if usize::from(section) == load.index.percpu => {
-            ControlFlow::Continue(Value::PerCpu)
+            ControlFlow::Continue(SymbolValue::PerCpu)
         }
         section => ControlFlow::Continue(defined(load, symbol, usize::from(section))),
     }
 }
 
 /// A symbol of the module's own: an address in its memory, or, of a section that is not kept, in
-/// the memory where the file was read to.
-fn defined(load: &LoadInfo<'_>, symbol: &Sym, section: usize) -> Value {
-    // `layout_symtab()` keeps these two (`kernel/module/kallsyms.c`).
-    let kept = [load.index.symbols, load.index.strings].contains(&section);
-    match kept || load.sections.get(section).is_some_and(Shdr::is_alloc) {
-        true => Value::Kernel(symbol.value),
-        false => Value::Far,
+/// the copy of the file.
+fn defined(load: &LoadInfo<'_>, symbol: &Sym, section: usize) -> SymbolValue {
+    if load.is_in_memory(section) {
+        return SymbolValue::Kernel(symbol.value);
     }
+    SymbolValue::Far
 }
 
 /// What became of one symbol that others define.
 enum Resolved {
     Found,
     /// `NULL`: a weak symbol may go without.
-    Absent(Differs),
-    Refused(Errno, Differs),
+    Absent(Cause, Difference),
+    Refused(Cause, Difference),
+    /// It cannot be decided offline; the reason.
+    Unknown(String),
 }
 
 fn undefined(
@@ -186,96 +130,99 @@ fn undefined(
     symbol: &Sym,
     name: &str,
     so_far: &mut Progress<'_>,
-) -> ControlFlow<Finding, Value> {
+) -> ControlFlow<Finding, SymbolValue> {
     if load.kernel.exports.is_empty() {
-        return ControlFlow::Break(Finding::unknown("what the kernel exports is not known"));
+        return ControlFlow::Break(Finding::unknown("the kernel's exports are unknown"));
     }
     if let Some(module) = load.state.doubtful("", name.as_bytes()) {
-        let reason = format!("{name} is {module}'s, of which nobody can know whether it loads");
+        let reason = format!("{name} is {module}'s, and whether that one loads cannot be decided");
         return ControlFlow::Break(Finding::unknown(reason));
     }
-    let (errno, wrong) = match resolve(load, name, so_far) {
-        Resolved::Found => return ControlFlow::Continue(Value::Kernel(0)),
+    let plain = SymbolValue::Number(symbol.value);
+    let (errno, cause, difference) = match resolve(load, name, so_far) {
+        Resolved::Found => return ControlFlow::Continue(SymbolValue::Kernel(0)),
+        Resolved::Unknown(reason) => return ControlFlow::Break(Finding::unknown(reason)),
         // x86's linker may ask for the latter (`ignore_undef_symbol()`).
-        Resolved::Absent(_) if symbol.bind == STB_WEAK || name == "_GLOBAL_OFFSET_TABLE_" => {
-            return ControlFlow::Continue(Value::Number(symbol.value));
+        Resolved::Absent(..) if symbol.bind == STB_WEAK || name == "_GLOBAL_OFFSET_TABLE_" => {
+            return ControlFlow::Continue(plain);
         }
-        Resolved::Absent(wrong) => (Errno::ENOENT, wrong),
-        Resolved::Refused(errno, wrong) => (errno, wrong),
+        Resolved::Absent(cause, difference) => (Errno::ENOENT, cause, difference),
+        Resolved::Refused(cause, difference) => (Errno::EINVAL, cause, difference),
     };
     let line = format!("{}: Unknown symbol {name} (err -{})", load.name, errno.number());
     load.say(line);
-    so_far.errno = Some(errno);
-    so_far.wrong.push(wrong);
-    ControlFlow::Continue(Value::Number(symbol.value))
+    so_far.wrong(errno, Some(cause), difference);
+    ControlFlow::Continue(plain)
 }
 
 /// `resolve_symbol()`.
 fn resolve(load: &mut LoadInfo<'_>, name: &str, so_far: &mut Progress<'_>) -> Resolved {
     let gpl_ok = !load.taints.has(Taints::PROPRIETARY);
     let found = load.state.find_symbol(load.kernel, name.as_bytes(), gpl_ok);
-    let Some(found) = found else { return Resolved::Absent(absent(load, name)) };
+    let Some(found) = found else { return absent(load, name) };
     let export = found.export.clone();
     let owner = found.owner.map(|owner| (owner.name.clone(), owner.taints));
     so_far.using_gpl_only |= export.gpl_only;
     if let Some((owner, taints)) = owner {
-        if taints.has(Taints::PROPRIETARY) && !inherit(load, name, &owner, so_far) {
+        if taints.has(Taints::PROPRIETARY) && !inherit_taint(load, name, &owner, so_far) {
             let want = format!("{name} from a GPL-compatible module, as others used are GPL-only");
-            return Resolved::Absent((want, format!("from proprietary {owner}")));
+            let difference = (want, format!("from proprietary {owner}"));
+            return Resolved::Absent(Cause::ProprietaryProvider, difference);
         }
     }
-    if let Err(differs) = version_agrees(load, name, export.crc) {
-        return Resolved::Refused(Errno::EINVAL, differs);
+    match check_version(load, name, export.crc) {
+        Ok(()) => {}
+        Err(Disagreement::Unknown(reason)) => return Resolved::Unknown(reason),
+        Err(Disagreement::Differs(difference)) => {
+            return Resolved::Refused(Cause::VersionDiffers, difference);
+        }
     }
-    match namespace_is_open(load, name, &export, so_far) {
+    match verify_namespace(load, name, &export, so_far) {
         Ok(()) => Resolved::Found,
-        Err(differs) => Resolved::Refused(Errno::EINVAL, differs),
+        Err(difference) => Resolved::Refused(Cause::NamespaceNotImported, difference),
     }
 }
 
 /// Why a symbol is not found: nobody exports it, or not to this module.
-fn absent(load: &LoadInfo<'_>, name: &str) -> Differs {
-    match load.state.find_symbol(load.kernel, name.as_bytes(), true) {
-        None => {
-            (format!("{name} from the kernel or a loaded module"), "nobody who exports it".into())
-        }
-        Some(_) => {
-            let want = format!("a GPL-compatible license, for {name}");
-            let license = load.modinfo_value("license").map(|text| text.lossy().into_owned());
-            (want, license.unwrap_or_else(|| "no license".into()))
-        }
+fn absent(load: &LoadInfo<'_>, name: &str) -> Resolved {
+    if load.state.find_symbol(load.kernel, name.as_bytes(), true).is_none() {
+        let want = format!("{name} from the kernel or a loaded module");
+        return Resolved::Absent(Cause::NotExported, (want, "nobody who exports it".into()));
     }
+    let license = load.modinfo_value("license").map(|text| text.lossy().into_owned());
+    let have = license.unwrap_or_else(|| "no license".into());
+    Resolved::Absent(Cause::GplOnly, (format!("a GPL-compatible license, for {name}"), have))
 }
 
-/// `inherit_taint()`: whoever uses a proprietary module is tainted as it is, and may not use
-/// GPL-only symbols as well.
-fn inherit(load: &mut LoadInfo<'_>, symbol: &str, owner: &str, so_far: &Progress<'_>) -> bool {
-    let name = load.name.clone();
-    if so_far.using_gpl_only {
-        load.say(format!(
-            "{name}: module using GPL-only symbols uses symbols {symbol} from proprietary module \
-             {owner}."
-        ));
-        return false;
+/// `inherit_taint()`: whether the module may use a proprietary module's symbol.
+fn inherit_taint(
+    load: &mut LoadInfo<'_>,
+    symbol: &str,
+    owner: &str,
+    so_far: &Progress<'_>,
+) -> bool {
+    let (name, taints) = (load.name.clone(), load.taints);
+    match gpl_only::inherit_taint(&name, taints, symbol, owner, so_far.using_gpl_only) {
+        Err(line) => {
+            load.say(line);
+            false
+        }
+        Ok(line) => {
+            line.into_iter().for_each(|line| load.say(line));
+            // Only the module is tainted here: the kernel has been since its owner was loaded.
+            load.taints.add(Taints::PROPRIETARY);
+            true
+        }
     }
-    if !load.taints.has(Taints::PROPRIETARY) {
-        load.say(format!(
-            "{name}: module uses symbols {symbol} from proprietary module {owner}, inheriting \
-             taint."
-        ));
-        // The module's alone: the kernel has it from the owner.
-        load.taints.add(Taints::PROPRIETARY);
-    }
-    true
 }
 
 /// `verify_namespace_is_imported()`.
-fn namespace_is_open(
+fn verify_namespace(
     load: &mut LoadInfo<'_>,
     symbol: &str,
     export: &Export,
     so_far: &Progress<'_>,
-) -> Result<(), Differs> {
+) -> Result<(), Difference> {
     let namespace = String::from_utf8_lossy(&export.namespace).into_owned();
     if namespace.is_empty() || so_far.imported.contains(export.namespace.as_slice()) {
         return Ok(());
@@ -290,8 +237,8 @@ fn namespace_is_open(
         load.name
     );
     load.say(line);
-    match load.kernel.options.missing_namespaces {
-        true => Ok(()),
-        false => Err((format!("import of namespace {namespace}, for {symbol}"), "none".into())),
+    if load.kernel.options.missing_namespaces {
+        return Ok(());
     }
+    Err((format!("import of namespace {namespace}, for {symbol}"), "none".into()))
 }

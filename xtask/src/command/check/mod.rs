@@ -240,7 +240,11 @@ impl Args {
                 &bare
             }
         };
-        Ok(model.finit_module(LoadRequest { file, args, ..LoadRequest::default() }))
+        Ok(model.finit_module(LoadRequest {
+            file,
+            args: args.as_bytes(),
+            ..LoadRequest::default()
+        }))
     }
 }
 
@@ -426,5 +430,5 @@ fn check(check: &CheckResult) -> CheckForm<'_> {
         Outcome::Unknown(reason) => ("unknown", Some(reason.as_str())),
     };
     let CheckResult { id, want, have, hint, .. } = check;
-    CheckForm { id, result, reason, want, have, hint }
+    CheckForm { id: id.as_str(), result, reason, want, have, hint }
 }

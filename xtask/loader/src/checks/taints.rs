@@ -1,0 +1,82 @@
+//! What a load marks the kernel with (`module_augment_kernel_taints()`); it refuses nothing.
+
+use crate::{
+    gpl_only, kernel_state::OnceMessage, load_info::LoadInfo, taints::Taints, verdict::Finding,
+};
+
+/// `module_augment_kernel_taints()`, in its order.
+pub(super) fn taints(load: &mut LoadInfo<'_>) -> Finding {
+    let name = load.name.clone();
+    let was_proprietary = load.state.taints.has(Taints::PROPRIETARY);
+    if load.modinfo_value("intree").is_none() {
+        if !load.state.taints.has(Taints::OUT_OF_TREE) {
+            load.say(format!("{name}: loading out-of-tree module taints kernel."));
+        }
+        load.taint(Taints::OUT_OF_TREE);
+    }
+    retpoline(load);
+    if load.modinfo_value("staging").is_some() {
+        load.taint(Taints::STAGING);
+        load.say(format!(
+            "{name}: module is from the staging directory, the quality is unknown, you have been \
+             warned."
+        ));
+    }
+    if load.modinfo_value("livepatch").is_some() {
+        load.taint(Taints::LIVEPATCH);
+        load.say_once(
+            OnceMessage::Livepatch,
+            format!("{name}: tainting kernel with TAINT_LIVEPATCH"),
+        );
+    }
+    license(load);
+    if load.modinfo_value("test").is_some() {
+        if !load.state.taints.has(Taints::TEST) {
+            load.say(format!("{name}: loading test module taints kernel."));
+        }
+        load.taint(Taints::TEST);
+    }
+    if load.sig_ok == Some(false) {
+        load.say_once(
+            OnceMessage::Unsigned,
+            format!(
+                "{name}: module verification failed: signature and/or required key missing - \
+                 tainting kernel"
+            ),
+        );
+        load.taint(Taints::UNSIGNED);
+    }
+    match name.as_str() {
+        "ndiswrapper" => load.taint_kernel(Taints::PROPRIETARY),
+        "driverloader" | "lve" => load.taint(Taints::PROPRIETARY),
+        _ => {}
+    }
+    if !was_proprietary && load.state.taints.has(Taints::PROPRIETARY) {
+        load.say(format!("{name}: module license taints kernel."));
+    }
+    Finding::pass().have(load.taints.to_string())
+}
+
+/// `check_modinfo_retpoline()` and `retpoline_module_ok()` (`arch/x86/kernel/cpu/bugs.c`).
+fn retpoline(load: &mut LoadInfo<'_>) {
+    let is_vulnerable = load.kernel.spectre_v2 == Some(true) && load.kernel.options.retpoline;
+    if is_vulnerable && load.modinfo_value("retpoline").is_none() {
+        load.say("Spectre V2 : System may be vulnerable to spectre v2".into());
+        let name = load.name.clone();
+        load.say(format!("{name}: loading module not compiled with retpoline compiler."));
+    }
+}
+
+/// `module_license_taint_check()`.
+fn license(load: &mut LoadInfo<'_>) {
+    let license = load.modinfo_value("license").map(|text| text.lossy().into_owned());
+    let license = license.unwrap_or_else(|| "unspecified".into());
+    if gpl_only::is_compatible(&license) {
+        return;
+    }
+    if !load.state.taints.has(Taints::PROPRIETARY) {
+        let name = load.name.clone();
+        load.say(format!("{name}: module license '{license}' taints kernel."));
+    }
+    load.taint(Taints::PROPRIETARY);
+}

@@ -1,0 +1,70 @@
+//! `load_module()`: walks the checks in the kernel's order until one refuses.
+
+use crate::{
+    check_id::CheckId,
+    checks::in_order,
+    hint,
+    kernel_facts::KernelFacts,
+    kernel_state::{KernelState, LoadedModule},
+    load_info::{LoadInfo, LoadRequest},
+    module_exports,
+    verdict::{Answer, CheckResult, Finding, Outcome, Verdict},
+};
+
+/// Loads one file into `state`, or finds why it would be refused.
+pub(super) fn load_module<'a>(
+    request: LoadRequest<'a>,
+    kernel: &'a KernelFacts,
+    state: &'a mut KernelState,
+) -> Verdict {
+    walk(LoadInfo::new(request, kernel, state), None)
+}
+
+/// The verdict where the file and the kernel alone decide, whatever is loaded there; none where
+/// they do not.
+pub fn early_verdict(request: LoadRequest<'_>, kernel: &KernelFacts) -> Option<Verdict> {
+    let mut state = KernelState::default();
+    let verdict = walk(LoadInfo::new(request, kernel, &mut state), Some(CheckId::Loaded));
+    (!verdict.loads()).then_some(verdict)
+}
+
+fn walk(mut load: LoadInfo<'_>, stop_before: Option<CheckId>) -> Verdict {
+    let mut checks = Vec::new();
+    let mut answer = Answer::Loads;
+    for &(id, run) in in_order(&load.kernel.rules) {
+        if Some(id) == stop_before {
+            break;
+        }
+        let mut finding = run(&mut load);
+        let is_unknown = matches!(finding.outcome, Outcome::Unknown(_));
+        if load.elf.read_beyond() && !is_unknown {
+            finding = Finding::unknown(
+                "the kernel reads beyond the end of the file, and no file tells what lies there",
+            );
+        }
+        let Finding { outcome, want, have, cause } = finding;
+        let hint = match outcome {
+            Outcome::Fail(_) => hint::hint_for(id, cause, load.kernel),
+            _ => String::new(),
+        };
+        checks.push(CheckResult { id, outcome: outcome.clone(), want, have, hint });
+        match outcome {
+            Outcome::Fail(errno) => answer = Answer::Refused(errno),
+            Outcome::Unknown(reason) => answer = Answer::Unknown(reason),
+            Outcome::Pass | Outcome::Skip(_) | Outcome::Open(_) => continue,
+        }
+        break;
+    }
+    if matches!(answer, Answer::Unknown(_)) {
+        load.exports = module_exports::read(&load).unwrap_or_default();
+    }
+    let LoadInfo { name, taints, messages, exports, info_name, state, .. } = load;
+    let module = LoadedModule { name: name.clone(), taints, exports };
+    match answer {
+        Answer::Loads => state.add_module(module),
+        Answer::Unknown(_) => state.doubt(module),
+        Answer::Refused(_) => {}
+    }
+    let name = if name.is_empty() { info_name.unwrap_or_default() } else { name };
+    Verdict { name, answer, messages, taints, checks }
+}
