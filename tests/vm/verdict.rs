@@ -9,7 +9,7 @@ use std::{
 };
 
 use loader::errno::Errno;
-use loader::kernel_facts::KernelFacts;
+use loader::kernel_facts::{KernelFacts, SourcePatches};
 use loader::kernel_model::KernelModel;
 use loader::kernel_state::{KernelState, OnceMessage};
 use loader::load_info::LoadRequest;
@@ -102,6 +102,8 @@ pub(crate) fn target_of(kernel: &Kernel, module: &[u8]) -> KernelFacts {
         .with_builtin_modinfo(&read(kernel.modules.join("modules.builtin.modinfo")));
     target.this_module = struct_module::this_module_of_module(module);
     assert!(target.this_module.is_some());
+    // All kernels of the proof are built from Debian's source.
+    target.patches = SourcePatches::DEBIAN;
     target
 }
 

@@ -3,7 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::version_rules::{Version, VersionRules};
-use ko::{compression::Compression, kconfig::Kconfig, license::License, vermagic::common_flags};
+use ko::{
+    compression::Compression,
+    kconfig::Kconfig,
+    license::License,
+    vermagic::{KernelVermagic, common_flags},
+};
 use stack::symvers::{SymversError, VMLINUX, symvers_lines};
 
 /// What a user of a symbol must meet.
@@ -218,6 +223,16 @@ impl KernelFacts {
             options,
             ..Self::default()
         })
+    }
+
+    /// Takes the seed of a kernel that shuffles its structures, which its vermagic names, from the
+    /// text of `include/generated/randstruct_hash.h`.
+    #[must_use]
+    pub fn with_randstruct_hash(mut self, config: &Kconfig, hash: &str) -> Self {
+        if let Ok(derived) = KernelVermagic::derive(&self.release, config, Some(hash)) {
+            self.vermagic = derived.vermagic;
+        }
+        self
     }
 
     /// Takes what the text of a Module.symvers says that the kernel exports itself. Its lines are

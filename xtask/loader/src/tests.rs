@@ -4,6 +4,7 @@
 use proptest::{prelude::*, sample::Index};
 
 use super::{
+    check_id::CheckId,
     errno::Errno,
     kernel_facts::{ConfigOptions, Export, KernelFacts, ThisModule},
     kernel_model::KernelModel,
@@ -207,6 +208,48 @@ fn what_the_kernel_does_not_check_is_unknown() {
     assert!(matches!(no_symbol, Answer::Unknown(_)), "{no_symbol:?}");
     let not_init = unknown(&rela(INIT_AT, 1, 1, 0), &rela(INIT_AT - 8, 1, 1, 0));
     assert!(matches!(not_init, Answer::Unknown(_)), "{not_init:?}");
+}
+
+/// Sets a field of the header of a section of [`module`].
+fn set_section(file: &mut [u8], section: usize, at: usize, bytes: &[u8]) {
+    let table = u64::from_le_bytes(file[40..48].try_into().unwrap()) as usize;
+    let at = table + 64 * section + at;
+    file[at..at + bytes.len()].copy_from_slice(bytes);
+}
+
+/// A section without bytes in the file escapes the bounds checks: its size is no reason to read
+/// 2^58 entries.
+#[test]
+fn a_versions_table_without_bytes_does_not_hang() {
+    let mut kernel = target();
+    kernel.options.modversions = true;
+    kernel.exports.insert(b"module_layout".to_vec(), Export { crc: Some(7), ..Export::default() });
+    let mut file = module();
+    let section = 7;
+    let name = file.windows(10).position(|bytes| bytes == b".rela.this").unwrap();
+    file[name..name + 10].copy_from_slice(b"__versions");
+    set_section(&mut file, section, 4, &8u32.to_le_bytes());
+    set_section(&mut file, section, 8, &2u64.to_le_bytes());
+    for offset in [0u64, u64::MAX - 7, 1 << 63] {
+        set_section(&mut file, section, 24, &offset.to_le_bytes());
+        set_section(&mut file, section, 32, &(u64::MAX - 63).to_le_bytes());
+        let begin = std::time::Instant::now();
+        let verdict = judge(&kernel, &file);
+        assert!(begin.elapsed() < std::time::Duration::from_secs(1));
+        assert_eq!(verdict.decisive().map(|check| check.id), Some(CheckId::VersionsLayout));
+    }
+}
+
+#[test]
+fn a_shuffled_kernel_is_unknown_without_its_seed() {
+    let kernel = KernelFacts::new("7.3.4-test", "CONFIG_RANDSTRUCT=y\nCONFIG_X86_64=y\n").unwrap();
+    let verdict = judge(&kernel, &module());
+    assert!(matches!(verdict.answer, Answer::Unknown(_)), "{verdict:#?}");
+    let config = ko::kconfig::Kconfig::parse("CONFIG_RANDSTRUCT=y\nCONFIG_X86_64=y\n");
+    let kernel = kernel.with_randstruct_hash(&config, "#define RANDSTRUCT_HASHED_SEED \"abc\"\n");
+    let verdict = judge(&kernel, &module());
+    assert_eq!(verdict.decisive().map(|check| check.id), Some(CheckId::Vermagic), "{verdict:#?}");
+    assert_eq!(verdict.answer, Answer::Refused(Errno::ENOEXEC));
 }
 
 /// Kernels of every kind of rules.

@@ -9,10 +9,11 @@ use std::{
 use crate::tree::section_reader::ModuleBuffer;
 use crate::tree::walk;
 use crate::{
-    kernel::Kernel,
+    kernel::{Kernel, KernelName},
     problem::{OrProblem, Problem, Result},
 };
-use loader::kernel_facts::{KernelFacts, ThisModule};
+use ko::kconfig::Kconfig;
+use loader::kernel_facts::{KernelFacts, SourcePatches, ThisModule};
 use loader::kernel_model::KernelModel;
 use loader::kernel_state::OnceMessage;
 use loader::load_info::LoadRequest;
@@ -54,6 +55,10 @@ pub fn of_kernel(
     let builtin = fs::read(kernel.modules.join("modules.builtin.modinfo")).unwrap_or_default();
     facts.target = facts.target.with_builtin_modinfo(&builtin);
     facts.modules = Some(kernel.modules.clone());
+    if !matches!(kernel.name, KernelName::Folder(_)) {
+        // All of them are built from Debian's source.
+        facts.target.patches = SourcePatches::DEBIAN;
+    }
     if facts.target.this_module.is_none() {
         facts.target.this_module = this_module_of(&[&kernel.modules]).or_else(this_module);
     }
@@ -94,6 +99,12 @@ pub fn of_tree(folder: &Path, overrides: &Overrides) -> Result<TreeFacts> {
     };
     let builtin = fs::read(folder.join("modules.builtin.modinfo")).unwrap_or_default();
     target = target.with_builtin_modinfo(&builtin);
+    if let Some(source) = first_text(&[folder.join("kernel/module/version.c")]) {
+        target.patches = SourcePatches::from_source(&source);
+    }
+    if let Some(hash) = first_text(&[folder.join("include/generated/randstruct_hash.h")]) {
+        target = target.with_randstruct_hash(&Kconfig::parse(&config), &hash);
+    }
     let vmlinux = first(&[folder.join("vmlinux"), folder.join("build/vmlinux")]);
     target.this_module = vmlinux.and_then(|file| struct_module::this_module_of_vmlinux(&file));
     if target.this_module.is_none() {
