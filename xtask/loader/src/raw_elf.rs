@@ -22,11 +22,11 @@ pub const SHT_NOBITS: u32 = elf::SHT_NOBITS.0;
 /// `SHT_REL`.
 pub const SHT_REL: u32 = elf::SHT_REL.0;
 /// `SHF_WRITE`.
-pub const SHF_WRITE: u64 = elf::SHF_WRITE.0 as u64;
+pub const SHF_WRITE: u64 = elf::SHF_WRITE.0;
 /// `SHF_ALLOC`.
-pub const SHF_ALLOC: u64 = elf::SHF_ALLOC.0 as u64;
+pub const SHF_ALLOC: u64 = elf::SHF_ALLOC.0;
 /// `SHF_EXECINSTR`.
-pub const SHF_EXECINSTR: u64 = elf::SHF_EXECINSTR.0 as u64;
+pub const SHF_EXECINSTR: u64 = elf::SHF_EXECINSTR.0;
 /// `SHF_RELA_LIVEPATCH` (`include/uapi/linux/elf.h`).
 pub const SHF_RELA_LIVEPATCH: u64 = 0x0010_0000;
 /// `R_X86_64_NONE`.
