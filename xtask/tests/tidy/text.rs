@@ -47,8 +47,10 @@ fn lines_are_at_most_100_columns_wide() {
 fn the_spelling_is_the_kernels() {
     fn rule(files: &[File]) -> Vec<String> {
         each_line(files, |_, line| {
-            let british = concat!("licen", "ce");
-            line.to_lowercase().contains(british).then_some("the kernel writes `license`")
+            let british = line.to_lowercase().contains(concat!("licen", "ce"));
+            // A page may name a key that an older form of an answer had.
+            let old = line.starts_with("Changed since ");
+            (british && !old).then_some("the kernel writes `license`")
         })
     }
     holds(rule, &[("a.md", concat!("The Licen", "ce.\n"))]);
