@@ -3,6 +3,8 @@
 //! The sources are copied into `target/` and built there, so that one checkout serves many kernels
 //! and stays clean; Kbuild's messages name paths within the project all the same.
 
+pub mod abi;
+
 use std::{
     collections::BTreeSet,
     fs,

@@ -11,6 +11,7 @@ use crate::{
     host::cache::Cache,
     kernel::{Kernel, KernelName, archive::Refresh},
     problem::{Problem, Result},
+    tree::scan::UnreadableFile,
 };
 
 /// `println!`, but a reader that closed the pipe ends the process quietly instead of by a panic.
@@ -79,6 +80,17 @@ fn reader_is_gone() -> ! {
 /// Writes one line to standard error. A closed one loses nothing that the exit status lacks.
 fn print_error(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Says of each file that is no module why.
+fn report_unreadable(files: &[UnreadableFile]) {
+    const SHOWN_MAX: usize = 20;
+    for UnreadableFile { file, error } in files.iter().take(SHOWN_MAX) {
+        errln!("error: {}: {error}", file.full.display());
+    }
+    if let Some(more @ 1..) = files.len().checked_sub(SHOWN_MAX) {
+        errln!("error: {more} more files are no modules");
+    }
 }
 
 /// Prints a documented JSON form, indented, with its newline.

@@ -150,16 +150,21 @@ impl Run {
     /// # Errors
     /// It cannot be started, its deadline passed, or it printed more than 64 MiB.
     pub fn output(&self) -> Result<Output> {
+        let (status, texts) = self.captured()?;
+        let [stdout, stderr] = texts.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Ok(Output { status, stdout, stderr })
+    }
+
+    fn captured(&self) -> Result<(ExitStatus, [Vec<u8>; 2])> {
         let mut texts = [Vec::new(), Vec::new()];
         let status = self.piped(Stdio::piped(), &mut |stream, bytes| {
             texts[stream].extend_from_slice(bytes);
             texts.iter().map(Vec::len).sum::<usize>() <= CAPTURE_MAX
         });
-        let [stdout, stderr] = texts.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         match status {
-            Ok(status) => Ok(Output { status, stdout, stderr }),
+            Ok(status) => Ok((status, texts)),
             Err(mut problem) => {
-                problem.fact.push_str(&end_of(&format!("{stdout}{stderr}")));
+                problem.fact.push_str(&end_of(&String::from_utf8_lossy(&texts.concat())));
                 Err(problem)
             }
         }
@@ -170,11 +175,20 @@ impl Run {
     /// # Errors
     /// It cannot be started, its deadline passed, or it failed: then with the end of its output.
     pub fn stdout(&self) -> Result<String> {
-        let Output { status, stdout, stderr } = self.output()?;
+        Ok(String::from_utf8_lossy(&self.stdout_bytes()?).into_owned())
+    }
+
+    /// The same, as the bytes that it wrote.
+    ///
+    /// # Errors
+    /// As [`Run::stdout`].
+    pub fn stdout_bytes(&self) -> Result<Vec<u8>> {
+        let (status, texts) = self.captured()?;
         if status.success() {
+            let [stdout, _] = texts;
             return Ok(stdout);
         }
-        Err(self.failed(status, &end_of(&format!("{stdout}{stderr}"))))
+        Err(self.failed(status, &end_of(&String::from_utf8_lossy(&texts.concat()))))
     }
 
     /// Runs it on the caller's terminal, without input.

@@ -220,8 +220,7 @@ fn loaded() -> Vec<(String, String)> {
 /// # Errors
 /// The tree cannot be read.
 pub fn play_loaded(model: &mut KernelModel<'_>, folder: &Path) -> Result<()> {
-    let files = walk::modules(folder, &DepmodConfig::default());
-    let files = files.or_host(|| format!("{} cannot be read", folder.display()))?;
+    let files = walk::modules(folder, &DepmodConfig::default())?;
     let mut buffer = ModuleBuffer::default();
     for (name, _) in loaded().iter().rev() {
         let file: Option<&ModuleFile> = files.iter().find(|file| file.name == *name);

@@ -5,6 +5,7 @@ pub mod config;
 pub mod facts;
 pub mod lab;
 pub mod prepared;
+pub mod shipped;
 pub mod source;
 pub mod stable;
 pub mod stock;

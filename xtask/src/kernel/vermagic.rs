@@ -40,8 +40,7 @@ pub fn of_tree(folder: &Path) -> Result<KernelVermagic> {
             return of_prepared(&tree);
         }
     }
-    let modules =
-        walk::modules(folder, &DepmodConfig::default()).or_usage(|| cannot_read(folder))?;
+    let modules = walk::modules(folder, &DepmodConfig::default())?;
     // Modules of other makers lie in updates/ or extra/.
     let own = modules.iter().find(|file| file.path.starts_with("kernel/"));
     let own = own.ok_or_else(|| {

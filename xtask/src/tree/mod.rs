@@ -1,6 +1,9 @@
 //! A directory of modules: found as depmod finds them, read side by side, remembered, judged.
 
+pub mod abi_files;
+pub mod importers;
 pub mod judge;
+pub mod kmod;
 pub mod picture;
 pub mod scan;
 pub mod scan_cache;

@@ -4,16 +4,16 @@ use std::{
     collections::HashMap,
     fs::{self, DirEntry},
     io,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rayon::prelude::*;
-use stack::depmod_config::DepmodConfig;
-use stack::depmod_config::choose;
-use stack::module_file::ModuleFile;
-use stack::module_file::Stamp;
-use stack::module_file::module_name;
-use stack::module_file::unpacked_path;
+use stack::{
+    depmod_config::{DepmodConfig, choose},
+    module_file::{ModuleFile, Stamp, module_name, unpacked_path},
+};
+
+use crate::problem::{OrProblem, Result};
 
 /// Deeper than any module lies; a symbolic link to a parent would never end.
 const DEPTH_MAX: usize = 32;
@@ -23,7 +23,11 @@ const DEPTH_MAX: usize = 32;
 ///
 /// # Errors
 /// A directory that cannot be read.
-pub fn modules(dir: &Path, config: &DepmodConfig) -> io::Result<Vec<ModuleFile>> {
+pub fn modules(dir: &Path, config: &DepmodConfig) -> Result<Vec<ModuleFile>> {
+    find(dir, config).or_usage(|| format!("cannot read the modules of {}", dir.display()))
+}
+
+fn find(dir: &Path, config: &DepmodConfig) -> io::Result<Vec<ModuleFile>> {
     let mut found = walk(dir, "", config, 0)?;
     found.sort_by(|a, b| a.path.cmp(&b.path));
     for external in &config.external {
@@ -99,11 +103,17 @@ fn sort_by_order_file(modules: &mut [ModuleFile], dir: &Path) -> io::Result<()> 
     Ok(())
 }
 
-/// A file that was given by its path.
+/// Files that were given by their paths.
 ///
 /// # Errors
-/// A file that is not there, or whose name no module has.
-pub fn module_file(path: &Path) -> io::Result<ModuleFile> {
+/// A file that is not there, or that is not named as a module.
+pub fn module_files(paths: &[PathBuf]) -> Result<Vec<ModuleFile>> {
+    let one =
+        |path: &PathBuf| module_file(path).or_usage(|| format!("cannot read {}", path.display()));
+    paths.iter().map(one).collect()
+}
+
+fn module_file(path: &Path) -> io::Result<ModuleFile> {
     let file_name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let name = module_name(file_name).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidInput, "not a .ko, .ko.xz, .ko.zst or .ko.gz")

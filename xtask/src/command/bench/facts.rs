@@ -7,13 +7,7 @@ use std::{
     time::Instant,
 };
 
-use super::{
-    against_kmod,
-    kmod::{Installed, Kmod},
-    process::{Cost, measure, output},
-};
-use crate::tree::scan::map_files;
-use crate::tree::section_reader::ModuleBuffer;
+use super::measure::{Cost, measure};
 use crate::{
     build::project,
     host::{
@@ -22,8 +16,13 @@ use crate::{
         root::{Root, TRIXIE},
         run::{Run, this_program},
     },
-    kernel::{Kernel, KernelName, archive::Refresh},
+    kernel::{Kernel, KernelName, archive::Refresh, shipped},
     problem::{OrProblem, Problem, Result},
+    tree::{
+        kmod::{Comparison, InstalledTree, Kmod},
+        scan::map_files,
+        section_reader::ModuleBuffer,
+    },
 };
 use stack::module_file::ModuleFile;
 
@@ -56,24 +55,32 @@ impl Facts {
         let root = Root::obtain(&cache, TRIXIE)?;
         let scratch = project().join("target/bench");
         fs::create_dir_all(&scratch).or_host(|| format!("cannot make {}", scratch.display()))?;
-        let bench = Bench {
-            kmod: Kmod::new(&root, self.host_kmod, &scratch),
-            rounds: self.rounds,
-            scratch,
-        };
         let mut holds = true;
         for name in &self.kernels {
-            let kernel = Kernel::obtain(&cache, name, Refresh::Daily)?;
-            let tree = Installed::of(&cache, &root, &kernel)?;
             if self.against_kmod {
-                let symvers = kernel.tree.join("Module.symvers");
-                holds &= against_kmod::compare(&tree, &symvers, &bench.kmod, &bench.scratch)?;
-            } else {
-                bench.tree(&tree)?;
+                let host = self.host_kmod;
+                let (release, compared) =
+                    shipped::compare_with_kmod(&cache, &root, name, host, &scratch)?;
+                outln!("{release}");
+                compared.iter().for_each(print_comparison);
+                holds &= compared.iter().all(Comparison::holds);
+                continue;
             }
+            let kernel = Kernel::obtain(&cache, name, Refresh::Daily)?;
+            let tree = shipped::modules(&cache, &root, &kernel)?;
+            let kmod = shipped::kmod_of(&root, self.host_kmod, &scratch);
+            Bench { kmod, rounds: self.rounds, scratch: scratch.clone() }.tree(&tree)?;
         }
         Ok(ExitCode::from(u8::from(!holds)))
     }
+}
+
+/// Prints what was compared, and the first differences.
+fn print_comparison(comparison: &Comparison) {
+    const SHOWN_MAX: usize = 10;
+    let Comparison { compared, what, differences } = comparison;
+    outln!("  {compared} {what}: {} differences", differences.len());
+    differences.iter().take(SHOWN_MAX).for_each(|difference| outln!("    {difference}"));
 }
 
 /// A measurement's circumstances.
@@ -85,10 +92,9 @@ struct Bench {
 }
 
 impl Bench {
-    fn tree(&self, tree: &Installed) -> Result<()> {
+    fn tree(&self, tree: &InstalledTree) -> Result<()> {
         let count = tree.files()?.len();
-        let version = output(&self.kmod.tool("depmod", tree).arg("--version"))?;
-        let version = String::from_utf8_lossy(&version);
+        let version = self.kmod.tool("depmod", tree).arg("--version").stdout()?;
         let version = version.lines().next().unwrap_or_default();
         say(&format!("==> {} (about 1 min)", tree.release));
         outln!("{}: {count} modules, best of {} rounds, {version}", tree.release, self.rounds);
@@ -99,14 +105,14 @@ impl Bench {
             .or_host(|| format!("cannot remove {}", unpacked.base.display()))
     }
 
-    fn one(&self, what: &str, tree: &Installed) -> Result<()> {
+    fn one(&self, what: &str, tree: &InstalledTree) -> Result<()> {
         let files = tree.files()?;
         let (mut depmod, mut ours, mut again) = (Best::new(), Best::new(), Best::new());
         let mut floor = f64::INFINITY;
         let cache = self.scratch.join("cache");
         self.clear(&cache)?;
         for _ in 0..self.rounds {
-            let entering = self.kmod.entering(tree)?;
+            let entering = self.entering(tree)?;
             let Cost { seconds, peak_kb } = measure(&self.kmod.depmod(tree, None))?;
             depmod.add(Cost { seconds: seconds - entering, peak_kb });
             ours.add(measure(&our_command(tree, &cache, true))?);
@@ -127,6 +133,15 @@ impl Bench {
         Ok(())
     }
 
+    /// What comes before a tool of the private root has begun, in seconds: it is not the tool's
+    /// own time.
+    fn entering(&self, tree: &InstalledTree) -> Result<f64> {
+        match self.kmod {
+            Kmod::Host => Ok(0.0),
+            Kmod::Private(_) => Ok(measure(&self.kmod.tool("true", tree))?.seconds),
+        }
+    }
+
     fn clear(&self, dir: &Path) -> Result<()> {
         match fs::remove_dir_all(dir) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -137,7 +152,7 @@ impl Bench {
     }
 
     /// A copy of the tree with every module unpacked.
-    fn unpack(&self, tree: &Installed) -> Result<Installed> {
+    fn unpack(&self, tree: &InstalledTree) -> Result<InstalledTree> {
         let base = self.scratch.join("unpacked");
         self.clear(&base)?;
         let dir = base.join("lib/modules").join(&tree.release);
@@ -156,11 +171,11 @@ impl Bench {
             // A tree without them is only warned of by depmod.
             let _ = fs::copy(tree.dir.join(name), dir.join(name));
         }
-        Installed::new(&dir)
+        InstalledTree::new(&dir)
     }
 }
 
-fn our_command(tree: &Installed, cache: &Path, alone: bool) -> Run {
+fn our_command(tree: &InstalledTree, cache: &Path, alone: bool) -> Run {
     let ours = Run::new(this_program()).args(["order", "--format", "modules.dep", "--tree"]);
     let ours = ours.arg(&tree.dir).env("XDG_CACHE_HOME", cache);
     if alone { ours.arg("--no-cache") } else { ours }

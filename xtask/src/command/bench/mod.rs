@@ -1,9 +1,7 @@
 //! `bench`: the figures we state, measured here and now.
 
-mod against_kmod;
-mod facts;
-mod kmod;
-mod process;
+pub mod facts;
+mod measure;
 
 use std::process::ExitCode;
 

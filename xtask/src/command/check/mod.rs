@@ -119,8 +119,7 @@ impl Args {
     }
 
     fn judge_all(&self, facts: &TreeFacts, folder: &Path) -> Result<ExitCode> {
-        let files = walk::modules(folder, &DepmodConfig::default())
-            .or_usage(|| format!("cannot read the modules of {}", folder.display()))?;
+        let files = walk::modules(folder, &DepmodConfig::default())?;
         let rows = judge::judge_tree(&facts.target, &files, &self.memory()?);
         match self.json {
             true => super::print_json(&AllForm {
@@ -163,12 +162,7 @@ impl Args {
         if self.as_given {
             return Ok(as_given.collect());
         }
-        let mut found = Vec::new();
-        for file in &self.files {
-            found.push(
-                walk::module_file(file).or_usage(|| format!("cannot read {}", file.display()))?,
-            );
-        }
+        let mut found = walk::module_files(&self.files)?;
         let given: Vec<String> = found.iter().map(|file| file.name.clone()).collect();
         if self.with_deps {
             found.extend(self.others(facts, &given)?);
@@ -209,8 +203,7 @@ impl Args {
         }
         let mut others: Vec<ModuleFile> = Vec::new();
         for folder in folders {
-            let modules = walk::modules(&folder, &DepmodConfig::default())
-                .or_usage(|| format!("cannot read the modules of {}", folder.display()))?;
+            let modules = walk::modules(&folder, &DepmodConfig::default())?;
             for module in modules {
                 let known = given.contains(&module.name)
                     || others.iter().any(|other| other.name == module.name);

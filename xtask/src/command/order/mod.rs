@@ -10,6 +10,7 @@ use std::{
 };
 
 use self::form::OrderForm;
+use crate::tree::abi_files::read_symvers;
 use crate::tree::picture::Picture;
 use crate::tree::scan::{TreeScan, scan, scan_cached};
 use crate::tree::scan_cache;
@@ -86,7 +87,8 @@ impl Args {
             self.take_the_stack()?;
         }
         let outcome = self.read(&files)?;
-        let mut holds = report_unread(&outcome);
+        super::report_unreadable(&outcome.unreadable);
+        let mut holds = outcome.unreadable.is_empty();
         let graph = Graph::new(outcome.modules);
         if self.format == Format::ModulesDep {
             let text = modules_dep::write(&graph).map_err(|cycles| cyclic(&cycles))?;
@@ -120,16 +122,10 @@ impl Args {
     }
 
     fn read(&self, files: &[PathBuf]) -> Result<TreeScan> {
-        let mut found = Vec::new();
-        for file in files {
-            found.push(
-                walk::module_file(file).or_usage(|| format!("cannot read {}", file.display()))?,
-            );
-        }
+        let found = walk::module_files(files)?;
         let Some(dir) = &self.tree else { return Ok(scan(found)) };
         let config = self.config(dir)?;
-        let mut all = walk::modules(dir, &config)
-            .or_usage(|| format!("cannot read the modules of {}", dir.display()))?;
+        let mut all = walk::modules(dir, &config)?;
         // A file given by hand stands in for the tree's module of its name.
         let given: HashSet<String> = found.iter().map(|file| file.name.clone()).collect();
         all.retain(|file| !given.contains(&file.name));
@@ -171,10 +167,10 @@ impl Args {
     /// The kernel's symbols: as given, or where an installed tree leads to them.
     fn kernel_symbols(&self) -> Result<Option<Symvers>> {
         if let Some(path) = &self.symvers {
-            return super::symvers::read(path).map(Some);
+            return read_symvers(path).map(Some);
         }
         let beside = self.tree.as_ref().map(|dir| dir.join("build/Module.symvers"));
-        beside.filter(|path| path.exists()).map(|path| super::symvers::read(&path)).transpose()
+        beside.filter(|path| path.exists()).map(|path| read_symvers(&path)).transpose()
     }
 
     fn print(&self, graph: &Graph, order: &LoadOrder<'_>) -> Result<()> {
@@ -241,18 +237,6 @@ fn print_missing(missing: &MissingDependency<'_>) {
     };
     let end = if *weak { ", but does without it" } else { "" };
     outln!("missing  {module} needs {what}{end}");
-}
-
-/// Says of each file that is no module why, and whether there was none.
-fn report_unread(outcome: &TreeScan) -> bool {
-    const SHOWN_MAX: usize = 20;
-    for unread in outcome.unreadable.iter().take(SHOWN_MAX) {
-        errln!("error: {}: {}", unread.file.full.display(), unread.error);
-    }
-    if let Some(more @ 1..) = outcome.unreadable.len().checked_sub(SHOWN_MAX) {
-        errln!("error: {more} more files are no modules");
-    }
-    outcome.unreadable.is_empty()
 }
 
 fn cyclic(cycles: &[Cycle]) -> Problem {

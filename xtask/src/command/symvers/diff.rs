@@ -2,8 +2,8 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use super::{form::DiffForm, read};
-use crate::{command::print_json, problem::Result};
+use super::form::DiffForm;
+use crate::{command::print_json, problem::Result, tree::abi_files::read_symvers};
 use stack::symvers_diff::{Change, CrcComparison, compare};
 
 /// What an update does to those who import: each difference, and whether it breaks them
@@ -22,7 +22,7 @@ pub(super) struct Diff {
 
 impl Diff {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let (old, new) = (read(&self.old)?, read(&self.new)?);
+        let (old, new) = (read_symvers(&self.old)?, read_symvers(&self.new)?);
         let crcs = CrcComparison::between(&old, &new);
         let changes = compare(&old, &new, crcs);
         let breaking = changes.iter().filter(|change| change.breaking()).count();

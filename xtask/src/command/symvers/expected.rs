@@ -2,15 +2,13 @@
 
 use std::process::ExitCode;
 
-use super::{
-    built::{Built, blessed_symtypes, blessed_symvers},
-    read, read_symtypes,
-};
 use crate::{
+    build::abi::{BuiltAbi, blessed_symtypes, blessed_symvers},
     command::KernelArg,
     host::cache::write_atomic,
     kernel::KernelName,
     problem::{Problem, Result},
+    tree::abi_files::{read_symtypes, read_symvers},
 };
 use stack::symtypes::Symtypes;
 use stack::symvers::Symvers;
@@ -36,15 +34,15 @@ pub(super) struct Bless {
 
 impl Check {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let built = Built::new(&self.kernel.name)?;
-        let expected = read(&blessed_symvers())?;
+        let built = BuiltAbi::build(&self.kernel.name)?;
+        let expected = read_symvers(&blessed_symvers())?;
         let crcs = CrcComparison::between(&expected, &built.exported);
         let changes = compare(&expected, &built.exported, crcs);
         print(&changes, &read_symtypes(&blessed_symtypes())?, &built.symtypes);
         let (kernel, count) = (&built.kernel, built.exported.entries().len());
         let with = match crcs {
             CrcComparison::Compare => "with their CRCs",
-            CrcComparison::Ignore => "without CRCs, which a kernel without MODVERSIONS has not",
+            CrcComparison::Ignore => "without CRCs: a kernel without MODVERSIONS has none",
         };
         if changes.is_empty() {
             outln!("{kernel}: the stack's {count} symbols are as blessed ({with})");
@@ -57,13 +55,13 @@ impl Check {
 
 impl Bless {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let Built { kernel, exported, symtypes, .. } = Built::new(&self.kernel)?;
+        let BuiltAbi { kernel, exported, symtypes, .. } = BuiltAbi::build(&self.kernel)?;
         if !exported.has_crcs() {
             let fact = format!("{kernel} has no MODVERSIONS, so there are no CRCs to bless");
             return Err(Problem::usage(fact).hint("cargo xtask symvers bless --kernel lab"));
         }
         // What was blessed before only serves to say what is new: it may be damaged or gone.
-        let was = read(&blessed_symvers()).unwrap_or_else(|_| Symvers::default());
+        let was = read_symvers(&blessed_symvers()).unwrap_or_else(|_| Symvers::default());
         let was_types = read_symtypes(&blessed_symtypes()).unwrap_or_default();
         print(
             &compare(&was, &exported, CrcComparison::between(&was, &exported)),
@@ -96,8 +94,10 @@ mod tests {
 
     #[test]
     fn the_blessed_crcs_are_those_of_the_blessed_types() {
-        let (symvers, types) =
-            (read(&blessed_symvers()).unwrap(), read_symtypes(&blessed_symtypes()).unwrap());
+        let (symvers, types) = (
+            read_symvers(&blessed_symvers()).unwrap(),
+            read_symtypes(&blessed_symtypes()).unwrap(),
+        );
         assert!(!symvers.entries().is_empty());
         for entry in symvers.entries() {
             assert_eq!(types.crc(&entry.symbol), Some(entry.crc), "{}", entry.symbol);

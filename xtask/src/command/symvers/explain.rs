@@ -2,28 +2,21 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use super::{
-    built::{Built, blessed_symtypes},
-    form::ExplainForm,
-    merge_symtypes, read, read_symtypes,
-};
-use crate::tree::scan::map_files;
-use crate::tree::section_reader::{FileError, ModuleBuffer};
-use crate::tree::walk;
+use super::form::ExplainForm;
 use crate::{
-    command::print_json,
+    build::abi::{BuiltAbi, blessed_symtypes},
+    command::{print_json, report_unreadable},
     kernel::KernelName,
-    problem::{OrProblem, Result},
+    problem::Result,
+    tree::{
+        abi_files::{merge_symtypes, read_symtypes, read_symvers},
+        importers::{Importer, importers},
+        walk,
+    },
 };
-use ko::error::Malformed;
-use ko::imports::undefined;
-use ko::module::Module;
-use ko::text::Text;
-use stack::depmod_config::DepmodConfig;
-use stack::module_file::ModuleFile;
-use stack::symtype_parser;
-use stack::symtypes::Symtypes;
-use stack::symvers::SymversEntry;
+use stack::{
+    depmod_config::DepmodConfig, symtype_parser, symtypes::Symtypes, symvers::SymversEntry,
+};
 
 /// Where a symbol comes from, who imports it, and why its CRC is what it is
 ///
@@ -65,14 +58,6 @@ pub(super) struct Explanation {
     pub(super) kind: Option<TypeText>,
 }
 
-/// A module that imports the symbol.
-pub(super) struct Importer {
-    pub(super) module: String,
-    /// The CRC it was built with.
-    pub(super) crc: Option<u32>,
-    pub(super) weak: bool,
-}
-
 /// The type behind the CRC.
 pub(super) struct TypeText {
     /// As a C programmer would write it.
@@ -94,7 +79,7 @@ impl Explain {
         }
         let mut exports = Vec::new();
         for path in &self.symvers {
-            let symvers = read(path)?;
+            let symvers = read_symvers(path)?;
             let own = symvers.entries().iter().filter(|entry| entry.symbol == self.symbol);
             exports.extend(own.cloned());
         }
@@ -113,7 +98,7 @@ impl Explain {
 
     /// No file was named: it is about this stack, built for a kernel.
     fn take_the_stack(&mut self) -> Result<()> {
-        let built = Built::new(&self.kernel)?;
+        let built = BuiltAbi::build(&self.kernel)?;
         self.symvers = vec![built.kernel.tree.join("Module.symvers"), built.symvers];
         self.modules.extend(built.modules);
         if self.symtypes.is_empty() && built.symtypes.get(&self.symbol).is_some() {
@@ -125,30 +110,13 @@ impl Explain {
 
     /// Who imports the symbol, and whether a file could not be read.
     fn importers(&self) -> Result<(Vec<Importer>, bool)> {
-        let mut files = Vec::new();
-        for path in &self.modules {
-            files.push(
-                walk::module_file(path).or_usage(|| format!("cannot read {}", path.display()))?,
-            );
-        }
+        let mut files = walk::module_files(&self.modules)?;
         if let Some(dir) = &self.tree {
-            let found = walk::modules(dir, &DepmodConfig::default());
-            files.extend(found.or_usage(|| format!("cannot read {}", dir.display()))?);
+            files.extend(walk::modules(dir, &DepmodConfig::default())?);
         }
-        let all: Vec<&ModuleFile> = files.iter().collect();
-        let symbol = Text::from(self.symbol.as_str());
-        let found = map_files(&all, |buffer, file| importer(buffer, file, symbol));
-        let (mut importers, mut unread) = (Vec::new(), false);
-        for (file, found) in files.iter().zip(found.into_iter().flatten()) {
-            match found {
-                Ok(importer) => importers.extend(importer),
-                Err(error) => {
-                    unread = true;
-                    errln!("error: {}: {error}", file.full.display());
-                }
-            }
-        }
-        Ok((importers, unread))
+        let (importers, unreadable) = importers(&files, &self.symbol);
+        report_unreadable(&unreadable);
+        Ok((importers, !unreadable.is_empty()))
     }
 
     fn kind(&self) -> Result<Option<TypeText>> {
@@ -167,30 +135,6 @@ impl Explain {
             changes: changes.unwrap_or_default(),
         }))
     }
-}
-
-/// Whether one module imports the symbol, and with which CRC it was built.
-fn importer(
-    buffer: &mut ModuleBuffer,
-    file: &ModuleFile,
-    symbol: Text<'_>,
-) -> std::result::Result<Option<Importer>, FileError> {
-    let module = Module::read(buffer.read(&file.full)?)?;
-    let mut own = None;
-    for found in undefined(&module.elf)? {
-        let found = found?;
-        if found.name()? == symbol {
-            own = Some(found);
-            break;
-        }
-    }
-    let weak = |bind| bind == object::elf::STB_WEAK.0;
-    let found = own.map(|found| Importer {
-        module: file.name.clone(),
-        crc: module.versions.index().crc(symbol),
-        weak: weak(found.bind),
-    });
-    Ok::<_, Malformed>(found).map_err(FileError::from)
 }
 
 fn print_explanation(answer: &Explanation) {

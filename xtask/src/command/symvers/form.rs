@@ -6,8 +6,8 @@ use stack::{
     symvers_diff::{Change, ChangeKind, CrcComparison},
 };
 
-use super::explain::{Explanation, Importer, TypeText};
-use crate::command::license_word;
+use super::explain::{Explanation, TypeText};
+use crate::{command::license_word, tree::importers::Importer};
 
 #[derive(Serialize)]
 pub(super) struct DiffForm<'a> {

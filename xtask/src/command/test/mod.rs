@@ -13,9 +13,10 @@ use crate::{
         cache::Cache,
         packages,
         progress::say,
-        run::{Run, this_program},
+        root::{Root, TRIXIE},
+        run::Run,
     },
-    kernel::{Kernel, KernelName, archive::Refresh},
+    kernel::{Kernel, KernelName, archive::Refresh, shipped},
     problem::{OrProblem, Result},
 };
 
@@ -56,10 +57,7 @@ impl Args {
         for name in &self.kernels {
             tally.tier(&format!("VM tier on {name}"), |tier| vm_tests(tier, name));
         }
-        tally.tier("facts beside kmod's", |tier| {
-            let bench = Run::new(this_program()).args(["bench", "facts", "--against-kmod"]);
-            tier.comparisons(&bench.cwd(project()).deadline(DEADLINE))
-        });
+        tally.tier("facts beside kmod's", facts_beside_kmods);
         tally.tier("the book", |tier| {
             let book = lesson::compare(&[])?;
             tier.passed += book.right;
@@ -106,6 +104,19 @@ fn vm_tests(tier: &mut Tier, name: &KernelName) -> Result<()> {
     say(&format!("    {kernel}"));
     let tests = cargo(&["test", "--locked", "--release", "--package", "xtask", "--test", "vm"]);
     tier.cargo_tests(&tests.env("SYMSTACK_KERNEL", name.to_string()))
+}
+
+/// Holds every fact of the two Debian kernels' whole trees against kmod and Module.symvers.
+fn facts_beside_kmods(tier: &mut Tier) -> Result<()> {
+    let cache = Cache::open()?;
+    let root = Root::obtain(&cache, TRIXIE)?;
+    let scratch = project().join("target/bench");
+    for name in [KernelName::Stable, KernelName::Stock] {
+        let (release, compared) =
+            shipped::compare_with_kmod(&cache, &root, &name, false, &scratch)?;
+        tier.comparisons(&release, &compared);
+    }
+    Ok(())
 }
 
 /// The cargo that runs us, in the project's folder.

@@ -35,22 +35,6 @@ pub(super) fn measure(command: &Run) -> Result<Cost> {
     }
 }
 
-/// Runs a command to its end and returns what it prints.
-pub(super) fn output(command: &Run) -> Result<Vec<u8>> {
-    let folder = tempfile::tempdir().or_host(|| "no folder for temporary files".into())?;
-    let (out, err) = (folder.path().join("out"), folder.path().join("err"));
-    let create = |path: &Path| fs::File::create(path).or_host(|| path.display().to_string());
-    let mut process = command.spawn(create(&out)?.into(), create(&err)?.into())?;
-    let (status, _) = wait(&mut process, command)?;
-    let read = |path: &Path| fs::read(path).or_host(|| path.display().to_string());
-    if status.success() {
-        return read(&out);
-    }
-    let shown: String = command.to_string().chars().take(200).collect();
-    let said = String::from_utf8_lossy(&read(&err)?).into_owned();
-    Err(Problem::host(format!("{shown} failed: {status}: {said}")))
-}
-
 /// Waits for a process, and returns the most memory that was seen, in kB.
 fn wait(process: &mut Process, command: &Run) -> Result<(ExitStatus, u64)> {
     let mut peak_kb = 0;

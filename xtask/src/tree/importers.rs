@@ -1,0 +1,50 @@
+//! Which modules import a symbol.
+
+use ko::{imports::imports, module::Module, text::Text};
+use stack::module_file::ModuleFile;
+
+use super::{
+    scan::{UnreadableFile, map_files},
+    section_reader::{FileError, ModuleBuffer},
+};
+
+/// A module that imports the symbol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Importer {
+    /// Its name.
+    pub module: String,
+    /// The CRC that the symbol had when the module was built.
+    pub crc: Option<u32>,
+    /// Whether the module loads without the symbol.
+    pub weak: bool,
+}
+
+/// The importers of a symbol among these files, in their order, and the files that are no modules.
+pub fn importers(files: &[ModuleFile], symbol: &str) -> (Vec<Importer>, Vec<UnreadableFile>) {
+    let (mut found, mut unreadable) = (Vec::new(), Vec::new());
+    let all: Vec<&ModuleFile> = files.iter().collect();
+    let results = map_files(&all, |buffer, file| importer(buffer, file, symbol.into()));
+    for (file, result) in files.iter().zip(results.into_iter().flatten()) {
+        match result {
+            Ok(importer) => found.extend(importer),
+            Err(error) => unreadable.push(UnreadableFile { file: file.clone(), error }),
+        }
+    }
+    (found, unreadable)
+}
+
+fn importer(
+    buffer: &mut ModuleBuffer,
+    file: &ModuleFile,
+    symbol: Text<'_>,
+) -> Result<Option<Importer>, FileError> {
+    let module = Module::read(buffer.read(&file.full)?)?;
+    for import in imports(&module.elf, &module.versions.index())? {
+        let import = import?;
+        if import.symbol.0 == symbol {
+            let module = file.name.clone();
+            return Ok(Some(Importer { module, crc: import.crc, weak: import.weak }));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,123 @@
+//! kmod's own tools over an installed tree, and every fact of ours held against theirs.
+//!
+//! Three judges: `modinfo` for what a module says of itself, `depmod` for `modules.dep`, and the
+//! kernel's own Module.symvers for exports and imports.
+
+mod depmod;
+mod modinfo;
+mod symvers;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::{
+    host::{root::Sandbox, run::Run},
+    problem::{Problem, Result},
+    tree::walk,
+};
+use stack::{depmod_config::DepmodConfig, module_file::ModuleFile};
+
+/// depmod over the largest tree takes under ten seconds, or some minutes on a busy machine.
+pub const DEADLINE: Duration = Duration::from_secs(600);
+
+/// Where kmod's tools are run.
+#[derive(Clone, Debug)]
+pub enum Kmod {
+    /// On the host, with its own kmod.
+    Host,
+    /// In a private root.
+    Private(Sandbox),
+}
+
+impl Kmod {
+    /// A tool of kmod that reads `tree`.
+    pub fn tool(&self, name: &str, tree: &InstalledTree) -> Run {
+        let run = match self {
+            Self::Host => Run::new(name),
+            Self::Private(sandbox) => sandbox.clone().read_only(&tree.base, &tree.base).run(name),
+        };
+        run.deadline(DEADLINE).quiet()
+    }
+
+    /// `depmod` over a tree: with `-n`, or into a directory.
+    pub fn depmod(&self, tree: &InstalledTree, out: Option<&Path>) -> Run {
+        let depmod = self.tool("depmod", tree);
+        let depmod = match out {
+            None => depmod.arg("-n"),
+            Some(dir) => depmod.arg("-o").arg(dir),
+        };
+        depmod.arg("-b").arg(&tree.base).arg(&tree.release)
+    }
+}
+
+/// An installed tree, `BASE/lib/modules/RELEASE`.
+#[derive(Clone, Debug)]
+pub struct InstalledTree {
+    /// The whole path.
+    pub dir: PathBuf,
+    /// What depmod's `-b` is given.
+    pub base: PathBuf,
+    /// The kernel's release.
+    pub release: String,
+}
+
+impl InstalledTree {
+    /// The tree at a path that ends in `lib/modules/RELEASE`.
+    ///
+    /// # Errors
+    /// The path ends otherwise.
+    pub fn new(dir: &Path) -> Result<Self> {
+        let refuse =
+            || Problem::host(format!("{} does not end in lib/modules/RELEASE", dir.display()));
+        let release = dir.file_name().and_then(|name| name.to_str()).ok_or_else(refuse)?.to_owned();
+        let lib = dir.parent().filter(|parent| parent.ends_with("lib/modules"));
+        let base = lib.and_then(|lib| lib.parent()?.parent()).ok_or_else(refuse)?.to_owned();
+        Ok(Self { dir: dir.to_owned(), base, release })
+    }
+
+    /// Its modules, chosen and ordered as depmod does.
+    ///
+    /// # Errors
+    /// A directory that cannot be read.
+    pub fn files(&self) -> Result<Vec<ModuleFile>> {
+        walk::modules(&self.dir, &DepmodConfig::default())
+    }
+}
+
+/// What was compared, and how it came out.
+#[derive(Clone, Debug, Default)]
+pub struct Comparison {
+    /// How many things were compared: with none, nothing is shown to be right.
+    pub compared: usize,
+    /// What the number counts, and beside what it was held.
+    pub what: String,
+    /// A sentence for each difference.
+    pub differences: Vec<String>,
+}
+
+impl Comparison {
+    /// Whether something was compared, and all of it was the same.
+    pub fn holds(&self) -> bool {
+        self.compared > 0 && self.differences.is_empty()
+    }
+}
+
+/// Holds every fact of a tree against kmod's and the kernel's own Module.symvers. depmod writes
+/// into `scratch`.
+///
+/// # Errors
+/// The tree or `symvers` cannot be read, or a tool fails.
+pub fn compare(
+    tree: &InstalledTree,
+    symvers: &Path,
+    kmod: &Kmod,
+    scratch: &Path,
+) -> Result<Vec<Comparison>> {
+    let files = tree.files()?;
+    let mut all = vec![modinfo::compare(tree, &files, kmod)?];
+    all.extend(depmod::compare(tree, &files, kmod, scratch)?);
+    all.extend(symvers::compare(&files, symvers)?);
+    Ok(all)
+}
