@@ -34,9 +34,10 @@ crate-users := $(foreach module,$(obj-m:.o=),$(if $($(module)-crates),$(module))
 crates-here := $(sort $(crates-m) \
 	$(filter $(obj-m:.o=),$(foreach user,$(crate-users),$($(user)-crates))))
 
-# Where crates of other builds and of neighbouring folders are: those named come first.
-crate-folders := $(foreach file,$(KBUILD_EXTRA_SYMBOLS),$(dir $(file)) $(wildcard $(dir $(file))*/)) \
-	$(if $(filter-out .,$(obj)),$(wildcard $(obj)/../*/))
+# Where crates of other builds are, and where those of neighbouring folders are.
+crate-folders-named := $(foreach file,$(KBUILD_EXTRA_SYMBOLS),\
+	$(dir $(file)) $(wildcard $(dir $(file))*/))
+crate-folders := $(crate-folders-named) $(if $(filter-out .,$(obj)),$(wildcard $(obj)/../*/))
 crate-found := $(wildcard $(addsuffix lib*.rmeta,$(crate-folders)))
 
 # The metadata of the crate of module $1. One that is nowhere is expected in this folder.
@@ -44,7 +45,8 @@ crate-metadata = $(or $(if $(filter $1,$(crates-here)),$(obj)/lib$(crate-name).r
 	$(firstword $(filter %/lib$(crate-name).rmeta,$(crate-found))),\
 	$(obj)/lib$(crate-name).rmeta)
 
-# The seal of the crate of module $1, once its metadata is there.
+# The seal of the crate of module $1, once its metadata is there. It ends in `unknown` when this
+# rustc cannot read the metadata.
 crate-seal = $(crate-name)_abi_$(or $(shell $(RUSTC) -Zls=root $(crate-metadata) 2>/dev/null | \
 	sed -n 's/^hash \([0-9a-f]\{16\}\).*/\1/p'),unknown)
 
@@ -52,10 +54,15 @@ crate-seal = $(crate-name)_abi_$(or $(shell $(RUSTC) -Zls=root $(crate-metadata)
 # module's path and the class of the export too.
 crate-name-max := 400
 
+# What the macro module! leaves global and no importer can use.
+crate-glue := 13___module_init|17module_parameters.*[0-9]___|6kernel6module13InPlaceModule4init$$
+
 quiet_cmd_crate_table = EXPORTS $@
-      cmd_crate_table = { $(NM) -gp --defined-only $< | $(AWK) ' \
+      cmd_crate_table = $(if $(filter %_unknown,$(seal)),\
+	echo >&2 '$(RUSTC) -Zls=root shows no hash of $<: crates.mk does not know this compiler'; \
+	false;) { $(NM) -gp --defined-only $< | $(AWK) ' \
 	BEGIN { print "\#include <linux/export.h>" } \
-	$$3 !~ /^_R/ || $$3 ~ /[.]|[0-9]___|6kernel6module13InPlaceModule4init$$/ { next } \
+	$$3 !~ /^_R/ || $$3 ~ /[.]|$(crate-glue)/ { next } \
 	length($$3) > $(crate-name-max) { print "$@: a name of " length($$3) \
 		" characters, $(crate-name-max) is the most that modpost takes beside the rest of " \
 		"its line; inline the function or shorten its types: " $$3 > "/dev/stderr"; exit 1 } \
@@ -83,11 +90,23 @@ $(obj)/$2_crate_generated.o: private cmd_gensymtypes_c = \
 	$$(call getexportsymbols,\1) | $$(gendwarfksyms) $(obj)/$3 $$@
 endef
 
+# Says what rustc and modpost would only hint at. $1 module, $2 the module whose crate it uses
+crate-check = $(if $(filter %_unknown,$(call crate-seal,$2)),\
+	echo >&2 '$1: $(crate-metadata-2) was made by another compiler than $(shell $(RUSTC) -V): build $2 again with this one'; false,\
+	$(if $(filter $(addsuffix lib%.rmeta,$(crate-folders-named)),$(crate-metadata-2)),\
+	grep -qw $(call crate-seal,$2) $(KBUILD_EXTRA_SYMBOLS) || { echo >&2 '$1: $(crate-metadata-2) and \
+	$(KBUILD_EXTRA_SYMBOLS) are not of one build of $2 (which exports $(call crate-seal,$2)): \
+	take both from the same build'; false; }))
+crate-metadata-2 = $(call crate-metadata,$2)
+
 # $1 module, $2 its root, $3 the module whose crate it uses
 define crate-use
 RUSTFLAGS_$2 += --extern $(call crate-name,$3)=$(call crate-metadata,$3)
 LDFLAGS_$1.o += -u $$(call crate-seal,$3)
-$(obj)/$2: $(call crate-metadata,$3)
+PHONY += check-$1-$3
+$(obj)/$2: $(call crate-metadata,$3) check-$1-$3
+check-$1-$3: $(call crate-metadata,$3)
+	@$$(call crate-check,$1,$3)
 $(if $(filter $3,$(crates-here)),,$(if $(wildcard $(call crate-metadata,$3)),,
 $(call crate-metadata,$3):
 	@echo >&2 '$1 uses the crate $(call crate-name,$3), and lib$(call crate-name,$3).rmeta is in none of: $(or $(strip $(crate-folders)),no folder at all)'

@@ -49,7 +49,7 @@ pub(crate) fn edited(name: &str, edits: &[Edit]) -> BuildDir<'static> {
 }
 
 /// Builds edited sources, which must fail with each of these texts.
-fn must_not_build(name: &str, edits: &[Edit], said: &[&str]) {
+pub(crate) fn must_not_build(name: &str, edits: &[Edit], said: &[&str]) {
     let outcome = edited(name, edits).make("modules").output().unwrap();
     let text = format!("{}{}", outcome.stdout, outcome.stderr);
     assert!(!outcome.status.success(), "{name} builds:\n{text}");

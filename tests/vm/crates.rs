@@ -1,13 +1,16 @@
 //! A Rust module that uses another one as a crate: what builds, what the kernel takes and refuses.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use ko::seal::Seal;
 use stack::symvers::{Symvers, SymversEntry};
-use xtask::{build::BuildDir, kernel::KernelName};
+use xtask::{
+    build::{BuildDir, project},
+    kernel::KernelName,
+};
 
 use crate::{
-    build::{Edit, edited},
+    build::{Edit, edited, must_not_build},
     harness::{Needs, Test},
     kernel,
     stack::{build_dir, expect, run},
@@ -21,6 +24,11 @@ pub(crate) fn tests() -> Vec<Test> {
             what_a_generic_function_counts_is_counted_once,
             an_importer_of_another_crate_is_refused,
             every_export_of_a_crate_has_a_version_where_symbols_have_versions,
+            a_crates_user_has_no_header_and_nothing_unsafe,
+            a_changed_crate_builds_its_user_again,
+            a_crate_is_used_by_a_module_that_is_built_elsewhere_and_later,
+            a_user_under_another_license_does_not_build,
+            a_name_that_modpost_cannot_take_does_not_build,
         ],
         Needs::Only(KernelName::Lab) => [an_exports_version_follows_its_type],
     )
@@ -129,4 +137,111 @@ fn an_exports_version_follows_its_type() {
         entries.iter().find(|entry| entry.symbol.ends_with("7counter4sums")).unwrap().crc
     };
     assert_eq!(sums(&names), sums(&others), "a function without the type keeps its version");
+}
+
+fn a_crates_user_has_no_header_and_nothing_unsafe() {
+    let source = fs::read_to_string(project().join("tally/tally_main.rs")).unwrap();
+    assert!(source.contains("use provider::"), "{source}");
+    // `unsafe` as code, not as a word of a comment.
+    for line in source.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        for word in ["unsafe", "extern", "include!", "bindings"] {
+            assert!(!line.contains(word), "{line}");
+        }
+    }
+}
+
+fn a_changed_crate_builds_its_user_again() {
+    let stack = built("crate-again", &[]);
+    let source = stack.folder.join("provider/counter.rs");
+    let text = fs::read_to_string(&source).unwrap();
+    fs::write(&source, text.replace("SUMS.fetch_add(1, Relaxed)", "SUMS.fetch_add(2, Relaxed)"))
+        .unwrap();
+    let outcome = stack.make("modules").output().unwrap();
+    let text = format!("{}{}", outcome.stdout, outcome.stderr);
+    assert!(outcome.status.success(), "{text}");
+    for step in ["provider/provider_main.o", "EXPORTS provider/", "tally/tally_main.o"] {
+        assert!(text.contains(step), "{step}:\n{text}");
+    }
+    assert!(!text.contains("consumer/consumer_main.o"), "it uses the C ABI:\n{text}");
+}
+
+/// Runs plain `make` for a module in a folder outside the project.
+fn make_outside(folder: &Path, module: &str, more: &[&str]) -> (bool, String) {
+    let make = kernel().toolchain.run("make", folder).arg("-C").arg(&kernel().kdir);
+    let make = make.arg(format!("M={}", folder.join(module).display()));
+    let outcome = make.arg(kernel().config().unwrap().compiler()).args(more).output().unwrap();
+    (outcome.status.success(), format!("{}{}", outcome.stdout, outcome.stderr))
+}
+
+fn a_crate_is_used_by_a_module_that_is_built_elsewhere_and_later() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path();
+    for (from, to) in [("provider", "first/provider"), ("tally", "second/tally")] {
+        fs::create_dir_all(folder.join(to)).unwrap();
+        for file in project().join(from).read_dir().unwrap().map(|file| file.unwrap()) {
+            fs::copy(file.path(), folder.join(to).join(file.file_name())).unwrap();
+        }
+    }
+    fs::create_dir(folder.join("second/provider")).unwrap();
+    let crates_mk = folder.join("second/provider/crates.mk");
+    fs::copy(project().join("provider/crates.mk"), crates_mk).unwrap();
+
+    let symvers = folder.join("first/provider/Module.symvers");
+    let extra = format!("KBUILD_EXTRA_SYMBOLS={}", symvers.display());
+    let user = || make_outside(folder, "second/tally", &[&extra]);
+    let refused = |sentence: &str| {
+        let (holds, text) = user();
+        assert!(!holds && text.contains(sentence), "{sentence}:\n{text}");
+    };
+    refused("tally uses the crate provider, and libprovider.rmeta is in none of:");
+    let (holds, text) = make_outside(folder, "first/provider", &[]);
+    assert!(holds, "{text}");
+    let (holds, text) = user();
+    assert!(holds && text.contains("RUSTC"), "{text}");
+    let (holds, text) = user();
+    assert!(holds && !text.contains("RUSTC") && !text.contains("MODPOST"), "{text}");
+
+    // The two files of a crate come from one build, and that by the same compiler.
+    let exports = fs::read_to_string(&symvers).unwrap();
+    fs::write(&symvers, exports.replace("_abi_", "_abi_0")).unwrap();
+    refused("are not of one build of provider (which exports provider_abi_");
+    fs::write(&symvers, exports).unwrap();
+    let metadata = folder.join("first/provider/libprovider.rmeta");
+    let whole = fs::read(&metadata).unwrap();
+    fs::write(&metadata, &whole[..whole.len() / 2]).unwrap();
+    refused("libprovider.rmeta was made by another compiler than rustc");
+
+    // What is gone is made again, by its own build.
+    fs::remove_file(&metadata).unwrap();
+    refused("libprovider.rmeta is in none of:");
+    let (holds, text) = make_outside(folder, "first/provider", &[]);
+    assert!(holds && metadata.exists(), "{text}");
+    let (holds, text) = user();
+    assert!(holds, "{text}");
+    let ours = [&symvers, &folder.join("second/tally/tally.ko")].map(|file| file.exists());
+    assert_eq!(ours, [true, true]);
+    let modules = ["first/provider/provider.ko", "second/tally/tally.ko"];
+    let report = run(&modules.map(|module| folder.join(module)), &["modprobe tally"]);
+    expect(&report, "modprobe tally", 0, &["tally: 12 marks, 2 sums in all"]);
+}
+
+fn a_user_under_another_license_does_not_build() {
+    let edit = ("tally/tally_main.rs", "license: \"GPL\"", "license: \"Proprietary\"");
+    let said = "tally.ko: GPL-incompatible module uses GPL-only symbol 'provider_abi_";
+    must_not_build("crate-license", &[edit], &[said]);
+}
+
+fn a_name_that_modpost_cannot_take_does_not_build() {
+    let name = "a".repeat(180);
+    let item = format!(
+        "/// Long.\npub mod {name} {{\n    /// Long.\n    #[inline(never)]\n    \
+         pub fn {name}() -> u64 {{\n        super::sums() + 1\n    }}\n}}\n\n\
+         /// Returns how many sums"
+    );
+    let edits = [
+        ("provider/counter.rs", "/// Returns how many sums", &*item.leak()),
+        ("provider/provider_main.rs", "    sums,\n", &*format!("    sums,\n    {name},\n").leak()),
+    ];
+    let said = "characters, 400 is the most that modpost takes beside the rest of its line";
+    must_not_build("crate-name", &edits, &[said]);
 }
