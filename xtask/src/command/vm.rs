@@ -30,6 +30,9 @@ pub struct Args {
     /// What runs the guest: auto, kvm or tcg.
     #[arg(long, default_value = "auto")]
     accel: Accel,
+    /// Boot the guest, instead of restoring a state that was saved when it had booted.
+    #[arg(long)]
+    boot: bool,
     /// The command: one word is a line for the guest's shell, several are taken as they are.
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<String>,
@@ -48,6 +51,7 @@ impl Args {
             words => shell_words::join(words),
         };
         let guest = guest.accel(self.accel).deadline(Duration::from_secs(self.deadline));
+        let guest = if self.boot { guest.fresh_boot() } else { guest };
         let guest = self.with.iter().fold(guest, Guest::file);
         let mut session = guest.start()?;
         let depmod = session.exec("/usr/sbin/depmod -a")?;

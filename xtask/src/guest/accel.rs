@@ -15,7 +15,7 @@ use crate::{
     problem::{Kind, Problem, Result},
 };
 
-const DEVICE: &str = "/dev/kvm";
+pub(super) const DEVICE: &str = "/dev/kvm";
 
 /// What the caller wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,6 +124,18 @@ fn remembered(answer: &Path) -> Option<Choice> {
         ("tcg", why) => Some(Choice::new(false, why.trim_end())),
         _ => None,
     }
+}
+
+/// The host's processor, as far as a guest sees it under KVM: the text about the first one.
+pub(super) fn processor() -> String {
+    let all = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let fixed = |line: &&str| {
+        ["vendor_id", "cpu family", "model", "stepping", "microcode", "flags"]
+            .iter()
+            .any(|name| line.starts_with(name))
+    };
+    let first = all.split("\n\n").next().unwrap_or_default();
+    first.lines().filter(fixed).collect::<Vec<_>>().join("\n")
 }
 
 /// What the answer depends on: the host's kernel since its boot, and QEMU.

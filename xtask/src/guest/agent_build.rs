@@ -11,8 +11,11 @@ use crate::{
 };
 
 /// The agent's sources, with their places relative to each other.
-const SOURCES: [(&str, &str); 2] = [
+const SOURCES: [(&str, &str); 5] = [
     ("agent/main.rs", include_str!("agent/main.rs")),
+    ("agent/command.rs", include_str!("agent/command.rs")),
+    ("agent/files.rs", include_str!("agent/files.rs")),
+    ("agent/system.rs", include_str!("agent/system.rs")),
     ("protocol.rs", include_str!("protocol.rs")),
 ];
 /// One static file that is small and does not unwind: when it fails, the kernel notices.

@@ -28,6 +28,7 @@ const KMOD: [&str; 6] = ["depmod", "insmod", "lsmod", "modinfo", "modprobe", "rm
 /// taken from their own packages.
 const PROGRAMS: &[&str] = &[
     "usr/bin/kmod",
+    "usr/bin/bash",
     "usr/bin/dash",
     "usr/bin/busybox",
     "usr/bin/env",
@@ -228,16 +229,32 @@ impl Initramfs {
         self.nodes.insert(path.clone(), node);
     }
 
+    /// The regular files: path, contents, whether it is a program.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, &[u8], bool)> {
+        self.nodes.iter().filter_map(|(path, node)| match node {
+            Node::File { bytes, executable } => {
+                Some((path.as_str(), bytes.as_slice(), *executable))
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether it is small enough.
+    ///
+    /// # Errors
+    /// It is larger than [`SIZE_MAX`].
+    pub(super) fn check_size(&self) -> Result<()> {
+        let size = self.nodes.values().map(Node::size).sum::<u64>();
+        if size > SIZE_MAX { Err(too_large(size)) } else { Ok(()) }
+    }
+
     /// The initramfs. The kernel unpacks several that follow one another, later files over
     /// earlier ones.
     ///
     /// # Errors
     /// It would be larger than [`SIZE_MAX`].
     pub(super) fn archive(&self) -> Result<Vec<u8>> {
-        let size = self.nodes.values().map(Node::size).sum::<u64>();
-        if size > SIZE_MAX {
-            return Err(too_large(size));
-        }
+        self.check_size()?;
         let mut archive = Vec::new();
         self.write(&mut archive).or_host(|| "the initramfs cannot be written".into())?;
         Ok(archive)

@@ -9,52 +9,41 @@ mod accel;
 mod agent_build;
 pub mod console;
 mod initramfs;
+mod launch;
 mod ldd;
 pub mod protocol;
 #[cfg(test)]
 mod protocol_tests;
 mod qemu;
+mod qmp;
 pub mod report;
+mod run_dir;
+pub mod saved_state;
 mod session;
 mod session_verdict;
 mod shell;
+mod start;
 mod vmlinux;
 
-use std::{
-    fs,
-    fs::File,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use sha2::{Digest, Sha256};
 
 pub use self::{accel::Accel, session::Session};
-use self::{
-    console::Allowed,
-    initramfs::Initramfs,
-    qemu::Machine,
-    report::Report,
-    session::{Limits, RunDir},
-};
+use self::{console::Allowed, report::Report};
 use crate::{
     host::{
-        cache::{Cache, Partial},
-        process::Process,
+        cache::Cache,
         root::{Root, TRIXIE},
-        run::Run,
     },
     kernel::Kernel,
-    problem::{OrProblem, Problem, Result},
+    problem::{Problem, Result},
 };
 
 /// How long a guest may take to come up.
 pub const BOOT_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a command in the guest may take.
 pub const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
-/// How long the trial guest with KVM may take to come up. Where KVM works it takes a second.
-const TRIAL_DEADLINE: Duration = Duration::from_secs(15);
 
 /// A kernel to boot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +104,7 @@ pub struct Guest {
     allowed: Vec<Allowed>,
     accel: Accel,
     cpus: u8,
+    fresh_boot: bool,
     boot_deadline: Duration,
     deadline: Duration,
 }
@@ -133,6 +123,7 @@ impl Guest {
             allowed: Vec::new(),
             accel: Accel::Auto,
             cpus: 1,
+            fresh_boot: false,
             boot_deadline: BOOT_DEADLINE,
             deadline: COMMAND_DEADLINE,
         }
@@ -213,7 +204,15 @@ impl Guest {
         self
     }
 
-    /// How many processors it has; one unless told, which boots fastest under emulation.
+    /// Boots it, also where it could be restored from a saved state. A guest whose kernel has
+    /// words of its own on its command line, links, or other than one processor boots in any case.
+    #[must_use]
+    pub fn fresh_boot(mut self) -> Self {
+        self.fresh_boot = true;
+        self
+    }
+
+    /// How many processors it has; default: 1, which boots fastest under emulation.
     #[must_use]
     pub fn cpus(mut self, cpus: u8) -> Self {
         self.cpus = cpus;
@@ -245,119 +244,6 @@ impl Guest {
         }
         session.finish()
     }
-
-    /// Boots it and waits until it is up.
-    ///
-    /// # Errors
-    /// A file is missing, QEMU cannot start, or the guest does not come up in time.
-    pub fn start(&self) -> Result<Session> {
-        let prepared = self.prepare(false)?;
-        let choice = self.choose()?;
-        let machine = self.machine(choice.kvm, false);
-        self.launch(&prepared, machine, choice.line(), self.boot_deadline, batch)
-    }
-
-    fn machine(&self, kvm: bool, terminal: bool) -> Machine<'_> {
-        Machine { kvm, terminal, cpus: self.cpus, cmdline: &self.cmdline }
-    }
-
-    fn choose(&self) -> Result<accel::Choice> {
-        accel::choose(&self.cache, &self.root, self.accel, || {
-            // Nothing of this guest's own, which may be at fault itself.
-            let plain = Self::new(&self.cache, &self.root, self.boot.clone());
-            let prepared = plain.prepare(false)?;
-            let machine = plain.machine(true, false);
-            let session = plain.launch(&prepared, machine, String::new(), TRIAL_DEADLINE, batch);
-            session.and_then(Session::finish).map(drop)
-        })
-    }
-
-    fn launch(
-        &self,
-        prepared: &Prepared,
-        machine: Machine<'_>,
-        accel: String,
-        boot_deadline: Duration,
-        spawn: impl FnOnce(&Run, File) -> Result<Process>,
-    ) -> Result<Session> {
-        let cmdline = machine.cmdline();
-        if cmdline.len() > qemu::CMDLINE_MAX || cmdline.contains('\n') {
-            return Err(Problem::usage("the kernel's command line is too long or has two lines"));
-        }
-        let run_dir = RunDir::new()?;
-        let initrd = run_dir.path().join(qemu::INITRD);
-        let what = || format!("{} cannot be written", initrd.display());
-        fs::write(&initrd, &prepared.initrd).or_host(what)?;
-        let log = File::create(run_dir.path().join(session::QEMU_LOG)).or_host(what)?;
-        let mut sandbox = self.root.sandbox();
-        sandbox = sandbox.writable(run_dir.path(), qemu::FOLDER);
-        sandbox = sandbox.read_only(&prepared.kernel, qemu::KERNEL);
-        if machine.kvm {
-            sandbox = sandbox.device("/dev/kvm");
-        }
-        let run = sandbox.run(qemu::PROGRAM).args(machine.arguments());
-        let child = spawn(&run, log)?;
-        let limits = Limits {
-            started_by: run.to_string(),
-            cache: self.cache.clone(),
-            accel,
-            release: self.boot.release.clone(),
-            boot_deadline,
-            deadline: self.deadline,
-            allowed: self.allowed.clone(),
-        };
-        Session::open(limits, run_dir, child)
-    }
-
-    /// What QEMU is to boot: the kernel, and the base of its file system with what this guest
-    /// adds to it.
-    fn prepare(&self, shell: bool) -> Result<Prepared> {
-        let kernel = vmlinux::extract(&self.cache, &self.boot.image)?;
-        let mut initrd = self.base()?;
-        let mut extra = Initramfs::default();
-        let updates = initramfs::updates(&self.boot.release);
-        for module in &self.modules {
-            let path = updates.join(initramfs::name(module)?);
-            extra.host_file(&path.to_string_lossy(), module)?;
-        }
-        for (path, file) in &self.files {
-            let path = Path::new("work").join(path);
-            extra.host_file(&path.to_string_lossy(), file)?;
-        }
-        for (path, target) in &self.links {
-            extra.link(path, target);
-        }
-        if shell {
-            extra.program(&self.root, "usr/bin/bash")?;
-        }
-        initrd.extend(extra.archive()?);
-        Ok(Prepared { kernel, initrd })
-    }
-
-    /// The part of the file system that every guest of this kernel has, made once.
-    fn base(&self) -> Result<Vec<u8>> {
-        let agent = agent_build::obtain(&self.cache, &self.root)?;
-        let key = initramfs::base_key(&self.boot, &agent_build::key(&self.root))?;
-        let entry = self.cache.entry(&format!("guest/base-{key}"), Partial::Discard, |aside| {
-            let agent = fs::read(&agent).or_host(|| format!("{}", agent.display()))?;
-            let archive = Initramfs::base(&self.root, &self.boot, agent)?.archive()?;
-            let path = aside.join("base.cpio");
-            fs::write(&path, archive).or_host(|| format!("{} cannot be written", path.display()))
-        })?;
-        let path = entry.join("base.cpio");
-        fs::read(&path).or_host(|| format!("{} cannot be read", path.display()))
-    }
-}
-
-/// Starts QEMU without a terminal.
-fn batch(run: &Run, log: File) -> Result<Process> {
-    run.spawn(Stdio::null(), log.into())
-}
-
-/// What a guest boots.
-struct Prepared {
-    kernel: PathBuf,
-    initrd: Vec<u8>,
 }
 
 /// What stands for the contents of a file in a name.

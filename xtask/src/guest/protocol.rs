@@ -35,6 +35,30 @@ pub enum Request {
         /// Characters of a line.
         columns: u16,
     },
+    /// Wait until the machine has come to rest, so that its state can be saved.
+    Settle,
+    /// Make the random numbers fresh: a restored machine would draw the same as another.
+    Reseed {
+        /// Random bytes that no other restored machine got.
+        seed: Vec<u8>,
+    },
+    /// Set the clock. It has no answer.
+    Clock {
+        /// Since 1970.
+        seconds: u64,
+        /// The rest.
+        nanos: u32,
+    },
+    /// Make a file, and the folders above it. Its contents follow as [`Request::Data`]. None of
+    /// them has an answer, but a failure.
+    Create {
+        /// From the root folder.
+        path: String,
+        /// It is a program.
+        executable: bool,
+    },
+    /// More contents of the file that was made last.
+    Data(Vec<u8>),
     /// Say goodbye and end the machine.
     End,
 }
@@ -53,6 +77,12 @@ pub enum Event {
     Kernel(Vec<u8>),
     /// The kernel overwrote messages before they could be read.
     Lost,
+    /// The machine is at rest.
+    Settled,
+    /// The random numbers are fresh.
+    Reseeded,
+    /// The command starts now: the kernel messages before this belong to what was before it.
+    Started,
     /// Output of the command that runs.
     Output {
         /// From its standard error, told apart.
@@ -109,6 +139,15 @@ impl Request {
             Self::Shell { rows, columns } => {
                 frame(b's', &[&rows.to_le_bytes(), &columns.to_le_bytes()])
             }
+            Self::Settle => frame(b'q', &[]),
+            Self::Reseed { seed } => frame(b'w', &[seed]),
+            Self::Clock { seconds, nanos } => {
+                frame(b'c', &[&seconds.to_le_bytes(), &nanos.to_le_bytes()])
+            }
+            Self::Create { path, executable } => {
+                frame(b'f', &[&[u8::from(*executable)], path.as_bytes()])
+            }
+            Self::Data(bytes) => frame(b'd', &[bytes]),
             Self::End => frame(b'e', &[]),
         }
     }
@@ -126,6 +165,16 @@ impl Request {
                 rows: u16::from_le_bytes([r0, r1]),
                 columns: u16::from_le_bytes([c0, c1]),
             }),
+            (b'q', []) => Ok(Self::Settle),
+            (b'w', seed) => Ok(Self::Reseed { seed: seed.to_vec() }),
+            (b'c', &[s0, s1, s2, s3, s4, s5, s6, s7, n0, n1, n2, n3]) => Ok(Self::Clock {
+                seconds: u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]),
+                nanos: u32::from_le_bytes([n0, n1, n2, n3]),
+            }),
+            (b'f', [executable @ 0..=1, path @ ..]) => {
+                Ok(Self::Create { path: text(path)?, executable: *executable == 1 })
+            }
+            (b'd', bytes) => Ok(Self::Data(bytes.to_vec())),
             (b'e', []) => Ok(Self::End),
             _ => Err(frame.unknown()),
         }
@@ -144,6 +193,9 @@ impl Event {
             }
             Self::Kernel(record) => frame(b'K', &[record]),
             Self::Lost => frame(b'L', &[]),
+            Self::Settled => frame(b'Q', &[]),
+            Self::Reseeded => frame(b'R', &[]),
+            Self::Started => frame(b'S', &[]),
             Self::Output { error, bytes } => frame(b'O', &[&[u8::from(*error)], bytes]),
             Self::Alive => frame(b'A', &[]),
             Self::Ended { status, open } => frame(b'X', &[&[*status, u8::from(*open)]]),
@@ -167,6 +219,9 @@ impl Event {
             }
             (b'K', _) => Ok(Self::Kernel(frame.payload)),
             (b'L', []) => Ok(Self::Lost),
+            (b'Q', []) => Ok(Self::Settled),
+            (b'R', []) => Ok(Self::Reseeded),
+            (b'S', []) => Ok(Self::Started),
             (b'O', [error @ 0..=1, bytes @ ..]) => {
                 Ok(Self::Output { error: *error == 1, bytes: bytes.to_vec() })
             }

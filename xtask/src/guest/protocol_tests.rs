@@ -8,6 +8,9 @@ fn events() -> Vec<Event> {
         Event::Hello { release: "7.3".into(), tools: "a\tb\nc\td".into() },
         Event::Kernel(b"6,1,2,-;x\n".to_vec()),
         Event::Lost,
+        Event::Settled,
+        Event::Reseeded,
+        Event::Started,
         Event::Output { error: true, bytes: vec![0, 255, b'\n'] },
         Event::Output { error: false, bytes: Vec::new() },
         Event::Alive,
@@ -42,6 +45,11 @@ fn requests_arrive() {
     let requests = [
         Request::Run { split_stderr: true, line: "echo é".into() },
         Request::Shell { rows: 50, columns: 200 },
+        Request::Settle,
+        Request::Reseed { seed: vec![0, 255] },
+        Request::Clock { seconds: u64::MAX, nanos: 999_999_999 },
+        Request::Create { path: "/work/é".into(), executable: true },
+        Request::Data(vec![0; PAYLOAD_MAX]),
         Request::End,
     ];
     let mut decoder = Decoder::default();

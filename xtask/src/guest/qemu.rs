@@ -1,6 +1,6 @@
 //! QEMU's command line: a small machine that cannot disturb the host, nor be disturbed by it.
 
-use crate::guest::protocol;
+use crate::guest::{protocol, saved_state};
 
 /// The machine's memory.
 const MEMORY: &str = "512M";
@@ -14,8 +14,12 @@ pub(super) const KERNEL: &str = "/kernel";
 pub(super) const INITRD: &str = "initrd";
 /// The console's log.
 pub(super) const CONSOLE: &str = "console";
-/// The socket on which the host listens.
-pub(super) const SOCKET: &str = "agent";
+/// The socket on which the host listens for the agent.
+pub(super) const AGENT: &str = "agent";
+/// The socket on which the host listens for QEMU itself.
+pub(super) const CONTROL: &str = "control";
+/// Where QEMU sees the folder of a saved state.
+pub(super) const STATE: &str = "/state";
 /// Characters that the kernel takes as its command line on x86.
 pub(super) const CMDLINE_MAX: usize = 2047;
 
@@ -37,12 +41,24 @@ const WORDS: &[&str] = &[
     "log_buf_len=1M",
 ];
 
+/// Where a machine's memory comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// From nowhere: it boots, and what it leaves is forgotten.
+    Fresh,
+    /// It boots, and its memory is a file in [`STATE`].
+    Saved,
+    /// That file, of which each page is copied when it is written.
+    Restored,
+}
+
 /// A machine to be started.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Machine<'a> {
     /// By the processor's own virtualisation instead of by emulation.
     pub(super) kvm: bool,
-    /// With a terminal of its own on QEMU's standard input and output.
+    pub(super) memory: Memory,
+    /// Its terminal is QEMU's standard input and output; otherwise it leads nowhere.
     pub(super) terminal: bool,
     /// Its processors.
     pub(super) cpus: u8,
@@ -70,23 +86,42 @@ impl Machine<'_> {
         let (accel, cpu) = if self.kvm { ("kvm", "host") } else { ("tcg", "qemu64") };
         let mut arguments: Vec<String> = Vec::new();
         let mut add = |option: &str, value: String| arguments.extend([option.into(), value]);
-        add("-machine", "q35,hpet=off,vmport=off,smbus=off,sata=off,usb=off".into());
+        let machine = "q35,hpet=off,vmport=off,smbus=off,sata=off,usb=off";
+        let how = match self.memory {
+            Memory::Fresh => None,
+            Memory::Saved => Some("share=on"),
+            Memory::Restored => Some("share=off,readonly=on,rom=off"),
+        };
+        match how {
+            None => add("-machine", machine.into()),
+            Some(how) => {
+                let file = format!("{STATE}/{}", saved_state::MEMORY);
+                add("-machine", format!("{machine},memory-backend=memory"));
+                let file = format!("memory-backend-file,id=memory,size={MEMORY},mem-path={file}");
+                add("-object", format!("{file},{how}"));
+                add("-chardev", format!("socket,id=control,path={FOLDER}/{CONTROL}"));
+                add("-mon", "chardev=control,mode=control".into());
+            }
+        }
+        if self.memory == Memory::Restored {
+            add("-incoming", "defer".into());
+        } else {
+            add("-initrd", format!("{FOLDER}/{INITRD}"));
+        }
         add("-accel", accel.into());
         add("-cpu", cpu.into());
         add("-smp", self.cpus.to_string());
         add("-m", MEMORY.into());
         add("-display", "none".into());
         add("-kernel", KERNEL.into());
-        add("-initrd", format!("{FOLDER}/{INITRD}"));
         add("-append", self.cmdline());
         add("-chardev", format!("file,id=console,path={FOLDER}/{CONSOLE}"));
         add("-serial", "chardev:console".into());
         add("-device", "virtio-serial-pci".into());
-        if self.terminal {
-            add("-chardev", "stdio,id=terminal,signal=off".into());
-            add("-device", "virtconsole,chardev=terminal".into());
-        }
-        add("-chardev", format!("socket,id=agent,path={FOLDER}/{SOCKET}"));
+        let terminal = if self.terminal { "stdio,signal=off" } else { "null" };
+        add("-chardev", format!("{terminal},id=terminal"));
+        add("-device", "virtconsole,chardev=terminal".into());
+        add("-chardev", format!("socket,id=agent,path={FOLDER}/{AGENT}"));
         add("-device", format!("virtserialport,chardev=agent,name={}", protocol::PORT));
         let port = protocol::EXIT_PORT;
         add("-device", format!("isa-debug-exit,iobase={port:#x},iosize=4"));
@@ -102,16 +137,23 @@ mod tests {
     #[test]
     fn the_callers_words_come_last_so_that_they_win() {
         let cmdline = ["loglevel=7".to_owned()];
-        let machine = Machine { kvm: false, terminal: false, cpus: 1, cmdline: &cmdline };
+        let machine = Machine {
+            kvm: false,
+            memory: Memory::Fresh,
+            terminal: false,
+            cpus: 1,
+            cmdline: &cmdline,
+        };
         assert!(machine.cmdline().ends_with(" no_timer_check loglevel=7"));
     }
 
     #[test]
     fn only_a_shell_touches_the_terminal() {
-        let machine = Machine { kvm: true, terminal: false, cpus: 1, cmdline: &[] };
+        let machine =
+            Machine { kvm: true, memory: Memory::Restored, terminal: false, cpus: 1, cmdline: &[] };
         assert!(!machine.arguments().join(" ").contains("stdio"));
         assert!(!machine.cmdline().contains("no_timer_check"));
         let shell = Machine { terminal: true, ..machine }.arguments().join(" ");
-        assert!(shell.contains("stdio,id=terminal,signal=off"), "Ctrl-C goes to the guest");
+        assert!(shell.contains("stdio,signal=off,id=terminal"), "Ctrl-C goes to the guest");
     }
 }

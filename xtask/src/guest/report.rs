@@ -163,9 +163,11 @@ pub struct Report {
     pub commands: Vec<CommandReport>,
     /// Why the report is not whole although the goodbye came, if so.
     pub flaw: Option<String>,
-    /// What the kernel wrote to its console: warnings and worse.
+    /// What the kernel wrote to its console in this run: warnings and worse.
     pub console: String,
-    /// From the start of QEMU to the agent's hello.
+    /// The machine was restored from a saved state, so `boot` is what was logged when that booted.
+    pub restored: bool,
+    /// From the start of QEMU until the agent was ready.
     pub boot_time: Duration,
     /// From the start of QEMU to its end.
     pub whole_time: Duration,
@@ -186,6 +188,10 @@ pub enum Update {
     Nothing,
     /// The agent is ready.
     Hello,
+    /// The machine is at rest.
+    Settled,
+    /// The random numbers are fresh.
+    Reseeded,
     /// A piece of the running command's output.
     Output {
         /// From its standard error.
@@ -206,6 +212,8 @@ pub enum Update {
 pub struct Recorder {
     /// What has been put together until now.
     pub report: Report,
+    /// The command that was sent and has not started yet.
+    sent: Option<String>,
     running: bool,
     closed: bool,
     messages: u32,
@@ -214,18 +222,15 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A command is about to be sent.
+    /// A command is about to be sent. It begins when the agent says so.
     pub fn begin(&mut self, command: &str) {
-        self.running = true;
-        self.report
-            .commands
-            .push(CommandReport { command: command.into(), ..CommandReport::default() });
+        self.sent = Some(command.into());
     }
 
-    /// The command that runs, if one does.
+    /// The command that was sent and has not ended, if there is one.
     pub fn running(&self) -> Option<&str> {
-        let step = self.report.commands.last().filter(|_| self.running);
-        step.map(|step| step.command.as_str())
+        let started = self.report.commands.last().filter(|_| self.running);
+        self.sent.as_deref().or(started.map(|command| command.command.as_str()))
     }
 
     /// Takes the next event.
@@ -241,6 +246,14 @@ impl Recorder {
             Event::Kernel(record) => self.kernel(&record),
             Event::Lost => {
                 self.flaw("the kernel overwrote messages before they could be read");
+                Ok(Update::Nothing)
+            }
+            Event::Settled => Ok(Update::Settled),
+            Event::Reseeded => Ok(Update::Reseeded),
+            Event::Started => {
+                let command = self.sent.take().ok_or("a command started that was not sent")?;
+                self.running = true;
+                self.report.commands.push(CommandReport { command, ..CommandReport::default() });
                 Ok(Update::Nothing)
             }
             Event::Output { error, bytes } => {
@@ -291,7 +304,7 @@ impl Recorder {
     }
 
     fn goodbye(&mut self, commands: u32, kernel: u32) -> Result<Update, String> {
-        if self.running || self.report.hello.is_none() {
+        if self.running().is_some() || self.report.hello.is_none() {
             return Err("the agent said goodbye too early".into());
         }
         self.closed = true;
@@ -355,7 +368,7 @@ mod tests {
     fn messages_belong_to_the_boot_the_command_or_what_came_after_it() {
         let mut recorder = recorder([kernel(7), hello(), kernel(8)]);
         recorder.begin("a");
-        for event in [output(b"x"), kernel(9), output(b"y")] {
+        for event in [Event::Started, output(b"x"), kernel(9), output(b"y")] {
             recorder.take(event).unwrap();
         }
         recorder.take(Event::Ended { status: 3, open: false }).unwrap();
@@ -370,6 +383,26 @@ mod tests {
         assert_eq!(step.kernel_text(), "message 9\nmessage 10\n");
         assert_eq!((step.kernel.len(), step.late.len()), (1, 1));
         assert_eq!(report.hello.unwrap().stranger().unwrap().0, "lsmod");
+    }
+
+    #[test]
+    fn a_message_before_the_start_of_a_command_belongs_to_the_one_before() {
+        let mut recorder = recorder([hello()]);
+        recorder.begin("a");
+        for event in [kernel(1), Event::Started, Event::Ended { status: 0, open: false }] {
+            recorder.take(event).unwrap();
+        }
+        recorder.begin("b");
+        assert_eq!(recorder.running(), Some("b"));
+        for event in [kernel(2), Event::Started, kernel(3)] {
+            recorder.take(event).unwrap();
+        }
+        let report = recorder.report;
+        let numbers = |messages: &[Message]| messages.iter().map(|one| one.sequence).collect();
+        let [a, b] = report.commands.as_slice() else { panic!("two commands") };
+        let places: [Vec<u64>; 4] =
+            [numbers(&report.boot), numbers(&a.kernel), numbers(&a.late), numbers(&b.kernel)];
+        assert_eq!(places, [vec![1], vec![], vec![2], vec![3]]);
     }
 
     #[test]
@@ -390,6 +423,7 @@ mod tests {
         assert!(refused(output(b"x")).contains("no command runs"));
         assert!(refused(Event::Ended { status: 0, open: false }).contains("no command runs"));
         assert!(refused(hello()).contains("twice"));
+        assert!(refused(Event::Started).contains("not sent"));
         assert!(refused(Event::Failed("no disk".into())).contains("no disk"));
         let mut closed = recorder([hello(), Event::Goodbye { commands: 0, kernel: 0 }]);
         assert!(closed.take(Event::Alive).unwrap_err().contains("after its goodbye"));
@@ -401,6 +435,7 @@ mod tests {
     fn the_report_has_a_limit() {
         let mut recorder = recorder([hello()]);
         recorder.begin("yes");
+        recorder.take(Event::Started).unwrap();
         let piece = || output(&vec![b'y'; REPORT_MAX / 4 + 1]);
         for _ in 0..3 {
             recorder.take(piece()).unwrap();

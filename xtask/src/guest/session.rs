@@ -1,7 +1,7 @@
 //! One running guest: QEMU, the conversation with the agent, and the end of both.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, Read, Write},
     marker::PhantomData,
     os::unix::{
@@ -11,11 +11,8 @@ use std::{
     path::{Path, PathBuf},
     process::ExitStatus,
     sync::atomic::{AtomicU32, Ordering},
-    thread,
     time::{Duration, Instant},
 };
-
-use tempfile::TempDir;
 
 use crate::{
     guest::{
@@ -24,10 +21,11 @@ use crate::{
         protocol::{Decoder, Event, Request},
         qemu,
         report::{CommandReport, Hello, Recorder, Report, Update},
+        run_dir::RunDir,
         session_verdict::{self, End, Evidence},
     },
     host::{cache::Cache, process::Process},
-    problem::{OrProblem, Problem, Result},
+    problem::{Problem, Result},
 };
 
 /// How often a silent guest's deadline, process and console are looked at.
@@ -40,32 +38,6 @@ const GOODBYE: Duration = Duration::from_secs(20);
 const CONSOLE_MAX: u64 = 4 << 20;
 /// How many consoles of failed guests are kept.
 const KEPT: usize = 20;
-
-/// The folder of one run: the socket, the initramfs, the console.
-#[derive(Debug)]
-pub(super) struct RunDir {
-    folder: TempDir,
-    listener: UnixListener,
-}
-
-impl RunDir {
-    /// A new folder, with a path short enough for a socket in it, and the socket.
-    pub(super) fn new() -> Result<Self> {
-        let what = || "a folder for the guest cannot be made".to_owned();
-        // 108 bytes are all that the address of a socket may have.
-        let base = std::env::temp_dir();
-        let base = if base.as_os_str().len() > 64 { Path::new("/tmp") } else { &base };
-        let folder = tempfile::Builder::new().prefix("symstack-").tempdir_in(base);
-        let folder = folder.or_host(what)?;
-        let listener = UnixListener::bind(folder.path().join(qemu::SOCKET)).or_host(what)?;
-        listener.set_nonblocking(true).or_host(what)?;
-        Ok(Self { folder, listener })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        self.folder.path()
-    }
-}
 
 /// What a session needs to know of its guest.
 #[derive(Clone, Debug)]
@@ -86,31 +58,33 @@ pub(super) struct Limits {
 /// It belongs to the thread that started it: the sandbox ends QEMU when that thread ends.
 #[derive(Debug)]
 pub struct Session {
-    limits: Limits,
+    pub(super) limits: Limits,
     // Before the folder of the run: it is ended first.
     child: Process,
-    run_dir: RunDir,
-    stream: Option<UnixStream>,
-    decoder: Decoder,
-    recorder: Recorder,
-    begin: Instant,
+    pub(super) run_dir: RunDir,
+    pub(super) stream: Option<UnixStream>,
+    /// All that the agent sent, if it is to be saved.
+    pub(super) transcript: Option<Vec<u8>>,
+    pub(super) decoder: Decoder,
+    pub(super) recorder: Recorder,
+    pub(super) begin: Instant,
     heard: Instant,
     status: Option<ExitStatus>,
-    over: Option<Problem>,
+    pub(super) over: Option<Problem>,
     thread: PhantomData<*const ()>,
 }
 
 impl Session {
-    /// Waits until the guest is up.
-    pub(super) fn open(limits: Limits, run_dir: RunDir, child: Process) -> Result<Self> {
+    pub(super) fn new(limits: Limits, run_dir: RunDir, child: Process) -> Self {
         let now = Instant::now();
         let mut recorder = Recorder::default();
-        recorder.report.accel = limits.accel.clone();
-        let mut session = Self {
+        recorder.report.accel.clone_from(&limits.accel);
+        Self {
             limits,
             run_dir,
             child,
             stream: None,
+            transcript: None,
             decoder: Decoder::default(),
             recorder,
             begin: now,
@@ -118,36 +92,6 @@ impl Session {
             status: None,
             over: None,
             thread: PhantomData,
-        };
-        let deadline = session.limits.boot_deadline;
-        let came = session.until(&Update::Hello, deadline, &mut |_| ());
-        came.map_err(|end| session.fail(end))?;
-        session.recorder.report.boot_time = session.begin.elapsed();
-        // QEMU has read it. What is left behind when we are killed is small then.
-        let _ = fs::remove_file(session.run_dir.path().join(qemu::INITRD));
-        session.check_hello()?;
-        Ok(session)
-    }
-
-    fn check_hello(&mut self) -> Result<()> {
-        let hello = self.hello();
-        let wrong = if hello.release != self.limits.release {
-            let (has, wants) = (&hello.release, &self.limits.release);
-            Some(format!("the guest's kernel calls itself {has}, expected was {wants}"))
-        } else if let Some((tool, said)) = hello.stranger() {
-            Some(format!("`{tool}` in the guest is not kmod's: it says {said:?}"))
-        } else if hello.tools.len() != 6 {
-            Some("the guest's agent did not find all of kmod's commands".into())
-        } else {
-            None
-        };
-        match wrong {
-            None => Ok(()),
-            Some(wrong) => {
-                let problem = Problem::host(wrong);
-                self.over = Some(problem.clone());
-                Err(problem)
-            }
         }
     }
 
@@ -228,13 +172,13 @@ impl Session {
         }
     }
 
-    fn send(&mut self, frame: &[u8]) -> Result<(), End> {
+    pub(super) fn send(&mut self, frame: &[u8]) -> Result<(), End> {
         let stream = self.stream.as_mut().ok_or(End::Closed)?;
         stream.write_all(frame).map_err(|_| End::Closed)
     }
 
     /// Reads news until the wanted one comes.
-    fn until(
+    pub(super) fn until(
         &mut self,
         wanted: &Update,
         deadline: Duration,
@@ -267,6 +211,9 @@ impl Session {
             Ok(0) => return Err(self.closed()),
             Ok(length) => {
                 self.decoder.push(&buffer[..length]);
+                if let Some(transcript) = &mut self.transcript {
+                    transcript.extend(&buffer[..length]);
+                }
                 self.heard = Instant::now();
             }
             Err(error) if is_nothing_yet(&error) => (),
@@ -287,16 +234,25 @@ impl Session {
     }
 
     /// Waits a moment for QEMU to open the channel.
-    fn accept(&mut self) -> Result<(), End> {
-        match self.run_dir.listener.accept() {
-            Ok((stream, _)) => {
-                let set = stream.set_nonblocking(false);
-                let set = set.and_then(|()| stream.set_read_timeout(Some(LOOK)));
-                let set = set.and_then(|()| stream.set_write_timeout(Some(END)));
-                set.map_err(|_| End::Closed)?;
-                self.stream = Some(stream);
-                return Ok(());
-            }
+    pub(super) fn accept(&mut self) -> Result<(), End> {
+        let Some(stream) = self.connection(|run_dir| &run_dir.agent)? else { return Ok(()) };
+        let set = stream.set_nonblocking(false);
+        let set = set.and_then(|()| stream.set_read_timeout(Some(LOOK)));
+        let set = set.and_then(|()| stream.set_write_timeout(Some(END)));
+        set.map_err(|_| End::Closed)?;
+        self.stream = Some(stream);
+        Ok(())
+    }
+
+    /// Waits a moment for QEMU to open one of the sockets.
+    pub(super) fn connection(
+        &mut self,
+        of: impl Fn(&RunDir) -> &UnixListener,
+    ) -> Result<Option<UnixStream>, End> {
+        let listener = of(&self.run_dir);
+        self.child.sleep(LOOK, &[listener]);
+        match listener.accept() {
+            Ok((stream, _)) => return Ok(Some(stream)),
             Err(error) if is_nothing_yet(&error) => (),
             Err(_) => return Err(End::Closed),
         }
@@ -304,12 +260,11 @@ impl Session {
             self.status = Some(status);
             return Err(End::Closed);
         }
-        thread::sleep(LOOK);
-        Ok(())
+        Ok(None)
     }
 
     /// The problem that ends the session here.
-    fn fail(&mut self, end: End) -> Problem {
+    pub(super) fn fail(&mut self, end: End) -> Problem {
         let problem = match self.verdict(end) {
             Err(problem) => problem,
             // Not reached: an end without a goodbye is never green.
@@ -328,14 +283,19 @@ impl Session {
         }
         self.recorder.report.whole_time = self.begin.elapsed();
         let status = self.status.filter(|_| ended);
-        let (console, qemu) = (self.read(qemu::CONSOLE), self.read(QEMU_LOG));
+        let (console, said) = (self.read(qemu::CONSOLE), self.read(QEMU_LOG));
+        let (console, unread) = match console {
+            Ok(console) => (console, None),
+            Err(error) => (String::new(), Some(error.to_string())),
+        };
         let log = self.log_path();
         let verdict = session_verdict::judge(&Evidence {
             end,
             report: &self.recorder.report,
             running: self.recorder.running(),
             console: &console,
-            qemu: &qemu,
+            unread: unread.as_deref(),
+            qemu: said.as_deref().unwrap_or_default(),
             status: status.and_then(|status| status.code().or(status.signal().map(|s| s + 128))),
             allowed: &self.limits.allowed,
             log: &log,
@@ -348,25 +308,16 @@ impl Session {
     }
 
     /// Waits for QEMU to end by itself; true when it did.
-    fn wait(&mut self) -> bool {
-        let begin = Instant::now();
-        while self.status.is_none() && begin.elapsed() < END {
-            match self.child.try_wait() {
-                Ok(Some(status)) => self.status = Some(status),
-                Ok(None) => thread::sleep(LOOK),
-                Err(_) => return false,
-            }
-        }
+    pub(super) fn wait(&mut self) -> bool {
+        self.status = self.status.or(self.child.wait(END, END, |_| true).ok().flatten());
         self.status.is_some()
     }
 
-    fn read(&self, name: &str) -> String {
+    pub(super) fn read(&self, name: &str) -> io::Result<String> {
         let mut bytes = Vec::new();
-        if let Ok(file) = fs::File::open(self.run_dir.path().join(name)) {
-            // What cannot be read is not there: the verdict then lacks it.
-            let _ = file.take(CONSOLE_MAX).read_to_end(&mut bytes);
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
+        let file = File::open(self.run_dir.path().join(name))?;
+        file.take(CONSOLE_MAX).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     fn log_path(&self) -> PathBuf {

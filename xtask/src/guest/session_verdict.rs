@@ -5,7 +5,7 @@ use std::{fmt::Write, path::Path, time::Duration};
 
 use crate::{
     guest::{
-        console::{Allowed, PANIC, gravest, splats},
+        console::{Allowed, PANIC, Splat, gravest, splats},
         protocol,
         report::Report,
     },
@@ -44,6 +44,8 @@ pub(super) struct Evidence<'a> {
     pub(super) running: Option<&'a str>,
     /// All of the console.
     pub(super) console: &'a str,
+    /// Why it could not be read, if so.
+    pub(super) unread: Option<&'a str>,
     /// What QEMU said.
     pub(super) qemu: &'a str,
     /// QEMU's exit status, 128 and the signal's number when a signal ended it; none when it had
@@ -75,7 +77,12 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Result<()> {
             (None, Some(flaw)) => {
                 (Problem::host(format!("the guest's report is not whole: {flaw}")), None)
             }
-            (None, None) => return Ok(()),
+            (None, None) => match evidence.unread {
+                None => return Ok(()),
+                Some(why) => {
+                    (Problem::host(format!("the guest's console cannot be read: {why}")), None)
+                }
+            },
         },
     };
     Err(with_console(problem, evidence, from.as_deref()))
@@ -89,14 +96,23 @@ struct Complaint {
     line: String,
 }
 
-fn complaint(evidence: &Evidence<'_>) -> Option<Complaint> {
-    // Both are read: after a panic the console alone has the end, and what is below the console's
-    // level only the report has.
-    let mut log = evidence.console.to_owned();
-    for message in evidence.report.messages().filter(|message| !message.from_user) {
+/// The line that tells most of what the kernel complained about until now, if it did.
+pub(super) fn complaint_of(report: &Report, console: &str) -> Option<String> {
+    gravest(&splats_of(report, console, &[])).map(|splat| splat.line.clone())
+}
+
+/// Both are read: after a panic the console alone has the end, and what is below the console's
+/// level only the report has.
+fn splats_of(report: &Report, console: &str, allowed: &[Allowed]) -> Vec<Splat> {
+    let mut log = console.to_owned();
+    for message in report.messages().filter(|message| !message.from_user) {
         let _ = write!(log, "\n{message}");
     }
-    let splats = splats(&log, evidence.allowed);
+    splats(&log, allowed)
+}
+
+fn complaint(evidence: &Evidence<'_>) -> Option<Complaint> {
+    let splats = splats_of(evidence.report, evidence.console, evidence.allowed);
     let splat = gravest(&splats)?;
     let panic = splats.iter().find(|splat| splat.what == PANIC);
     let place = match step_of(evidence.report, &splat.line) {
@@ -241,6 +257,7 @@ mod tests {
             report,
             running: Some("modprobe consumer"),
             console,
+            unread: None,
             qemu: "",
             status: None,
             allowed: &[],
@@ -266,6 +283,17 @@ mod tests {
     #[test]
     fn a_clean_guest_that_ends_as_agreed_is_green() {
         assert_eq!(ended(CLEAN), Ok(()));
+    }
+
+    #[test]
+    fn a_console_that_cannot_be_read_is_red() {
+        let report = report();
+        let mut evidence = evidence(&report, End::Goodbye, "");
+        (evidence.running, evidence.status) = (None, Some(protocol::EXIT_STATUS));
+        assert_eq!(judge(&evidence), Ok(()));
+        evidence.unread = Some("no such file");
+        let fact = fact(&evidence, Kind::Host);
+        assert_eq!(fact, "the guest's console cannot be read: no such file");
     }
 
     #[test]

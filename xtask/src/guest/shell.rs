@@ -27,18 +27,15 @@ impl Guest {
             let problem = Problem::usage("a shell in the guest needs a terminal");
             return Err(problem.hint("for one command there is: cargo xtask vm -- COMMAND"));
         }
-        let prepared = self.prepare(true)?;
-        let choice = self.choose()?;
-        let machine = self.machine(choice.kvm, true);
         // Put back however this ends: QEMU cannot when it is killed.
         let _terminal = Terminal::save()?;
-        let line = choice.line();
-        let mut session =
-            self.launch(&prepared, machine, line, self.boot_deadline, |run, log| {
-                run.foreground(log.into())
-            })?;
+        let mut session = self.start_on(true, &|run, log| run.foreground(log.into()))?;
         for command in before {
-            session.exec(*command)?;
+            let step = session.exec(*command)?;
+            if step.status != 0 {
+                let said = step.text();
+                return Err(Problem::does_not_hold(format!("`{command}` failed: {said}")));
+            }
         }
         let size = tcgetwinsize(stdout());
         let (rows, columns) = size.map_or((24, 80), |size| (size.ws_row, size.ws_col));

@@ -67,6 +67,45 @@ pub(super) fn extract(cache: &Cache, image: &Path) -> Result<PathBuf> {
     Ok(entry.join("kernel"))
 }
 
+/// What QEMU is to be given in the place of `kernel` for a machine that does not boot: no kernel,
+/// but a file of the same kind, because the machine is the same only then. A kernel's 60 MB would
+/// be read for nothing.
+///
+/// # Errors
+/// It cannot be read or written.
+pub(super) fn stand_in(cache: &Cache, kernel: &Path) -> Result<PathBuf> {
+    let mut magic = [0; 4];
+    let read = fs::File::open(kernel).and_then(|mut file| file.read_exact(&mut magic));
+    read.or_host(|| format!("{} cannot be read", kernel.display()))?;
+    if &magic != b"\x7fELF" {
+        return Ok(kernel.into());
+    }
+    let path = cache.path("guest/no-kernel");
+    if !path.exists() {
+        cache::write_atomic(&path, &no_kernel())?;
+    }
+    Ok(path)
+}
+
+/// The smallest ELF file that QEMU would start: the headers, and the note with its entry point.
+fn no_kernel() -> Vec<u8> {
+    const ENTRY: u64 = 16 << 20;
+    const NOTE: u64 = 64 + 2 * 56;
+    const NOTE_SIZE: u64 = 24;
+    let words = [
+        // The header: 64 bit, little-endian; an executable for x86-64; two program headers.
+        [u64::from_le_bytes(*b"\x7fELF\x02\x01\x01\0"), 0, 1 << 32 | 62 << 16 | 2, ENTRY],
+        [64, 0, 56 << 48 | 64 << 32, 2],
+    ];
+    let segment = |kind: u64| [kind, NOTE, ENTRY, ENTRY, NOTE_SIZE, NOTE_SIZE, 4];
+    let read = 4 << 32;
+    let segments = [elf::PT_LOAD, elf::PT_NOTE].map(|kind| segment(read | u64::from(kind.0)));
+    let name = u64::from(u32::from_le_bytes(*b"Xen\0"));
+    let note = [8 << 32 | 4, name << 32 | u64::from(PHYS32_ENTRY), ENTRY];
+    let all = words.iter().flatten().chain(segments.iter().flatten()).chain(&note);
+    all.flat_map(|word| word.to_le_bytes()).collect()
+}
+
 /// The packed kernel in a bzImage.
 fn payload(image: &[u8]) -> Option<&[u8]> {
     let number = |at: usize| {
@@ -159,5 +198,6 @@ mod tests {
         image[header::PAYLOAD_LENGTH..header::PAYLOAD_LENGTH + 4].fill(0xff);
         assert_eq!(payload(&image), None, "a length outside the file");
         assert!(!has_entry(b"\x7fELF"));
+        assert!(has_entry(&no_kernel()));
     }
 }

@@ -193,7 +193,7 @@ impl Process {
     }
 
     /// Sleeps until it ends, one of `pipes` can be read, or `limit` has passed.
-    pub(super) fn sleep(&self, limit: Duration, pipes: &[&dyn AsFd]) {
+    pub fn sleep(&self, limit: Duration, pipes: &[&dyn AsFd]) {
         let mut fds: Vec<PollFd<'_>> = pipes
             .iter()
             .map(|pipe| PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN))

@@ -4,42 +4,41 @@
 //! standard library alone. When something goes wrong that it cannot report, it ends, and the
 //! kernel then panics because its init is gone: the host sees that, and nothing looks green.
 
+mod command;
+mod files;
 #[expect(dead_code, unreachable_pub, reason = "the same file is a module of the runner")]
 #[path = "../protocol.rs"]
 mod protocol;
+#[expect(unsafe_code, reason = "the standard library has no such system calls")]
+mod system;
 
 use std::{
     env, fs,
     fs::File,
     io::{self, ErrorKind, Read, Write},
-    os::unix::{
-        fs::{FileExt, OpenOptionsExt},
-        process::ExitStatusExt,
-    },
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
+use command::shell;
+use files::Files;
 use protocol::{Decoder, Event, Request};
 
 /// `O_NONBLOCK` of x86-64 Linux, which the standard library does not name.
 const NONBLOCK: i32 = 0o4000;
 /// How often the kernel's messages are looked at while a command runs.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long the rest of a command's output may take after its end.
-const REST: Duration = Duration::from_millis(500);
 /// How long the port may take to appear after the boot.
 const PORT_WAIT: Duration = Duration::from_secs(10);
-/// How long the kernel must have been silent before the last goodbye.
-const SILENCE: Duration = Duration::from_millis(60);
-/// After this time the goodbye is said, silent or not.
-const SILENCE_MAX: Duration = Duration::from_secs(2);
+/// How long the kernel must have been silent before the last goodbye, and how long that may take.
+const SILENCE: [Duration; 2] = [Duration::from_millis(60), Duration::from_secs(2)];
+/// The same before the machine's state is saved: a kernel that has booted goes on for a while, for
+/// example to measure its clocks, and is not to do so in every run again.
+const REST: [Duration; 2] = [Duration::from_millis(1500), Duration::from_secs(10)];
 /// The folder in which commands run.
 const WORK: &str = "/work";
-/// Where commands are looked for.
-const PATH: &str = "/usr/sbin:/usr/bin";
 /// The commands that must be kmod's own.
 const KMOD: [&str; 6] = ["depmod", "insmod", "lsmod", "modinfo", "modprobe", "rmmod"];
 
@@ -63,7 +62,29 @@ fn main() -> io::Result<()> {
         match request {
             Request::Run { split_stderr, line } => agent.run(split_stderr, &line)?,
             Request::Shell { rows, columns } => agent.shell(rows, columns)?,
-            Request::End => return agent.end(),
+            Request::Settle => {
+                agent.silence(REST)?;
+                agent.send(&Event::Settled)?;
+            }
+            Request::Reseed { seed } => {
+                system::reseed(&seed)?;
+                agent.send(&Event::Reseeded)?;
+            }
+            Request::Clock { seconds, nanos } => system::set_clock(seconds, nanos)?,
+            Request::Create { path, executable } => {
+                let done = agent.files.create(&path, executable);
+                agent.unless(done)?;
+            }
+            Request::Data(bytes) => {
+                let done = agent.files.write(&bytes);
+                agent.unless(done)?;
+            }
+            Request::End => {
+                agent.silence(SILENCE)?;
+                let Agent { commands, records: kernel, .. } = agent;
+                agent.send(&Event::Goodbye { commands, kernel })?;
+                return power_off(protocol::EXIT_VALUE);
+            }
         }
     }
     power_off(1)
@@ -80,15 +101,6 @@ fn tools() -> String {
     // The second line of a version, which tells what was compiled in, has no tab.
     let said = String::from_utf8_lossy(&output);
     said.lines().filter(|line| line.contains('\t')).collect::<Vec<_>>().join("\n")
-}
-
-fn shell(line: &str) -> Command {
-    let mut command = Command::new("/bin/sh");
-    command.arg("-c").arg(line).env_clear();
-    command.env("PATH", PATH).env("HOME", WORK).env("LC_ALL", "C");
-    command.env("TERM", env::var("TERM").unwrap_or_else(|_| "linux".into()));
-    command.stdin(Stdio::null());
-    command
 }
 
 /// The port of our name, which appears shortly after the boot.
@@ -133,21 +145,22 @@ struct Agent {
     port: File,
     kmsg: File,
     decoder: Decoder,
+    files: Files,
     commands: u32,
     records: u32,
-}
-
-/// What the threads around a command tell.
-enum ChildEvent {
-    Output { error: bool, bytes: Vec<u8> },
-    Closed,
-    Exit(ExitStatus),
 }
 
 impl Agent {
     fn new(port: File) -> io::Result<Self> {
         let kmsg = File::options().read(true).custom_flags(NONBLOCK).open("/dev/kmsg")?;
-        Ok(Self { port, kmsg, decoder: Decoder::default(), commands: 0, records: 0 })
+        Ok(Self {
+            port,
+            kmsg,
+            decoder: Decoder::default(),
+            files: Files::default(),
+            commands: 0,
+            records: 0,
+        })
     }
 
     fn send(&mut self, event: &Event) -> io::Result<()> {
@@ -197,128 +210,22 @@ impl Agent {
         Ok(self.records > before)
     }
 
-    fn run(&mut self, split_stderr: bool, line: &str) -> io::Result<()> {
-        self.commands += 1;
-        // Merged by the shell, so that both arrive in the order in which they were written. What
-        // it says of a line that it cannot parse comes over the other pipe, hence both are read.
-        let script = if split_stderr { line.to_owned() } else { format!("exec 2>&1; {line}") };
-        let child = shell(&script).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        match child {
-            Ok(child) => self.follow(split_stderr, child),
-            Err(error) => self.send(&Event::Failed(format!("/bin/sh cannot be started: {error}"))),
-        }
+    /// Tells of what could not be done.
+    fn unless(&mut self, done: Result<(), String>) -> io::Result<()> {
+        done.or_else(|why| self.send(&Event::Failed(why)))
     }
 
-    fn follow(&mut self, split_stderr: bool, mut child: Child) -> io::Result<()> {
-        let (sender, news) = channel();
-        let pipes = [
-            child.stdout.take().map(|pipe| listen(pipe, false, sender.clone())),
-            child.stderr.take().map(|pipe| listen(pipe, true, sender.clone())),
-        ];
-        let mut open = pipes.iter().flatten().count();
-        thread::spawn(move || {
-            if let Ok(status) = child.wait() {
-                // The receiver is gone only when the command is long over.
-                let _ = sender.send(ChildEvent::Exit(status));
-            }
-        });
-        let mut status = None;
-        let mut alive = Instant::now();
-        let mut ended = Instant::now();
-        while open > 0 || status.is_none() {
-            match next(&news)? {
-                Some(ChildEvent::Output { error, bytes }) => {
-                    self.send(&Event::Output { error: split_stderr && error, bytes })?;
-                }
-                Some(ChildEvent::Closed) => open -= 1,
-                Some(ChildEvent::Exit(exit)) => (status, ended) = (Some(exit), Instant::now()),
-                None if status.is_some() && ended.elapsed() > REST => break,
-                None => (),
-            }
-            self.kernel()?;
-            if alive.elapsed() > Duration::from_millis(protocol::ALIVE_MS) {
-                alive = Instant::now();
-                self.send(&Event::Alive)?;
-            }
-        }
-        self.kernel()?;
-        let status = status.map_or(u8::MAX, code);
-        self.send(&Event::Ended { status, open: open > 0 })
-    }
-
-    /// A shell on the guest's own terminal, until it ends.
-    fn shell(&mut self, rows: u16, columns: u16) -> io::Result<()> {
-        self.commands += 1;
-        let script = format!("stty rows {rows} cols {columns}; exec setsid -c $SHELL -i");
-        let terminal = File::options().read(true).write(true).open("/dev/hvc0")?;
-        let mut command = shell(&script);
-        command.env("SHELL", "/usr/bin/bash").env("PS1", "guest:\\w# ");
-        command.stdin(terminal.try_clone()?).stdout(terminal.try_clone()?).stderr(terminal);
-        let mut child = command.spawn()?;
-        let status = loop {
-            self.kernel()?;
-            if let Some(status) = child.try_wait()? {
-                break status;
-            }
-            thread::sleep(LOOK);
-        };
-        self.kernel()?;
-        self.send(&Event::Ended { status: code(status), open: false })
-    }
-
-    /// Waits until the kernel has been silent for a while, so that what was put off by the last
-    /// command is still told, and says goodbye.
-    fn end(&mut self) -> io::Result<()> {
+    /// Waits until the kernel has been silent for the first time, at most for the second one, so
+    /// that what it had put off is told.
+    fn silence(&mut self, [silence, longest]: [Duration; 2]) -> io::Result<()> {
         let begin = Instant::now();
         let mut last = begin;
-        while last.elapsed() < SILENCE && begin.elapsed() < SILENCE_MAX {
+        while last.elapsed() < silence && begin.elapsed() < longest {
             thread::sleep(LOOK);
             if self.kernel()? {
                 last = Instant::now();
             }
         }
-        self.send(&Event::Goodbye { commands: self.commands, kernel: self.records })?;
-        power_off(protocol::EXIT_VALUE)
-    }
-}
-
-fn next(news: &Receiver<ChildEvent>) -> io::Result<Option<ChildEvent>> {
-    match news.recv_timeout(LOOK) {
-        Ok(news) => Ok(Some(news)),
-        Err(RecvTimeoutError::Timeout) => Ok(None),
-        Err(RecvTimeoutError::Disconnected) => {
-            Err(io::Error::new(ErrorKind::BrokenPipe, "a command was lost"))
-        }
-    }
-}
-
-/// Reads one of a command's pipes until it is closed.
-fn listen(mut pipe: impl Read + Send + 'static, error: bool, to: Sender<ChildEvent>) {
-    thread::spawn(move || {
-        let mut buffer = [0; 8192];
-        while let Ok(length @ 1..) = pipe.read(&mut buffer) {
-            let bytes = buffer[..length].to_vec();
-            // Nobody listens any more to what a background process writes after its command's
-            // end, yet the pipe is emptied, so that it does not block.
-            let _ = to.send(ChildEvent::Output { error, bytes });
-        }
-        let _ = to.send(ChildEvent::Closed);
-    });
-}
-
-/// The exit status as a shell counts it.
-fn code(status: ExitStatus) -> u8 {
-    let signal = || status.signal().map(|signal| signal + 128);
-    status.code().or_else(signal).and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_signal_counts_from_128() {
-        assert_eq!(code(ExitStatus::from_raw(9)), 137);
-        assert_eq!(code(ExitStatus::from_raw(3 << 8)), 3);
+        Ok(())
     }
 }

@@ -1,0 +1,171 @@
+//! One command line: started, its output passed on as it comes, its end told.
+
+use std::{
+    env,
+    fs::File,
+    io::{self, ErrorKind, Read},
+    os::unix::process::ExitStatusExt,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Agent, LOOK, WORK,
+    protocol::{ALIVE_MS, Event},
+};
+
+/// Where commands are looked for.
+const PATH: &str = "/usr/sbin:/usr/bin";
+/// How long the rest of a command's output may take after its end.
+const REST: Duration = Duration::from_millis(500);
+/// How many pieces of output may wait: a command that writes faster than the host reads is held.
+const WAITING_MAX: usize = 16;
+
+/// What the threads around a command tell.
+enum ChildEvent {
+    Output { error: bool, bytes: Vec<u8> },
+    Closed,
+    Exit(ExitStatus),
+}
+
+/// `/bin/sh -c` with the environment of every command.
+pub(crate) fn shell(line: &str) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(line).env_clear();
+    command.env("PATH", PATH).env("HOME", WORK).env("LC_ALL", "C");
+    command.env("TERM", env::var("TERM").unwrap_or_else(|_| "linux".into()));
+    command.stdin(Stdio::null());
+    command
+}
+
+impl Agent {
+    /// Runs a command line, and sends its output and its end.
+    pub(crate) fn run(&mut self, split_stderr: bool, line: &str) -> io::Result<()> {
+        self.begin()?;
+        // Merged by the shell, so that both arrive in the order in which they were written. What
+        // it says of a line that it cannot parse comes over the other pipe, hence both are read.
+        let script = if split_stderr { line.to_owned() } else { format!("exec 2>&1; {line}") };
+        let child = shell(&script).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        match child {
+            Ok(child) => self.follow(split_stderr, child),
+            Err(error) => self.send(&Event::Failed(format!("/bin/sh cannot be started: {error}"))),
+        }
+    }
+
+    fn follow(&mut self, split_stderr: bool, child: Child) -> io::Result<()> {
+        let (events, mut open) = watch(child);
+        let mut status = None;
+        let mut alive = Instant::now();
+        let mut ended = Instant::now();
+        while open > 0 || status.is_none() {
+            match next(&events)? {
+                Some(ChildEvent::Output { error, bytes }) => {
+                    self.send(&Event::Output { error: split_stderr && error, bytes })?;
+                }
+                Some(ChildEvent::Closed) => open -= 1,
+                Some(ChildEvent::Exit(exit)) => (status, ended) = (Some(exit), Instant::now()),
+                None => (),
+            }
+            self.kernel()?;
+            // What it left in the background may write for ever, and is not waited for.
+            if status.is_some() && ended.elapsed() > REST {
+                break;
+            }
+            if alive.elapsed() > Duration::from_millis(ALIVE_MS) {
+                alive = Instant::now();
+                self.send(&Event::Alive)?;
+            }
+        }
+        self.kernel()?;
+        let status = status.map_or(u8::MAX, code);
+        self.send(&Event::Ended { status, open: open > 0 })
+    }
+
+    /// A shell on the guest's own terminal, until it ends.
+    pub(crate) fn shell(&mut self, rows: u16, columns: u16) -> io::Result<()> {
+        self.begin()?;
+        let script = format!("stty rows {rows} cols {columns}; exec setsid -c $SHELL -i");
+        let terminal = File::options().read(true).write(true).open("/dev/hvc0")?;
+        let mut command = shell(&script);
+        command.env("SHELL", "/usr/bin/bash").env("PS1", "guest:\\w# ");
+        command.stdin(terminal.try_clone()?).stdout(terminal.try_clone()?).stderr(terminal);
+        let mut child = command.spawn()?;
+        let status = loop {
+            self.kernel()?;
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            thread::sleep(LOOK);
+        };
+        self.kernel()?;
+        self.send(&Event::Ended { status: code(status), open: false })
+    }
+
+    /// Tells what the kernel logged until now, and that a command starts.
+    fn begin(&mut self) -> io::Result<()> {
+        self.commands += 1;
+        let whole = self.files.close();
+        self.unless(whole)?;
+        self.kernel()?;
+        self.send(&Event::Started)
+    }
+}
+
+/// Starts the threads around a command: what they tell, and how many of its pipes are open.
+fn watch(mut child: Child) -> (Receiver<ChildEvent>, usize) {
+    let (sender, events) = sync_channel(WAITING_MAX);
+    let pipes = [
+        child.stdout.take().map(|pipe| listen(pipe, false, sender.clone())),
+        child.stderr.take().map(|pipe| listen(pipe, true, sender.clone())),
+    ];
+    thread::spawn(move || {
+        if let Ok(status) = child.wait() {
+            // The receiver is gone only when the command is long over.
+            let _ = sender.send(ChildEvent::Exit(status));
+        }
+    });
+    (events, pipes.iter().flatten().count())
+}
+
+fn next(events: &Receiver<ChildEvent>) -> io::Result<Option<ChildEvent>> {
+    match events.recv_timeout(LOOK) {
+        Ok(event) => Ok(Some(event)),
+        Err(RecvTimeoutError::Timeout) => Ok(None),
+        Err(RecvTimeoutError::Disconnected) => {
+            Err(io::Error::new(ErrorKind::BrokenPipe, "a command was lost"))
+        }
+    }
+}
+
+/// Reads one of a command's pipes until it is closed.
+fn listen(mut pipe: impl Read + Send + 'static, error: bool, to: SyncSender<ChildEvent>) {
+    thread::spawn(move || {
+        let mut buffer = [0; 8192];
+        while let Ok(length @ 1..) = pipe.read(&mut buffer) {
+            let bytes = buffer[..length].to_vec();
+            // What a background process writes after its command's end is not passed on. The pipe
+            // is emptied all the same, so that the process is not held.
+            let _ = to.send(ChildEvent::Output { error, bytes });
+        }
+        let _ = to.send(ChildEvent::Closed);
+    });
+}
+
+/// The exit status as a shell counts it.
+fn code(status: ExitStatus) -> u8 {
+    let signal = || status.signal().map(|signal| signal + 128);
+    status.code().or_else(signal).and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_counts_from_128() {
+        assert_eq!(code(ExitStatus::from_raw(9)), 137);
+        assert_eq!(code(ExitStatus::from_raw(3 << 8)), 3);
+    }
+}

@@ -1,0 +1,271 @@
+//! What is started for a guest: a machine that boots, or one that is restored from a saved state.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Stdio,
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    guest::{
+        Guest, accel, agent_build,
+        initramfs::{self, Initramfs},
+        qemu::{self, Machine, Memory},
+        run_dir::RunDir,
+        saved_state::{self, SavedState},
+        session::{self, Limits, Session},
+        vmlinux,
+    },
+    host::{
+        cache::{self, Partial},
+        process::{Process, interrupted},
+        progress::say,
+        run::Run,
+    },
+    problem::{Kind, OrProblem, Problem, Result},
+};
+
+/// How long the trial guest with KVM may take to come up. Where KVM works it takes a second.
+const TRIAL_DEADLINE: Duration = Duration::from_secs(15);
+
+/// How QEMU is started: the command, and the file for what it says.
+pub(super) type Spawn<'a> = &'a dyn Fn(&Run, File) -> Result<Process>;
+
+/// Starts QEMU without a terminal.
+fn batch(run: &Run, log: File) -> Result<Process> {
+    run.spawn(Stdio::null(), log.into())
+}
+
+impl Guest {
+    /// Starts it and waits until it is up: restored from a saved state where that can be, which is
+    /// made first if there is none.
+    ///
+    /// # Errors
+    /// A file is missing, QEMU cannot start, or the guest does not come up in time.
+    pub fn start(&self) -> Result<Session> {
+        self.start_on(false, &batch)
+    }
+
+    /// The same, with a terminal or without.
+    pub(super) fn start_on(&self, terminal: bool, spawn: Spawn<'_>) -> Result<Session> {
+        let files = self.files()?;
+        let choice = self.choose()?;
+        let machine = Machine { terminal, ..self.machine(choice.kvm) };
+        let boots =
+            self.fresh_boot || self.cpus != 1 || !self.cmdline.is_empty() || !self.links.is_empty();
+        if !boots {
+            if let Some(session) = self.restore(&files, machine, &choice.line(), spawn)? {
+                return Ok(session);
+            }
+        }
+        self.boot(&files, machine, choice.line(), self.boot_deadline, spawn)
+    }
+
+    fn machine(&self, kvm: bool) -> Machine<'_> {
+        let (cpus, cmdline) = (self.cpus, self.cmdline.as_slice());
+        Machine { kvm, memory: Memory::Fresh, terminal: false, cpus, cmdline }
+    }
+
+    fn choose(&self) -> Result<accel::Choice> {
+        accel::choose(&self.cache, &self.root, self.accel, || {
+            // Nothing of this guest's own, which may be at fault itself.
+            let plain = Self::new(&self.cache, &self.root, self.boot.clone());
+            let machine = plain.machine(true);
+            let nothing = Initramfs::default();
+            let session = plain.boot(&nothing, machine, String::new(), TRIAL_DEADLINE, &batch);
+            session.and_then(Session::finish).map(drop)
+        })
+    }
+
+    /// Boots a machine with the base of its file system and what this guest adds to it.
+    fn boot(
+        &self,
+        files: &Initramfs,
+        machine: Machine<'_>,
+        accel: String,
+        boot_deadline: Duration,
+        spawn: Spawn<'_>,
+    ) -> Result<Session> {
+        let mut initrd = self.base()?;
+        initrd.extend(files.archive()?);
+        let kernel = vmlinux::extract(&self.cache, &self.boot.image)?;
+        let run_dir = RunDir::new(&self.cache)?;
+        let (limits, child) =
+            self.launch(machine, &kernel, Some(&initrd), None, &run_dir, spawn)?;
+        let limits = Limits { accel, boot_deadline, ..limits };
+        Session::boot(limits, run_dir, child)
+    }
+
+    /// A machine restored from a saved state; none where no state can be saved, or where the
+    /// state is of no use a second time.
+    fn restore(
+        &self,
+        files: &Initramfs,
+        machine: Machine<'_>,
+        accel: &str,
+        spawn: Spawn<'_>,
+    ) -> Result<Option<Session>> {
+        for again in ["made again", "it is booted"] {
+            let state = match self.saved_state(machine) {
+                Ok(state) => state,
+                // The same would be seen again.
+                Err(problem) if problem.kind != Kind::Host || interrupted().is_some() => {
+                    return Err(problem);
+                }
+                Err(problem) => {
+                    let why = problem.fact.lines().next().unwrap_or_default();
+                    say(&format!("no state of the guest is saved, it is booted: {why}"));
+                    return Ok(None);
+                }
+            };
+            match self.resume(&state, machine, accel, spawn) {
+                Ok(mut session) => {
+                    session.put(files)?;
+                    return Ok(Some(session));
+                }
+                Err(why) => {
+                    say(&format!("a saved state of the guest is thrown away, {again}: {why}"));
+                    state.discard(&self.cache)?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Restores a state, and checks it meanwhile.
+    fn resume(
+        &self,
+        state: &SavedState,
+        machine: Machine<'_>,
+        accel: &str,
+        spawn: Spawn<'_>,
+    ) -> Result<Session, String> {
+        let first = |problem: Problem| problem.fact.lines().next().unwrap_or_default().to_owned();
+        let folder = state.folder().to_owned();
+        let check = thread::spawn(move || SavedState::check(&folder));
+        let start = || {
+            let transcript = state.folder().join(saved_state::TRANSCRIPT);
+            let what = || format!("{} cannot be read", transcript.display());
+            let transcript = fs::read(&transcript).or_host(what)?;
+            let kernel = vmlinux::extract(&self.cache, &self.boot.image)?;
+            let kernel = vmlinux::stand_in(&self.cache, &kernel)?;
+            let machine = Machine { memory: Memory::Restored, ..machine };
+            let run_dir = RunDir::new(&self.cache)?;
+            let folder = Some(state.folder());
+            let (limits, child) = self.launch(machine, &kernel, None, folder, &run_dir, spawn)?;
+            let limits = Limits { accel: accel.into(), ..limits };
+            Session::resume(limits, run_dir, child, &transcript)
+        };
+        let session = start();
+        match check.join() {
+            Ok(Ok(())) => session.map_err(first),
+            Ok(Err(why)) => Err(why),
+            Err(_) => Err("it cannot be checked".into()),
+        }
+    }
+
+    /// The state that a machine is restored from, made first if it is absent.
+    fn saved_state(&self, machine: Machine<'_>) -> Result<SavedState> {
+        let machine = Machine { memory: Memory::Saved, terminal: false, ..machine };
+        let kernel = vmlinux::extract(&self.cache, &self.boot.image)?;
+        let base = self.base_entry()?;
+        let qemu = saved_state::stamp(&self.root.path(qemu::PROGRAM))?;
+        let processor = if machine.kvm { accel::processor() } else { String::new() };
+        let mut parts = machine.arguments();
+        parts.extend([&kernel, &base].map(|path| path.to_string_lossy().into_owned()));
+        parts.extend([self.boot.release.clone(), qemu, processor]);
+        let key = cache::key(parts.iter().map(String::as_str));
+        let accel = if machine.kvm { "KVM" } else { "TCG" };
+        let about = format!("{} by {accel}", self.boot.release);
+        SavedState::obtain(&self.cache, &key, &about, |folder| {
+            let initrd = self.base()?;
+            let run_dir = RunDir::new(&self.cache)?;
+            let folder = Some(folder);
+            let (limits, child) =
+                self.launch(machine, &kernel, Some(&initrd), folder, &run_dir, &batch)?;
+            Session::save(limits, run_dir, child)
+        })
+    }
+
+    /// Starts QEMU.
+    fn launch(
+        &self,
+        machine: Machine<'_>,
+        kernel: &Path,
+        initrd: Option<&[u8]>,
+        state: Option<&Path>,
+        run_dir: &RunDir,
+        spawn: Spawn<'_>,
+    ) -> Result<(Limits, Process)> {
+        let cmdline = machine.cmdline();
+        if cmdline.len() > qemu::CMDLINE_MAX || cmdline.contains('\n') {
+            return Err(Problem::usage("the kernel's command line is too long or has two lines"));
+        }
+        let what = || format!("{} cannot be written", run_dir.path().display());
+        if let Some(initrd) = initrd {
+            fs::write(run_dir.path().join(qemu::INITRD), initrd).or_host(what)?;
+        }
+        let log = File::create(run_dir.path().join(session::QEMU_LOG)).or_host(what)?;
+        let mut sandbox = self.root.sandbox();
+        sandbox = sandbox.writable(run_dir.path(), qemu::FOLDER).read_only(kernel, qemu::KERNEL);
+        sandbox = match (state, machine.memory) {
+            (Some(state), Memory::Saved) => sandbox.writable(state, qemu::STATE),
+            (Some(state), _) => sandbox.read_only(state, qemu::STATE),
+            (None, _) => sandbox,
+        };
+        if machine.kvm {
+            sandbox = sandbox.device(accel::DEVICE);
+        }
+        let run = sandbox.run(qemu::PROGRAM).args(machine.arguments());
+        let child = spawn(&run, log)?;
+        let limits = Limits {
+            started_by: run.to_string(),
+            cache: self.cache.clone(),
+            accel: String::new(),
+            release: self.boot.release.clone(),
+            boot_deadline: self.boot_deadline,
+            deadline: self.deadline,
+            allowed: self.allowed.clone(),
+        };
+        Ok((limits, child))
+    }
+
+    /// What this guest adds to the base of its file system.
+    fn files(&self) -> Result<Initramfs> {
+        let mut files = Initramfs::default();
+        let updates = initramfs::updates(&self.boot.release);
+        for module in &self.modules {
+            let path = updates.join(initramfs::name(module)?);
+            files.host_file(&path.to_string_lossy(), module)?;
+        }
+        for (path, file) in &self.files {
+            let path = Path::new("work").join(path);
+            files.host_file(&path.to_string_lossy(), file)?;
+        }
+        for (path, target) in &self.links {
+            files.link(path, target);
+        }
+        files.check_size()?;
+        Ok(files)
+    }
+
+    /// The part of the file system that every guest of this kernel has.
+    fn base(&self) -> Result<Vec<u8>> {
+        let path = self.base_entry()?.join("base.cpio");
+        fs::read(&path).or_host(|| format!("{} cannot be read", path.display()))
+    }
+
+    /// Where it is, made once.
+    fn base_entry(&self) -> Result<PathBuf> {
+        let agent = agent_build::obtain(&self.cache, &self.root)?;
+        let key = initramfs::base_key(&self.boot, &agent_build::key(&self.root))?;
+        self.cache.entry(&format!("guest/base-{key}"), Partial::Discard, |aside| {
+            let agent = fs::read(&agent).or_host(|| format!("{}", agent.display()))?;
+            let archive = Initramfs::base(&self.root, &self.boot, agent)?.archive()?;
+            let path = aside.join("base.cpio");
+            fs::write(&path, archive).or_host(|| format!("{} cannot be written", path.display()))
+        })
+    }
+}

@@ -1,0 +1,286 @@
+//! Saved states: machines that have booted, put away to be restored instead of booted again.
+//!
+//! A state is a folder of the cache. Its name stands for everything that made the machine what it
+//! is, and a digest for the bytes, because a machine that was restored from damaged memory could
+//! say anything.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Seek},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
+
+use crate::{
+    host::cache::{self, Cache, Partial},
+    problem::{OrProblem, Result},
+};
+
+/// The machine's memory, full of holes: what it never wrote takes no space.
+pub(super) const MEMORY: &str = "memory";
+/// What QEMU saved of the devices.
+pub(super) const DEVICES: &str = "devices";
+/// What the agent had sent until then.
+pub(super) const TRANSCRIPT: &str = "transcript";
+/// A line for each of the three: its name, its length, its checksum.
+const DIGEST: &str = "digest";
+/// One line for [`list`].
+const ABOUT: &str = "about";
+/// The folder of all states in the cache.
+const FOLDER: &str = "guest/states";
+/// How many states are kept, and how many bytes of them.
+const KEPT: usize = 12;
+const KEPT_BYTES: u64 = 3 << 30;
+/// The unit in which a machine writes its memory.
+const PAGE: usize = 4096;
+
+/// A state that is complete. Nobody removes it before this is dropped.
+#[derive(Debug)]
+pub(super) struct SavedState {
+    name: String,
+    folder: PathBuf,
+    used: File,
+}
+
+/// A state, for those who ask what there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// What it is a state of.
+    pub about: String,
+    /// How much space it takes.
+    pub bytes: u64,
+    /// When it was last restored.
+    pub used: SystemTime,
+    folder: PathBuf,
+}
+
+impl SavedState {
+    /// The state with this key, made first if it is absent. `make` writes memory and devices into
+    /// a folder, and returns the agent's transcript.
+    ///
+    /// # Errors
+    /// Those of `make`, and those of the file system.
+    pub(super) fn obtain(
+        cache: &Cache,
+        key: &str,
+        about: &str,
+        make: impl FnOnce(&Path) -> Result<Vec<u8>>,
+    ) -> Result<Self> {
+        let name = format!("{FOLDER}/{key}");
+        let folder = cache.entry(&name, Partial::Discard, |aside| {
+            let transcript = make(aside)?;
+            let write = |name: &str, bytes: &[u8]| {
+                let path = aside.join(name);
+                fs::write(&path, bytes).or_host(|| format!("{} cannot be written", path.display()))
+            };
+            write(TRANSCRIPT, &transcript)?;
+            write(ABOUT, about.as_bytes())?;
+            let digest = digest(aside).or_host(|| format!("{}", aside.display()))?;
+            write(DIGEST, digest.as_bytes())
+        })?;
+        let what = || format!("{} cannot be opened", folder.display());
+        let used = File::options().write(true).open(folder.join(DIGEST)).or_host(what)?;
+        flock(&used, FlockOperation::LockShared).map_err(Into::into).or_host(what)?;
+        // For the order in which states are forgotten; without it an older one goes first.
+        let _ = used.set_modified(SystemTime::now());
+        let state = Self { name, folder, used };
+        prune(cache);
+        Ok(state)
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether it is what was saved.
+    ///
+    /// # Errors
+    /// It is not, in a few words.
+    pub(super) fn check(folder: &Path) -> Result<(), String> {
+        let saved = fs::read_to_string(folder.join(DIGEST)).map_err(|error| error.to_string())?;
+        let now = digest(folder).map_err(|error| error.to_string())?;
+        let differs = saved.lines().zip(now.lines()).find(|(saved, now)| saved != now);
+        match differs {
+            None if saved.lines().count() == now.lines().count() => Ok(()),
+            None => Err("its digest is cut short".into()),
+            Some((saved, _)) => {
+                let name = saved.split(' ').next().unwrap_or_default();
+                Err(format!("its {name} is not what was saved"))
+            }
+        }
+    }
+
+    /// Removes it. Machines that were restored from it keep what they mapped.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(super) fn discard(self, cache: &Cache) -> Result<()> {
+        let _lock = cache.lock(&self.name)?;
+        // Another run may have made it again meanwhile.
+        let inode = |file: io::Result<fs::Metadata>| file.ok().map(|file| file.ino());
+        if inode(self.used.metadata()) == inode(self.folder.join(DIGEST).metadata()) {
+            cache::remove_dir(&self.folder)?;
+        }
+        Ok(())
+    }
+}
+
+/// The states in the cache, the one that was used last first.
+pub fn list(cache: &Cache) -> Vec<Listed> {
+    let Ok(entries) = fs::read_dir(cache.path(FOLDER)) else { return Vec::new() };
+    let folders = entries.flatten().map(|entry| entry.path());
+    let mut states: Vec<Listed> = folders
+        .filter_map(|folder| {
+            let about = fs::read_to_string(folder.join(ABOUT)).ok()?;
+            let used = folder.join(DIGEST).metadata().and_then(|digest| digest.modified()).ok()?;
+            let sizes = [MEMORY, DEVICES].map(|name| folder.join(name).metadata());
+            let bytes = sizes.iter().flatten().map(|file| file.blocks() * 512).sum();
+            Some(Listed { about, bytes, used, folder })
+        })
+        .collect();
+    states.sort_by_key(|state| std::cmp::Reverse(state.used));
+    states
+}
+
+/// Removes the states that were not used for the longest time, while there are too many.
+fn prune(cache: &Cache) {
+    let mut bytes = 0;
+    for (index, state) in list(cache).iter().enumerate() {
+        bytes += state.bytes;
+        if index < KEPT && bytes <= KEPT_BYTES {
+            continue;
+        }
+        // One that is used is left for the next time.
+        let Ok(digest) = File::open(state.folder.join(DIGEST)) else { continue };
+        if flock(&digest, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            let _ = cache::remove_dir(&state.folder);
+        }
+    }
+}
+
+/// A line for each file of a state.
+fn digest(folder: &Path) -> io::Result<String> {
+    let mut lines = String::new();
+    for name in [MEMORY, DEVICES, TRANSCRIPT] {
+        let (length, sum) = checksum(&folder.join(name))?;
+        lines.push_str(&format!("{name} {length} {sum:08x}\n"));
+    }
+    Ok(lines)
+}
+
+/// The length of a file, and a sum over its pages with their places. A page of zeros does not
+/// count, whether it is a hole or was written, so a copy has the same sum.
+fn checksum(path: &Path) -> io::Result<(u64, u32)> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut sum = crc32fast::Hasher::new();
+    let mut buffer = vec![0; 256 * PAGE];
+    let mut at = 0;
+    loop {
+        at = match rustix::fs::seek(&file, rustix::fs::SeekFrom::Data(at)) {
+            Ok(at) => at - at % PAGE as u64,
+            // No data after here.
+            Err(Errno::NXIO) => return Ok((length, sum.finalize())),
+            Err(error) => return Err(error.into()),
+        };
+        file.seek(io::SeekFrom::Start(at))?;
+        let read = fill(&mut file, &mut buffer)?;
+        for (number, page) in buffer[..read].chunks(PAGE).enumerate() {
+            if page != &ZEROS[..page.len()] {
+                sum.update(&(at + (number * PAGE) as u64).to_le_bytes());
+                sum.update(page);
+            }
+        }
+        at += read as u64;
+        if read == 0 {
+            return Ok((length, sum.finalize()));
+        }
+    }
+}
+
+static ZEROS: [u8; PAGE] = [0; PAGE];
+
+/// Reads until the buffer is full or the file ends.
+fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut read = 0;
+    while read < buffer.len() {
+        match file.read(&mut buffer[read..])? {
+            0 => break,
+            more => read += more,
+        }
+    }
+    Ok(read)
+}
+
+/// What stands for a file in a key without its contents being read.
+///
+/// # Errors
+/// It is not there.
+pub(super) fn stamp(path: &Path) -> Result<String> {
+    let what = || format!("{} cannot be read", path.display());
+    let file = path.metadata().or_host(what)?;
+    Ok(format!("{} {} {} {}", file.ino(), file.len(), file.mtime(), file.ctime_nsec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache() -> (tempfile::TempDir, Cache) {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path());
+        (folder, cache)
+    }
+
+    fn make(folder: &Path) -> Result<Vec<u8>> {
+        let memory = File::create(folder.join(MEMORY)).unwrap();
+        memory.set_len(64 << 20).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&memory, b"word", 40 << 20).unwrap();
+        fs::write(folder.join(DEVICES), "devices").unwrap();
+        Ok(b"hello".into())
+    }
+
+    #[test]
+    fn one_byte_anywhere_is_noticed() {
+        let (_folder, cache) = cache();
+        let state = SavedState::obtain(&cache, "k", "a", make).unwrap();
+        assert_eq!(SavedState::check(state.folder()), Ok(()));
+        for (name, at) in [(MEMORY, 0), (MEMORY, (40 << 20) + 3), (DEVICES, 6), (TRANSCRIPT, 0)] {
+            let path = state.folder().join(name);
+            let file = File::options().read(true).write(true).open(&path).unwrap();
+            let mut byte = [0];
+            std::os::unix::fs::FileExt::read_exact_at(&file, &mut byte, at).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, &[byte[0] ^ 4], at).unwrap();
+            let said = SavedState::check(state.folder()).unwrap_err();
+            assert_eq!(said, format!("its {name} is not what was saved"));
+            std::os::unix::fs::FileExt::write_all_at(&file, &byte, at).unwrap();
+            assert_eq!(SavedState::check(state.folder()), Ok(()));
+        }
+        let memory = File::options().write(true).open(state.folder().join(MEMORY)).unwrap();
+        memory.set_len(63 << 20).unwrap();
+        assert!(SavedState::check(state.folder()).is_err(), "cut short");
+    }
+
+    #[test]
+    fn too_many_go_and_one_that_is_used_stays() {
+        let (_folder, cache) = cache();
+        let first = SavedState::obtain(&cache, "0", "a", make).unwrap();
+        let old = SystemTime::UNIX_EPOCH;
+        first.used.set_modified(old).unwrap();
+        for number in 1..=KEPT + 1 {
+            drop(SavedState::obtain(&cache, &number.to_string(), "b", make).unwrap());
+        }
+        assert!(first.folder().exists());
+        drop(first);
+        drop(SavedState::obtain(&cache, "1", "b", make).unwrap());
+        let left = list(&cache);
+        assert_eq!(left.len(), KEPT);
+        assert!(left.iter().all(|state| state.about == "b" && state.bytes < 1 << 20));
+    }
+}
