@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use crate::{
     host::{
         cache::Cache,
-        packages,
-        root::{self, Root, TRIXIE},
+        diagnosis, packages,
+        root::{Root, TRIXIE},
         run::Run,
+        sandbox,
     },
     kernel::{Kernel, KernelName},
     problem::{Problem, Result},
@@ -51,15 +52,15 @@ impl Args {
 
 fn look(cache: &Cache) -> Vec<Finding> {
     let finding = |what: &str, found| Finding { what: what.into(), found };
-    let mut findings: Vec<Finding> = packages::NEEDED
+    let mut findings: Vec<Finding> = packages::all_needed()
         .into_iter()
         .map(|needed| finding(needed.command, host_command(needed)))
         .collect();
     for (tool, component) in [("cargo fmt", "rustfmt"), ("cargo clippy", "clippy")] {
         findings.push(finding(tool, cargo_tool(tool, component)));
     }
-    findings
-        .push(finding("namespaces", root::namespaces().map(|()| "bubblewrap makes them".into())));
+    findings.push(finding("namespaces", sandbox::namespaces().map(Into::into)));
+    findings.push(finding("bootstrap", diagnosis::bootstrap().map(Into::into)));
     let root = Root::present(cache, TRIXIE).map(|root| root.path("/").display().to_string());
     findings.push(finding("private root", root.ok_or_else(|| absent("the private root"))));
     for name in [KernelName::Stock, KernelName::Lab] {

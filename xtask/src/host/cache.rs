@@ -88,11 +88,25 @@ impl Cache {
         leftover: Partial,
         build: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<PathBuf> {
+        self.entry_with_lock(name, leftover, |partial, _| build(partial))
+    }
+
+    /// The same; `build` also gets the entry's lock, for commands that outlive us when we are
+    /// killed. Those in a sandbox do not.
+    ///
+    /// # Errors
+    /// Those of [`Cache::entry`].
+    pub fn entry_with_lock(
+        &self,
+        name: &str,
+        leftover: Partial,
+        build: impl FnOnce(&Path, &Lock) -> Result<()>,
+    ) -> Result<PathBuf> {
         let entry = self.path(name);
         if entry.exists() {
             return Ok(entry);
         }
-        let _lock = self.lock(name)?;
+        let lock = self.lock(name)?;
         if entry.exists() {
             return Ok(entry);
         }
@@ -101,7 +115,7 @@ impl Cache {
             remove_dir(&partial)?;
         }
         fs::create_dir_all(&partial).or_host(|| format!("{} cannot be made", partial.display()))?;
-        build(&partial)?;
+        build(&partial, &lock)?;
         fs::rename(&partial, &entry)
             .or_host(|| format!("{} cannot be completed", entry.display()))?;
         Ok(entry)
@@ -180,11 +194,27 @@ pub fn key<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
 /// # Errors
 /// Those of the file system.
 pub fn write_atomic(path: &Path, contents: &[u8]) -> Result<()> {
+    write_with_mode(path, contents, 0o666)
+}
+
+/// Writes a shell script that can be run, unless it is there already.
+///
+/// # Errors
+/// Those of the file system.
+pub fn write_script(path: &Path, text: &str) -> Result<()> {
+    if fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    write_with_mode(path, text.as_bytes(), 0o777)
+}
+
+/// The umask applies to the mode, as always.
+fn write_with_mode(path: &Path, contents: &[u8], mode: u32) -> Result<()> {
     let what = || format!("{} cannot be written", path.display());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     // A name of its own: several processes, and several threads of one, may write the same file.
     let mut partial = tempfile::Builder::new()
-        .permissions(fs::Permissions::from_mode(0o666))
+        .permissions(fs::Permissions::from_mode(mode))
         .suffix(".partial")
         .tempfile_in(folder.unwrap_or(Path::new(".")))
         .or_host(what)?;

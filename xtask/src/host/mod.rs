@@ -1,8 +1,10 @@
 //! The machine: running commands, the cache, packages, the private Debian root.
 
 pub mod cache;
+pub mod diagnosis;
 pub mod packages;
 pub mod process;
 pub mod progress;
 pub mod root;
 pub mod run;
+pub mod sandbox;

@@ -1,14 +1,16 @@
 //! The host's own packages: the few that symstack needs there, and how they come.
 
-use std::{env, path::PathBuf, process::Command, time::Duration};
+use std::{env, ffi::OsStr, path::PathBuf, time::Duration};
+
+use rustix::process::geteuid;
 
 use crate::{
-    host::{progress::Step, run::Run},
-    problem::{OrProblem, Problem, Result},
+    host::{cache::Cache, progress::Step, run::Run},
+    problem::{Problem, Result},
 };
 
 /// A command that must be on the host, and Debian's package that holds it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Needed {
     /// The command.
     pub command: &'static str,
@@ -16,23 +18,43 @@ pub struct Needed {
     pub package: &'static str,
     /// What it is needed for.
     pub purpose: &'static str,
+    /// Whether root does without it.
+    users_only: bool,
 }
 
 /// All that the host must have beside cargo.
-pub const NEEDED: [Needed; 2] = [
-    Needed { command: "mmdebstrap", package: "mmdebstrap", purpose: "makes the private root" },
-    Needed { command: "bwrap", package: "bubblewrap", purpose: "enters the private root" },
+const NEEDED: [Needed; 4] = [
+    needed("mmdebstrap", "mmdebstrap", "makes the private root", false),
+    needed("bwrap", "bubblewrap", "enters the private root", false),
+    needed("newuidmap", "uidmap", "lets mmdebstrap work as an ordinary user", true),
+    needed("tar", "tar", "unpacks the private root", false),
 ];
+
+const fn needed(
+    command: &'static str,
+    package: &'static str,
+    purpose: &'static str,
+    users_only: bool,
+) -> Needed {
+    Needed { command, package, purpose, users_only }
+}
+
+/// What this user needs.
+pub fn all_needed() -> Vec<Needed> {
+    needed_by(geteuid().is_root())
+}
+
+fn needed_by(root: bool) -> Vec<Needed> {
+    NEEDED.into_iter().filter(|needed| !(root && needed.users_only)).collect()
+}
 
 /// Where a command is on the caller's PATH.
 pub fn find(command: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|folder| folder.join(command)).find(|path| path.is_file())
+    find_in(&env::var_os("PATH")?, command)
 }
 
-/// Those of [`NEEDED`] that are missing.
-pub fn missing() -> Vec<Needed> {
-    NEEDED.into_iter().filter(|needed| find(needed.command).is_none()).collect()
+fn find_in(path: &OsStr, command: &str) -> Option<PathBuf> {
+    env::split_paths(path).map(|folder| folder.join(command)).find(|path| path.is_file())
 }
 
 /// The one command that installs `needed` on a Debian host.
@@ -41,32 +63,27 @@ pub fn install_command(needed: &[Needed]) -> String {
     format!("apt-get update && apt-get install --no-install-recommends {}", packages.join(" "))
 }
 
-/// Whether we may install packages ourselves: root, with apt.
-pub fn may_install() -> bool {
-    rustix::process::geteuid().is_root() && find("apt-get").is_some()
-}
-
-/// Makes sure that all of [`NEEDED`] is there, installing it where we may.
+/// Makes sure that all that this user needs is there. As root with apt it is installed.
 ///
 /// # Errors
 /// Something is missing and we may not install it, or the installation fails.
-pub fn require() -> Result<()> {
-    let missing = missing();
+pub fn require(cache: &Cache) -> Result<()> {
+    let mut missing = all_needed();
+    missing.retain(|needed| find(needed.command).is_none());
     if missing.is_empty() {
         return Ok(());
     }
     let names: Vec<&str> = missing.iter().map(|needed| needed.command).collect();
     let command = install_command(&missing);
-    if !may_install() {
+    if !geteuid().is_root() || find("apt-get").is_none() {
         let problem = Problem::host(format!("this host lacks {}", names.join(" and ")));
         return Err(problem.hint(format!("run as root: {command}")));
     }
     let step = Step::begin(format!("host packages for {}", names.join(", ")), "a few seconds");
-    let log = tempfile::Builder::new().prefix("symstack-packages-").suffix(".log").tempfile();
-    let log = log.or_host(|| "no temporary file".into())?;
+    let log = cache.log("host-packages")?;
     let shell = Run::new("sh").args(["-c", &command.replace("install ", "install -y ")]);
     let shell = shell.env("DEBIAN_FRONTEND", "noninteractive");
-    shell.deadline(Duration::from_secs(600)).logged(log.path(), &step)?;
+    shell.deadline(Duration::from_secs(600)).logged(&log, &step)?;
     step.done();
     Ok(())
 }
@@ -74,22 +91,80 @@ pub fn require() -> Result<()> {
 /// The mirror of Debian's main archive that the host's own apt is set up with, if it is.
 pub fn mirror() -> Option<String> {
     let fields = "$(REPO_URI) $(ORIGIN) $(LABEL)";
-    let mut apt = Command::new("apt-get");
-    apt.args(["indextargets", "--format", fields, "Created-By: Packages"]);
-    let output = apt.output().ok().filter(|output| output.status.success())?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    text.lines().find_map(|line| line.strip_suffix(" Debian Debian")).map(Into::into)
+    let apt = Run::new("apt-get").args(["indextargets", "--format", fields]);
+    mirror_of(&apt.arg("Created-By: Packages").quiet().stdout().ok()?)
+}
+
+/// The first address whose origin and label are Debian's.
+fn mirror_of(targets: &str) -> Option<String> {
+    targets.lines().find_map(|line| line.strip_suffix(" Debian Debian")).map(Into::into)
 }
 
 /// What of the host's own apt decides how an archive is reached, as `mmdebstrap --aptopt` takes
 /// it: proxies, and whether a mirror that lags behind is good enough.
 pub fn apt_options() -> Vec<String> {
+    // A host without apt has no such settings.
+    let dump = Run::new("apt-config").arg("dump").quiet().stdout();
+    options_of(&dump.unwrap_or_default())
+}
+
+fn options_of(dump: &str) -> Vec<String> {
     const TAKEN: [&str; 4] = ["http::Proxy", "https::Proxy", "Check-Valid-Until", "Check-Date"];
-    let Ok(output) = Command::new("apt-config").arg("dump").output() else { return Vec::new() };
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let taken = |line: &&str| {
         let name = line.strip_prefix("Acquire::").and_then(|line| line.split(' ').next());
         name.is_some_and(|name| TAKEN.contains(&name))
     };
-    text.lines().filter(taken).map(Into::into).collect()
+    dump.lines().filter(taken).map(Into::into).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ordinary_user_needs_more_than_root() {
+        let packages =
+            |root| needed_by(root).iter().map(|needed| needed.package).collect::<Vec<_>>();
+        assert_eq!(packages(true), ["mmdebstrap", "bubblewrap", "tar"]);
+        assert_eq!(packages(false), ["mmdebstrap", "bubblewrap", "uidmap", "tar"]);
+        let command = install_command(&needed_by(false)[1..3]);
+        assert!(command.ends_with("--no-install-recommends bubblewrap uidmap"), "{command}");
+    }
+
+    #[test]
+    fn a_command_is_looked_for_in_the_order_of_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = ["a", "b"].map(|name| folder.path().join(name));
+        for path in [&first, &second] {
+            std::fs::create_dir(path).unwrap();
+        }
+        std::fs::create_dir(first.join("tool")).unwrap();
+        std::fs::write(second.join("tool"), "").unwrap();
+        let path = env::join_paths([&first, &second]).unwrap();
+        assert_eq!(find_in(&path, "tool"), Some(second.join("tool")), "a folder is no command");
+        assert_eq!(find_in(&path, "other"), None);
+    }
+
+    #[test]
+    fn the_mirror_is_debians_own() {
+        let targets = "http://security.example/debian-security Debian Debian-Security\n\
+             http://vendor.example/apt Vendor Vendor\n\
+             http://mirror.example/debian/ Debian Debian\n\
+             http://second.example/debian/ Debian Debian\n";
+        assert_eq!(mirror_of(targets).as_deref(), Some("http://mirror.example/debian/"));
+        assert_eq!(mirror_of("http://vendor.example/apt Vendor Vendor\n"), None);
+    }
+
+    #[test]
+    fn only_what_reaches_the_archive_is_taken_from_apt() {
+        let dump = "Acquire \"\";\nAcquire::http::Proxy \"http://proxy.example:3128\";\n\
+             Acquire::http::Proxy::localhost \"DIRECT\";\nAcquire::Check-Date \"false\";\n\
+             APT::Install-Recommends \"1\";\n";
+        let options = options_of(dump);
+        let taken = [
+            "Acquire::http::Proxy \"http://proxy.example:3128\";",
+            "Acquire::Check-Date \"false\";",
+        ];
+        assert_eq!(options, taken);
+    }
 }

@@ -4,7 +4,6 @@
 //! read-only for all that runs in it.
 
 use std::{
-    ffi::OsStr,
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -13,12 +12,13 @@ use std::{
 
 use crate::{
     host::{
-        cache::{self, Cache, Partial},
-        packages,
+        cache::{self, Cache, Lock, Partial, write_script},
+        diagnosis, packages,
         progress::{Step, say},
         run::Run,
+        sandbox::{self, Sandbox},
     },
-    problem::{OrProblem, Problem, Result},
+    problem::{OrProblem, Result},
 };
 
 /// What a root holds: what Kbuild and the kernel's Rust need, kmod, a small shell, QEMU; dkms and
@@ -56,20 +56,8 @@ const LEFT_OUT: &[&str] = &["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/
 /// Bytes that a root needs while it is made.
 const SPACE: u64 = 5 << 30;
 
-/// The script through which a root is entered, so that every command in it can be pasted.
-const ENTER: &str = r#"#!/bin/sh
-# Runs a command in this private Debian root, read-only and without a network:
-#   enter [OPTION OF BWRAP]... -- COMMAND [ARGUMENT]...
-root=$(dirname "$(readlink -f "$0")")/root
-[ "$(id -u)" -eq 0 ] || set -- --unshare-user --uid 0 --gid 0 "$@"
-exec bwrap --unshare-all --die-with-parent --clearenv \
-    --setenv PATH /usr/sbin:/usr/bin --setenv LC_ALL C.UTF-8 --setenv HOME /tmp \
-    --setenv TERM "${TERM:-dumb}" \
-    --ro-bind "$root/usr" /usr --ro-bind "$root/etc" /etc \
-    --ro-bind "$root/var/lib/dpkg" /var/lib/dpkg \
-    --symlink usr/bin /bin --symlink usr/sbin /sbin --symlink usr/lib /lib \
-    --symlink usr/lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp "$@"
-"#;
+/// Part of the cache's key: raised when a root is made in another way.
+const RECIPE: &str = "1";
 
 /// A suite of Debian's archive that a root is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,23 +88,33 @@ impl Root {
     /// # Errors
     /// The host lacks a package, space, the network, or the right to make namespaces.
     pub fn obtain(cache: &Cache, suite: Suite) -> Result<Self> {
-        packages::require()?;
-        let folder = cache.entry(&Self::name(suite), Partial::Discard, |partial| {
-            namespaces()?;
-            make(cache, suite, partial)
+        packages::require(cache)?;
+        let name = Self::name(suite);
+        let folder = cache.entry_with_lock(&name, Partial::Discard, |partial, lock| {
+            sandbox::namespaces()?;
+            diagnosis::bootstrap()?;
+            make(cache, suite, partial, lock)
         })?;
-        Ok(Self { suite, folder })
+        Self::open(suite, folder)
     }
 
     /// The root of a suite if it is there.
     pub fn present(cache: &Cache, suite: Suite) -> Option<Self> {
         let folder = cache.path(Self::name(suite));
-        folder.exists().then_some(Self { suite, folder })
+        Self::open(suite, folder).ok()
+    }
+
+    /// Opens a complete root. The script that enters it is today's, whenever the root was made.
+    fn open(suite: Suite, folder: PathBuf) -> Result<Self> {
+        let root = Self { suite, folder };
+        // Without its folder it is absent.
+        write_script(&root.enter(), sandbox::ENTER)?;
+        Ok(root)
     }
 
     /// Its name in the cache, which stands for all that it was made of.
     pub fn name(suite: Suite) -> String {
-        let parts = PACKAGES.iter().chain(LEFT_OUT).copied().chain([suite.kernels, ENTER]);
+        let parts = PACKAGES.iter().chain(LEFT_OUT).copied().chain([suite.kernels, RECIPE]);
         format!("roots/{}-{}", suite.name, cache::key(parts))
     }
 
@@ -147,125 +145,21 @@ impl Root {
     }
 }
 
-/// A private root with what else a command may see and write.
-#[derive(Clone, Debug)]
-pub struct Sandbox {
-    enter: PathBuf,
-    kernel_of: Option<PathBuf>,
-    options: Vec<String>,
-}
-
-impl Sandbox {
-    /// The sandbox that a script like [`Root::enter`] makes.
-    pub fn new(enter: PathBuf) -> Self {
-        Self { enter, kernel_of: None, options: Vec::new() }
-    }
-
-    /// Shows also what another sandbox of the same root shows. Both are made for a kernel.
-    #[must_use]
-    pub fn with_kernel_of(mut self, other: &Self) -> Self {
-        self.kernel_of = Some(other.enter.clone());
-        self
-    }
-
-    /// Shows `host` read-only as `inside`.
-    #[must_use]
-    pub fn read_only(self, host: &Path, inside: impl AsRef<Path>) -> Self {
-        self.mount("--ro-bind", host, inside.as_ref())
-    }
-
-    /// Lets `host` be written as `inside`.
-    #[must_use]
-    pub fn writable(self, host: &Path, inside: impl AsRef<Path>) -> Self {
-        self.mount("--bind", host, inside.as_ref())
-    }
-
-    /// Lets a folder be written at its own path.
-    #[must_use]
-    pub fn bind(self, folder: &Path) -> Self {
-        self.writable(folder, folder)
-    }
-
-    /// Shows a device, if the host has it.
-    #[must_use]
-    pub fn device(self, device: &str) -> Self {
-        self.mount("--dev-bind-try", Path::new(device), Path::new(device))
-    }
-
-    /// Runs the command in this folder.
-    #[must_use]
-    pub fn chdir(mut self, inside: impl AsRef<Path>) -> Self {
-        self.options.extend(["--chdir".into(), text(inside.as_ref())]);
-        self
-    }
-
-    /// A command that runs in here.
-    pub fn run(&self, command: impl AsRef<OsStr>) -> Run {
-        let mut run = Run::new(&self.enter);
-        if let Some(kernel_of) = &self.kernel_of {
-            run = run.env("THROUGH", kernel_of);
-        }
-        run.args(&self.options).arg("--").arg(command)
-    }
-
-    fn mount(mut self, how: &str, host: &Path, inside: &Path) -> Self {
-        self.options.extend([how.into(), text(host), text(inside)]);
-        self
-    }
-}
-
-/// Paths that are not UTF-8 are refused where they come in; here they are ours.
-fn text(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
-}
-
-/// Whether bubblewrap can make namespaces here.
-///
-/// # Errors
-/// It cannot: with what it said.
-pub fn namespaces() -> Result<()> {
-    let bwrap = Run::new("bwrap").args(["--unshare-all", "--ro-bind", "/", "/", "true"]).quiet();
-    let outcome = bwrap.output()?;
-    if outcome.status.success() {
-        return Ok(());
-    }
-    let said = outcome.stderr.trim().to_owned();
-    let problem = Problem::host(format!(
-        "bubblewrap can make no namespaces here, neither as this user nor with user namespaces: \
-         {said}"
-    ));
-    Err(problem.hint(
-        "run it as root outside a container, or allow user namespaces: \
-         sysctl user.max_user_namespaces kernel.unprivileged_userns_clone \
-         kernel.apparmor_restrict_unprivileged_userns",
-    ))
-}
-
-fn make(cache: &Cache, suite: Suite, partial: &Path) -> Result<()> {
+fn make(cache: &Cache, suite: Suite, partial: &Path, lock: &Lock) -> Result<()> {
     cache::need_space(partial, SPACE)?;
     let step = Step::begin(format!("private Debian root, {}", suite.name), "about 1 min");
     let tar = partial.join("root.tar");
     let log = cache.log(&format!("root-{}", suite.name))?;
-    bootstrap(suite, &tar).logged(&log, &step)?;
+    bootstrap(suite, &tar).holding(lock).logged(&log, &step)?;
     let root = partial.join("root");
     fs::create_dir(&root).or_host(|| format!("{} cannot be made", root.display()))?;
     // Whoever we are, we own what we unpack: so an ordinary user can remove it again.
     let unpack = Run::new("tar").arg("-C").arg(&root).args(["--no-same-owner", "-xf"]).arg(&tar);
-    unpack.arg("--exclude=./dev/*").deadline(Duration::from_secs(300)).logged(&log, &step)?;
+    let unpack = unpack.arg("--exclude=./dev/*").deadline(Duration::from_secs(300));
+    unpack.holding(lock).logged(&log, &step)?;
     fs::remove_file(&tar).or_host(|| format!("{} cannot be removed", tar.display()))?;
-    write_script(&partial.join("enter"), ENTER)?;
     step.done();
     Ok(())
-}
-
-/// Writes a shell script that can be run.
-///
-/// # Errors
-/// Those of the file system.
-pub fn write_script(path: &Path, text: &str) -> Result<()> {
-    cache::write_atomic(path, text.as_bytes())?;
-    let mode = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(path, mode).or_host(|| format!("{}", path.display()))
 }
 
 /// mmdebstrap with the mirror and the settings of the host's own apt, or else its own default. The archive's
@@ -286,8 +180,58 @@ fn bootstrap(suite: Suite, tar: &Path) -> Run {
         Some(mirror) => run = run.arg(mirror),
         None => say("no Debian mirror in apt's configuration: mmdebstrap takes its default"),
     }
-    run.deadline(Duration::from_secs(1800)).hint(
-        "is the archive reachable, and is debian-archive-keyring recent? then run it again: \
-         cargo xtask setup",
-    )
+    // It unpacks in TMPDIR. The users of its namespaces must be able to reach that.
+    if let Some(folder) = tar.parent().filter(|folder| all_may_enter(folder)) {
+        run = run.env("TMPDIR", folder);
+    }
+    run.deadline(Duration::from_secs(1800))
+}
+
+/// Whether any user may enter a folder.
+fn all_may_enter(folder: &Path) -> bool {
+    let may_enter = |folder: &Path| {
+        folder.metadata().is_ok_and(|folder| folder.permissions().mode() & 0o001 != 0)
+    };
+    rustix::process::geteuid().is_root() || folder.ancestors().all(may_enter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_is_entered_by_todays_script() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path());
+        assert!(Root::present(&cache, TRIXIE).is_none());
+        let entry = cache.path(Root::name(TRIXIE));
+        fs::create_dir_all(&entry).unwrap();
+        fs::write(entry.join("enter"), "#!/bin/sh\nan older one").unwrap();
+        let root = Root::present(&cache, TRIXIE).unwrap();
+        assert_eq!(fs::read_to_string(root.enter()).unwrap(), sandbox::ENTER);
+        assert_eq!(root.enter().metadata().unwrap().permissions().mode() & 0o111, 0o111);
+        assert_eq!(root.path("/usr/bin"), entry.join("root/usr/bin"));
+    }
+
+    #[test]
+    fn a_roots_name_stands_for_its_suite() {
+        assert!(Root::name(TRIXIE).starts_with("roots/trixie-"));
+        assert_ne!(Root::name(SID), Root::name(Suite { kernels: "experimental", ..SID }));
+    }
+
+    #[test]
+    fn a_bootstrap_takes_the_kernels_suite_from_the_same_mirror() {
+        let run = bootstrap(TRIXIE, Path::new("/x/root.tar")).to_string();
+        assert!(run.contains("s/^(deb .*) trixie main$/&\\n\\1 trixie-backports main/"), "{run}");
+        assert!(!bootstrap(SID, Path::new("/x/root.tar")).to_string().contains("setup-hook"));
+    }
+
+    #[test]
+    fn a_private_folder_is_none_that_all_may_enter() {
+        let folder = tempfile::tempdir().unwrap();
+        let within = folder.path().join("within");
+        fs::create_dir(&within).unwrap();
+        // Temporary folders are private.
+        assert_eq!(all_may_enter(&within), rustix::process::geteuid().is_root());
+    }
 }

@@ -20,6 +20,7 @@ use rustix::{
 use crate::{
     host::{
         cache::Lock,
+        diagnosis,
         process::{Group, Process, interrupted},
         progress::{Step, say},
     },
@@ -354,11 +355,13 @@ impl Run {
         Problem::host(format!("{} printed more than {} MiB", self.name(), bytes >> 20))
     }
 
+    /// The hint follows from the cause that its output names, if it names one.
     fn failed(&self, status: ExitStatus, said: &str) -> Problem {
         let problem = Problem::host(format!("{} failed ({status}){said}", self.name()));
-        match &self.hint {
-            Some(hint) => problem.hint(hint),
-            None => problem.hint(format!("run it by hand: {self}")),
+        match (diagnosis::hint(said), &self.hint) {
+            (Some(hint), _) => problem.hint(hint),
+            (None, Some(hint)) => problem.hint(hint),
+            (None, None) => problem.hint(format!("run it by hand: {self}")),
         }
     }
 

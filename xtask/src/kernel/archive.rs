@@ -8,10 +8,11 @@ use std::{
 
 use crate::{
     host::{
-        cache::{self, Cache},
+        cache::{self, Cache, write_script},
         progress::{Step, say},
-        root::{Root, Sandbox, write_script},
+        root::Root,
         run::Run,
+        sandbox::{NETWORK, Sandbox},
     },
     kernel::{KernelName, make_folder, names},
     problem::{Problem, Result},
@@ -244,7 +245,6 @@ impl<'a> Archive<'a> {
         let sandbox = Sandbox::new(self.folder.join("enter"));
         let run = sandbox.bind(folder).chdir(folder).run(command);
         run.deadline(Duration::from_secs(300))
-            .hint("can this machine reach Debian's archive? then run it again: cargo xtask setup")
     }
 }
 
@@ -256,7 +256,7 @@ fn enter(root: &Root) -> String {
          # Runs apt of the private root, with a network:\n\
          #   enter [OPTION OF BWRAP]... -- apt-get [ARGUMENT]...\n\
          here=$(dirname \"$(readlink -f \"$0\")\")\n\
-         exec \"$here/../../{}/enter\" --share-net --ro-bind /etc/resolv.conf /etc/resolv.conf \\\n    \
+         exec \"$here/../../{}/enter\" {NETWORK} \\\n    \
          --bind \"$here/lists\" /var/lib/apt/lists --bind \"$here/cache\" /var/cache/apt \\\n    \
          --setenv APT_CONFIG /var/cache/apt/symstack.conf \"$@\"\n",
         Root::name(root.suite)

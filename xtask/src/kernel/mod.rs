@@ -21,9 +21,10 @@ use ko::kconfig::Kconfig;
 
 use crate::{
     host::{
-        cache::Cache,
-        root::{Root, SID, Sandbox, TRIXIE, write_script},
+        cache::{Cache, write_script},
+        root::{Root, SID, TRIXIE},
         run::Run,
+        sandbox::Sandbox,
     },
     kernel::archive::Refresh,
     problem::{OrProblem, Problem, Result},

@@ -22,8 +22,9 @@ use crate::{
     host::{
         cache::{self, Cache, Partial},
         progress::{Step, say},
-        root::{Root, Sandbox},
+        root::Root,
         run::Run,
+        sandbox::Sandbox,
     },
     kernel::{
         Kernel, KernelName,

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    host::{root::Sandbox, run::Run},
+    host::{run::Run, sandbox::Sandbox},
     problem::{Problem, Result},
     tree::walk,
 };
