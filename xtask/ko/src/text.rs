@@ -108,6 +108,16 @@ impl SymbolName<'_> {
     }
 }
 
+/// For a reader: a mangled Rust name as its source has it, any other as it is.
+impl fmt::Display for SymbolName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.rust() {
+            Some(path) => f.pad(&path),
+            None => self.0.fmt(f),
+        }
+    }
+}
+
 /// A mangled name can repeat its own parts, and so unfold to far more than it is.
 pub const RUST_BYTES_MAX: usize = 4096;
 
@@ -138,6 +148,8 @@ mod tests {
     fn a_rust_name_is_read() {
         let name = SymbolName(Text(b"_RNvNtCs1234_7mycrate3foo3bar"));
         assert_eq!(name.rust().as_deref(), Some("mycrate::foo::bar"));
+        assert_eq!(name.to_string(), "mycrate::foo::bar");
         assert_eq!(SymbolName(Text(b"printk")).rust(), None);
+        assert_eq!(SymbolName(Text(b"printk")).to_string(), "printk");
     }
 }

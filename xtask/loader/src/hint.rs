@@ -8,6 +8,8 @@ use crate::{check_id::CheckId, kernel_facts::KernelFacts};
 pub(super) enum Cause {
     /// The file is compressed, and the kernel was given its compressed bytes.
     Compressed,
+    /// The crate that the module uses is there in another build: its seal has another name.
+    CrateDiffers,
     /// A CRC differs, or is missing.
     VersionDiffers,
     /// A namespace is not imported.
@@ -102,6 +104,10 @@ fn hint_for_cause(cause: Cause) -> &'static str {
         Cause::Compressed => {
             "unpack the file first (unxz, unzstd or gunzip), or load it with modprobe or insmod of \
              kmod, which do so"
+        }
+        Cause::CrateDiffers => {
+            "the crate has changed since it was built: build it again, against the lib*.rmeta and \
+             the Module.symvers of the build that is loaded"
         }
         Cause::VersionDiffers => {
             "the symbol's type has changed since it was built: build it again, with \

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use ko::seal::Seal;
+
 use crate::{
     gpl_only::is_visible,
     kernel_facts::{Export, KernelFacts},
@@ -81,6 +83,17 @@ impl KernelState {
     /// The names of the loaded modules, the latest last.
     pub fn module_names(&self) -> impl Iterator<Item = &str> {
         self.loaded.iter().filter(|one| self.by_name.contains_key(&one.name)).map(|one| &*one.name)
+    }
+
+    /// What a loaded module exports instead of this seal of a crate: that of another build.
+    pub fn other_seal(&self, wanted: &str) -> Option<String> {
+        let crate_name = Seal::parse(wanted)?.crate_name;
+        let is_there = |module: &&LoadedModule| self.by_name.contains_key(&module.name);
+        let loaded = self.loaded.iter().filter(is_there);
+        let exports = loaded.flat_map(|module| &module.exports);
+        let mut names = exports.filter_map(|export| std::str::from_utf8(&export.symbol).ok());
+        let is_other = |name: &&str| Seal::parse(name).is_some_and(|s| s.crate_name == crate_name);
+        names.find(is_other).map(str::to_owned)
     }
 
     /// Adds a module that went live.

@@ -84,8 +84,7 @@ impl Edge {
         let more = all.len().saturating_sub(SYMBOLS_SHOWN_MAX);
         let symbols = all.into_iter().take(SYMBOLS_SHOWN_MAX).map(|symbol| {
             let is_gpl = gpl.iter().any(|name| name == symbol);
-            let name = ko::text::SymbolName(symbol);
-            (name.rust().unwrap_or_else(|| symbol.to_string()), is_gpl)
+            (ko::text::SymbolName(symbol).to_string(), is_gpl)
         });
         Self { from, to, symbols: symbols.collect(), more }
     }

@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_crates_exports_are_told_from_the_others() {
-        let line = |symbol: &str| format!("0x1\t{symbol}\tprovider\tEXPORT_SYMBOL_GPL\t\n");
+        let line = |symbol: &str| format!("0x00000001\t{symbol}\tprovider\tEXPORT_SYMBOL_GPL\t\n");
         let of_the_crate = ["_RNvCs1_8provider4sums", "provider_abi_0123456789abcdef"];
         let text: String =
             of_the_crate.map(line).into_iter().chain([line("provider_add")]).collect();

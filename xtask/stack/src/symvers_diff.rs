@@ -6,7 +6,7 @@ use super::{
     namespace::still_importable,
     symvers::{Symvers, SymversEntry},
 };
-use ko::license::License;
+use ko::{license::License, seal::Seal, text::SymbolName};
 
 /// Whether CRCs mean anything: a kernel without MODVERSIONS writes 0 for every symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,9 +88,19 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { symbol, module, what } = self;
+        let seal = Seal::parse(symbol);
+        let symbol = SymbolName(symbol.as_str().into());
         match what {
             ChangeKind::Removed => {
-                write!(f, "{symbol} is no longer exported by {module}: an importer does not load")
+                write!(f, "{symbol} is no longer exported by {module}: ")?;
+                match seal {
+                    Some(Seal { crate_name, .. }) => write!(
+                        f,
+                        "the crate {crate_name} changed, and a module built against the one \
+                         before does not load"
+                    ),
+                    None => f.write_str("an importer does not load"),
+                }
             }
             ChangeKind::Added => write!(f, "{symbol} is new in {module}"),
             ChangeKind::Crc { old, new } => write!(
@@ -210,6 +220,22 @@ mod tests {
     }
 
     const PLAIN: &str = "0x1\ta\tp/p\tEXPORT_SYMBOL\t";
+
+    #[test]
+    fn names_of_a_crate_are_shown_as_its_source_has_them() {
+        let line = |symbol: &str| {
+            Symvers::parse(format!("0x0\t{symbol}\tprovider\tEXPORT_SYMBOL_GPL\t\n")).unwrap()
+        };
+        let said = |symbol: &str| {
+            let changes = compare(&line(symbol), &Symvers::default(), CrcComparison::Ignore);
+            changes[0].to_string()
+        };
+        let seal = "provider_abi_0123456789abcdef is no longer exported by provider: the crate \
+                    provider changed, and a module built against the one before does not load";
+        assert_eq!(said("provider_abi_0123456789abcdef"), seal);
+        let sums = "provider::sums is no longer exported by provider: an importer does not load";
+        assert_eq!(said("_RNvCs1_8provider4sums"), sums);
+    }
 
     #[test]
     fn equal_but_for_the_builders_path_is_no_change() {

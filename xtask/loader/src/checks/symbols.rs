@@ -13,7 +13,7 @@ use crate::{
     taints::Taints,
     verdict::Finding,
 };
-use ko::text::Text;
+use ko::text::{SymbolName, Text};
 
 const SHN_UNDEF: u16 = object::elf::SHN_UNDEF.0;
 /// `SHN_LIVEPATCH` (`include/uapi/linux/elf.h`).
@@ -186,7 +186,11 @@ fn resolve(load: &mut LoadInfo<'_>, name: &str, so_far: &mut Progress<'_>) -> Re
 /// Why a symbol is not found: nobody exports it, or not to this module.
 fn absent(load: &LoadInfo<'_>, name: &str) -> Resolved {
     if load.state.find_symbol(load.kernel, name.as_bytes(), true).is_none() {
-        let want = format!("{name} from the kernel or a loaded module");
+        let symbol = SymbolName(name.into());
+        let want = format!("{symbol} from the kernel or a loaded module");
+        if let Some(seal) = load.state.other_seal(name) {
+            return Resolved::Absent(Cause::CrateDiffers, (want, seal));
+        }
         return Resolved::Absent(Cause::NotExported, (want, "nobody who exports it".into()));
     }
     let license = load.modinfo_value("license").map(|text| text.lossy().into_owned());

@@ -23,6 +23,7 @@ use crate::{
     problem::{OrProblem, Problem, Result},
 };
 use clap::ValueEnum;
+use ko::text::SymbolName;
 use stack::depmod_config::DepmodConfig;
 use stack::graph::{Cycle, Graph};
 use stack::load_order::{
@@ -213,7 +214,8 @@ fn reason_text(reason: &OrderReason<'_>) -> String {
     };
     match reason {
         OrderReason::Symbols { exporter, symbols } => {
-            let symbols: Vec<String> = symbols.iter().map(ToString::to_string).collect();
+            let symbols: Vec<String> =
+                symbols.iter().map(|symbol| SymbolName(*symbol).to_string()).collect();
             format!("after {exporter}: uses {}", symbols.join(", "))
         }
         OrderReason::SoftBefore { wanted, modules } => {

@@ -14,6 +14,7 @@ use crate::{
         walk,
     },
 };
+use ko::{seal::Seal, text::SymbolName};
 use stack::{
     depmod_config::DepmodConfig, symtype_parser, symtypes::Symtypes, symvers::SymversEntry,
 };
@@ -139,6 +140,13 @@ impl Explain {
 
 fn print_explanation(answer: &Explanation) {
     outln!("{}", answer.symbol);
+    if let Some(path) = SymbolName(answer.symbol.as_str().into()).rust() {
+        outln!("  = {path}");
+    }
+    if let Some(Seal { crate_name, .. }) = Seal::parse(&answer.symbol) {
+        outln!("  the seal of the crate {crate_name}: every module that uses this build of it");
+        outln!("  refers to it, and loads with no other build");
+    }
     if answer.exports.is_empty() {
         outln!("  nobody exports it");
     }
