@@ -30,7 +30,7 @@ pub(crate) fn tests() -> Vec<Test> {
             a_user_under_another_license_does_not_build,
             a_name_that_modpost_cannot_take_does_not_build,
         ],
-        Needs::Only(KernelName::Lab) => [an_exports_version_follows_its_type],
+        Needs::Only(KernelName::LAB) => [an_exports_version_follows_its_type],
     )
 }
 

@@ -8,7 +8,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 use libtest_mimic::{Arguments, Completion, Conclusion, Failed, Trial};
 use xtask::{
-    kernel::{Kernel, KernelName},
+    kernel::{Kernel, KernelName, table::Ships},
     lesson::drift,
 };
 
@@ -37,7 +37,7 @@ impl Needs {
                 (!has).then(|| "needs a kernel with Rust".into())
             }
             Self::OwnModules => {
-                let has = matches!(kernel.name, KernelName::Stock | KernelName::Stable);
+                let has = kernel.name.ships() != Ships::Nothing;
                 (!has).then(|| "needs the modules that Debian ships".into())
             }
             Self::Only(name) => (kernel.name != *name).then(|| format!("only on {name}")),
@@ -83,10 +83,10 @@ pub(crate) fn skip(reason: impl Into<String>) -> ! {
 }
 
 /// The releases on which the recorded expectations were last seen to hold.
-const RECORDED_ON: [(KernelName, &str); 3] = [
-    (KernelName::Stock, "7.3.4+deb13-amd64"),
-    (KernelName::Lab, "7.3.4-lab"),
-    (KernelName::Stable, "6.12.117+deb13-amd64"),
+static RECORDED_ON: [(KernelName, &str); 3] = [
+    (KernelName::STOCK, "7.3.4+deb13-amd64"),
+    (KernelName::LAB, "7.3.4-lab"),
+    (KernelName::STABLE, "6.12.117+deb13-amd64"),
 ];
 
 /// Ends the test that calls it because a recorded expectation differs. On a newer kernel than the

@@ -24,7 +24,7 @@ use crate::{
 /// The tests of this file.
 pub(crate) fn tests() -> Vec<Test> {
     tests!(
-        Needs::Only(KernelName::Stock) => [
+        Needs::Only(KernelName::STOCK) => [
             a_page_that_nobody_changed_holds,
             a_changed_word_in_a_page_fails_and_is_pointed_at,
             a_difference_is_drift_only_where_newer_programs_speak,

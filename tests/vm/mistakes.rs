@@ -22,7 +22,7 @@ use crate::{
 /// The tests of this file.
 pub(crate) fn tests() -> Vec<Test> {
     tests!(
-        Needs::Only(KernelName::Lab) => [
+        Needs::Only(KernelName::LAB) => [
             the_page_of_mistakes_is_what_the_kernel_says,
         ],
     )
@@ -118,7 +118,7 @@ fn block(mistake: &Mistake) -> String {
 
 fn the_page_of_mistakes_is_what_the_kernel_says() {
     let stock =
-        Kernel::obtain(&Cache::open().unwrap(), &KernelName::Stock, Refresh::Daily).unwrap();
+        Kernel::obtain(&Cache::open().unwrap(), &KernelName::STOCK, Refresh::Daily).unwrap();
     let path = project().join("docs/verdict.md");
     let old = fs::read_to_string(&path).unwrap();
     let mistakes = mistakes(built(), &built_for(&stock));

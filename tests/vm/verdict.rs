@@ -25,8 +25,7 @@ use xtask::tree::walk;
 use xtask::{
     build::{BuildDir, MakeTarget, project},
     host::cache::Cache,
-    host::root::{Root, TRIXIE},
-    kernel::{Kernel, KernelName, archive::Refresh, stock},
+    kernel::{Kernel, KernelName, archive::Refresh},
 };
 
 use self::machine::{Machine, Ran};
@@ -413,7 +412,7 @@ fn the_kernels_own_modules_are_judged_as_by_the_kernel() {
 /// Modules of another kernel, each alone.
 fn another_kernels_modules_are_judged_as_by_the_kernel() {
     let other =
-        if kernel().name == KernelName::Stable { KernelName::Stock } else { KernelName::Stable };
+        if kernel().name == KernelName::STABLE { KernelName::STOCK } else { KernelName::STABLE };
     let cases = own_cases(&own_modules(&other), 60, false);
     let mut table = Table::default();
     table.take(&compare(target(), &cases.iter().collect::<Vec<_>>()));
@@ -424,11 +423,8 @@ fn another_kernels_modules_are_judged_as_by_the_kernel() {
 /// The folder of the modules that Debian built for a kernel.
 fn own_modules(name: &KernelName) -> PathBuf {
     let cache = Cache::open().unwrap();
-    let root = Root::obtain(&cache, TRIXIE).unwrap();
-    match name {
-        KernelName::Stock => stock::modules(&cache, &root, name, Refresh::Daily).unwrap(),
-        _ => Kernel::obtain(&cache, name, Refresh::Daily).unwrap().modules,
-    }
+    let kernel = Kernel::obtain(&cache, name, Refresh::Daily).unwrap();
+    kernel.shipped_modules(&cache).unwrap()
 }
 
 /// Modules whose init a machine without the hardware does not mind, and that leave again: those of

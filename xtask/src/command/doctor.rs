@@ -63,7 +63,7 @@ fn look(cache: &Cache) -> Vec<Finding> {
     findings.push(finding("bootstrap", diagnosis::bootstrap().map(Into::into)));
     let root = Root::present(cache, TRIXIE).map(|root| root.path("/").display().to_string());
     findings.push(finding("private root", root.ok_or_else(|| absent("the private root"))));
-    for name in [KernelName::Stock, KernelName::Lab] {
+    for name in [KernelName::STOCK, KernelName::LAB] {
         let kernel = Kernel::present(cache, &name).map(|kernel| kernel.release);
         let what = format!("kernel {name}");
         let kernel = kernel.ok_or_else(|| absent(&what));

@@ -42,8 +42,8 @@ pub mod vm;
 /// The kernel that a command is about.
 #[derive(clap::Args, Clone, Debug)]
 pub struct KernelArg {
-    /// stock, stock:RELEASE, lab, stable, sid, or the folder of a prepared kernel tree
-    #[arg(long = "kernel", value_name = "K", default_value = "stock")]
+    /// Its name.
+    #[arg(long = "kernel", value_name = "K", default_value = "stock", help = KernelName::choices())]
     pub name: KernelName,
 }
 

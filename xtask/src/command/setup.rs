@@ -11,7 +11,7 @@ use crate::{
 /// Make the private root and prepare kernels, following the archive
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A kernel to prepare: stock, stock:RELEASE, lab, stable, sid; may be given several times
+    /// A kernel to prepare, by its name; may be given several times
     #[arg(long = "kernel", value_name = "K", default_values = ["stock", "lab"])]
     kernels: Vec<KernelName>,
 }

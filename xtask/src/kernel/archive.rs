@@ -14,7 +14,11 @@ use crate::{
         run::Run,
         sandbox::{NETWORK, Sandbox},
     },
-    kernel::{KernelName, make_folder, names},
+    kernel::{
+        KernelName,
+        apt_output::{HEADERS, PackageVersion, depends, header_packages, madison},
+        make_folder, names,
+    },
     problem::{Problem, Result},
 };
 
@@ -119,84 +123,93 @@ impl<'a> Archive<'a> {
     }
 
     fn ask(&self, name: &KernelName) -> Result<Candidate> {
+        self.update(&format!("for {name}"))?;
+        let suite = Self::suite(name)?;
+        let package = match name {
+            KernelName::Listed(_, Some(release)) => format!("{HEADERS}{release}"),
+            _ => format!("{HEADERS}amd64"),
+        };
+        let versions = self.madison(&[&package])?;
+        let version = madison(&versions, suite).next().ok_or_else(|| self.not_offered(name))?;
+        let version = version.version.to_owned();
+        let release = match name {
+            KernelName::Listed(_, Some(release)) => Some(release.clone()),
+            // This package is empty, and depends on the newest release's.
+            _ => self
+                .depends(&package, &version)?
+                .iter()
+                .find_map(|name| name.strip_prefix(HEADERS).map(Into::into)),
+        };
+        let release = release.ok_or_else(|| {
+            Problem::host(format!("{package} {version} depends on no {HEADERS}RELEASE"))
+        })?;
+        Ok(Candidate { release, version })
+    }
+
+    /// Fetches the archive's lists.
+    ///
+    /// # Errors
+    /// The archive cannot be reached.
+    pub fn update(&self, what_for: &str) -> Result<()> {
         let _lock = self.cache.lock(&format!("apt/{}", self.root.suite.name))?;
-        let step = Step::begin(format!("asking Debian's archive for {name}"), "a few seconds");
+        let step = Step::begin(format!("asking Debian's archive {what_for}"), "a few seconds");
         let log = self.cache.log(&format!("archive-{}", self.root.suite.name))?;
         self.apt("apt-get").arg("update").logged(&log, &step)?;
         step.done();
-        let package = match name {
-            KernelName::StockRelease(release) => format!("linux-headers-{release}"),
-            _ => "linux-headers-amd64".into(),
-        };
-        let suite = self.suite(name);
-        let version = self.version(&package, suite)?.ok_or_else(|| self.not_offered(name))?;
-        match name {
-            KernelName::StockRelease(release) => {
-                Ok(Candidate { release: release.clone(), version })
-            }
-            _ => {
-                let depends = self.depends(&package, &version)?;
-                let release = depends.iter().find_map(|name| name.strip_prefix("linux-headers-"));
-                let release = release.ok_or_else(|| {
-                    Problem::host(format!("{package} {version} depends on no linux-headers"))
-                })?;
-                Ok(Candidate { release: release.into(), version })
-            }
-        }
+        Ok(())
     }
 
     /// The suite that a kernel comes from.
-    fn suite(&self, name: &KernelName) -> &'static str {
+    fn suite(name: &KernelName) -> Result<&'static str> {
         match name {
-            KernelName::Stable => self.root.suite.name,
-            _ => self.root.suite.kernels,
+            KernelName::Listed(recipe, _) => Ok(recipe.suite),
+            KernelName::Folder(folder) => {
+                Err(Problem::usage(format!("{} is no kernel of the archive", folder.display())))
+            }
         }
     }
 
     fn not_offered(&self, name: &KernelName) -> Problem {
-        let suite = self.suite(name);
-        let problem = Problem::usage(format!("{suite} offers no kernel {name}"));
-        match self.releases() {
-            Ok(releases) if !releases.is_empty() => {
-                problem.hint(format!("it offers stock:{}", releases.join(", stock:")))
+        let KernelName::Listed(recipe, _) = name else {
+            return Problem::usage(format!("{name} is no kernel of the archive"));
+        };
+        let problem = Problem::usage(format!("{} offers no kernel {name}", recipe.suite));
+        match self.candidates(recipe.suite) {
+            Ok(candidates) if !candidates.is_empty() => {
+                let names =
+                    candidates.iter().map(|offered| format!("{}:{}", recipe.name, offered.release));
+                problem.hint(format!("it offers {}", Vec::from_iter(names).join(", ")))
             }
             _ => problem.hint("choose another kernel, or another suite"),
         }
     }
 
-    /// The releases for which the suite has headers, leaving out the flavours that no VM needs.
-    fn releases(&self) -> Result<Vec<String>> {
-        let names = self.apt("apt-cache").args(["pkgnames", "linux-headers-"]).quiet().stdout()?;
-        let names = names.lines().filter_map(|name| name.strip_prefix("linux-headers-"));
-        let numbered = names.filter(|name| name.starts_with(|c: char| c.is_ascii_digit()));
-        let plain = numbered.filter(|name| name.ends_with("-amd64"));
-        let plain = plain.filter(|name| !name.contains("-cloud-") && !name.contains("-rt-"));
-        let mut releases = Vec::new();
-        for release in plain {
-            let package = format!("linux-headers-{release}");
-            if self.version(&package, self.root.suite.kernels)?.is_some() {
-                releases.push(release.to_owned());
+    /// The kernels for which a suite has headers, as the lists have it that were fetched last.
+    ///
+    /// # Errors
+    /// apt cannot read its lists.
+    pub fn candidates(&self, suite: &str) -> Result<Vec<Candidate>> {
+        let names = self.apt("apt-cache").args(["pkgnames", HEADERS]).quiet().stdout()?;
+        let packages = header_packages(&names);
+        let versions = self.madison(&packages)?;
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for PackageVersion { package, version } in madison(&versions, suite) {
+            let release = package.strip_prefix(HEADERS).unwrap_or(package);
+            if candidates.iter().all(|newer| newer.release != release) {
+                candidates.push(Candidate { release: release.into(), version: version.into() });
             }
         }
-        releases.sort();
-        Ok(releases)
+        Ok(candidates)
     }
 
-    /// The newest version of a package in a suite.
-    fn version(&self, package: &str, suite: &str) -> Result<Option<String>> {
-        let lines = self.apt("apt-cache").args(["madison", package]).quiet().stdout()?;
-        let suite = format!(" {suite}/");
-        let line = lines.lines().find(|line| line.contains(&suite));
-        Ok(line.and_then(|line| line.split('|').nth(1)).map(|version| version.trim().into()))
+    fn madison(&self, packages: &[&str]) -> Result<String> {
+        self.apt("apt-cache").arg("madison").args(packages).quiet().stdout()
     }
 
     /// The names of the packages that one version of a package depends on.
     fn depends(&self, package: &str, version: &str) -> Result<Vec<String>> {
         let show = self.apt("apt-cache").args(["show", &format!("{package}={version}")]).quiet();
-        let text = show.stdout()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("Depends:")).unwrap_or_default();
-        let name = |depends: &str| depends.split_whitespace().next().map(Into::into);
-        Ok(line.split(',').filter_map(name).collect())
+        Ok(depends(&show.stdout()?))
     }
 
     /// The packages that make a kernel's build folder and its image, which is in `image`-RELEASE.
@@ -205,10 +218,10 @@ impl<'a> Archive<'a> {
     /// The archive does not know the release.
     pub fn kernel_packages(&self, candidate: &Candidate, image: &str) -> Result<Vec<String>> {
         let Candidate { release, version } = candidate;
-        let headers = format!("linux-headers-{release}");
+        let headers = format!("{HEADERS}{release}");
         let mut packages = self.depends(&headers, version)?;
         packages.retain(|name| {
-            let parts = ["linux-headers-", "linux-kbuild-", "linux-base-"];
+            let parts = [HEADERS, "linux-kbuild-", "linux-base-"];
             parts.iter().any(|part| name.starts_with(part))
         });
         packages.extend([headers, format!("{image}-{release}")]);

@@ -29,11 +29,11 @@ pub struct TreeFacts {
     pub target: KernelFacts,
     /// As `/lib/modules/RELEASE`, if there is one.
     pub modules: Option<PathBuf>,
-    /// Not a thing that decides, but what could not be found out; one sentence each.
+    /// What could not be found out, each as a phrase that goes after "unknown:".
     pub unknown: Vec<String>,
 }
 
-/// Files that stand for those of a tree.
+/// Files that are read in the place of a tree's own.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     /// The configuration.
@@ -118,14 +118,21 @@ pub fn of_tree(folder: &Path, overrides: &Overrides) -> Result<TreeFacts> {
 
 impl TreeFacts {
     fn note_unknown(&mut self) {
-        self.unknown.clear();
-        if self.target.this_module.is_none() {
-            let what = "the size of its struct module: no vmlinux with BTF, and no module of its";
-            self.unknown.push(what.into());
-        }
-        if self.target.exports.is_empty() {
-            self.unknown.push("what it exports: name its Module.symvers with --symvers".into());
-        }
+        let facts = [
+            (
+                self.target.this_module.is_none(),
+                "the size of its struct module; it has neither a vmlinux with BTF nor a module of \
+                 its own",
+            ),
+            (self.target.exports.is_empty(), "its exports; name its Module.symvers with --symvers"),
+            (
+                self.target.builtin_names.is_empty() && self.target.sysfs_names.is_none(),
+                "which names in /sys/module are its built-in code's; it has no \
+                 modules.builtin.modinfo",
+            ),
+        ];
+        let unknown = facts.into_iter().filter(|(unknown, _)| *unknown);
+        self.unknown = unknown.map(|(_, what)| what.into()).collect();
     }
 }
 
@@ -238,4 +245,79 @@ pub fn play_loaded(model: &mut KernelModel<'_>, folder: &Path) -> Result<()> {
         model.state.is_first(OnceMessage::LockDebugging);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{KernelName, Toolchain};
+
+    const SYMVERS: &str = "0x00000000\tkfree\tvmlinux\tEXPORT_SYMBOL\t\n";
+
+    /// A prepared tree with these files.
+    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let tree = tempfile::tempdir().unwrap();
+        let always =
+            [("include/config/kernel.release", "7.3.4-x\n"), (".config", "CONFIG_SMP=y\n")];
+        for (name, text) in always.iter().chain(files) {
+            let path = tree.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        tree
+    }
+
+    #[test]
+    fn a_tree_without_a_file_leaves_unknown_what_the_file_says() {
+        let unknown = |files| of_tree(tree(files).path(), &Overrides::default()).unwrap().unknown;
+        let lacking = ["struct module", "exports", "modules.builtin.modinfo"];
+        let found = unknown(&[]);
+        assert_eq!(found.len(), 3);
+        assert!(found.iter().zip(lacking).all(|(what, lacks)| what.contains(lacks)), "{found:?}");
+        let builtin = "printk.parmtype=time:bool\0";
+        let found = unknown(&[("Module.symvers", SYMVERS), ("modules.builtin.modinfo", builtin)]);
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+
+    #[test]
+    fn a_file_that_is_named_stands_in_for_the_trees_own() {
+        let tree = tree(&[("other", SYMVERS), ("other.config", "CONFIG_PREEMPT_RT=y\n")]);
+        let at = |name: &str| Some(tree.path().join(name));
+        let overrides = Overrides { config: at("other.config"), symvers: at("other") };
+        let target = of_tree(tree.path(), &overrides).unwrap().target;
+        assert_eq!((target.release.as_str(), target.exports.len()), ("7.3.4-x", 1));
+        assert!(target.vermagic.contains("preempt_rt"), "{}", target.vermagic);
+        let overrides = Overrides { config: at("none"), symvers: None };
+        assert!(of_tree(tree.path(), &overrides).unwrap_err().fact.contains("none"));
+    }
+
+    #[test]
+    fn a_tree_that_is_none_is_refused_with_what_it_lacks() {
+        let refusal = |tree: &Path| of_tree(tree, &Overrides::default()).unwrap_err();
+        let empty = tempfile::tempdir().unwrap();
+        assert!(refusal(empty.path()).hint.unwrap().contains("--config FILE"));
+        let damaged = tree(&[("Module.symvers", "not a table\n")]);
+        assert!(refusal(damaged.path()).fact.contains("Module.symvers"));
+    }
+
+    #[test]
+    fn facts_of_a_prepared_kernel_take_what_only_its_modules_folder_has() {
+        let (tree, modules) = (tree(&[("Module.symvers", SYMVERS)]), tempfile::tempdir().unwrap());
+        let builtin = modules.path().join("modules.builtin.modinfo");
+        fs::write(builtin, "printk.parmtype=time:bool\0").unwrap();
+        let kernel = Kernel {
+            name: KernelName::Folder(tree.path().into()),
+            release: "7.3.4-x".into(),
+            kdir: tree.path().into(),
+            tree: tree.path().into(),
+            image: None,
+            modules: modules.path().into(),
+            toolchain: Toolchain::Host,
+        };
+        let this_module = || Some(ThisModule { bytes: 1, init_at: 0, exit_at: None });
+        let facts = of_kernel(&kernel, this_module).unwrap();
+        assert!(facts.unknown.is_empty() && facts.target.builtin_names.contains("printk"));
+        assert_eq!(facts.modules, Some(modules.path().into()));
+        assert_eq!(of_kernel(&kernel, || None).unwrap().unknown.len(), 1);
+    }
 }

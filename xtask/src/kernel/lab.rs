@@ -6,25 +6,18 @@ use std::{fs, path::Path, time::Duration};
 use ko::kconfig::Kconfig;
 
 use crate::{
-    host::{
-        cache::{self, Cache, Partial},
-        progress::Step,
-        root::Root,
-    },
+    host::{cache, progress::Step, root::Root},
     kernel::{
-        Kernel, KernelName,
-        archive::{Archive, Candidate, Refresh, cached},
-        config, copy, make_folder,
-        source::Source,
-        stock, write_enter,
+        archive::Candidate, config, copy, make_folder, source::Source, stock, table::Preparation,
+        write_enter,
     },
     problem::{OrProblem, Problem, Result},
 };
 
 /// Part of the cache's key: raised when the kernel is built in another way.
-const RECIPE: &str = "1";
+pub(super) const RECIPE: &str = "1";
 /// What it has beyond `tinyconfig`.
-const FRAGMENT: &str = include_str!("lab.config");
+pub(super) const FRAGMENT: &str = include_str!("lab.config");
 /// What its release ends in.
 const LOCAL: &str = "-lab";
 /// Bytes that its build needs.
@@ -32,36 +25,17 @@ const SPACE: u64 = 3 << 30;
 /// How long its build may take: 8 to 11 minutes on 2 cores of 2026.
 const DEADLINE: Duration = Duration::from_secs(60 * 60);
 
-/// The lab kernel, built if it is absent.
-///
-/// # Errors
-/// Its source cannot be had, or it does not build.
-pub fn obtain(cache: &Cache, root: &Root, refresh: Refresh) -> Result<Kernel> {
-    let refresh = if present(cache, root).is_some() { refresh } else { Refresh::Now };
-    let candidate = Archive::open(cache, root)?.resolve(&KernelName::Stock, refresh)?;
-    let folder = cache.entry(&entry(root, &candidate), Partial::Resume, |aside| {
-        build(cache, root, &candidate, aside)
-    })?;
-    Ok(Kernel::installed(KernelName::Lab, &folder, &release(&candidate)))
-}
-
-/// The lab kernel if it is there.
-pub fn present(cache: &Cache, root: &Root) -> Option<Kernel> {
-    let candidate = cached(cache, &KernelName::Stock)?;
-    let folder = cache.path(entry(root, &candidate));
-    folder.exists().then(|| Kernel::installed(KernelName::Lab, &folder, &release(&candidate)))
-}
-
-fn release(candidate: &Candidate) -> String {
+/// The release that it has when it is made of this candidate.
+pub(super) fn release(candidate: &Candidate) -> String {
     format!("{}{LOCAL}", candidate.upstream())
 }
 
-fn entry(root: &Root, candidate: &Candidate) -> String {
-    let key = cache::key([RECIPE, FRAGMENT, &candidate.version, &Root::name(root.suite)]);
-    format!("kernels/{}-{key}", release(candidate))
-}
-
-fn build(cache: &Cache, root: &Root, candidate: &Candidate, aside: &Path) -> Result<()> {
+/// Builds it.
+///
+/// # Errors
+/// Its source cannot be had, or it does not build.
+pub(super) fn build(prep: &Preparation) -> Result<()> {
+    let Preparation { cache, root, candidate, aside } = *prep;
     cache::need_space(aside, SPACE)?;
     let source = Source::obtain(cache, root, candidate)?;
     let release = release(candidate);

@@ -1,20 +1,25 @@
 //! A kernel to build for and boot: where it comes from, its prepared tree, its facts.
 
+mod apt_output;
 pub mod archive;
 pub mod config;
 pub mod facts;
 pub mod lab;
+mod metadata;
+mod name;
 pub mod prepared;
 pub mod shipped;
 pub mod source;
 pub mod stable;
 pub mod stock;
+pub mod table;
 pub mod vermagic;
+
+pub use name::KernelName;
 
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
-    str::FromStr,
 };
 
 use ko::kconfig::Kconfig;
@@ -22,63 +27,16 @@ use ko::kconfig::Kconfig;
 use crate::{
     host::{
         cache::{Cache, write_script},
-        root::{Root, SID, TRIXIE},
+        root::Root,
         run::Run,
         sandbox::Sandbox,
     },
-    kernel::archive::Refresh,
+    kernel::{
+        archive::{Archive, Refresh},
+        table::Ships,
+    },
     problem::{OrProblem, Problem, Result},
 };
-
-/// A kernel as its user names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KernelName {
-    /// Debian's own, the newest with Rust.
-    Stock,
-    /// Debian's own of this release.
-    StockRelease(String),
-    /// The same source with a small configuration and MODVERSIONS.
-    Lab,
-    /// The suite's own, older: no Rust, and MODVERSIONS by genksyms.
-    Stable,
-    /// Debian's own of the suite sid, built by the newest toolchain.
-    Sid,
-    /// A prepared tree.
-    Folder(PathBuf),
-}
-
-impl FromStr for KernelName {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name.split_once(':') {
-            _ if name == "stock" => Ok(Self::Stock),
-            _ if name == "lab" => Ok(Self::Lab),
-            _ if name == "stable" => Ok(Self::Stable),
-            _ if name == "sid" => Ok(Self::Sid),
-            Some(("stock", release)) if !release.is_empty() => {
-                Ok(Self::StockRelease(release.into()))
-            }
-            _ if Path::new(name).is_dir() => Ok(Self::Folder(name.into())),
-            _ => Err("no kernel has this name, nor is it a folder; there are stock, \
-                      stock:RELEASE, lab, stable, sid, and the path of a prepared kernel tree"
-                .into()),
-        }
-    }
-}
-
-impl fmt::Display for KernelName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stock => write!(f, "stock"),
-            Self::StockRelease(release) => write!(f, "stock:{release}"),
-            Self::Lab => write!(f, "lab"),
-            Self::Stable => write!(f, "stable"),
-            Self::Sid => write!(f, "sid"),
-            Self::Folder(folder) => write!(f, "{}", folder.display()),
-        }
-    }
-}
 
 /// What modules are built with.
 #[derive(Clone, Debug)]
@@ -143,12 +101,16 @@ impl Kernel {
     pub fn obtain(cache: &Cache, name: &KernelName, refresh: Refresh) -> Result<Self> {
         match name {
             KernelName::Folder(folder) => prepared::open(cache, folder),
-            KernelName::Lab => lab::obtain(cache, &Root::obtain(cache, TRIXIE)?, refresh),
-            KernelName::Stable => stable::obtain(cache, &Root::obtain(cache, TRIXIE)?, refresh),
-            KernelName::Stock | KernelName::StockRelease(_) => {
-                stock::obtain(cache, &Root::obtain(cache, TRIXIE)?, name, refresh)
+            KernelName::Listed(recipe, release) => {
+                let root = Root::obtain(cache, recipe.root)?;
+                // A candidate of some hours ago may be gone: old kernels leave the archive.
+                let present = Self::present(cache, name).is_some();
+                let refresh = if present { refresh } else { Refresh::Now };
+                let followed = recipe.followed(release.as_deref());
+                let candidate = Archive::open(cache, &root)?.resolve(&followed, refresh)?;
+                let folder = recipe.prepared(cache, &root, &candidate)?;
+                Ok(Self::installed(name.clone(), &folder, &(recipe.release)(&candidate)))
             }
-            KernelName::Sid => stock::obtain(cache, &Root::obtain(cache, SID)?, name, refresh),
         }
     }
 
@@ -156,12 +118,30 @@ impl Kernel {
     pub fn present(cache: &Cache, name: &KernelName) -> Option<Self> {
         match name {
             KernelName::Folder(folder) => prepared::open(cache, folder).ok(),
-            KernelName::Lab => lab::present(cache, &Root::present(cache, TRIXIE)?),
-            KernelName::Stable => stable::present(cache, &Root::present(cache, TRIXIE)?),
-            KernelName::Stock | KernelName::StockRelease(_) => {
-                stock::present(cache, &Root::present(cache, TRIXIE)?, name)
+            KernelName::Listed(recipe, release) => {
+                let candidate = archive::cached(cache, &recipe.followed(release.as_deref()))?;
+                let folder = cache.path(recipe.entry(&candidate));
+                let release = (recipe.release)(&candidate);
+                // Modules are built in the root, so a kernel without it is of no use.
+                Root::present(cache, recipe.root)?;
+                folder.exists().then(|| Self::installed(name.clone(), &folder, &release))
             }
-            KernelName::Sid => stock::present(cache, &Root::present(cache, SID)?, name),
+        }
+    }
+
+    /// The modules that Debian ships with this kernel: its `/lib/modules/RELEASE`, before depmod
+    /// has been there. They are fetched when they are not there.
+    ///
+    /// # Errors
+    /// It is no kernel of Debian's, or the archive does not offer its modules any more.
+    pub fn shipped_modules(&self, cache: &Cache) -> Result<PathBuf> {
+        match self.name.ships() {
+            Ships::Inside => Ok(self.modules.clone()),
+            Ships::Apart => stock::modules(cache, &self.name),
+            Ships::Nothing => {
+                Err(Problem::usage(format!("{} has no modules of Debian's", self.name))
+                    .hint("choose stable, stock or stock:RELEASE"))
+            }
         }
     }
 
@@ -189,16 +169,7 @@ impl Kernel {
 
     /// Its name where a file is to be named after it.
     pub fn slug(&self) -> String {
-        let part = match &self.name {
-            KernelName::Folder(folder) => {
-                crate::host::cache::key([folder.to_string_lossy().as_ref()])
-            }
-            KernelName::Lab => "lab".into(),
-            KernelName::Stable => "stable".into(),
-            KernelName::Sid => "sid".into(),
-            KernelName::Stock | KernelName::StockRelease(_) => "stock".into(),
-        };
-        format!("{part}-{}", self.release)
+        format!("{}-{}", self.name.slug(), self.release)
     }
 }
 

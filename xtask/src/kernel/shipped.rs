@@ -4,8 +4,8 @@ use std::{fs, path::Path};
 
 use crate::{
     host::{cache::Cache, root::Root},
-    kernel::{Kernel, KernelName, archive::Refresh, stock},
-    problem::{OrProblem, Problem, Result},
+    kernel::{Kernel, KernelName, archive::Refresh},
+    problem::{OrProblem, Result},
     tree::kmod::{self, Comparison, InstalledTree, Kmod},
 };
 
@@ -13,15 +13,8 @@ use crate::{
 ///
 /// # Errors
 /// The kernel is none of Debian's, or the archive does not offer its modules any more.
-pub fn modules(cache: &Cache, root: &Root, kernel: &Kernel) -> Result<InstalledTree> {
-    match &kernel.name {
-        KernelName::Stable => InstalledTree::new(&kernel.modules),
-        name @ (KernelName::Stock | KernelName::StockRelease(_)) => {
-            InstalledTree::new(&stock::modules(cache, root, name, Refresh::Daily)?)
-        }
-        name => Err(Problem::usage(format!("{name} has no modules of Debian's"))
-            .hint("choose stable, stock or stock:RELEASE")),
-    }
+pub fn modules(cache: &Cache, kernel: &Kernel) -> Result<InstalledTree> {
+    InstalledTree::new(&kernel.shipped_modules(cache)?)
 }
 
 /// Holds every fact of a kernel's shipped modules against kmod's and against the kernel's own
@@ -38,7 +31,7 @@ pub fn compare_with_kmod(
 ) -> Result<(String, Vec<Comparison>)> {
     fs::create_dir_all(scratch).or_host(|| format!("cannot make {}", scratch.display()))?;
     let kernel = Kernel::obtain(cache, name, Refresh::Daily)?;
-    let tree = modules(cache, root, &kernel)?;
+    let tree = modules(cache, &kernel)?;
     let kmod = kmod_of(root, host_kmod, scratch);
     let compared = kmod::compare(&tree, &kernel.tree.join("Module.symvers"), &kmod, scratch)?;
     Ok((tree.release, compared))

@@ -7,76 +7,52 @@
 //! hash in each covers the compiler's full version.
 
 use std::{
-    collections::HashSet,
     fs,
     path::{Path, PathBuf},
     thread,
     time::Duration,
 };
 
-use object::{Object, ObjectSymbol};
-
 use ko::kconfig::Kconfig;
 
 use crate::{
     host::{
         cache::{self, Cache, Partial},
-        progress::{Step, say},
+        progress::Step,
         root::Root,
         run::Run,
         sandbox::Sandbox,
     },
     kernel::{
-        Kernel, KernelName,
-        archive::{Archive, Candidate, Refresh, cached},
-        config, copy, make_folder, names, require_rust,
+        KernelName,
+        archive::{Archive, Refresh},
+        config, make_folder, metadata, require_rust,
         source::Source,
+        table::Preparation,
         write_enter,
     },
     problem::{OrProblem, Problem, Result},
 };
 
 /// Part of the cache's key: raised when a kernel is prepared in another way.
-const RECIPE: &str = "1";
+pub(super) const RECIPE: &str = "1";
 /// Bytes that the build of the metadata needs.
 const SPACE: u64 = 1 << 30;
 /// How long the build of the metadata may take: 2 minutes on 2 cores of 2026.
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
-
-/// The stock kernel of this name, prepared if it is absent.
-///
-/// # Errors
-/// The archive does not offer it, or it cannot be prepared.
-pub fn obtain(cache: &Cache, root: &Root, name: &KernelName, refresh: Refresh) -> Result<Kernel> {
-    // What was offered some hours ago and not taken may be gone: old kernels leave the archive.
-    let refresh = if present(cache, root, name).is_some() { refresh } else { Refresh::Now };
-    let candidate = Archive::open(cache, root)?.resolve(name, refresh)?;
-    let folder = cache.entry(&entry(root, &candidate), Partial::Resume, |aside| {
-        prepare(&Preparation { cache, root, candidate: &candidate, aside })
-    })?;
-    Ok(Kernel::installed(name.clone(), &folder, &candidate.release))
-}
-
-/// The stock kernel of this name if it is there.
-pub fn present(cache: &Cache, root: &Root, name: &KernelName) -> Option<Kernel> {
-    let candidate = cached(cache, name)?;
-    let folder = cache.path(entry(root, &candidate));
-    folder.exists().then(|| Kernel::installed(name.clone(), &folder, &candidate.release))
-}
-
-fn entry(root: &Root, candidate: &Candidate) -> String {
-    let key = cache::key([RECIPE, &candidate.version, &Root::name(root.suite)]);
-    format!("kernels/stock-{}-{key}", candidate.release)
-}
 
 /// The modules of a stock kernel, which the preparation leaves out: some 4,000, 107 MB packed.
 /// Their folder is `/lib/modules/RELEASE` of an installed system, before depmod has been there.
 ///
 /// # Errors
 /// The archive does not offer them any more.
-pub fn modules(cache: &Cache, root: &Root, name: &KernelName, refresh: Refresh) -> Result<PathBuf> {
-    let archive = Archive::open(cache, root)?;
-    let candidate = archive.resolve(name, refresh)?;
+pub(super) fn modules(cache: &Cache, name: &KernelName) -> Result<PathBuf> {
+    let KernelName::Listed(recipe, _) = name else {
+        return Err(Problem::usage(format!("{name} is no kernel of the archive")));
+    };
+    let root = Root::obtain(cache, recipe.root)?;
+    let archive = Archive::open(cache, &root)?;
+    let candidate = archive.resolve(name, Refresh::Daily)?;
     let release = &candidate.release;
     // The second has `modules.order` and its like.
     let packages = ["modules", "base"].map(|part| format!("linux-{part}-{release}"));
@@ -92,15 +68,12 @@ pub fn modules(cache: &Cache, root: &Root, name: &KernelName, refresh: Refresh) 
     Ok(folder.join("usr/lib/modules").join(release))
 }
 
-/// What the steps of a preparation need to know.
-struct Preparation<'a> {
-    cache: &'a Cache,
-    root: &'a Root,
-    candidate: &'a Candidate,
-    aside: &'a Path,
-}
-
-fn prepare(prep: &Preparation) -> Result<()> {
+/// Prepares it.
+///
+/// # Errors
+/// The archive does not offer it any more, the root's toolchain is not the kernel's, or what was
+/// made is not what the kernel exports.
+pub(super) fn prepare(prep: &Preparation) -> Result<()> {
     cache::need_space(prep.aside, SPACE)?;
     unpack(prep)?;
     let headers = prep.headers();
@@ -109,8 +82,10 @@ fn prepare(prep: &Preparation) -> Result<()> {
     toolchain(prep.root, &config)?;
     let source = Source::obtain(prep.cache, prep.root, prep.candidate)?;
     build_metadata(prep, &source, &config)?;
-    same_symbols(prep)?;
-    complete(prep)?;
+    metadata::same_symbols(&headers, &prep.build().join("rust"))?;
+    metadata::complete(&headers, &prep.build(), &config)?;
+    let sandbox = Sandbox::new(prep.aside.join("enter"));
+    metadata::builds_a_module(sandbox, &prep.aside.join("probe"), &prep.candidate.release)?;
     cache::remove_dir(&prep.build())
 }
 
@@ -122,10 +97,6 @@ impl Preparation<'_> {
     /// Where the metadata is built; an interrupted `make` goes on there.
     fn build(&self) -> PathBuf {
         self.aside.join("build")
-    }
-
-    fn rust(&self) -> PathBuf {
-        self.build().join("rust")
     }
 }
 
@@ -203,75 +174,10 @@ fn configure(prep: &Preparation) -> Result<()> {
     let config = prep.headers().join(".config");
     let text = fs::read_to_string(&config);
     let text = text.or_host(|| format!("{} cannot be read", config.display()))?;
-    let keyless = |line: &str| match line.starts_with("CONFIG_SYSTEM_TRUSTED_KEYS=") {
-        true => "CONFIG_SYSTEM_TRUSTED_KEYS=\"\"\n".into(),
-        false => format!("{line}\n"),
+    let keyless = |line: &str| {
+        let key = line.starts_with("CONFIG_SYSTEM_TRUSTED_KEYS=");
+        format!("{}\n", if key { "CONFIG_SYSTEM_TRUSTED_KEYS=\"\"" } else { line })
     };
     let text: String = text.lines().map(keyless).collect();
     cache::write_atomic(&prep.build().join(".config"), text.as_bytes())
-}
-
-/// Every Rust symbol that the kernel exports must have come out with the same name.
-fn same_symbols(prep: &Preparation) -> Result<()> {
-    let symvers = prep.headers().join("Module.symvers");
-    let text = fs::read_to_string(&symvers);
-    let text = text.or_host(|| format!("{} cannot be read", symvers.display()))?;
-    let exported = text.lines().filter_map(|line| line.split('\t').nth(1));
-    let exported: Vec<&str> = exported.filter(|symbol| symbol.starts_with("_R")).collect();
-    let built = defined_symbols(&prep.rust())?;
-    let lost: Vec<&&str> = exported.iter().filter(|symbol| !built.contains(**symbol)).collect();
-    if let Some(first) = lost.first() {
-        let (lost, all) = (lost.len(), exported.len());
-        return Err(Problem::host(format!(
-            "{lost} of the {all} Rust symbols that {} exports came out under other names, the \
-             first being {first}: the toolchain is not the one that built the kernel",
-            prep.candidate.release
-        )));
-    }
-    say(&format!("    all {} Rust symbols of the kernel have the same names", exported.len()));
-    Ok(())
-}
-
-fn defined_symbols(folder: &Path) -> Result<HashSet<String>> {
-    let mut symbols = HashSet::new();
-    for path in files(folder, &["o"])? {
-        let bytes = fs::read(&path).or_host(|| format!("{} cannot be read", path.display()))?;
-        let file = object::File::parse(&*bytes)
-            .map_err(|error| Problem::host(format!("{}: {error}", path.display())))?;
-        let defined = file.symbols().filter(|symbol| symbol.is_definition());
-        symbols.extend(defined.filter_map(|symbol| symbol.name().ok().map(Into::into)));
-    }
-    Ok(symbols)
-}
-
-/// The files of a folder with one of these extensions, in order.
-fn files(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
-    let paths = names(folder)?.into_iter().map(|name| folder.join(name));
-    let wanted = |path: &PathBuf| {
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        extension.is_some_and(|extension| extensions.contains(&extension))
-    };
-    Ok(paths.filter(wanted).collect())
-}
-
-/// Puts into Debian's header package the files that it lacks.
-fn complete(prep: &Preparation) -> Result<()> {
-    let (built, headers) = (prep.rust(), prep.headers());
-    let rust = headers.join("rust");
-    make_folder(&rust)?;
-    let mut lacking = files(&built, &["rmeta", "so"])?;
-    // With RUST_INLINE_HELPERS (since 6.19) rustc also reads the helpers' bitcode.
-    let helpers = files(&built.join("helpers"), &["bc"]).unwrap_or_default();
-    lacking.extend(helpers);
-    for from in &lacking {
-        let to = rust.join(from.strip_prefix(&built).unwrap_or(from));
-        if let Some(folder) = to.parent() {
-            make_folder(folder)?;
-        }
-        copy(from, &to)?;
-    }
-    let target = "scripts/target.json";
-    copy(&prep.build().join(target), &headers.join(target))?;
-    say(&format!("    Debian's headers completed with {} files", lacking.len() + 1));
-    Ok(())
 }

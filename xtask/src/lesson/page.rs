@@ -199,7 +199,7 @@ pub(super) struct Rendered {
 impl FrontMatter {
     fn parse(text: &str) -> Result<Self> {
         let mut front_matter = Self {
-            kernels: vec![KernelName::Stock],
+            kernels: vec![KernelName::STOCK],
             also: Vec::new(),
             with: Vec::new(),
             cmdline: Vec::new(),
@@ -376,7 +376,7 @@ mod tests {
     #[test]
     fn a_page_is_taken_apart() {
         let page = page();
-        assert_eq!(page.front_matter.kernels, [KernelName::Stock, KernelName::Sid]);
+        assert_eq!(page.front_matter.kernels, [KernelName::STOCK, KernelName::SID]);
         assert_eq!(page.front_matter.allow, [("BUG: x".into(), "it is the lesson".into())]);
         let lines: Vec<usize> = page.blocks.iter().map(|block| block.line).collect();
         assert_eq!(lines, [7, 16, 20, 37]);

@@ -12,7 +12,7 @@ use snapbox::{
 };
 
 use crate::{
-    kernel::{Kernel, KernelName},
+    kernel::Kernel,
     problem::{Problem, Result},
 };
 
@@ -44,13 +44,9 @@ impl Redactor {
     pub(super) fn new(kernel: &Kernel, others: &[Kernel], folder: &Path) -> Result<Self> {
         let mut redactor = Self::for_release(&kernel.release, folder)?;
         for other in others {
-            let placeholder = match other.name {
-                KernelName::Lab => "[KVER_LAB]",
-                KernelName::Sid => "[KVER_SID]",
-                KernelName::Stable => "[KVER_STABLE]",
-                _ => "[KVER_STOCK]",
-            };
-            redactor.insert(placeholder, other.release.clone())?;
+            let placeholder = format!("[KVER_{}]", other.name.to_string().to_uppercase());
+            // snapbox wants a placeholder for ever; a process has a handful of them.
+            redactor.insert(placeholder.leak(), other.release.clone())?;
         }
         Ok(redactor)
     }

@@ -67,7 +67,7 @@ impl Facts {
                 continue;
             }
             let kernel = Kernel::obtain(&cache, name, Refresh::Daily)?;
-            let tree = shipped::modules(&cache, &root, &kernel)?;
+            let tree = shipped::modules(&cache, &kernel)?;
             let kmod = shipped::kmod_of(&root, self.host_kmod, &scratch);
             Bench { kmod, rounds: self.rounds, scratch: scratch.clone() }.tree(&tree)?;
         }

@@ -46,8 +46,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     #[arg(conflicts_with_all = ["files", "with_deps", "as_given", "bare"])]
     all: Option<PathBuf>,
-    /// stock, stock:RELEASE, lab, stable, sid, or the folder of a prepared kernel tree
-    #[arg(long, value_name = "K", conflicts_with_all = ["tree", "live"])]
+    /// Its name.
+    #[arg(long, value_name = "K", help = KernelName::choices(), conflicts_with_all = ["tree", "live"])]
     kernel: Option<KernelName>,
     /// A prepared kernel tree, or an installed /lib/modules/RELEASE
     #[arg(long, value_name = "DIR", conflicts_with = "live")]
@@ -151,7 +151,7 @@ impl Args {
         if self.config.is_some() || self.symvers.is_some() {
             return Err(Problem::usage("--config and --symvers go with --tree or --live"));
         }
-        let name = self.kernel.clone().unwrap_or(KernelName::Stock);
+        let name = self.kernel.clone().unwrap_or(KernelName::STOCK);
         let kernel = Kernel::obtain(&Cache::open()?, &name, Refresh::Daily)?;
         facts::of_kernel(&kernel, || build::this_module(&kernel))
     }
@@ -270,7 +270,7 @@ fn print_all(facts: &TreeFacts, rows: &[ModuleRow]) {
 
 fn print(facts: &TreeFacts, verdicts: &[(&Item, Verdict)]) {
     for what in &facts.unknown {
-        outln!("note: of {} is not known {what}", facts.target.release);
+        outln!("unknown for {}: {what}", facts.target.release);
     }
     for (item, verdict) in verdicts {
         print_verdict(facts, item, verdict);

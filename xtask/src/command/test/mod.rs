@@ -111,7 +111,7 @@ fn facts_beside_kmods(tier: &mut Tier) -> Result<()> {
     let cache = Cache::open()?;
     let root = Root::obtain(&cache, TRIXIE)?;
     let scratch = project().join("target/bench");
-    for name in [KernelName::Stable, KernelName::Stock] {
+    for name in [KernelName::STABLE, KernelName::STOCK] {
         let (release, compared) =
             shipped::compare_with_kmod(&cache, &root, &name, false, &scratch)?;
         tier.comparisons(&release, &compared);
