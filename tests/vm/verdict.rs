@@ -458,10 +458,9 @@ fn own_cases(folder: &Path, count: usize, with_needs: bool) -> Vec<Case> {
             loads,
             own_init: true,
         };
-        cases.push(case(name.clone(), vec![load(index)]));
+        cases.push(case(name.to_string(), vec![load(index)]));
         let needs = load_order(&graph, &[index], None).unwrap();
-        let needs: Vec<usize> =
-            needs.steps.iter().filter_map(|step| graph.find(step.module)).collect();
+        let needs: Vec<usize> = needs.steps.iter().map(|step| step.index).collect();
         if with_needs && needs.len() > 1 && needs.len() < 8 {
             let loads = needs.iter().map(|&index| load(index)).collect();
             cases.push(case(format!("{name} with its needs"), loads));

@@ -230,7 +230,7 @@ pub fn play_loaded(model: &mut KernelModel<'_>, folder: &Path) -> Result<()> {
     let files = walk::modules(folder, &DepmodConfig::default())?;
     let mut buffer = ModuleBuffer::default();
     for (name, _) in loaded().iter().rev() {
-        let file: Option<&ModuleFile> = files.iter().find(|file| file.name == *name);
+        let file: Option<&ModuleFile> = files.iter().find(|file| *file.name == **name);
         if let Some(bytes) = file.and_then(|file| buffer.read(&file.full).ok()) {
             model.finit_module(LoadRequest { file: bytes, ..LoadRequest::default() });
         }

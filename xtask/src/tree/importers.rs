@@ -42,7 +42,7 @@ fn importer(
     for import in imports(&module.elf, &module.versions.index())? {
         let import = import?;
         if import.symbol.0 == symbol {
-            let module = file.name.clone();
+            let module = file.name.to_string();
             return Ok(Some(Importer { module, crc: import.crc, weak: import.weak }));
         }
     }

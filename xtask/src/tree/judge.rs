@@ -1,24 +1,17 @@
-//! A whole folder of modules, each with what it needs loaded before it.
+//! A whole folder of modules, each judged after those that it needs.
 //!
-//! Packed modules cost what their packing costs, so they are unpacked side by side while those
-//! before them are judged; and what came out is remembered until a file or the kernel changes.
+//! Unpacking takes longer than judging, so modules are unpacked in parallel while those before
+//! them are judged. The answers are remembered until a file, the kernel or this program changes.
 
 use std::{
     collections::BTreeMap,
     fs,
     path::Path,
-    sync::{
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
+    sync::{Mutex, PoisonError, mpsc},
     thread,
+    time::SystemTime,
 };
 
-use rayon::{iter::Either, prelude::*};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
-use crate::tree::section_reader::ModuleBuffer;
 use loader::{
     early_verdict,
     kernel_facts::KernelFacts,
@@ -26,66 +19,101 @@ use loader::{
     load_info::LoadRequest,
     verdict::{Answer, Verdict},
 };
-use stack::dependency_info::DependencyInfo;
-use stack::graph::Graph;
-use stack::graph::ScannedModule;
-use stack::module_file::ModuleFile;
+use rayon::{iter::Either, prelude::*};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use stack::{
+    dependency_info::DependencyInfo,
+    graph::{Graph, ScannedModule},
+    module_file::{ModuleFile, Stamp},
+};
 
-/// Part of what a remembered answer is filed under: raised when the model changes.
-const MODEL: &str = "3";
+use super::{
+    scan_cache::program_stamp,
+    section_reader::{FileError, ModuleBuffer},
+};
+
 /// How many unpacked modules may wait for their turn.
 const WAITING_MAX: usize = 32;
 
-/// What became of one module, in short.
+/// The answer for one module, in short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModuleRow {
     /// Its path within the folder.
     pub file: String,
-    /// `loads`, `refused` or `unknown`.
-    pub verdict: String,
-    /// The error's name.
+    /// What the kernel would do.
+    pub verdict: RowVerdict,
+    /// The name of the kernel's error.
     pub errno: Option<String>,
     /// The check that decided.
     pub check: Option<String>,
-    /// The last line that the kernel would log, or why nobody can know.
+    /// The last line that the kernel would log, or why there is no answer.
     pub said: Option<String>,
 }
 
-/// Judges all modules of a folder in the order in which they depend on each other; `memory` is
-/// the folder for what is remembered.
-pub fn judge_tree(target: &KernelFacts, files: &[ModuleFile], memory: &Path) -> Vec<ModuleRow> {
-    let remembered = memory.join(format!("check-{}.json", fingerprint(target, files)));
+/// What the kernel would do with a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum RowVerdict {
+    /// Loads it.
+    Loads,
+    /// Refuses it.
+    Refused,
+    /// Cannot be decided offline.
+    Unknown,
+    /// The file could not be read, so nothing was judged.
+    Unreadable,
+}
+
+impl RowVerdict {
+    /// The word for it in text and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Loads => "loads",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// Judges all modules of a folder in the order in which they depend on each other. The answers are
+/// remembered in `cache_dir`, unless a file could not be read or changed meanwhile.
+pub fn judge_tree(target: &KernelFacts, files: &[ModuleFile], cache_dir: &Path) -> Vec<ModuleRow> {
+    let remembered = cache_dir.join(format!("check-{}.json", fingerprint(target, files)));
     let known = fs::read(&remembered).ok();
     if let Some(rows) = known.and_then(|text| serde_json::from_slice(&text).ok()) {
         return rows;
     }
-    let fresh = files.iter().any(|file| file.stamp.is_fresh(std::time::SystemTime::now()));
     let (mut rows, scanned) = judge_early(target, files);
     rows.extend(judge_in_order(target, &in_order(scanned)));
-    if let (false, Ok(text)) = (fresh, serde_json::to_vec(&rows)) {
-        // What cannot be remembered costs time on the next call, nothing else.
-        let _ = fs::write(&remembered, text);
+    let all_read = rows.iter().all(|row| row.verdict != RowVerdict::Unreadable);
+    if all_read && files.iter().all(is_settled) {
+        if let Ok(text) = serde_json::to_vec(&rows) {
+            // Answers that cannot be stored cost time on the next call, nothing else.
+            let _ = fs::write(&remembered, text);
+        }
     }
     rows
 }
 
-/// Judges each file by itself, side by side: those that no other module could help are done. Of
-/// the others come the ties that order them.
+/// Whether a file is still what it was when it was found, and has been for a while.
+fn is_settled(file: &ModuleFile) -> bool {
+    let now = fs::metadata(&file.full).map(|metadata| Stamp::from_metadata(&metadata));
+    now.is_ok_and(|now| now == file.stamp) && !file.stamp.is_fresh(SystemTime::now())
+}
+
+/// Judges each file by itself, in parallel. Those that no other module could help are done; the
+/// others come with what orders them.
 fn judge_early(target: &KernelFacts, files: &[ModuleFile]) -> (Vec<ModuleRow>, Vec<ScannedModule>) {
     let judged = files.par_iter().map_init(ModuleBuffer::default, |buffer, file| {
-        let raw;
-        let bytes = match buffer.read(&file.full) {
+        let bytes = match buffer.read_for_kernel(&file.full) {
             Ok(bytes) => bytes,
-            // What cannot be unpacked is handed to the kernel as it lies there.
-            Err(_) => {
-                raw = fs::read(&file.full).unwrap_or_default();
-                &raw
-            }
+            Err(error) => return Either::Left(unreadable_row(file, &error)),
         };
         let request = LoadRequest { file: bytes, ..LoadRequest::default() };
         match early_verdict(request, target) {
             Some(verdict) => Either::Left(row(file, verdict)),
-            // Without ties that can be read it has its turn like one without any.
+            // A module whose dependencies cannot be read is judged like one without any.
             None => Either::Right(ScannedModule {
                 file: file.clone(),
                 info: DependencyInfo::read(bytes).unwrap_or_default(),
@@ -99,20 +127,37 @@ fn judge_early(target: &KernelFacts, files: &[ModuleFile]) -> (Vec<ModuleRow>, V
     (rows, scanned)
 }
 
-/// All that an answer depends on.
+/// A digest of everything that the answers depend on.
 fn fingerprint(target: &KernelFacts, files: &[ModuleFile]) -> String {
     let mut hash = Sha256::new();
-    let KernelFacts { exports, sysfs_names, builtin_names, .. } = target;
+    // Every field is named, so that a new one cannot be forgotten here.
+    let KernelFacts {
+        release,
+        rules,
+        patches,
+        vermagic,
+        options,
+        this_module,
+        exports,
+        blacklist,
+        signatures_enforced,
+        locked_down,
+        disabled,
+        sysfs_names,
+        builtin_names,
+        spectre_v2,
+    } = target;
+    let sorted = |names: &std::collections::HashSet<String>| {
+        let mut names: Vec<String> = names.iter().cloned().collect();
+        names.sort();
+        names
+    };
+    let names = (sysfs_names.as_ref().map(sorted), sorted(builtin_names));
+    let version = (program_stamp(), release, rules, patches, vermagic, options, this_module);
+    let state = (blacklist, signatures_enforced, locked_down, disabled, spectre_v2, names);
+    hash.update(format!("{version:?} {state:?}"));
     let mut names: Vec<_> = exports.iter().collect();
     names.sort_by_key(|(name, _)| *name);
-    let mut others: Vec<&String> = sysfs_names.iter().flatten().chain(builtin_names).collect();
-    others.sort();
-    let facts = (
-        (&target.release, &target.vermagic, &target.options, target.this_module),
-        (&target.blacklist, target.signatures_enforced, target.locked_down, target.disabled),
-        (target.spectre_v2, sysfs_names.is_some(), others),
-    );
-    hash.update(format!("{MODEL} {facts:?}"));
     for (name, export) in names {
         hash.update(name);
         hash.update([0, u8::from(export.gpl_only), u8::from(export.crc.is_some())]);
@@ -126,7 +171,7 @@ fn fingerprint(target: &KernelFacts, files: &[ModuleFile]) -> String {
     hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The files, each after those that it needs; those that need each other in a circle as they are.
+/// The files, each after those that it needs. Modules that need each other stay as they are.
 fn in_order(scanned: Vec<ScannedModule>) -> Vec<ModuleFile> {
     let graph = Graph::new(scanned);
     let mut order: Vec<usize> = (0..graph.modules().len()).collect();
@@ -139,19 +184,26 @@ fn in_order(scanned: Vec<ScannedModule>) -> Vec<ModuleFile> {
 fn judge_in_order(target: &KernelFacts, files: &[ModuleFile]) -> Vec<ModuleRow> {
     let mut model = KernelModel::new(target);
     let mut rows = Vec::with_capacity(files.len());
-    let next = AtomicUsize::new(0);
     let threads = thread::available_parallelism().map_or(1, usize::from);
+    // A reader takes a permit for each file; a judged file gives one back. The file that is next
+    // to be judged was taken before all others, so it always has a permit.
+    let (give, permits) = mpsc::channel();
+    (0..WAITING_MAX).for_each(|_| give.send(()).unwrap_or_default());
+    let queue = Mutex::new((permits, files.iter().enumerate()));
+    let take = || {
+        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.0.recv().ok()?;
+        queue.1.next()
+    };
     thread::scope(|scope| {
-        let (send, receive) = mpsc::sync_channel(WAITING_MAX);
+        let (send, receive) = mpsc::channel();
         for _ in 0..threads {
-            let (send, next) = (send.clone(), &next);
+            let (send, take) = (send.clone(), &take);
             scope.spawn(move || {
                 let mut buffer = ModuleBuffer::default();
-                while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let bytes = buffer.read(&file.full).map(<[u8]>::to_vec);
-                    let bytes = bytes.or_else(|_| fs::read(&file.full)).ok();
-                    // Nobody receives any more: the other side has ended.
-                    if send.send((&file.path, bytes)).is_err() {
+                while let Some((index, file)) = take() {
+                    let bytes = buffer.read_for_kernel(&file.full).map(<[u8]>::to_vec);
+                    if send.send((index, bytes)).is_err() {
                         return;
                     }
                 }
@@ -159,26 +211,88 @@ fn judge_in_order(target: &KernelFacts, files: &[ModuleFile]) -> Vec<ModuleRow> 
         }
         drop(send);
         let mut waiting = BTreeMap::new();
-        for (path, bytes) in receive {
-            waiting.insert(path, bytes);
-            while let Some(file) = files.get(rows.len()) {
-                let Some(bytes) = waiting.remove(&file.path) else { break };
-                let file_bytes = bytes.unwrap_or_default();
-                let request = LoadRequest { file: &file_bytes, ..LoadRequest::default() };
-                rows.push(row(file, model.finit_module(request)));
+        for (index, bytes) in receive {
+            waiting.insert(index, bytes);
+            while let Some(bytes) = waiting.remove(&rows.len()) {
+                let file = &files[rows.len()];
+                rows.push(match bytes {
+                    Ok(bytes) => {
+                        let request = LoadRequest { file: &bytes, ..LoadRequest::default() };
+                        row(file, model.finit_module(request))
+                    }
+                    Err(error) => unreadable_row(file, &error),
+                });
+                // No reader is left to want it after the last file.
+                let _ = give.send(());
             }
         }
     });
     rows
 }
 
+fn unreadable_row(file: &ModuleFile, error: &FileError) -> ModuleRow {
+    let (file, said) = (file.path.clone(), Some(error.to_string()));
+    ModuleRow { file, verdict: RowVerdict::Unreadable, errno: None, check: None, said }
+}
+
 fn row(file: &ModuleFile, verdict: Verdict) -> ModuleRow {
     let check = verdict.decisive().map(|check| check.id.to_string());
     let Verdict { answer, messages, .. } = verdict;
-    let (word, errno, said) = match answer {
-        Answer::Loads => ("loads", None, None),
-        Answer::Refused(errno) => ("refused", Some(errno.to_string()), messages.last().cloned()),
-        Answer::Unknown(reason) => ("unknown", None, Some(reason)),
+    let (verdict, errno, said) = match answer {
+        Answer::Loads => (RowVerdict::Loads, None, None),
+        Answer::Refused(errno) => {
+            (RowVerdict::Refused, Some(errno.to_string()), messages.last().cloned())
+        }
+        Answer::Unknown(reason) => (RowVerdict::Unknown, None, Some(reason)),
     };
-    ModuleRow { file: file.path.clone(), verdict: word.into(), errno, check, said }
+    ModuleRow { file: file.path.clone(), verdict, errno, check, said }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::walk;
+    use stack::depmod_config::DepmodConfig;
+
+    const HELLO: &[u8] = include_bytes!("../../tests/fixtures/hello-7.3.ko");
+
+    /// A folder of the same module under many names, all changed long ago.
+    fn folder(count: usize) -> (tempfile::TempDir, Vec<ModuleFile>) {
+        let dir = tempfile::tempdir().unwrap();
+        for index in 0..count {
+            fs::write(dir.path().join(format!("m{index:03}.ko")), HELLO).unwrap();
+        }
+        let mut files = walk::modules(dir.path(), &DepmodConfig::default()).unwrap();
+        files.iter_mut().for_each(|file| file.stamp = Stamp::default());
+        (dir, files)
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_no_refusal_and_is_not_remembered() {
+        let (dir, mut files) = folder(2);
+        files[1].full = dir.path().join("gone.ko");
+        let cache = tempfile::tempdir().unwrap();
+        let rows = judge_tree(&KernelFacts::default(), &files, cache.path());
+        let gone = rows.iter().find(|row| row.file == "m001.ko").unwrap();
+        assert_eq!((gone.verdict, &gone.errno), (RowVerdict::Unreadable, &None));
+        assert!(gone.said.as_ref().unwrap().contains("No such file"), "{gone:?}");
+        assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn more_modules_than_may_wait_are_all_judged() {
+        let (_dir, files) = folder(3 * WAITING_MAX);
+        assert_eq!(judge_in_order(&KernelFacts::default(), &files).len(), files.len());
+    }
+
+    #[test]
+    fn the_fingerprint_depends_on_the_kernel_and_on_the_files() {
+        let (_dir, files) = folder(2);
+        let facts = KernelFacts::default();
+        let other = KernelFacts { locked_down: true, ..KernelFacts::default() };
+        let whole = fingerprint(&facts, &files);
+        assert_eq!(whole, fingerprint(&facts, &files));
+        assert_ne!(whole, fingerprint(&other, &files));
+        assert_ne!(whole, fingerprint(&facts, &files[..1]));
+    }
 }

@@ -4,6 +4,7 @@ pub mod abi_files;
 pub mod importers;
 pub mod judge;
 pub mod kmod;
+pub mod load_plan;
 pub mod picture;
 pub mod scan;
 pub mod scan_cache;

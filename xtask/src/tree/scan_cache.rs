@@ -1,4 +1,4 @@
-//! The ties of a tree, kept from one call to the next.
+//! The dependency information of a tree, kept from one call to the next.
 //!
 //! One file for each directory of modules. An entry is used only for a file whose path, size,
 //! times, inode and disk are those it had when it was read; a file that changed while it was
@@ -16,8 +16,10 @@ use std::{
 
 use stack::{dependency_info::DependencyInfo, module_file::Stamp};
 
-/// The first bytes; the number is that of the layout, and grows with [`DependencyInfo`].
-const MAGIC: &[u8] = b"symstack facts 2\n";
+/// The first bytes. After them stands the program that read the modules: another build may read
+/// other facts out of the same file, or store them otherwise.
+const MAGIC: &[u8] = b"symstack facts\n";
+
 /// What was read before, by the path below the tree.
 #[derive(Debug, Default)]
 pub struct ScanCache {
@@ -29,6 +31,19 @@ pub fn file_for(cache_dir: &Path, tree: &Path) -> PathBuf {
     let whole = fs::canonicalize(tree).unwrap_or_else(|_| tree.to_owned());
     let key = digest(whole.as_os_str().as_encoded_bytes());
     cache_dir.join(format!("{key:016x}.facts"))
+}
+
+/// What tells this program from another build of it.
+pub fn program_stamp() -> Stamp {
+    let program = fs::metadata("/proc/self/exe");
+    program.map(|metadata| Stamp::from_metadata(&metadata)).unwrap_or_default()
+}
+
+/// The first bytes of a cache file that this program wrote.
+fn header() -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    push_stamp(&mut bytes, &program_stamp());
+    bytes
 }
 
 /// Good against a torn or damaged file, and nothing else is asked of it. Another compiler's
@@ -55,7 +70,7 @@ impl ScanCache {
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let body = bytes.strip_prefix(MAGIC)?;
+        let body = bytes.strip_prefix(header().as_slice())?;
         let (body, sum) = body.split_at_checked(body.len().checked_sub(8)?)?;
         if sum != digest(body).to_le_bytes() {
             return None;
@@ -83,13 +98,14 @@ pub fn save<'a>(
     path: &Path,
     entries: impl Iterator<Item = (&'a str, &'a Stamp, &'a DependencyInfo)>,
 ) -> io::Result<()> {
-    let mut bytes = MAGIC.to_vec();
+    let mut bytes = header();
+    let header_bytes = bytes.len();
     for (path, stamp, info) in entries {
         push(&mut bytes, path.as_bytes());
         push_stamp(&mut bytes, stamp);
         info.lists().iter().for_each(|list| push(&mut bytes, &list.0));
     }
-    let sum = digest(&bytes[MAGIC.len()..]);
+    let sum = digest(&bytes[header_bytes..]);
     bytes.extend_from_slice(&sum.to_le_bytes());
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir)?;

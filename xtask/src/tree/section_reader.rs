@@ -95,14 +95,36 @@ impl ModuleBuffer {
     pub fn read_file(&mut self, file: &File, expected: u64) -> Result<&[u8], FileError> {
         self.shrink();
         let length = self.fill(file, usize::try_from(expected).unwrap_or(usize::MAX))?;
+        match self.unpacked(length) {
+            (bytes, None) => Ok(bytes),
+            (_, Some(malformed)) => Err(malformed.into()),
+        }
+    }
+
+    /// Reads what kmod gives the kernel: the unpacked module, or the file as it is where it cannot
+    /// be unpacked.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is larger than any module.
+    pub fn read_for_kernel(&mut self, path: &Path) -> Result<&[u8], FileError> {
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        self.shrink();
+        let length = self.fill(&file, usize::try_from(size).unwrap_or(usize::MAX))?;
+        Ok(self.unpacked(length).0)
+    }
+
+    /// The module in the first bytes that were read; with an error they are as they were.
+    fn unpacked(&mut self, length: usize) -> (&[u8], Option<Malformed>) {
         let packed = &self.packed[..length];
-        match Compression::detect(packed) {
-            Compression::None => Ok(packed),
-            compression => {
-                self.plain.clear();
-                unpack(compression, packed, &mut self.plain, UNPACKED_BYTES_MAX)?;
-                Ok(&self.plain)
-            }
+        let compression = Compression::detect(packed);
+        if compression == Compression::None {
+            return (packed, None);
+        }
+        self.plain.clear();
+        match unpack(compression, packed, &mut self.plain, UNPACKED_BYTES_MAX) {
+            Ok(()) => (&self.plain, None),
+            Err(malformed) => (packed, Some(malformed)),
         }
     }
 

@@ -10,7 +10,8 @@ use std::{
 use rayon::prelude::*;
 use stack::{
     depmod_config::{DepmodConfig, choose},
-    module_file::{ModuleFile, Stamp, module_name, unpacked_path},
+    module_file::{ModuleFile, Stamp, unpacked_path},
+    module_name::ModuleName,
 };
 
 use crate::problem::{OrProblem, Result};
@@ -67,7 +68,7 @@ fn look_at(
         return Ok(Vec::new());
     }
     let kind = entry.file_type()?;
-    let name = module_name(&file_name);
+    let name = ModuleName::of_file(&file_name);
     // A link leads where it leads; one that leads nowhere is passed over, as by depmod.
     let metadata = match (kind.is_symlink(), &name) {
         (true, _) => fs::metadata(entry.path()).ok(),
@@ -115,7 +116,7 @@ pub fn module_files(paths: &[PathBuf]) -> Result<Vec<ModuleFile>> {
 
 fn module_file(path: &Path) -> io::Result<ModuleFile> {
     let file_name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let name = module_name(file_name).ok_or_else(|| {
+    let name = ModuleName::of_file(file_name).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidInput, "not a .ko, .ko.xz, .ko.zst or .ko.gz")
     })?;
     let stamp = Stamp::from_metadata(&fs::metadata(path)?);

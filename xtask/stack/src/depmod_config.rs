@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, path::PathBuf};
 
-use crate::module_file::{ModuleFile, unpacked_path};
+use crate::{
+    module_file::{ModuleFile, unpacked_path},
+    module_name::ModuleName,
+};
 
 /// One word of a `search` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +105,7 @@ fn stem(path: &str) -> &str {
 
 /// Takes of all modules of one name the one that depmod takes.
 pub fn choose(found: Vec<ModuleFile>, config: &DepmodConfig) -> Vec<ModuleFile> {
-    let mut at: HashMap<String, usize> = HashMap::with_capacity(found.len());
+    let mut at: HashMap<ModuleName, usize> = HashMap::with_capacity(found.len());
     let mut chosen: Vec<Option<ModuleFile>> = Vec::with_capacity(found.len());
     for file in found {
         let old = at.get(&file.name).copied();

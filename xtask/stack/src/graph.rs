@@ -7,6 +7,7 @@ use ko::text::Text;
 use crate::{
     dependency_info::DependencyInfo,
     module_file::{ModuleFile, Stamp},
+    module_name::ModuleName,
 };
 
 /// The same hash in every run: nothing printed may depend on it, and a fixed one proves that. The
@@ -27,7 +28,10 @@ impl ScannedModule {
     pub fn new(name: &str, info: DependencyInfo) -> Self {
         let path = format!("{name}.ko");
         let full = path.clone().into();
-        Self { file: ModuleFile { name: name.into(), full, path, stamp: Stamp::default() }, info }
+        Self {
+            file: ModuleFile { name: ModuleName::new(name), full, path, stamp: Stamp::default() },
+            info,
+        }
     }
 }
 
@@ -46,7 +50,7 @@ pub struct Graph {
     modules: Vec<ScannedModule>,
     /// For each module, those it needs, in the order of its first need of each.
     edges: Vec<Vec<Edge>>,
-    by_name: HashMap<String, usize, Hash>,
+    by_name: HashMap<ModuleName, usize, Hash>,
 }
 
 /// Modules that need each other: none of them can be loaded.
@@ -74,9 +78,9 @@ impl Graph {
         &self.modules
     }
 
-    /// The module of this name, with `-` or `_`.
-    pub fn find(&self, name: &str) -> Option<usize> {
-        self.by_name.get(name).or_else(|| self.by_name.get(&name.replace('-', "_"))).copied()
+    /// The module of this name.
+    pub fn index_of(&self, name: &ModuleName) -> Option<usize> {
+        self.by_name.get(name).copied()
     }
 
     /// The name of a module.

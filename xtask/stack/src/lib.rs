@@ -8,6 +8,7 @@ pub mod depmod_config;
 pub mod graph;
 pub mod load_order;
 pub mod module_file;
+pub mod module_name;
 pub mod modules_dep;
 pub mod namespace;
 pub mod symtype_parser;

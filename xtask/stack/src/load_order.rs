@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{
     graph::{Cycle, Graph},
+    module_name::{ModuleName, underscored},
     symvers::{Symvers, VMLINUX},
 };
 use ko::text::Text;
@@ -15,6 +16,8 @@ use ko::text::Text;
 /// One module, at its place in the order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadStep<'g> {
+    /// Its index in the graph.
+    pub index: usize,
     /// The module's name.
     pub module: &'g str,
     /// Its file.
@@ -159,18 +162,14 @@ enum Task {
 /// The modules that a name given to modprobe finds: the ones with this alias, or the one of this
 /// name.
 fn answering(graph: &Graph, name: Text<'_>) -> Vec<usize> {
-    if let Some(index) = graph.find(&name.lossy()) {
+    let wanted = ModuleName::new(&name.lossy());
+    if let Some(index) = graph.index_of(&wanted) {
         return vec![index];
     }
-    let wanted = dashless(name);
-    let answers = |index: &usize| {
-        graph.modules()[*index].info.aliases.iter().any(|alias| matches(&dashless(alias), &wanted))
-    };
+    let matches_wanted =
+        |alias: Text<'_>| matches(underscored(&alias.lossy()).as_bytes(), wanted.as_bytes());
+    let answers = |index: &usize| graph.modules()[*index].info.aliases.iter().any(matches_wanted);
     (0..graph.modules().len()).filter(answers).collect()
-}
-
-fn dashless(name: Text<'_>) -> Vec<u8> {
-    name.bytes().iter().map(|&byte| if byte == b'-' { b'_' } else { byte }).collect()
 }
 
 /// `fnmatch()` with `*` and `?`: all that aliases without a bus use.
@@ -216,7 +215,7 @@ fn step(graph: &Graph, index: usize) -> LoadStep<'_> {
     }
     let weak = |wanted| OrderReason::Weak { wanted, modules: names(wanted) };
     reasons.extend(module.info.weak_modules().map(weak));
-    LoadStep { module: &module.file.name, path: &module.file.path, reasons }
+    LoadStep { index, module: &module.file.name, path: &module.file.path, reasons }
 }
 
 /// What the modules need and nobody exports.
@@ -253,13 +252,13 @@ fn missing_symbols<'g>(
         let name = symbol.lossy();
         let provider = match kernel.get(&name) {
             Some(entry) if entry.module == VMLINUX => continue,
-            Some(entry) => Some(entry.module_name()),
+            Some(entry) => Some(entry.module_name().to_string()),
             // No kernel exports these: the loader answers for them itself.
             None if IMPLIED.contains(&name.as_ref()) => continue,
             None => None,
         };
         let weak = module.info.is_weak(symbol);
-        let module = module.file.name.as_str();
+        let module = &*module.file.name;
         missing.push(MissingDependency { module, symbol: Some(symbol), provider, weak });
     }
 }
@@ -270,7 +269,8 @@ const IMPLIED: [&str; 2] = ["module_layout", "_GLOBAL_OFFSET_TABLE_"];
 
 fn missing_modules<'g>(graph: &'g Graph, index: usize, missing: &mut Vec<MissingDependency<'g>>) {
     let module = &graph.modules()[index];
-    let gone = module.info.depends.iter().filter(|name| graph.find(&name.lossy()).is_none());
+    let absent = |name: &Text<'_>| graph.index_of(&ModuleName::new(&name.lossy())).is_none();
+    let gone = module.info.depends.iter().filter(absent);
     for provider in gone {
         missing.push(MissingDependency {
             module: &module.file.name,
@@ -309,7 +309,8 @@ mod tests {
     }
 
     fn names(graph: &Graph, wanted: &str) -> Vec<String> {
-        let order = load_order(graph, &[graph.find(wanted).unwrap()], None).unwrap();
+        let order =
+            load_order(graph, &[graph.index_of(&ModuleName::new(wanted)).unwrap()], None).unwrap();
         order.steps.iter().map(|step| step.module.to_owned()).collect()
     }
 

@@ -1,4 +1,4 @@
-//! The file of one module, and the name that kmod derives from it.
+//! The file of one module.
 
 use std::{
     fs,
@@ -6,6 +6,8 @@ use std::{
     path::PathBuf,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+use crate::module_name::ModuleName;
 
 /// What tells a file from what it was before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -48,21 +50,13 @@ impl Stamp {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModuleFile {
     /// The name by which the kernel will know it.
-    pub name: String,
+    pub name: ModuleName,
     /// Its path below the directory; as given, for a file given alone or one of `external`.
     pub path: String,
     /// Where to open it.
     pub full: PathBuf,
     /// What tells it from what it was before.
     pub stamp: Stamp,
-}
-
-/// The module name of a file: what stands before the first dot, with `_` for `-`
-/// (`path_to_modname()`, kmod's `shared/util.c`); `None` for a file that is no module.
-pub fn module_name(file_name: &str) -> Option<String> {
-    let is_module = [".ko", ".ko.xz", ".ko.zst", ".ko.gz"].iter().any(|e| file_name.ends_with(e));
-    let (stem, _) = file_name.split_once('.')?;
-    (is_module && !stem.is_empty()).then(|| stem.replace('-', "_"))
 }
 
 /// A path without the suffix of its compression: how `modules.order` and `modules.builtin` name it.

@@ -1,4 +1,6 @@
-//! Symbol namespaces: who may import from one.
+//! Symbol namespaces: which modules may import from one.
+
+use crate::module_name::underscored;
 
 /// What `EXPORT_SYMBOL_FOR_MODULES` puts before its list (`include/linux/export.h`).
 pub const MODULES_PREFIX: &str = "module:";
@@ -13,10 +15,10 @@ pub fn module_patterns(namespace: &str) -> Option<impl Iterator<Item = &str>> {
 /// (`verify_module_namespace()`, `kernel/module/main.c` of 7.3).
 pub fn admits_module(namespace: &str, module: &str) -> bool {
     let Some(mut patterns) = module_patterns(namespace) else { return false };
-    let module = dashed(module);
+    let module = underscored(module);
     patterns.any(|pattern| match pattern.strip_suffix('*') {
-        Some(beginning) => module.starts_with(&dashed(beginning)),
-        None => module == dashed(pattern),
+        Some(beginning) => module.starts_with(&underscored(beginning)),
+        None => module == underscored(pattern),
     })
 }
 
@@ -36,12 +38,10 @@ fn covers(namespace: &str, pattern: &str) -> bool {
         return admits_module(namespace, pattern);
     };
     let Some(mut patterns) = module_patterns(namespace) else { return false };
-    let beginning = dashed(beginning);
-    patterns.any(|new| new.strip_suffix('*').is_some_and(|new| beginning.starts_with(&dashed(new))))
-}
-
-fn dashed(name: &str) -> String {
-    name.replace('_', "-")
+    let beginning = underscored(beginning);
+    patterns.any(|new| {
+        new.strip_suffix('*').is_some_and(|new| beginning.starts_with(&underscored(new)))
+    })
 }
 
 #[cfg(test)]

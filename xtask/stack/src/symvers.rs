@@ -8,6 +8,7 @@
 
 use std::{collections::HashMap, fmt::Write as _};
 
+use crate::module_name::ModuleName;
 use ko::{license::License, seal::Seal};
 
 /// The module column of a symbol that the kernel itself exports.
@@ -32,8 +33,8 @@ pub struct SymversEntry {
 impl SymversEntry {
     /// The name of the exporting module, as the running kernel would give it: the last part of
     /// the path, with `_` for `-`.
-    pub fn module_name(&self) -> String {
-        module_name(&self.module)
+    pub fn module_name(&self) -> ModuleName {
+        ModuleName::of_build_path(&self.module)
     }
 
     /// Whether the symbol belongs to the crate of a Rust module: a mangled name, or a seal.
@@ -46,13 +47,6 @@ impl SymversEntry {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "0x{crc:08x}\t{symbol}\t{module}\t{license}\t{namespace}");
     }
-}
-
-/// The last part of a path, with `_` for `-`: how the kernel names a module
-/// (`KBUILD_MODNAME`, `scripts/Makefile.lib`).
-fn module_name(path: &str) -> String {
-    let last = path.rsplit('/').next().unwrap_or(path);
-    last.replace('-', "_")
 }
 
 /// A line that modpost would refuse.
@@ -129,7 +123,7 @@ impl Symvers {
     pub fn normalized(&self) -> Self {
         let mut entries = self.entries.clone();
         for entry in &mut entries {
-            entry.module = entry.module_name();
+            entry.module = entry.module_name().to_string();
         }
         entries.sort_by(|a, b| (&a.symbol, &a.module).cmp(&(&b.symbol, &b.module)));
         let by_symbol = entries.iter().enumerate().map(|(i, e)| (e.symbol.clone(), i)).collect();
@@ -259,7 +253,7 @@ mod tests {
             (entry.module.as_str(), entry.namespace.as_str()),
             ("provider/provider", "PROVIDER")
         );
-        assert_eq!(entry.module_name(), "provider");
+        assert_eq!(&*entry.module_name(), "provider");
         assert!(symvers.has_crcs());
     }
 

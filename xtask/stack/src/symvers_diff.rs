@@ -187,13 +187,13 @@ fn compare_both(old: &SymversEntry, new: &SymversEntry, crcs: CrcComparison) -> 
         changes.push(change(new, ChangeKind::Namespace { old, new: namespace }));
     }
     if old.module_name() != new.module_name() {
-        changes.push(change(new, ChangeKind::Moved { old: old.module_name() }));
+        changes.push(change(new, ChangeKind::Moved { old: old.module_name().to_string() }));
     }
     changes
 }
 
 fn change(entry: &SymversEntry, what: ChangeKind) -> Change {
-    Change { symbol: entry.symbol.clone(), module: entry.module_name(), what }
+    Change { symbol: entry.symbol.clone(), module: entry.module_name().to_string(), what }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! `check`: would it load, and if not, why?
 
+mod form;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -7,13 +9,14 @@ use std::{
     process::ExitCode,
 };
 
-use serde::Serialize;
+use loader::{
+    kernel_model::KernelModel,
+    load_info::LoadRequest,
+    verdict::{Answer, CheckResult, Outcome, Verdict},
+};
+use stack::depmod_config::DepmodConfig;
 
-use crate::tree::judge::{self, ModuleRow};
-use crate::tree::scan::{scan, scan_cached};
-use crate::tree::scan_cache;
-use crate::tree::section_reader::ModuleBuffer;
-use crate::tree::walk;
+use self::form::{AllForm, CheckForm};
 use crate::{
     build,
     host::cache::Cache,
@@ -23,14 +26,13 @@ use crate::{
         facts::{self, Overrides, TreeFacts},
     },
     problem::{OrProblem, Problem, Result},
+    tree::{
+        judge::{self, ModuleRow, RowVerdict},
+        load_plan::{self, PlannedLoad},
+        section_reader::ModuleBuffer,
+        walk,
+    },
 };
-use loader::kernel_model::KernelModel;
-use loader::load_info::LoadRequest;
-use loader::verdict::{Answer, CheckResult, Outcome, Verdict};
-use stack::depmod_config::DepmodConfig;
-use stack::graph::Graph;
-use stack::load_order::load_order;
-use stack::module_file::ModuleFile;
 
 /// Tell whether modules would load on a kernel, and if not, why
 ///
@@ -81,12 +83,6 @@ pub struct Args {
     json: bool,
 }
 
-/// A file to load, and whether it was asked for.
-struct Item {
-    file: PathBuf,
-    wanted: bool,
-}
-
 impl Args {
     /// Runs the verb.
     ///
@@ -101,18 +97,18 @@ impl Args {
         if let Some(folder) = &self.all {
             return self.judge_all(&facts, folder);
         }
-        let items = self.items(&facts)?;
+        let loads = self.plan(&facts)?;
         let mut model = KernelModel::new(&facts.target);
         if let Some(folder) = facts.modules.as_deref().filter(|_| self.live) {
             facts::play_loaded(&mut model, folder)?;
         }
         let mut verdicts = Vec::new();
-        for item in &items {
-            verdicts.push((item, self.judge(&mut model, item)?));
+        for load in &loads {
+            verdicts.push((load, self.judge(&mut model, load)?));
         }
         let holds = verdicts.iter().all(|(_, verdict)| verdict.loads());
         match self.json {
-            true => super::print_json(&Form::new(&facts, &verdicts))?,
+            true => super::print_json(&CheckForm::new(&facts, &verdicts))?,
             false => print(&facts, &verdicts),
         }
         Ok(ExitCode::from(u8::from(!holds)))
@@ -122,14 +118,10 @@ impl Args {
         let files = walk::modules(folder, &DepmodConfig::default())?;
         let rows = judge::judge_tree(&facts.target, &files, &self.memory()?);
         match self.json {
-            true => super::print_json(&AllForm {
-                format: "check-all/1",
-                release: &facts.target.release,
-                modules: &rows,
-            })?,
+            true => super::print_json(&AllForm::new(&facts.target.release, &rows))?,
             false => print_all(facts, &rows),
         }
-        let holds = rows.iter().all(|row| row.verdict == "loads");
+        let holds = rows.iter().all(|row| row.verdict == RowVerdict::Loads);
         Ok(ExitCode::from(u8::from(!holds)))
     }
 
@@ -157,81 +149,28 @@ impl Args {
     }
 
     /// The files in the order in which they are loaded.
-    fn items(&self, facts: &TreeFacts) -> Result<Vec<Item>> {
-        let as_given = self.files.iter().map(|file| Item { file: file.clone(), wanted: true });
-        if self.as_given {
-            return Ok(as_given.collect());
-        }
-        let mut found = walk::module_files(&self.files)?;
-        let given: Vec<String> = found.iter().map(|file| file.name.clone()).collect();
-        if self.with_deps {
-            found.extend(self.others(facts, &given)?);
-        }
-        let outcome = match (self.with_deps, facts.modules.as_deref()) {
-            // A kernel's own modules are some thousands: their ties are remembered.
-            (true, Some(folder)) => {
-                scan_cached(found, &scan_cache::file_for(&self.memory()?, folder))
+    fn plan(&self, facts: &TreeFacts) -> Result<Vec<PlannedLoad>> {
+        match (self.as_given, self.with_deps) {
+            (true, _) => Ok(load_plan::as_given(&self.files)),
+            (false, true) => {
+                let (modules, memory) = (facts.modules.as_deref(), self.memory()?);
+                load_plan::with_dependencies(&self.files, modules, &memory)
             }
-            _ => scan(found),
-        };
-        let graph = Graph::new(outcome.modules);
-        let wanted: Vec<usize> = given.iter().filter_map(|name| graph.find(name)).collect();
-        // What depends on each other in a circle cannot be loaded in any order.
-        let Ok(steps) = load_order(&graph, &wanted, None) else { return Ok(as_given.collect()) };
-        let mut items: Vec<Item> = Vec::new();
-        for step in &steps.steps {
-            let Some(index) = graph.find(step.module) else { continue };
-            let file = &graph.modules()[index].file;
-            items.push(Item { file: file.full.clone(), wanted: given.contains(&file.name) });
+            (false, false) => load_plan::in_order(&self.files),
         }
-        // What could not be read, the kernel refuses as well; it stands where it was given.
-        for (place, file) in self.files.iter().enumerate() {
-            if !items.iter().any(|item| item.file == *file) {
-                let item = Item { file: file.clone(), wanted: true };
-                items.insert(place.min(items.len()), item);
-            }
-        }
-        Ok(items)
     }
 
-    /// The modules that may be loaded before: the kernel's own, and those beside the files given.
-    fn others(&self, facts: &TreeFacts, given: &[String]) -> Result<Vec<ModuleFile>> {
-        let mut folders: Vec<PathBuf> = facts.modules.clone().into_iter().collect();
-        for file in &self.files {
-            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-            folders.push(folder.unwrap_or(Path::new(".")).to_path_buf());
-        }
-        let mut others: Vec<ModuleFile> = Vec::new();
-        for folder in folders {
-            let modules = walk::modules(&folder, &DepmodConfig::default())?;
-            for module in modules {
-                let known = given.contains(&module.name)
-                    || others.iter().any(|other| other.name == module.name);
-                if !known {
-                    others.push(module);
-                }
-            }
-        }
-        Ok(others)
-    }
-
-    fn judge(&self, model: &mut KernelModel<'_>, item: &Item) -> Result<Verdict> {
-        let last = self.files.last() == Some(&item.file);
+    fn judge(&self, model: &mut KernelModel<'_>, load: &PlannedLoad) -> Result<Verdict> {
+        let last = self.files.last() == Some(&load.file);
         let args = if last { self.params.as_str() } else { "" };
-        let mut buffer = ModuleBuffer::default();
-        let what = || format!("cannot read {}", item.file.display());
         let bare;
-        let unpacked = match self.bare {
-            true => None,
-            // A packed file that is damaged is handed to the kernel as kmod would: as it is.
-            false => buffer.read(&item.file).ok(),
-        };
-        let file = match unpacked {
-            Some(bytes) => bytes,
-            None => {
-                bare = fs::read(&item.file).or_usage(what)?;
-                &bare
-            }
+        let mut buffer = ModuleBuffer::default();
+        let file = if self.bare {
+            bare =
+                fs::read(&load.file).or_usage(|| format!("cannot read {}", load.file.display()))?;
+            &bare
+        } else {
+            buffer.read_for_kernel(&load.file).map_err(|error| error.problem(&load.file))?
         };
         Ok(model.finit_module(LoadRequest {
             file,
@@ -241,21 +180,13 @@ impl Args {
     }
 }
 
-/// The documented form `check-all/1`.
-#[derive(Serialize)]
-struct AllForm<'a> {
-    format: &'static str,
-    release: &'a str,
-    modules: &'a [ModuleRow],
-}
-
 /// How many came to what, with one of each as an example.
 fn print_all(facts: &TreeFacts, rows: &[ModuleRow]) {
     let mut kinds: BTreeMap<String, Vec<&ModuleRow>> = BTreeMap::new();
     for row in rows {
         let ModuleRow { verdict, errno, check, .. } = row;
-        let words = [Some(verdict), errno.as_ref(), check.as_ref()];
-        let words: Vec<&str> = words.into_iter().flatten().map(String::as_str).collect();
+        let words = [Some(verdict.word()), errno.as_deref(), check.as_deref()];
+        let words: Vec<&str> = words.into_iter().flatten().collect();
         kinds.entry(words.join(" ")).or_default().push(row);
     }
     outln!("{} modules on {}", rows.len(), facts.target.release);
@@ -268,19 +199,19 @@ fn print_all(facts: &TreeFacts, rows: &[ModuleRow]) {
     }
 }
 
-fn print(facts: &TreeFacts, verdicts: &[(&Item, Verdict)]) {
+fn print(facts: &TreeFacts, verdicts: &[(&PlannedLoad, Verdict)]) {
     for what in &facts.unknown {
         outln!("unknown for {}: {what}", facts.target.release);
     }
-    for (item, verdict) in verdicts {
-        print_verdict(facts, item, verdict);
+    for (load, verdict) in verdicts {
+        print_verdict(facts, load, verdict);
     }
 }
 
-fn print_verdict(facts: &TreeFacts, item: &Item, verdict: &Verdict) {
+fn print_verdict(facts: &TreeFacts, load: &PlannedLoad, verdict: &Verdict) {
     let release = &facts.target.release;
-    let file = item.file.display();
-    let needed = if item.wanted { "" } else { " (needed)" };
+    let file = load.file.display();
+    let needed = if load.wanted { "" } else { " (needed)" };
     match &verdict.answer {
         Answer::Loads => outln!("{file}{needed}: would load on {release}"),
         Answer::Refused(errno) => {
@@ -348,80 +279,4 @@ fn plain(c: char) -> Vec<char> {
         true => c.escape_default().collect(),
         false => vec![c],
     }
-}
-
-/// The documented form `check/2`.
-#[derive(Serialize)]
-struct Form<'a> {
-    format: &'static str,
-    release: &'a str,
-    vermagic: &'a str,
-    unknown: &'a [String],
-    modules: Vec<ModuleForm<'a>>,
-}
-
-#[derive(Serialize)]
-struct ModuleForm<'a> {
-    name: &'a str,
-    file: String,
-    wanted: bool,
-    verdict: &'static str,
-    reason: Option<&'a str>,
-    errno: Option<String>,
-    messages: &'a [String],
-    taints: String,
-    checks: Vec<CheckForm<'a>>,
-}
-
-#[derive(Serialize)]
-struct CheckForm<'a> {
-    id: &'a str,
-    result: &'static str,
-    reason: Option<&'a str>,
-    want: &'a str,
-    have: &'a str,
-    hint: &'a str,
-}
-
-impl<'a> Form<'a> {
-    fn new(facts: &'a TreeFacts, verdicts: &'a [(&Item, Verdict)]) -> Self {
-        let target = &facts.target;
-        Self {
-            format: "check/2",
-            release: &target.release,
-            vermagic: &target.vermagic,
-            unknown: &facts.unknown,
-            modules: verdicts.iter().map(|(item, verdict)| module(item, verdict)).collect(),
-        }
-    }
-}
-
-fn module<'a>(item: &Item, verdict: &'a Verdict) -> ModuleForm<'a> {
-    let (word, reason, errno) = match &verdict.answer {
-        Answer::Loads => ("loads", None, None),
-        Answer::Refused(errno) => ("refused", None, Some(errno.to_string())),
-        Answer::Unknown(reason) => ("unknown", Some(reason.as_str()), None),
-    };
-    ModuleForm {
-        name: &verdict.name,
-        file: item.file.display().to_string(),
-        wanted: item.wanted,
-        verdict: word,
-        reason,
-        errno,
-        messages: &verdict.messages,
-        taints: verdict.taints.to_string(),
-        checks: verdict.checks.iter().map(check).collect(),
-    }
-}
-
-fn check(check: &CheckResult) -> CheckForm<'_> {
-    let (result, reason) = match &check.outcome {
-        Outcome::Pass => ("pass", None),
-        Outcome::Fail(_) => ("fail", None),
-        Outcome::Skip(reason) | Outcome::Open(reason) => ("skip", Some(reason.as_str())),
-        Outcome::Unknown(reason) => ("unknown", Some(reason.as_str())),
-    };
-    let CheckResult { id, want, have, hint, .. } = check;
-    CheckForm { id: id.as_str(), result, reason, want, have, hint }
 }

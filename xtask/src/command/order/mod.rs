@@ -29,6 +29,7 @@ use stack::graph::{Cycle, Graph};
 use stack::load_order::{
     LoadOrder, LoadStep, MissingDependency, OrderReason, exported_twice, load_order,
 };
+use stack::module_name::ModuleName;
 use stack::modules_dep;
 use stack::symvers::Symvers;
 
@@ -50,8 +51,8 @@ pub struct Args {
     #[arg(long)]
     symvers: Option<PathBuf>,
     /// A depmod.d file: search, override, external, exclude
-    #[arg(long)]
-    config: Vec<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    depmod_config: Vec<PathBuf>,
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -128,7 +129,7 @@ impl Args {
         let config = self.config(dir)?;
         let mut all = walk::modules(dir, &config)?;
         // A file given by hand stands in for the tree's module of its name.
-        let given: HashSet<String> = found.iter().map(|file| file.name.clone()).collect();
+        let given: HashSet<ModuleName> = found.iter().map(|file| file.name.clone()).collect();
         all.retain(|file| !given.contains(&file.name));
         all.extend(found);
         let remembered = Cache::open().ok().map(|cache| cache.path("facts"));
@@ -141,7 +142,7 @@ impl Args {
     fn config(&self, dir: &Path) -> Result<DepmodConfig> {
         let release = dir.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         let mut config = DepmodConfig::default();
-        for path in &self.config {
+        for path in &self.depmod_config {
             let text =
                 fs::read_to_string(path).or_usage(|| format!("cannot read {}", path.display()))?;
             config = config.with_file(&text, &release);
@@ -157,7 +158,7 @@ impl Args {
             |file: &PathBuf| graph.modules().iter().position(|module| module.file.full == *file);
         let mut wanted: Vec<usize> = files.iter().filter_map(of_file).collect();
         for name in names {
-            wanted.push(graph.find(name).ok_or_else(|| {
+            wanted.push(graph.index_of(&ModuleName::new(name)).ok_or_else(|| {
                 let problem = Problem::usage(format!("no module {name} among those read"));
                 problem.hint("name its file, or a directory with --tree DIR")
             })?);
@@ -179,8 +180,7 @@ impl Args {
             return super::print_json(&OrderForm::new(graph, order));
         }
         if self.format != Format::Text {
-            let modules: Vec<usize> =
-                order.steps.iter().filter_map(|step| graph.find(step.module)).collect();
+            let modules: Vec<usize> = order.steps.iter().map(|step| step.index).collect();
             let picture = Picture::new(graph, &modules);
             let drawn = if self.format == Format::Dot { picture.dot() } else { picture.svg() };
             super::print_text(&drawn);

@@ -5,6 +5,7 @@ use std::{collections::HashMap, fs, path::Path, result};
 use ko::module::Module;
 use stack::{
     module_file::ModuleFile,
+    module_name::ModuleName,
     symvers::{Symvers, SymversEntry, VMLINUX},
 };
 
@@ -39,7 +40,7 @@ struct Symbols {
 /// A module of Module.symvers that is not in the tree is no difference: the kernel's build makes
 /// some that its packages leave out.
 fn compare_modules(files: &[ModuleFile], symvers: &Symvers) -> Comparison {
-    let mut theirs: HashMap<String, Vec<&SymversEntry>> = HashMap::new();
+    let mut theirs: HashMap<ModuleName, Vec<&SymversEntry>> = HashMap::new();
     for entry in symvers.entries().iter().filter(|entry| entry.module != VMLINUX) {
         theirs.entry(entry.module_name()).or_default().push(entry);
     }
@@ -70,7 +71,7 @@ fn symbols(buffer: &mut ModuleBuffer, file: &ModuleFile) -> result::Result<Symbo
         exports.push(SymversEntry {
             crc: export.crc.unwrap_or(0),
             symbol: export.symbol.0.to_string(),
-            module: file.name.clone(),
+            module: file.name.to_string(),
             license: export.license,
             namespace: export.namespace.to_string(),
         });
@@ -90,7 +91,7 @@ fn compare_exports(
     let mut ours = ours.to_vec();
     let mut theirs: Vec<SymversEntry> = theirs
         .iter()
-        .map(|&entry| SymversEntry { module: file.name.clone(), ..entry.clone() })
+        .map(|&entry| SymversEntry { module: file.name.to_string(), ..entry.clone() })
         .collect();
     sorted(&mut ours);
     sorted(&mut theirs);

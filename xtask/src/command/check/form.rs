@@ -1,0 +1,113 @@
+//! The documented forms of `check --json` and `check --all --json`.
+
+use loader::verdict::{Answer, CheckResult, Outcome, Verdict};
+use serde::Serialize;
+
+use crate::{
+    kernel::facts::TreeFacts,
+    tree::{judge::ModuleRow, load_plan::PlannedLoad},
+};
+
+#[derive(Serialize)]
+pub(super) struct CheckForm<'a> {
+    format: &'static str,
+    release: &'a str,
+    vermagic: &'a str,
+    unknown: &'a [String],
+    modules: Vec<ModuleForm<'a>>,
+}
+
+#[derive(Serialize)]
+struct ModuleForm<'a> {
+    name: &'a str,
+    file: String,
+    wanted: bool,
+    verdict: &'static str,
+    reason: Option<&'a str>,
+    errno: Option<String>,
+    messages: &'a [String],
+    taints: String,
+    checks: Vec<CheckRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct CheckRow<'a> {
+    id: &'a str,
+    result: &'static str,
+    reason: Option<&'a str>,
+    want: &'a str,
+    have: &'a str,
+    hint: &'a str,
+}
+
+impl<'a> CheckForm<'a> {
+    pub(super) fn new(facts: &'a TreeFacts, verdicts: &'a [(&PlannedLoad, Verdict)]) -> Self {
+        let target = &facts.target;
+        Self {
+            format: "check/2",
+            release: &target.release,
+            vermagic: &target.vermagic,
+            unknown: &facts.unknown,
+            modules: verdicts.iter().map(|(load, verdict)| module(load, verdict)).collect(),
+        }
+    }
+}
+
+fn module<'a>(load: &PlannedLoad, verdict: &'a Verdict) -> ModuleForm<'a> {
+    let (word, reason, errno) = match &verdict.answer {
+        Answer::Loads => ("loads", None, None),
+        Answer::Refused(errno) => ("refused", None, Some(errno.to_string())),
+        Answer::Unknown(reason) => ("unknown", Some(reason.as_str()), None),
+    };
+    ModuleForm {
+        name: &verdict.name,
+        file: load.file.display().to_string(),
+        wanted: load.wanted,
+        verdict: word,
+        reason,
+        errno,
+        messages: &verdict.messages,
+        taints: verdict.taints.to_string(),
+        checks: verdict.checks.iter().map(check).collect(),
+    }
+}
+
+fn check(check: &CheckResult) -> CheckRow<'_> {
+    let (result, reason) = match &check.outcome {
+        Outcome::Pass => ("pass", None),
+        Outcome::Fail(_) => ("fail", None),
+        Outcome::Skip(reason) | Outcome::Open(reason) => ("skip", Some(reason.as_str())),
+        Outcome::Unknown(reason) => ("unknown", Some(reason.as_str())),
+    };
+    let CheckResult { id, want, have, hint, .. } = check;
+    CheckRow { id: id.as_str(), result, reason, want, have, hint }
+}
+
+#[derive(Serialize)]
+pub(super) struct AllForm<'a> {
+    format: &'static str,
+    release: &'a str,
+    modules: Vec<RowForm<'a>>,
+}
+
+#[derive(Serialize)]
+struct RowForm<'a> {
+    file: &'a str,
+    verdict: &'static str,
+    errno: Option<&'a str>,
+    check: Option<&'a str>,
+    said: Option<&'a str>,
+}
+
+impl<'a> AllForm<'a> {
+    pub(super) fn new(release: &'a str, rows: &'a [ModuleRow]) -> Self {
+        let row = |row: &'a ModuleRow| RowForm {
+            file: &row.file,
+            verdict: row.verdict.word(),
+            errno: row.errno.as_deref(),
+            check: row.check.as_deref(),
+            said: row.said.as_deref(),
+        };
+        Self { format: "check-all/1", release, modules: rows.iter().map(row).collect() }
+    }
+}
