@@ -13,6 +13,7 @@ mod build;
 mod corpus;
 mod crates;
 mod guest;
+mod kmod;
 mod lesson;
 mod mistakes;
 mod stack;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         stack::tests(),
         crates::tests(),
         guest::tests(),
+        kmod::tests(),
         harness::tests(),
     ];
     harness::run(files.into_iter().flatten().collect()).exit_code()

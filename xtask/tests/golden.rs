@@ -44,7 +44,7 @@ fn fixtures() -> tempfile::TempDir {
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         fs::copy(here().join("fixtures").join(from), to).unwrap();
     }
-    for file in ["modules.builtin", "modules.dep"] {
+    for file in ["modules.builtin", "modules.builtin.modinfo", "modules.dep"] {
         fs::write(folder.path().join("kernel").join(file), "").unwrap();
     }
     fs::write(
@@ -74,7 +74,7 @@ fn run(folder: &Path, line: &str) -> String {
 }
 
 /// Each command, and the file that has what it prints.
-const COMMANDS: [(&str, &str); 19] = [
+const COMMANDS: [(&str, &str); 22] = [
     ("inspect", "inspect exporter.ko importer.ko hello.ko 6.12/exporter.ko"),
     ("inspect-no-module", "inspect torn.ko hello.ko absent.ko"),
     ("order", "order exporter.ko importer.ko hello.ko --symvers kernel/Module.symvers"),
@@ -83,6 +83,9 @@ const COMMANDS: [(&str, &str); 19] = [
     ("order-missing", "order importer.ko"),
     ("order-no-module", "order torn.ko hello.ko"),
     ("order-modules-dep", "order --tree . --format modules.dep"),
+    ("order-modules-alias", "order --tree kernel --format modules.alias"),
+    ("order-modules-softdep", "order --tree kernel --format modules.softdep"),
+    ("order-modules-weakdep", "order importer.ko --format modules.weakdep"),
     ("order-dot", "order exporter.ko importer.ko --format dot"),
     ("order-svg", "order exporter.ko importer.ko --format svg"),
     ("check", "check --tree kernel importer.ko exporter.ko hello.ko"),
@@ -105,7 +108,8 @@ const COMMANDS: [(&str, &str); 19] = [
 
 /// Whether the command answers in JSON, too.
 fn has_json(name: &str) -> bool {
-    !["order-modules-dep", "order-dot", "order-svg", "vermagic-no-kernel"].contains(&name)
+    !name.starts_with("order-modules")
+        && !["order-dot", "order-svg", "vermagic-no-kernel"].contains(&name)
 }
 
 fn golden(name: &str, extension: &str) -> PathBuf {

@@ -66,8 +66,8 @@ fn print_line(line: std::fmt::Arguments<'_>) {
 }
 
 /// Writes a whole text to standard output, as it is.
-fn print_text(text: &str) {
-    if io::stdout().lock().write_all(text.as_bytes()).is_err() {
+fn print_bytes(text: &[u8]) {
+    if io::stdout().lock().write_all(text).is_err() {
         reader_is_gone();
     }
 }

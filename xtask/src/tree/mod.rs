@@ -1,6 +1,7 @@
 //! A directory of modules: found as depmod finds them, read side by side, remembered, judged.
 
 pub mod abi_files;
+pub mod aliases;
 pub mod importers;
 pub mod judge;
 pub mod kmod;

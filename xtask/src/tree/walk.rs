@@ -152,9 +152,9 @@ mod tests {
             "kernel/c.txt",
         ]);
         assert_eq!(paths(&dir, &DepmodConfig::default()), ["kernel/c.ko.zst", "updates/a_b.ko"]);
-        let other = DepmodConfig::default().with_file("search built-in updates\n", "1");
+        let other = DepmodConfig::default().with_file("search built-in updates\n", "1").unwrap();
         assert_eq!(paths(&dir, &other), ["kernel/a-b.ko.xz", "kernel/c.ko.zst"]);
-        let over = other.with_file("override a_b * updates\n", "1");
+        let over = other.with_file("override a_b * updates\n", "1").unwrap();
         assert_eq!(paths(&dir, &over), ["kernel/c.ko.zst", "updates/a_b.ko"]);
     }
 

@@ -5,6 +5,7 @@ use std::{collections::HashMap, path::PathBuf};
 use crate::{
     module_file::{ModuleFile, unpacked_path},
     module_name::ModuleName,
+    version_pattern::{VersionPatternError, version_matches},
 };
 
 /// One word of a `search` line.
@@ -33,24 +34,29 @@ pub struct DepmodConfig {
 
 impl DepmodConfig {
     /// Reads the lines of a depmod.d file, for the kernel release whose modules the tree holds
-    /// (`cfg_file_parse()`, kmod's `tools/depmod.c`). Lines of other kinds are passed over.
-    #[must_use]
-    pub fn with_file(mut self, text: &str, release: &str) -> Self {
-        for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
-            let words: Vec<&str> = line.split_whitespace().collect();
+    /// (`cfg_file_parse()`, kmod's `tools/depmod.c`). Lines of other kinds are skipped.
+    ///
+    /// # Errors
+    /// A version pattern that cannot be decided.
+    pub fn with_file(mut self, text: &str, release: &str) -> Result<Self, VersionPatternError> {
+        // A backslash at the end of a line continues it.
+        let text = text.replace("\\\n", "");
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let words: Vec<&str> =
+                line.split([' ', '\t']).filter(|word| !word.is_empty()).collect();
             match words.as_slice() {
                 ["search", places @ ..] => self.search.extend(places.iter().map(|p| place(p))),
-                ["override", name, version, below] if version_matches(version, release) => {
+                ["override", name, version, below, ..] if version_matches(version, release)? => {
                     self.overrides.insert(0, format!("{below}/{name}"));
                 }
-                ["external", version, dirs @ ..] if version_matches(version, release) => {
-                    self.external.extend(dirs.iter().map(PathBuf::from));
+                ["external", version, dir, ..] if version_matches(version, release)? => {
+                    self.external.push(PathBuf::from(dir));
                 }
                 ["exclude", dirs @ ..] => self.exclude.extend(dirs.iter().map(|&d| d.to_owned())),
                 _ => {}
             }
         }
-        self
+        Ok(self)
     }
 
     /// Whether a module already found stays, rather than another of its name
@@ -67,7 +73,7 @@ impl DepmodConfig {
         self.rank(new) <= self.rank(old)
     }
 
-    /// How good a place the file lies in: the earlier `search` names it, the higher.
+    /// The rank of the directory that the file lies in: the earlier `search` names it, the higher.
     fn rank(&self, file: &ModuleFile) -> usize {
         let below = |place: &Place| match place {
             Place::Below(dir) => {
@@ -92,18 +98,12 @@ fn place(word: &str) -> Place {
     }
 }
 
-/// A `*` alone stands for every kernel; depmod takes a regular expression otherwise, of which
-/// only the plain release is understood here.
-fn version_matches(version: &str, release: &str) -> bool {
-    version == "*" || version == release
-}
-
 /// A path without `.ko` and what follows it.
 fn stem(path: &str) -> &str {
     unpacked_path(path).strip_suffix(".ko").unwrap_or(path)
 }
 
-/// Takes of all modules of one name the one that depmod takes.
+/// Keeps of the modules of each name the one that depmod takes.
 pub fn choose(found: Vec<ModuleFile>, config: &DepmodConfig) -> Vec<ModuleFile> {
     let mut at: HashMap<ModuleName, usize> = HashMap::with_capacity(found.len());
     let mut chosen: Vec<Option<ModuleFile>> = Vec::with_capacity(found.len());

@@ -11,6 +11,7 @@ use std::{
 
 use self::form::OrderForm;
 use crate::tree::abi_files::read_symvers;
+use crate::tree::aliases::modules_alias;
 use crate::tree::picture::Picture;
 use crate::tree::scan::{TreeScan, scan, scan_cached};
 use crate::tree::scan_cache;
@@ -31,6 +32,7 @@ use stack::load_order::{
 };
 use stack::module_name::ModuleName;
 use stack::modules_dep;
+use stack::modules_lists;
 use stack::symvers::Symvers;
 
 /// Show what loads before what, and the reason for every edge
@@ -72,6 +74,15 @@ enum Format {
     /// What depmod writes
     #[value(name = "modules.dep")]
     ModulesDep,
+    /// The aliases, as depmod writes them
+    #[value(name = "modules.alias")]
+    ModulesAlias,
+    /// The soft dependencies, as depmod writes them
+    #[value(name = "modules.softdep")]
+    ModulesSoftdep,
+    /// The weak dependencies, as depmod writes them
+    #[value(name = "modules.weakdep")]
+    ModulesWeakdep,
     /// The stack for Graphviz
     Dot,
     /// The stack as a picture
@@ -92,9 +103,8 @@ impl Args {
         super::report_unreadable(&outcome.unreadable);
         let mut holds = outcome.unreadable.is_empty();
         let graph = Graph::new(outcome.modules);
-        if self.format == Format::ModulesDep {
-            let text = modules_dep::write(&graph).map_err(|cycles| cyclic(&cycles))?;
-            super::print_text(&text);
+        if let Some(text) = self.depmod_file(&graph)? {
+            super::print_bytes(&text);
             return Ok(ExitCode::from(u8::from(!holds)));
         }
         let wanted = self.wanted(&graph, &names, &files)?;
@@ -104,6 +114,22 @@ impl Args {
         holds &= order.missing.iter().all(|missing| missing.weak);
         self.print(&graph, &order)?;
         Ok(ExitCode::from(u8::from(!holds)))
+    }
+
+    /// The file of depmod's that was asked for.
+    fn depmod_file(&self, graph: &Graph) -> Result<Option<Vec<u8>>> {
+        Ok(Some(match self.format {
+            Format::ModulesDep => {
+                modules_dep::write(graph).map_err(|cycles| cyclic(&cycles))?.into_bytes()
+            }
+            Format::ModulesAlias => {
+                let files = graph.modules().iter().map(|module| module.file.clone());
+                modules_alias(&files.collect::<Vec<_>>()).0
+            }
+            Format::ModulesSoftdep => modules_lists::softdeps(graph),
+            Format::ModulesWeakdep => modules_lists::weakdeps(graph),
+            Format::Text | Format::Dot | Format::Svg => return Ok(None),
+        }))
     }
 
     /// Nothing was said of which modules: it is about this stack, built for a kernel.
@@ -145,7 +171,10 @@ impl Args {
         for path in &self.depmod_config {
             let text =
                 fs::read_to_string(path).or_usage(|| format!("cannot read {}", path.display()))?;
-            config = config.with_file(&text, &release);
+            config = config.with_file(&text, &release).map_err(|error| {
+                let problem = Problem::usage(format!("{}: {error}", path.display()));
+                problem.hint("write it as a POSIX extended regular expression, or as *")
+            })?;
         }
         Ok(config)
     }
@@ -183,7 +212,7 @@ impl Args {
             let modules: Vec<usize> = order.steps.iter().map(|step| step.index).collect();
             let picture = Picture::new(graph, &modules);
             let drawn = if self.format == Format::Dot { picture.dot() } else { picture.svg() };
-            super::print_text(&drawn);
+            super::print_bytes(drawn.as_bytes());
             return Ok(());
         }
         for (index, step) in order.steps.iter().enumerate() {

@@ -11,12 +11,13 @@ use stack::{
     load_order::is_load_order,
     module_file::ModuleFile,
     modules_dep::{self, ModulesDepLine},
+    modules_lists,
 };
 
 use super::{Comparison, InstalledTree, Kmod};
 use crate::{
     problem::{OrProblem, Problem, Result},
-    tree::scan::scan,
+    tree::{aliases::modules_alias, scan::scan},
 };
 
 pub(super) fn compare(
@@ -28,40 +29,56 @@ pub(super) fn compare(
     let out = scratch.join("depmod");
     fs::create_dir_all(&out).or_host(|| format!("cannot make {}", out.display()))?;
     kmod.depmod(tree, Some(&out)).stdout_bytes()?;
-    let theirs = out.join("lib/modules").join(&tree.release).join("modules.dep");
-    let theirs = fs::read_to_string(&theirs)
-        .or_host(|| format!("depmod did not write {}", theirs.display()))?;
+    let theirs = |name: &str| {
+        let path = out.join("lib/modules").join(&tree.release).join(name);
+        fs::read(&path).or_host(|| format!("depmod did not write {}", path.display()))
+    };
     let graph = Graph::new(scan(files.to_vec()).modules);
     let ours = modules_dep::write(&graph)
         .map_err(|cycles| Problem::does_not_hold(format!("cycles: {cycles:?}")))?;
-    let compare_lines = |(ours, theirs): (&str, &str)| {
-        (ours != theirs).then(|| format!("ours \"{ours}\", depmod's \"{theirs}\""))
-    };
-    let mut unlike: Vec<String> =
-        ours.lines().zip(theirs.lines()).filter_map(compare_lines).collect();
-    if ours.len() != theirs.len() {
-        unlike.push(format!("ours has {} bytes, depmod's {}", ours.len(), theirs.len()));
+    let mut all = Vec::new();
+    for (name, ours) in [
+        ("modules.dep", ours.clone().into_bytes()),
+        ("modules.alias", modules_alias(files).0),
+        ("modules.softdep", modules_lists::softdeps(&graph)),
+        ("modules.weakdep", modules_lists::weakdeps(&graph)),
+    ] {
+        all.push(compare_lines(name, &ours, &theirs(name)?));
     }
+    let theirs = String::from_utf8_lossy(&theirs("modules.dep")?).into_owned();
     let parse = |text| modules_dep::parse(text).map_err(|error| Problem::host(error.to_string()));
     let (our_lines, their_lines) = (parse(&ours)?, parse(&theirs)?);
     let edges: usize = their_lines.iter().map(|line| line.needs.len()).sum();
-    Ok(vec![
-        Comparison {
-            compared: their_lines.len(),
-            what: "lines of modules.dep, byte for byte, ours and depmod's".into(),
-            differences: unlike,
-        },
-        Comparison {
-            compared: their_lines.len(),
-            what: format!("closures of {edges} modules, ours and depmod's"),
-            differences: closure_differences(&our_lines, &their_lines),
-        },
-        Comparison {
-            compared: our_lines.len(),
-            what: "load orders that a line of modules.dep states".into(),
-            differences: order_differences(&graph, &our_lines),
-        },
-    ])
+    all.push(Comparison {
+        compared: their_lines.len(),
+        what: format!("closures of {edges} modules, ours and depmod's"),
+        differences: closure_differences(&our_lines, &their_lines),
+    });
+    all.push(Comparison {
+        compared: our_lines.len(),
+        what: "load orders that a line of modules.dep states".into(),
+        differences: order_differences(&graph, &our_lines),
+    });
+    Ok(all)
+}
+
+/// Compares two files byte for byte.
+fn compare_lines(name: &str, ours: &[u8], theirs: &[u8]) -> Comparison {
+    let lines = |text: &[u8]| -> Vec<Vec<u8>> {
+        text.split(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect()
+    };
+    let (our_lines, their_lines) = (lines(ours), lines(theirs));
+    let mut differences = Vec::new();
+    for (ours, theirs) in our_lines.iter().zip(&their_lines).filter(|(a, b)| a != b) {
+        let (ours, theirs) = (ours.escape_ascii(), theirs.escape_ascii());
+        differences.push(format!("ours \"{ours}\", depmod's \"{theirs}\""));
+    }
+    if our_lines.len() != their_lines.len() {
+        let (ours, theirs) = (our_lines.len(), their_lines.len());
+        differences.push(format!("ours has {ours} lines, depmod's {theirs}"));
+    }
+    let what = format!("lines of {name}, byte for byte, ours and depmod's");
+    Comparison { compared: their_lines.len(), what, differences }
 }
 
 fn closure_differences(ours: &[ModulesDepLine<'_>], theirs: &[ModulesDepLine<'_>]) -> Vec<String> {

@@ -1,0 +1,217 @@
+//! The version field of depmod.d's `override` and `external`: a POSIX extended regular expression
+//! that occurs somewhere in the release (`cfg_kernel_matches()`, kmod's `tools/depmod.c`).
+//!
+//! [`regex`] has another syntax, so the expression is rewritten: brackets in which `\` and `[` are
+//! ordinary, `)` without its `(`, several repetitions in a row. Expressions that POSIX leaves open
+//! or that need a locale are not decided.
+
+use regex::Regex;
+
+/// A version field that cannot be decided here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the version pattern \"{pattern}\" cannot be decided: {reason}")]
+pub struct VersionPatternError {
+    /// The field.
+    pub pattern: String,
+    /// Why, without a subject.
+    pub reason: &'static str,
+}
+
+/// Whether a version field is for the kernel of this release. A `*` alone is for every kernel; an
+/// expression that `regcomp()` refuses is for none.
+///
+/// # Errors
+/// An expression that cannot be decided.
+pub fn version_matches(pattern: &str, release: &str) -> Result<bool, VersionPatternError> {
+    if pattern == "*" {
+        return Ok(true);
+    }
+    match Translation::regex(pattern) {
+        Ok(Some(regex)) => Ok(regex.is_match(release)),
+        Ok(None) => Ok(false),
+        Err(reason) => Err(VersionPatternError { pattern: pattern.to_owned(), reason }),
+    }
+}
+
+/// The expression as it is rewritten.
+#[derive(Default)]
+struct Translation {
+    regex: String,
+    /// Where the last thing begins that a repetition would repeat.
+    atom: Option<usize>,
+    /// Whether that thing is a repetition already.
+    repeated: bool,
+    /// Where each open group begins.
+    groups: Vec<usize>,
+}
+
+impl Translation {
+    /// The expression for [`regex`]; `None` when `regcomp()` refuses it.
+    fn regex(pattern: &str) -> Result<Option<Regex>, &'static str> {
+        let mut translation = Self::default();
+        let mut rest = pattern;
+        while let Some(c) = rest.chars().next() {
+            rest = &rest[c.len_utf8()..];
+            match translation.take(c, rest)? {
+                Some(after) => rest = after,
+                None => return Ok(None),
+            }
+        }
+        if !translation.groups.is_empty() {
+            return Ok(None);
+        }
+        Regex::new(&translation.regex).map(Some).map_err(|_| "it is none that is known here")
+    }
+
+    /// Rewrites one piece that begins with `c`; what is left after it, or `None` for an error.
+    fn take<'p>(&mut self, c: char, rest: &'p str) -> Result<Option<&'p str>, &'static str> {
+        match c {
+            '(' => {
+                self.groups.push(self.regex.len());
+                self.regex.push_str("(?:");
+                self.atom = None;
+            }
+            // glibc: ordinary without its `(` (RE_UNMATCHED_RIGHT_PAREN_ORD).
+            ')' => match self.groups.pop() {
+                Some(begin) => {
+                    self.regex.push(')');
+                    (self.atom, self.repeated) = (Some(begin), false);
+                }
+                None => self.literal(c),
+            },
+            '|' | '^' | '$' => {
+                self.regex.push(c);
+                self.atom = None;
+            }
+            '*' | '+' | '?' => self.repeat(&c.to_string())?,
+            '{' => {
+                let Some((bounds, after)) = rest.split_once('}') else { return Ok(None) };
+                let Some(bounds) = interval(bounds) else { return Ok(None) };
+                self.repeat(&bounds)?;
+                return Ok(Some(after));
+            }
+            '.' => self.atom_text("(?s:.)"),
+            '[' => return self.bracket(rest),
+            '\\' => {
+                let Some(escaped) = rest.chars().next() else { return Ok(None) };
+                if escaped.is_alphanumeric() || "<>`'".contains(escaped) {
+                    return Err("what \\ means before this character is not POSIX's to say");
+                }
+                self.literal(escaped);
+                return Ok(Some(&rest[escaped.len_utf8()..]));
+            }
+            other => self.literal(other),
+        }
+        Ok(Some(rest))
+    }
+
+    fn literal(&mut self, c: char) {
+        self.atom_text(&regex::escape(c.encode_utf8(&mut [0; 4])));
+    }
+
+    fn atom_text(&mut self, text: &str) {
+        (self.atom, self.repeated) = (Some(self.regex.len()), false);
+        self.regex.push_str(text);
+    }
+
+    fn repeat(&mut self, operator: &str) -> Result<(), &'static str> {
+        let begin = self.atom.ok_or("a repetition of nothing is not POSIX's to decide")?;
+        // `a+?` repeats a repetition; in `regex` it would be a lazy one.
+        if self.repeated {
+            self.regex.insert_str(begin, "(?:");
+            self.regex.push(')');
+        }
+        self.regex.push_str(operator);
+        self.repeated = true;
+        Ok(())
+    }
+
+    /// A bracket expression, after its `[`.
+    fn bracket<'p>(&mut self, rest: &'p str) -> Result<Option<&'p str>, &'static str> {
+        let (negated, inside) = rest.strip_prefix('^').map_or((false, rest), |rest| (true, rest));
+        let mut class = String::from(if negated { "[^" } else { "[" });
+        let mut left = inside;
+        let mut is_first = true;
+        loop {
+            let Some(c) = left.chars().next() else { return Ok(None) };
+            left = &left[c.len_utf8()..];
+            match c {
+                ']' if !is_first => break,
+                '[' if left.starts_with(['.', '=']) => return Err("it asks for a locale"),
+                '[' if left.starts_with(':') => {
+                    let Some((name, after)) = left[1..].split_once(":]") else { return Ok(None) };
+                    class.push_str(&format!("[:{name}:]"));
+                    left = after;
+                }
+                // A range has its `-` between two characters, as in `regex`.
+                '-' if !is_first && !left.starts_with(']') => class.push('-'),
+                other => class.push_str(&regex::escape(other.encode_utf8(&mut [0; 4]))),
+            }
+            is_first = false;
+        }
+        class.push(']');
+        self.atom_text(&class);
+        Ok(Some(left))
+    }
+}
+
+/// The bounds of a repetition as [`regex`] takes them; `None` for what is none.
+fn interval(bounds: &str) -> Option<String> {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match bounds.split_once(',') {
+        None => is_number(bounds).then(|| format!("{{{bounds}}}")),
+        Some((from, "")) => is_number(from).then(|| format!("{{{from},}}")),
+        Some(("", to)) => is_number(to).then(|| format!("{{0,{to}}}")),
+        Some((from, to)) => (is_number(from) && is_number(to)).then(|| format!("{{{from},{to}}}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RELEASE: &str = "7.3.4+deb13-amd64";
+
+    #[test]
+    fn what_regexec_finds_is_found() {
+        for (pattern, expected) in [
+            ("*", true),
+            ("7.3.4", true),
+            ("7x3", false),
+            ("^7\\.3", true),
+            ("^3", false),
+            ("amd64$", true),
+            ("deb1[0-9]", true),
+            ("[^0-9.]deb", true),
+            ("deb[[:digit:]]+", true),
+            ("(deb|ubuntu)13", true),
+            ("7(\\.[0-9]+){2}", true),
+            ("7(\\.[0-9]+){3}", false),
+            ("deb{,1}13", true),
+            ("d+?eb", true),
+            ("x?+deb", true),
+            ("[]+]deb", true),
+            ("[\\+]deb", true),
+            ("[[]", false),
+            ("deb13-)", false),
+            ("7.3.4+deb", false),
+            ("7.3.4[+]deb", true),
+        ] {
+            assert_eq!(version_matches(pattern, RELEASE), Ok(expected), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_regcomp_refuses_matches_nothing() {
+        for pattern in ["(7", "[7", "7{1", "7{x}", "7\\"] {
+            assert_eq!(version_matches(pattern, RELEASE), Ok(false), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_open_is_not_decided() {
+        for pattern in ["(7)\\1", "[[=a=]]", "*7", "\\w"] {
+            assert!(version_matches(pattern, RELEASE).is_err(), "{pattern}");
+        }
+    }
+}
