@@ -3,6 +3,10 @@
 use std::io::Read;
 
 use liblzma::stream::{Action, IGNORE_CHECK, Status, Stream};
+use ruzstd::decoding::{
+    StreamingDecoder,
+    errors::{FrameDecoderError, ReadFrameHeaderError::SkipFrame},
+};
 
 use crate::error::Malformed;
 
@@ -10,8 +14,9 @@ use crate::error::Malformed;
 pub const UNPACKED_BYTES_MAX: usize = 320 << 20;
 /// What a decoder may use beside its output. A dictionary of 64 MiB, as `xz -9` uses, fits.
 const DECODER_BYTES_MAX: u64 = 128 << 20;
-/// `log2` of the largest window a zstd frame may ask for: that of `zstd --ultra -22`.
-const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+/// The largest window a zstd frame may ask for: that of `zstd --ultra -22`. The decoder holds as
+/// much.
+const ZSTD_WINDOW_BYTES_MAX: u64 = 128 << 20;
 /// How a module is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
@@ -160,14 +165,39 @@ fn xz_number(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn unpack_zstd(packed: &[u8], plain: &mut Vec<u8>, bytes_max: usize) -> Result<(), Malformed> {
-    let decoder = zstd::stream::read::Decoder::with_buffer(packed).and_then(|mut decoder| {
-        decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-        Ok(decoder)
-    });
-    let decoder = decoder
-        .map_err(|error| Malformed::new(0, "memory for a zstd decoder", error.to_string()))?;
-    unpack_stream("zstd data", decoder, plain, bytes_max)
+fn unpack_zstd(mut packed: &[u8], plain: &mut Vec<u8>, bytes_max: usize) -> Result<(), Malformed> {
+    let refuse = |found: String| Malformed::new(0, "zstd data", found);
+    // A file may have several frames, and some to skip.
+    while !packed.is_empty() {
+        let header = packed;
+        let mut frame = match StreamingDecoder::new(&mut packed) {
+            Ok(frame) => frame,
+            Err(FrameDecoderError::ReadFrameHeaderError(SkipFrame { length, .. })) => {
+                packed = packed.get(length as usize..).unwrap_or_default();
+                continue;
+            }
+            Err(error) => return Err(refuse(error.to_string())),
+        };
+        let window = zstd_window(header).unwrap_or(frame.decoder.content_size());
+        if window > ZSTD_WINDOW_BYTES_MAX {
+            return Err(refuse(format!("a window of {window} bytes")));
+        }
+        unpack_stream("zstd data", &mut frame, plain, bytes_max)?;
+        let decoder = frame.into_frame_decoder();
+        let check = decoder.get_checksum_from_data();
+        if check.is_some() && check != decoder.get_calculated_checksum() {
+            return Err(refuse("data that differs from its checksum".into()));
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of a frame's window (RFC 8878, 3.1.1.1.2), unless all of it is one segment.
+fn zstd_window(frame: &[u8]) -> Option<u64> {
+    const SINGLE_SEGMENT: u8 = 1 << 5;
+    let descriptor = *frame.get(5).filter(|_| frame[4] & SINGLE_SEGMENT == 0)?;
+    let base = 1 << (10 + (descriptor >> 3));
+    Some(base + base / 8 * u64::from(descriptor & 7))
 }
 
 fn unpack_stream(
@@ -234,6 +264,31 @@ mod tests {
                 assert!(unpacked(&damaged, 1000).is_err(), "{check:?} {at}");
             }
         }
+    }
+
+    #[test]
+    fn a_zstd_file_may_have_several_frames_and_a_wide_window() {
+        use std::io::Write as _;
+        let frame = |window_log| {
+            let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.include_checksum(true).unwrap();
+            encoder.window_log(window_log).unwrap();
+            encoder.write_all(PLAIN).unwrap();
+            encoder.finish().unwrap()
+        };
+        let skipped = [0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 7, 7];
+        let packed = [frame(27).as_slice(), &skipped, &frame(10)].concat();
+        assert_eq!(unpacked(&packed, 1000).unwrap(), [PLAIN, PLAIN].concat());
+        assert!(unpacked(&packed, PLAIN.len()).is_err(), "the limit is that of all frames");
+
+        let error = unpacked(&frame(28), 1000).unwrap_err();
+        assert!(error.found.contains("a window of 268435456 bytes"), "{error}");
+
+        let mut damaged = frame(10);
+        *damaged.last_mut().unwrap() ^= 1;
+        let error = unpacked(&damaged, 1000).unwrap_err();
+        assert!(error.found.contains("differs from its checksum"), "{error}");
+        assert!(unpacked(&frame(10)[..20], 1000).is_err());
     }
 
     #[test]

@@ -5,10 +5,11 @@
 
 use std::{
     fs,
-    io::Read,
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
+use ko::compression::{self, Compression};
 use object::{
     Endianness, elf,
     read::elf::{FileHeader, ProgramHeader},
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// Bytes of the largest kernel file, packed or not.
-const SIZE_MAX: u64 = 512 << 20;
+const SIZE_MAX: usize = 512 << 20;
 /// The note that names the entry point of PVH (`XEN_ELFNOTE_PHYS32_ENTRY`).
 const PHYS32_ENTRY: u32 = 18;
 
@@ -43,7 +44,7 @@ mod header {
 pub(super) fn extract(cache: &Cache, image: &Path) -> Result<PathBuf> {
     let what = || format!("{} cannot be read", image.display());
     let size = image.metadata().or_usage(what)?.len();
-    if size > SIZE_MAX {
+    if size > SIZE_MAX as u64 {
         return Err(Problem::usage(format!("{} is too large to be a kernel", image.display())));
     }
     let bytes = fs::read(image).or_usage(what)?;
@@ -128,20 +129,16 @@ fn payload(image: &[u8]) -> Option<&[u8]> {
 fn unpack(payload: &[u8]) -> Option<Vec<u8>> {
     // The last four bytes are not part of the packed data: they tell the unpacked size.
     let (packed, size) = payload.split_at_checked(payload.len().checked_sub(4)?)?;
-    let size = u64::from(u32::from_le_bytes(size.try_into().ok()?));
-    let mut kernel = Vec::new();
-    let mut read = |reader: &mut dyn Read| {
-        reader.take(SIZE_MAX).read_to_end(&mut kernel).ok()?;
-        Some(())
-    };
-    match packed {
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => read(&mut zstd::Decoder::new(packed).ok()?.single_frame())?,
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => read(&mut liblzma::read::XzDecoder::new(packed))?,
+    let size = u32::from_le_bytes(size.try_into().ok()?) as usize;
+    let packed = match Compression::detect(packed) {
+        Compression::None => return None,
         // gzip brings its size itself, as its own last four bytes.
-        [0x1f, 0x8b, ..] => read(&mut flate2::read::GzDecoder::new(payload))?,
-        _ => return None,
-    }
-    (kernel.len() as u64 == size).then_some(kernel)
+        Compression::Gzip => payload,
+        Compression::Xz | Compression::Zstd => packed,
+    };
+    let mut kernel = Vec::new();
+    compression::unpack(Compression::detect(packed), packed, &mut kernel, SIZE_MAX).ok()?;
+    (kernel.len() == size).then_some(kernel)
 }
 
 /// Whether an ELF file names an entry point for PVH.

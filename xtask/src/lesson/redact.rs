@@ -4,12 +4,8 @@
 
 use std::path::Path;
 
-use regex::Regex;
-use snapbox::{
-    Data, IntoData, Redactions,
-    filter::{NormalizeToExpected, RedactedValue},
-    report::{Palette, write_diff},
-};
+use diffy::DiffOptions;
+use regex_lite::Regex;
 
 use crate::{
     kernel::Kernel,
@@ -34,7 +30,11 @@ const RULES: &[(&str, &str)] = &[
 
 /// The placeholders of a page on one kernel.
 #[derive(Debug)]
-pub(super) struct Redactor(Redactions);
+pub(super) struct Redactor {
+    /// Each with the one text that it stands for, the longest first: one may be part of another.
+    texts: Vec<(String, String)>,
+    rules: Vec<(&'static str, Regex)>,
+}
 
 impl Redactor {
     /// Those of a kernel and of others beside it, and of the folder that modules are built in.
@@ -45,48 +45,69 @@ impl Redactor {
         let mut redactor = Self::for_release(&kernel.release, folder)?;
         for other in others {
             let placeholder = format!("[KVER_{}]", other.name.to_string().to_uppercase());
-            // snapbox wants a placeholder for ever; a process has a handful of them.
-            redactor.insert(placeholder.leak(), other.release.clone())?;
+            redactor.insert(placeholder, other.release.clone());
         }
         Ok(redactor)
     }
 
     /// Those that need no prepared kernel.
     pub(super) fn for_release(release: &str, folder: &Path) -> Result<Self> {
-        let mut redactor = Self(Redactions::new());
-        redactor.insert("[KVER]", release.to_owned())?;
-        redactor.insert("[PWD]", folder.to_string_lossy().into_owned())?;
-        for (placeholder, pattern) in RULES {
-            let pattern = Regex::new(pattern);
-            let pattern = pattern.map_err(|error| Problem::host(format!("a rule: {error}")))?;
-            redactor.insert(placeholder, pattern)?;
-        }
+        let rule = |(placeholder, pattern): &(&'static str, &str)| {
+            Ok((*placeholder, Regex::new(pattern)?))
+        };
+        let rules = RULES.iter().map(rule).collect::<Result<_, regex_lite::Error>>();
+        let rules = rules.map_err(|error| Problem::host(format!("a rule: {error}")))?;
+        let mut redactor = Self { texts: Vec::new(), rules };
+        redactor.insert("[KVER]".into(), release.into());
+        redactor.insert("[PWD]".into(), folder.to_string_lossy().into());
         Ok(redactor)
     }
 
-    fn insert(&mut self, placeholder: &'static str, text: impl Into<RedactedValue>) -> Result<()> {
-        let inserted = self.0.insert(placeholder, text);
-        inserted.map_err(|error| Problem::host(format!("a rule: {error}")))
+    fn insert(&mut self, placeholder: String, text: String) {
+        self.texts.push((placeholder, text));
+        self.texts.sort_by_key(|(_, text)| std::cmp::Reverse(text.len()));
     }
 
     /// What was printed, with placeholders; and with a line `...` in the place of lines for which
     /// what the page shows has one.
     pub(super) fn redact(&self, printed: &str, shown: &str) -> String {
-        let shown = Data::text(shown);
-        let redactor = NormalizeToExpected::new().redact_with(&self.0);
-        redactor.normalize(Data::text(printed), &shown).to_string()
+        let mut text = printed.to_owned();
+        for (placeholder, known) in &self.texts {
+            text = text.replace(known, placeholder);
+        }
+        for (placeholder, pattern) in &self.rules {
+            let ranges = pattern.captures_iter(&text).filter_map(|found| found.name("redacted"));
+            let ranges: Vec<_> = ranges.map(|found| found.range()).collect();
+            // From the end, so that the ranges before stay right.
+            ranges.into_iter().rev().for_each(|range| text.replace_range(range, placeholder));
+        }
+        elide(&text, shown)
     }
+}
+
+/// `text` with a line `...` for the lines that `shown` leaves out, up to where the two differ.
+fn elide(text: &str, shown: &str) -> String {
+    let mut rest: Vec<&str> = text.split_inclusive('\n').collect();
+    let mut elided = String::new();
+    let mut shown = shown.split_inclusive('\n').peekable();
+    while let Some(line) = shown.next() {
+        let same = match (line, shown.peek()) {
+            ("...\n", None) => Some(rest.len()),
+            ("...\n", Some(next)) => rest.iter().position(|line| line == next),
+            _ => rest.first().filter(|first| **first == line).map(|_| 1),
+        };
+        let Some(same) = same else { break };
+        rest.drain(..same);
+        elided.push_str(line);
+    }
+    elided + &rest.concat()
 }
 
 /// The lines in which two texts differ, with their numbers.
 pub(super) fn difference(name: &str, shown: &str, said: &str) -> String {
-    let mut text = String::new();
-    let (shown, said) = (shown.into_data().raw(), said.into_data().raw());
-    let titles = (name.to_owned(), "what was said today".to_owned());
-    // Writing to a string does not fail.
-    let _ =
-        write_diff(&mut text, &shown, &said, Some(&titles.0), Some(&titles.1), Palette::plain());
-    text
+    let mut options = DiffOptions::new();
+    options.set_original_filename(name.to_owned()).set_modified_filename("what was said today");
+    options.create_patch(shown, said).to_string()
 }
 
 #[cfg(test)]
@@ -141,11 +162,18 @@ mod tests {
         assert_eq!(redactor().redact(printed, "a\n...\nd\n"), "a\n...\nd\n");
         assert_ne!(redactor().redact(printed, "a\n...\ne\n"), "a\n...\ne\n");
         assert_eq!(redactor().redact(printed, "x\n"), printed);
+        assert_eq!(redactor().redact(printed, "a\n...\n"), "a\n...\n");
+        assert_eq!(redactor().redact(printed, "...\nc\nd\n"), "...\nc\nd\n");
+        assert_eq!(redactor().redact("a\nc\n", "a\n...\nc\n"), "a\n...\nc\n");
     }
 
     #[test]
     fn a_difference_names_the_line() {
         let text = difference("docs/a.md", "1\n2\n3\n", "1\ntwo\n3\n");
-        assert!(text.contains("docs/a.md") && text.contains("2      - 2\n"), "{text}");
+        assert!(
+            text.contains("--- docs/a.md\n+++ what was said today\n@@ -1,3 +1,3 @@\n"),
+            "{text}"
+        );
+        assert!(text.ends_with(" 1\n-2\n+two\n 3\n"), "{text}");
     }
 }

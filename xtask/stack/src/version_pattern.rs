@@ -1,11 +1,11 @@
 //! The version field of depmod.d's `override` and `external`: a POSIX extended regular expression
 //! that occurs somewhere in the release (`cfg_kernel_matches()`, kmod's `tools/depmod.c`).
 //!
-//! [`regex`] has another syntax, so the expression is rewritten: brackets in which `\` and `[` are
+//! [`regex_lite`] has another syntax, so the expression is rewritten: brackets in which `\` and `[` are
 //! ordinary, `)` without its `(`, several repetitions in a row. Expressions that POSIX leaves open
 //! or that need a locale are not decided.
 
-use regex::Regex;
+use regex_lite::Regex;
 
 /// A version field that cannot be decided here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +46,7 @@ struct Translation {
 }
 
 impl Translation {
-    /// The expression for [`regex`]; `None` when `regcomp()` refuses it.
+    /// The expression for [`regex_lite`]; `None` when `regcomp()` refuses it.
     fn regex(pattern: &str) -> Result<Option<Regex>, &'static str> {
         let mut translation = Self::default();
         let mut rest = pattern;
@@ -106,7 +106,7 @@ impl Translation {
     }
 
     fn literal(&mut self, c: char) {
-        self.atom_text(&regex::escape(c.encode_utf8(&mut [0; 4])));
+        self.atom_text(&regex_lite::escape(c.encode_utf8(&mut [0; 4])));
     }
 
     fn atom_text(&mut self, text: &str) {
@@ -116,7 +116,7 @@ impl Translation {
 
     fn repeat(&mut self, operator: &str) -> Result<(), &'static str> {
         let begin = self.atom.ok_or("a repetition of nothing is not POSIX's to decide")?;
-        // `a+?` repeats a repetition; in `regex` it would be a lazy one.
+        // `a+?` repeats a repetition; in `regex_lite` it would be a lazy one.
         if self.repeated {
             self.regex.insert_str(begin, "(?:");
             self.regex.push(')');
@@ -145,7 +145,7 @@ impl Translation {
                 }
                 // A range has its `-` between two characters, as in `regex`.
                 '-' if !is_first && !left.starts_with(']') => class.push('-'),
-                other => class.push_str(&regex::escape(other.encode_utf8(&mut [0; 4]))),
+                other => class.push_str(&regex_lite::escape(other.encode_utf8(&mut [0; 4]))),
             }
             is_first = false;
         }
@@ -155,7 +155,7 @@ impl Translation {
     }
 }
 
-/// The bounds of a repetition as [`regex`] takes them; `None` for what is none.
+/// The bounds of a repetition as [`regex_lite`] takes them; `None` for what is none.
 fn interval(bounds: &str) -> Option<String> {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     match bounds.split_once(',') {

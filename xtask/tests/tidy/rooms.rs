@@ -11,9 +11,9 @@ const ROOMS: [&str; 7] = ["command", "lesson", "guest", "build", "kernel", "tree
 const PURE: [(&str, &[&str]); 3] = [
     (
         "xtask/ko/Cargo.toml",
-        &["crc32fast", "flate2", "liblzma", "object", "rustc-demangle", "serde", "sha2", "zstd"],
+        &["crc32fast", "flate2", "liblzma", "object", "rustc-demangle", "ruzstd", "serde", "sha2"],
     ),
-    ("xtask/stack/Cargo.toml", &["crc32fast", "foldhash", "ko", "object", "serde"]),
+    ("xtask/stack/Cargo.toml", &["crc32fast", "foldhash", "ko", "object", "regex-lite", "serde"]),
     ("xtask/loader/Cargo.toml", &["ko", "object", "stack"]),
 ];
 /// What any crate may depend on.
