@@ -32,6 +32,9 @@ pub(crate) fn tests() -> Vec<Test> {
         Needs::Nothing => [
             commands_come_back_with_output_status_and_kernel_messages,
             messages_that_come_late_are_told_at_the_right_place,
+            what_is_logged_between_two_commands_belongs_to_the_first,
+            a_command_ends_although_its_child_writes_on,
+            what_a_command_writes_faster_than_it_is_read_does_not_fill_the_guest,
             no_tool_runs_another_modprobe_than_kmods,
             another_modprobe_than_kmods_is_noticed,
             a_panic_is_named,
@@ -129,6 +132,30 @@ fn messages_that_come_late_are_told_at_the_right_place() {
         .unwrap();
     let texts: Vec<String> = report.commands.iter().map(written).collect();
     assert_eq!(texts, ["", "later\n", "last\n"]);
+}
+
+fn what_is_logged_between_two_commands_belongs_to_the_first() {
+    let mut session = guest().start().unwrap();
+    session.exec("(sleep 1; echo between > /dev/kmsg) > /dev/null 2>&1 &").unwrap();
+    thread::sleep(Duration::from_secs(3));
+    session.exec("true").unwrap();
+    let report = session.finish().unwrap();
+    let late: Vec<&str> = report.commands[0].late.iter().map(|one| one.text.as_str()).collect();
+    assert_eq!((late, report.commands[1].kernel.len()), (vec!["between"], 0));
+}
+
+fn a_command_ends_although_its_child_writes_on() {
+    let mut session = guest().start().unwrap();
+    let step = session.exec("yes & echo begun; exit 4").unwrap();
+    assert_eq!((step.status, step.open), (4, true));
+    assert_eq!(session.exec("echo next").unwrap().text(), "next\n");
+    session.exec("kill $(pidof yes)").unwrap();
+    session.finish().unwrap();
+}
+
+fn what_a_command_writes_faster_than_it_is_read_does_not_fill_the_guest() {
+    let report = guest().run(["head -c 40000000 /dev/zero", "free -m | grep Mem"]).unwrap();
+    assert_eq!(report.commands[0].output.len(), 40_000_000);
 }
 
 fn no_tool_runs_another_modprobe_than_kmods() {

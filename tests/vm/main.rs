@@ -16,6 +16,7 @@ mod guest;
 mod kmod;
 mod lesson;
 mod mistakes;
+mod saved_state;
 mod stack;
 mod verdict;
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         verdict::tests(),
         lesson::tests(),
         mistakes::tests(),
+        saved_state::tests(),
         build::tests(),
         stack::tests(),
         crates::tests(),

@@ -2,6 +2,8 @@
 
 use std::{fs, process::ExitCode, time::Instant};
 
+use ko::text::Text;
+
 use crate::{
     build::{BuildDir, MakeTarget},
     command::KernelArg,
@@ -159,8 +161,10 @@ impl Scene {
         outln!("# {}", self.command);
         let step = session.exec(self.command)?;
         let output = String::from_utf8_lossy(&step.output).into_owned();
-        output.lines().for_each(|line| outln!("{line}"));
-        step.kernel.iter().for_each(|message| outln!("    kernel: {}", message.text));
+        output.lines().for_each(|line| outln!("{}", Text(line.as_bytes())));
+        step.kernel
+            .iter()
+            .for_each(|message| outln!("    kernel: {}", Text(message.text.as_bytes())));
         if step.status != 0 {
             outln!("    exit status {}", step.status);
         }

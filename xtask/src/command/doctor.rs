@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::{
+    guest::saved_state,
     host::{
         cache::Cache,
         diagnosis, packages,
@@ -68,6 +69,10 @@ fn look(cache: &Cache) -> Vec<Finding> {
         let what = format!("kernel {name}");
         let kernel = kernel.ok_or_else(|| absent(&what));
         findings.push(Finding { what, found: kernel });
+    }
+    for state in saved_state::list(cache) {
+        let found = format!("{} MiB, {}", state.bytes >> 20, state.about);
+        findings.push(finding("saved guest", Ok(found)));
     }
     findings
 }

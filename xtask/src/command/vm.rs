@@ -1,11 +1,13 @@
 //! `vm`: one command in the guest.
 
 use std::{
-    io::{Write, stderr, stdout},
+    io::{IsTerminal, Write, stderr, stdout},
     path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
+
+use ko::text::Text;
 
 use crate::{
     command::{KernelArg, guest_with_stack},
@@ -59,14 +61,20 @@ impl Args {
             let said = depmod.text();
             return Err(Problem::does_not_hold(format!("depmod failed in the guest: {said}")));
         }
-        let step = session.exec_with(Command::new(line).split_stderr(), &mut |news| {
-            if let Update::Output { error, bytes } = news {
-                // Whoever reads no further does not want the rest.
-                let _ = if *error { stderr().write_all(bytes) } else { stdout().write_all(bytes) };
-                let _ = stdout().flush();
+        let step = session.exec_with(Command::new(line).split_stderr(), &mut |update| {
+            if let Update::Output { error, bytes } = update {
+                if *error { pass_on(stderr(), bytes) } else { pass_on(stdout(), bytes) }
             }
         })?;
         session.finish()?;
         Ok(ExitCode::from(step.status))
     }
+}
+
+/// Writes what the guest's command wrote. A terminal is shown what would command it.
+fn pass_on(mut to: impl Write + IsTerminal, bytes: &[u8]) {
+    let shown = to.is_terminal().then(|| Text(bytes).to_string());
+    // When nobody reads any further, nobody wants the rest.
+    let _ = to.write_all(shown.as_deref().map_or(bytes, str::as_bytes));
+    let _ = to.flush();
 }

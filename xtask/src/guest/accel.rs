@@ -4,7 +4,17 @@
 //! over it, or sit for ever with a guest that does not run, so KVM is used only after a guest
 //! has really come up with it.
 
-use std::{fs, fs::File, path::Path, str::FromStr, sync::Once};
+use std::{
+    fs::{self, File},
+    os::unix::fs::MetadataExt,
+    path::PathBuf,
+    str::FromStr,
+    sync::Once,
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use rustix::fs::{FlockOperation, flock};
 
 use crate::{
     host::{
@@ -12,10 +22,16 @@ use crate::{
         progress::say,
         root::Root,
     },
-    problem::{Kind, Problem, Result},
+    problem::{Problem, Result},
 };
 
 pub(super) const DEVICE: &str = "/dev/kvm";
+/// How long a guest that did not come up in time speaks against KVM: the machine may have been busy.
+const SLOW: Duration = Duration::from_secs(60 * 60);
+/// How long any other failure does, unless something changes that [`key`] knows.
+const FAILED: Duration = Duration::from_secs(24 * 60 * 60);
+/// How many trials may be cut short by the end of their command before they count as too slow.
+const CUT_SHORT_MAX: u32 = 3;
 
 /// What the caller wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,8 +77,8 @@ impl Choice {
     }
 }
 
-/// Chooses; `trial` boots a guest with KVM and fails where that does not work. Its outcome is
-/// remembered until the host boots again.
+/// Chooses; `trial` boots a guest with KVM and fails where that does not work. It costs nothing:
+/// until its answer is known, guests are emulated.
 ///
 /// # Errors
 /// KVM was demanded and does not work.
@@ -70,11 +86,18 @@ pub(super) fn choose(
     cache: &Cache,
     root: &Root,
     wish: Accel,
-    trial: impl FnOnce() -> Result<()>,
+    trial: impl FnOnce() -> Result<()> + Send + 'static,
 ) -> Result<Choice> {
-    let choice = match wish {
-        Accel::Tcg => Choice::new(false, "as asked"),
-        Accel::Auto | Accel::Kvm => probe(cache, root, trial),
+    let answer = Answer { path: cache.path(format!("guest/accel-{}", key(root))) };
+    let device = File::options().read(true).write(true).open(DEVICE);
+    let choice = match (wish, device) {
+        (Accel::Tcg, _) => Choice::new(false, "as asked"),
+        (_, Err(error)) => Choice::new(false, format!("{DEVICE} cannot be opened ({error})")),
+        (Accel::Auto, Ok(_)) => answer.or_try_beside(trial),
+        (Accel::Kvm, Ok(_)) => match answer.read() {
+            Some(choice) if choice.kvm => choice,
+            _ => answer.try_now(trial),
+        },
     };
     if wish == Accel::Kvm && !choice.kvm {
         let problem = Problem::host(format!("KVM cannot be used: {}", choice.why));
@@ -86,43 +109,79 @@ pub(super) fn choose(
     Ok(choice)
 }
 
-fn probe(cache: &Cache, root: &Root, trial: impl FnOnce() -> Result<()>) -> Choice {
-    if let Err(error) = File::options().read(true).write(true).open(DEVICE) {
-        return Choice::new(false, format!("{DEVICE} cannot be opened ({error})"));
-    }
-    let answer = cache.path(format!("guest/accel-{}", key(root)));
-    if let Some(choice) = remembered(&answer) {
-        return choice;
-    }
-    // Several guests that start at once try it once.
-    let _lock = cache.lock("guest/accel");
-    if let Some(choice) = remembered(&answer) {
-        return choice;
-    }
-    say(&format!("{DEVICE} is there: trying whether a guest boots with it"));
-    let (choice, lasting) = match trial() {
-        Ok(()) => (Choice::new(true, "a trial guest booted with it"), true),
-        Err(problem) => {
-            let fact = problem.fact.lines().next().unwrap_or_default();
-            // A kernel that panics in the trial says nothing about KVM under another one.
-            let lasting = problem.kind == Kind::Host;
-            (Choice::new(false, format!("with KVM {fact}")), lasting)
-        }
-    };
-    if lasting {
-        let name = if choice.kvm { "kvm" } else { "tcg" };
-        // If it cannot be written, the next guest tries again.
-        let _ = cache::write_atomic(&answer, format!("{name}\n{}\n", choice.why).as_bytes());
-    }
-    choice
+/// Takes back that KVM works.
+pub(super) fn take_back(cache: &Cache, root: &Root, why: &str) {
+    let answer = Answer { path: cache.path(format!("guest/accel-{}", key(root))) };
+    answer.write("no", &format!("with KVM {why}"));
 }
 
-fn remembered(answer: &Path) -> Option<Choice> {
-    let text = fs::read_to_string(answer).ok()?;
-    match text.split_once('\n')? {
-        ("kvm", why) => Some(Choice::new(true, why.trim_end())),
-        ("tcg", why) => Some(Choice::new(false, why.trim_end())),
-        _ => None,
+/// What is remembered of trials: a file of two lines, a word and the reason.
+#[derive(Clone, Debug)]
+struct Answer {
+    path: PathBuf,
+}
+
+impl Answer {
+    fn read(&self) -> Option<Choice> {
+        let age = self.path.metadata().and_then(|file| file.modified()).ok()?;
+        let age = SystemTime::now().duration_since(age).unwrap_or_default();
+        let text = fs::read_to_string(&self.path).ok()?;
+        let (word, why) = text.split_once('\n')?;
+        let why = why.trim_end();
+        match word.split_once(' ').unwrap_or((word, "")) {
+            ("yes", _) => Some(Choice::new(true, why)),
+            ("no", _) if age < FAILED => Some(Choice::new(false, why)),
+            ("slow", _) if age < SLOW => Some(Choice::new(false, why)),
+            ("trying", number)
+                if age < SLOW
+                    && number.parse().is_ok_and(|number: u32| number >= CUT_SHORT_MAX) =>
+            {
+                Some(Choice::new(false, "a guest with KVM did not come up while a command ran"))
+            }
+            _ => None,
+        }
+    }
+
+    /// If it cannot be written, the next guest tries again.
+    fn write(&self, word: &str, why: &str) {
+        let _ = cache::write_atomic(&self.path, format!("{word}\n{why}\n").as_bytes());
+    }
+
+    /// What is remembered; else emulation, and KVM is tried meanwhile. The trial ends with the
+    /// process.
+    fn or_try_beside(&self, trial: impl FnOnce() -> Result<()> + Send + 'static) -> Choice {
+        if let Some(choice) = self.read() {
+            return choice;
+        }
+        let answer = self.clone();
+        thread::spawn(move || {
+            // One at a time, whoever started it.
+            let lock =
+                File::options().create(true).append(true).open(answer.path.with_extension("lock"));
+            let Ok(lock) = lock else { return };
+            let locked = flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+            if locked && answer.read().is_none() {
+                answer.try_now(trial);
+            }
+        });
+        Choice::new(false, format!("{DEVICE} is there, and is being tried for the next guests"))
+    }
+
+    fn try_now(&self, trial: impl FnOnce() -> Result<()>) -> Choice {
+        let text = fs::read_to_string(&self.path).unwrap_or_default();
+        let before = text.lines().next().and_then(|line| line.strip_prefix("trying "));
+        let before = before.and_then(|number| number.parse::<u32>().ok()).unwrap_or(0);
+        self.write(&format!("trying {}", before + 1), "");
+        let (word, choice) = match trial() {
+            Ok(()) => ("yes", Choice::new(true, "a trial guest booted with it")),
+            Err(problem) => {
+                let fact = problem.fact.lines().next().unwrap_or_default();
+                let word = if fact.contains("did not come up within") { "slow" } else { "no" };
+                (word, Choice::new(false, format!("with KVM {fact}")))
+            }
+        };
+        self.write(word, &choice.why);
+        choice
     }
 }
 
@@ -138,26 +197,73 @@ pub(super) fn processor() -> String {
     first.lines().filter(fixed).collect::<Vec<_>>().join("\n")
 }
 
-/// What the answer depends on: the host's kernel since its boot, and QEMU.
+/// What the answer depends on: the host's kernel since its boot, its processor, the device, QEMU.
 fn key(root: &Root) -> String {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let boot = read("/proc/sys/kernel/random/boot_id");
     let release = read("/proc/sys/kernel/osrelease");
-    cache::key([boot.as_str(), release.as_str(), Root::name(root.suite).as_str()])
+    let device = fs::metadata(DEVICE).map(|device| (device.rdev(), device.mode(), device.ctime()));
+    let parts = [boot, release, Root::name(root.suite), processor(), format!("{device:?}")];
+    cache::key(parts.iter().map(String::as_str))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_answer_is_remembered_and_a_broken_one_is_not() {
+    fn answer() -> (tempfile::TempDir, Answer) {
         let folder = tempfile::tempdir().unwrap();
-        let answer = folder.path().join("accel");
-        assert_eq!(remembered(&answer), None);
-        fs::write(&answer, "tcg\nwith KVM it hung\n").unwrap();
-        assert_eq!(remembered(&answer), Some(Choice::new(false, "with KVM it hung")));
-        fs::write(&answer, "kvm").unwrap();
-        assert_eq!(remembered(&answer), None);
+        let path = folder.path().join("accel");
+        (folder, Answer { path })
+    }
+
+    fn aged(answer: &Answer, age: Duration) -> Option<Choice> {
+        let file = File::options().write(true).open(&answer.path).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+        answer.read()
+    }
+
+    #[test]
+    fn a_trial_is_waited_for_by_nobody_and_its_answer_is_remembered() {
+        let (_folder, answer) = answer();
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let choice = answer.or_try_beside(move || gone.recv().map_err(|_| Problem::host("")));
+        assert!(!choice.kvm && choice.why.contains("being tried"));
+        // While it goes on, nobody else tries.
+        while !answer.path.exists() {
+            thread::yield_now();
+        }
+        answer.or_try_beside(|| panic!("a second trial at once"));
+        go.send(()).unwrap();
+        while answer.read().is_none() {
+            thread::yield_now();
+        }
+        assert_eq!(answer.read(), Some(Choice::new(true, "a trial guest booted with it")));
+    }
+
+    #[test]
+    fn a_failure_is_not_for_ever() {
+        let (_folder, answer) = answer();
+        let slow = answer.try_now(|| Err(Problem::host("the guest did not come up within 15 s")));
+        assert!(!slow.kvm);
+        assert!(aged(&answer, SLOW - Duration::from_secs(60)).is_some());
+        assert_eq!(aged(&answer, SLOW), None);
+        answer.try_now(|| Err(Problem::host("QEMU was killed by signal 6")));
+        assert!(aged(&answer, SLOW).is_some());
+        assert_eq!(aged(&answer, FAILED), None);
+        fs::write(&answer.path, "no").unwrap();
+        assert_eq!(answer.read(), None, "cut short");
+    }
+
+    #[test]
+    fn a_guest_that_never_comes_up_before_the_command_ends_is_not_tried_again_and_again() {
+        let (_folder, answer) = answer();
+        for _ in 0..CUT_SHORT_MAX {
+            assert_eq!(answer.read(), None);
+            let killed = std::panic::AssertUnwindSafe(|| answer.try_now(|| panic!("cut short")));
+            assert!(std::panic::catch_unwind(killed).is_err());
+        }
+        assert!(!answer.read().unwrap().kvm);
+        assert_eq!(aged(&answer, SLOW), None);
     }
 }

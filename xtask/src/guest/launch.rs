@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     guest::{
-        Guest, accel, agent_build,
+        Accel, Guest, accel, agent_build,
         initramfs::{self, Initramfs},
         qemu::{self, Machine, Memory},
         run_dir::RunDir,
@@ -52,15 +52,39 @@ impl Guest {
     pub(super) fn start_on(&self, terminal: bool, spawn: Spawn<'_>) -> Result<Session> {
         let files = self.files()?;
         let choice = self.choose()?;
+        match self.start_by(&files, &choice, terminal, spawn) {
+            Err(problem)
+                if choice.kvm
+                    && self.accel == Accel::Auto
+                    && problem.kind == Kind::Host
+                    && interrupted().is_none() =>
+            {
+                let why = problem.fact.lines().next().unwrap_or_default();
+                say(&format!("KVM worked before, and now {why}: the guest is emulated"));
+                accel::take_back(&self.cache, &self.root, why);
+                let choice = accel::Choice { kvm: false, why: format!("with KVM {why}") };
+                self.start_by(&files, &choice, terminal, spawn)
+            }
+            started => started,
+        }
+    }
+
+    fn start_by(
+        &self,
+        files: &Initramfs,
+        choice: &accel::Choice,
+        terminal: bool,
+        spawn: Spawn<'_>,
+    ) -> Result<Session> {
         let machine = Machine { terminal, ..self.machine(choice.kvm) };
         let boots =
             self.fresh_boot || self.cpus != 1 || !self.cmdline.is_empty() || !self.links.is_empty();
         if !boots {
-            if let Some(session) = self.restore(&files, machine, &choice.line(), spawn)? {
+            if let Some(session) = self.restore(files, machine, &choice.line(), spawn)? {
                 return Ok(session);
             }
         }
-        self.boot(&files, machine, choice.line(), self.boot_deadline, spawn)
+        self.boot(files, machine, choice.line(), self.boot_deadline, spawn)
     }
 
     fn machine(&self, kvm: bool) -> Machine<'_> {
@@ -69,9 +93,9 @@ impl Guest {
     }
 
     fn choose(&self) -> Result<accel::Choice> {
-        accel::choose(&self.cache, &self.root, self.accel, || {
-            // Nothing of this guest's own, which may be at fault itself.
-            let plain = Self::new(&self.cache, &self.root, self.boot.clone());
+        // Nothing of this guest's own, which may be at fault itself.
+        let plain = Self::new(&self.cache, &self.root, self.boot.clone());
+        accel::choose(&self.cache, &self.root, self.accel, move || {
             let machine = plain.machine(true);
             let nothing = Initramfs::default();
             let session = plain.boot(&nothing, machine, String::new(), TRIAL_DEADLINE, &batch);

@@ -56,9 +56,9 @@ impl Qmp {
     }
 
     fn command(&mut self, name: &str, arguments: &Value) -> Result<Value, String> {
-        let command = json!({ "execute": name, "arguments": arguments });
-        let stream = self.stream.get_mut();
-        writeln!(stream, "{command}").map_err(|error| format!("{name}: {error}"))?;
+        let command = format!("{}\n", json!({ "execute": name, "arguments": arguments }));
+        let sent = self.stream.get_mut().write_all(command.as_bytes());
+        sent.map_err(|error| format!("{name}: {error}"))?;
         loop {
             let mut answer = self.read()?;
             if answer.get("return").is_some() {

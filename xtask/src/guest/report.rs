@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use ko::text::Text;
+
 use crate::guest::protocol::Event;
 
 /// Bytes of output and kernel messages that one guest may send.
@@ -65,13 +67,13 @@ impl Message {
     }
 }
 
-/// As dmesg prints it.
+/// As dmesg prints it; what would command a terminal is shown.
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, micros) = (self.time.as_secs(), self.time.subsec_micros());
         for (line, text) in self.text.split('\n').enumerate() {
             let newline = if line == 0 { "" } else { "\n" };
-            write!(f, "{newline}[{seconds:5}.{micros:06}] {text}")?;
+            write!(f, "{newline}[{seconds:5}.{micros:06}] {}", Text(text.as_bytes()))?;
         }
         Ok(())
     }
@@ -451,6 +453,13 @@ mod tests {
         assert_eq!(message.text, "a\\b é\nnext");
         assert_eq!(message.to_string(), "[    5.140900] a\\b é\n[    5.140900] next");
         assert_eq!(message.properties[1], ("DEVICE".into(), "+x".into()));
+    }
+
+    #[test]
+    fn what_would_command_a_terminal_is_shown() {
+        let message = Message::parse(b"4,1,2,-;a\\x1b[2Jb\n").unwrap();
+        assert_eq!(message.text, "a\x1b[2Jb");
+        assert_eq!(message.to_string(), "[    0.000002] a\\u{1b}[2Jb");
     }
 
     #[test]

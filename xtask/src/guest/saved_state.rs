@@ -148,8 +148,19 @@ pub fn list(cache: &Cache) -> Vec<Listed> {
     states
 }
 
-/// Removes the states that were not used for the longest time, while there are too many.
+/// Removes the states that were not used for the longest time, while there are too many, and what
+/// a run that was killed had not finished.
 fn prune(cache: &Cache) {
+    for entry in fs::read_dir(cache.path(FOLDER)).into_iter().flatten().flatten() {
+        let path = entry.path();
+        // Its lock is free when nobody makes it any more.
+        let lock = File::open(path.with_extension("lock"));
+        if path.extension().is_some_and(|end| end == "partial")
+            && lock.is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok())
+        {
+            let _ = cache::remove_dir(&path);
+        }
+    }
     let mut bytes = 0;
     for (index, state) in list(cache).iter().enumerate() {
         bytes += state.bytes;
@@ -225,7 +236,7 @@ fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
 pub(super) fn stamp(path: &Path) -> Result<String> {
     let what = || format!("{} cannot be read", path.display());
     let file = path.metadata().or_host(what)?;
-    Ok(format!("{} {} {} {}", file.ino(), file.len(), file.mtime(), file.ctime_nsec()))
+    Ok(format!("{} {} {} {}", file.ino(), file.len(), file.mtime(), file.mtime_nsec()))
 }
 
 #[cfg(test)]
@@ -278,7 +289,9 @@ mod tests {
         }
         assert!(first.folder().exists());
         drop(first);
+        fs::create_dir(cache.path("guest/states/2.partial")).unwrap();
         drop(SavedState::obtain(&cache, "1", "b", make).unwrap());
+        assert!(!cache.path("guest/states/2.partial").exists());
         let left = list(&cache);
         assert_eq!(left.len(), KEPT);
         assert!(left.iter().all(|state| state.about == "b" && state.bytes < 1 << 20));

@@ -3,6 +3,8 @@
 
 use std::{fmt::Write, path::Path, time::Duration};
 
+use ko::text::Text;
+
 use crate::{
     guest::{
         console::{Allowed, PANIC, Splat, gravest, splats},
@@ -233,6 +235,8 @@ fn with_console(mut problem: Problem, evidence: &Evidence<'_>, from: Option<&str
         false => write!(problem.fact, "\nthe console {which}:\n  {}", shown.join("\n  ")),
     };
     let _ = write!(problem.fact, "\n(all of it: {})", evidence.log.display());
+    // What a module printed is not to command the reader's terminal.
+    problem.fact = Text(problem.fact.as_bytes()).to_string();
     problem
 }
 
@@ -283,6 +287,12 @@ mod tests {
     #[test]
     fn a_clean_guest_that_ends_as_agreed_is_green() {
         assert_eq!(ended(CLEAN), Ok(()));
+    }
+
+    #[test]
+    fn a_complaint_does_not_command_the_terminal() {
+        let problem = ended("[    1.0] BUG: a\x1b[2J\rb\n").unwrap_err();
+        assert!(problem.fact.contains("BUG: a\\u{1b}[2J\\rb\n"), "{problem}");
     }
 
     #[test]
