@@ -9,7 +9,7 @@ use std::{
 use crate::tree::section_reader::ModuleBuffer;
 use crate::tree::walk;
 use crate::{
-    kernel::{Kernel, KernelName},
+    kernel::{Kernel, KernelName, config},
     problem::{OrProblem, Problem, Result},
 };
 use ko::kconfig::Kconfig;
@@ -152,12 +152,9 @@ fn this_module_of(folders: &[&Path]) -> Option<ThisModule> {
 }
 
 fn release(folder: &Path) -> Result<String> {
-    let told = first_text(&[
-        folder.join("include/config/kernel.release"),
-        folder.join("build/include/config/kernel.release"),
-    ]);
+    let stated = config::prepared_tree(folder).map(|(_, release)| release);
     let named = || folder.canonicalize().ok()?.file_name()?.to_str().map(str::to_owned);
-    told.map(|text| text.trim().to_owned()).or_else(named).ok_or_else(|| {
+    stated.or_else(named).ok_or_else(|| {
         let problem = Problem::usage(format!("{} is no kernel's tree", folder.display()));
         problem.hint("name a prepared tree, or /lib/modules/RELEASE")
     })

@@ -31,8 +31,8 @@ pub fn open(cache: &Cache, folder: &Path) -> Result<Kernel> {
     };
     need("Makefile", "name the folder of a kernel's source or build")?;
     need(".config", "configure it, in that folder: make defconfig rust.config")?;
-    need("include/config/kernel.release", "prepare it, in that folder: make modules_prepare")?;
-    let release = tree.join("include/config/kernel.release");
+    need(config::RELEASE_FILE, "prepare it, in that folder: make modules_prepare")?;
+    let release = tree.join(config::RELEASE_FILE);
     let release = fs::read_to_string(&release).or_usage(|| format!("{}", release.display()))?;
     let config = config::read(&tree.join(".config"))?;
     require_rust(&config, release.trim())?;

@@ -8,15 +8,12 @@ use stack::depmod_config::DepmodConfig;
 use crate::{
     host::cache::Cache,
     kernel::{Kernel, KernelName, archive::Refresh, config},
-    problem::{OrProblem, Problem, Result},
+    problem::{Problem, Result},
     tree::{
         section_reader::{FileError, ModuleBuffer},
         walk,
     },
 };
-
-/// What only a prepared kernel tree has.
-const RELEASE_FILE: &str = "include/config/kernel.release";
 
 /// The vermagic of a kernel by its name. A folder need not be a tree that modules build for.
 ///
@@ -35,10 +32,8 @@ pub fn of_kernel(name: &KernelName) -> Result<KernelVermagic> {
 /// # Errors
 /// A folder that is neither.
 pub fn of_tree(folder: &Path) -> Result<KernelVermagic> {
-    for tree in [folder.to_owned(), folder.join("build")] {
-        if tree.join(RELEASE_FILE).is_file() {
-            return of_prepared(&tree);
-        }
+    if let Some((tree, release)) = config::prepared_tree(folder) {
+        return of_prepared(&tree, &release);
     }
     let modules = walk::modules(folder, &DepmodConfig::default())?;
     // Modules of other makers lie in updates/ or extra/.
@@ -65,15 +60,9 @@ pub fn of_intree(file: &Path) -> Result<KernelVermagic> {
     })
 }
 
-fn of_prepared(tree: &Path) -> Result<KernelVermagic> {
-    let release = tree.join(RELEASE_FILE);
-    let release = fs::read_to_string(&release).or_usage(|| cannot_read(&release))?;
+fn of_prepared(tree: &Path, release: &str) -> Result<KernelVermagic> {
     let config = config::read(&tree.join(".config"))?;
     let randstruct = fs::read_to_string(tree.join("include/generated/randstruct_hash.h")).ok();
-    KernelVermagic::derive(release.trim(), &config, randstruct.as_deref())
+    KernelVermagic::derive(release, &config, randstruct.as_deref())
         .map_err(|error| Problem::usage(format!("{}: {error}", tree.display())))
-}
-
-fn cannot_read(path: &Path) -> String {
-    format!("cannot read {}", path.display())
 }

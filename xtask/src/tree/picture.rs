@@ -1,4 +1,4 @@
-//! A picture of a stack: who uses which symbols of whom, as Graphviz text or as SVG.
+//! A picture of a stack: which module uses which symbols of which other, as Graphviz text or SVG.
 //!
 //! Users stand above what they use. The symbols of an edge are a block of their own between the
 //! two boxes, so that no two texts lie on each other however many edges there are.
@@ -19,7 +19,7 @@ struct Edge {
     more: usize,
 }
 
-/// What is drawn: some modules of a graph, in load order.
+/// Some modules of a graph, in load order, to be drawn.
 pub struct Picture {
     names: Vec<String>,
     edges: Vec<Edge>,
@@ -268,7 +268,7 @@ mod tests {
         let mut info = DependencyInfo::default();
         exports.iter().for_each(|symbol| info.exports.push(symbol.as_bytes()));
         needs.iter().for_each(|symbol| info.needs.push(symbol.as_bytes()));
-        ScannedModule::new(name, info)
+        ScannedModule::without_file(name, info)
     }
 
     fn picture() -> Picture {

@@ -1,4 +1,4 @@
-//! The ties of many modules: read side by side, or remembered.
+//! The dependency information of many modules: read in parallel, or remembered.
 
 use std::{collections::VecDeque, fs::File, path::Path, sync::Mutex, thread, time::SystemTime};
 
@@ -19,25 +19,25 @@ pub struct UnreadableFile {
     pub error: FileError,
 }
 
-/// What became of the files of a tree.
+/// The files of a tree, read.
 #[derive(Debug, Default)]
 pub struct TreeScan {
-    /// Those that could be read, in the order in which they were given.
+    /// The modules, in the order of their files.
     pub modules: Vec<ScannedModule>,
-    /// The others.
+    /// The files that are no modules.
     pub unreadable: Vec<UnreadableFile>,
-    /// How many were remembered.
+    /// How many of them were remembered from an earlier call.
     pub remembered: usize,
 }
 
-/// Reads the ties of every file, on as many threads as there are processors.
+/// Reads every file, on as many threads as there are processors.
 pub fn scan(files: Vec<ModuleFile>) -> TreeScan {
     let mut outcome = TreeScan::default();
     read_into(files, |_| None, &mut outcome);
     outcome
 }
 
-/// Reads the ties of a tree, using what `cache_file` remembers of it, and remembers the rest.
+/// Reads a tree. Files that `cache_file` remembers are not opened; the others are remembered there.
 pub fn scan_cached(files: Vec<ModuleFile>, cache_file: &Path) -> TreeScan {
     let mut outcome = TreeScan::default();
     let mut cache = ScanCache::load(cache_file);
@@ -52,10 +52,10 @@ pub fn scan_cached(files: Vec<ModuleFile>, cache_file: &Path) -> TreeScan {
     outcome
 }
 
-/// What reading one file gave: its ties, and whether it is too fresh to be remembered.
+/// One file's dependency information, and whether the file is too fresh to be remembered.
 type Read = Result<(DependencyInfo, bool), FileError>;
 
-/// Fills the outcome, and says of each module read whether it is too fresh to be remembered.
+/// Fills the scan, and returns for each module whether it is too fresh to be remembered.
 fn read_into(
     files: Vec<ModuleFile>,
     mut known: impl FnMut(&ModuleFile) -> Option<DependencyInfo>,
@@ -87,8 +87,8 @@ fn read_missing(files: &[ModuleFile], results: &mut [Option<Read>]) {
     }
 }
 
-/// Does some work for every file, on as many threads as there are processors; each thread has one
-/// buffer. The results come in the order of the files.
+/// Does some work for every file, on as many threads as there are processors. Each thread has a
+/// buffer of its own. The results come in the order of the files.
 pub fn map_files<T: Send>(
     files: &[&ModuleFile],
     work: impl Fn(&mut ModuleBuffer, &ModuleFile) -> T + Sync,
@@ -135,9 +135,8 @@ fn read_one(buffer: &mut ModuleBuffer, file: &ModuleFile) -> Read {
     Ok((info, fresh))
 }
 
-/// Reads the ties from parts of the file alone; `None` when they do not suffice. A name that is
-/// empty is one that lies in no part read, as no linker does but a hostile hand could: the whole
-/// file then tells.
+/// Reads only the sections that matter; `None` when that does not suffice. A hostile file can put a
+/// name outside them, where only zeros were read: then the whole file is read.
 fn read_parts(buffer: &mut ModuleBuffer, file: &File, size: u64) -> Option<DependencyInfo> {
     let info =
         DependencyInfo::read(buffer.read_sections(file, size, DependencyInfo::reads_section)?)

@@ -1,10 +1,10 @@
 //! The dependency information of a tree, kept from one call to the next.
 //!
-//! One file for each directory of modules. An entry is used only for a file whose path, size,
-//! times, inode and disk are those it had when it was read; a file that changed while it was
-//! read, or so shortly before that a second change could hide, is not kept. The file is written
-//! aside and renamed, so it is complete or absent; whatever is wrong with one only means that the
-//! modules are read again.
+//! Each directory of modules has one cache file. An entry is used only while the path, size, times,
+//! inode and device of its module file stay what they were. A file that changed while it was read,
+//! or so shortly before that a second change could go unseen, is not kept. The cache file is written
+//! aside and renamed, so it is complete or absent. A damaged one only means that the modules are
+//! read again.
 
 use std::{
     collections::HashMap,
@@ -20,13 +20,13 @@ use stack::{dependency_info::DependencyInfo, module_file::Stamp};
 /// other facts out of the same file, or store them otherwise.
 const MAGIC: &[u8] = b"symstack facts\n";
 
-/// What was read before, by the path below the tree.
+/// The entries of a cache file, by the path below the tree.
 #[derive(Debug, Default)]
 pub struct ScanCache {
     entries: HashMap<String, (Stamp, DependencyInfo)>,
 }
 
-/// Where the cache of a tree lies, under a directory for caches.
+/// The cache file of a tree, in a directory for caches.
 pub fn file_for(cache_dir: &Path, tree: &Path) -> PathBuf {
     let whole = fs::canonicalize(tree).unwrap_or_else(|_| tree.to_owned());
     let key = digest(whole.as_os_str().as_encoded_bytes());
@@ -46,8 +46,7 @@ fn header() -> Vec<u8> {
     bytes
 }
 
-/// Good against a torn or damaged file, and nothing else is asked of it. Another compiler's
-/// library may count otherwise: then the modules are read again.
+/// A checksum against torn and damaged files.
 fn digest(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(bytes);
@@ -60,7 +59,7 @@ impl ScanCache {
         fs::read(path).ok().and_then(|bytes| Self::decode(&bytes)).unwrap_or_default()
     }
 
-    /// Takes what is known of a file, if the file is still what it was.
+    /// Takes the entry of a file, if the file is still what it was.
     pub fn take(&mut self, path: &str, stamp: &Stamp) -> Option<DependencyInfo> {
         let known = self.entries.get(path).is_some_and(|(known, _)| known == stamp);
         if !known {
@@ -90,7 +89,7 @@ impl ScanCache {
     }
 }
 
-/// Writes what is known of a tree.
+/// Writes the entries of a tree.
 ///
 /// # Errors
 /// What the system says; the old cache, if any, is then still whole.
@@ -112,7 +111,7 @@ pub fn save<'a>(
     }
     let aside = path.with_extension(format!("{}.new", std::process::id()));
     fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, path)).inspect_err(|_| {
-        // Nothing depends on it, and the first error says more.
+        // The first error says more than one about the file left over.
         let _ = fs::remove_file(&aside);
     })
 }

@@ -37,7 +37,7 @@ impl FileError {
     }
 }
 
-/// Room to read modules into, one after the other.
+/// Memory to read modules into, one after the other.
 #[derive(Debug, Default)]
 pub struct ModuleBuffer {
     /// Its length is the room there is; a file fills the beginning.
@@ -132,7 +132,7 @@ impl ModuleBuffer {
     /// is zero. `None` for a file that is small, packed, of another size than expected, or not laid
     /// out as a module: then [`ModuleBuffer::read_file`] is for it.
     ///
-    /// Two thirds of a tree is code and type information, which no tie to another module is in.
+    /// Two thirds of a tree is code and type information, which says nothing about other modules.
     pub fn read_sections(
         &mut self,
         file: &File,

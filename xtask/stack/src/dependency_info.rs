@@ -1,4 +1,4 @@
-//! What ties a module to others, cut out of its file: small enough to keep for a whole tree.
+//! What a module says about other modules. It is small enough to be kept for a whole tree.
 
 use object::elf::{SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB};
 
@@ -12,31 +12,31 @@ use ko::module::SoftDep;
 use ko::text::Text;
 use ko::versions::{VersionTable, Versions};
 
-/// The ties of one module. Lists of names are kept as one piece of bytes each, every name with a
-/// NUL after it: a tree has two hundred thousand of them.
+/// The dependency information of one module. A tree has two hundred thousand names, so each list
+/// is one piece of bytes with a NUL after every name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DependencyInfo {
-    /// What it exports.
+    /// The exported symbols.
     pub exports: Names,
-    /// Those of its exports that are for GPL-compatible modules only.
+    /// The exported symbols that are for GPL-compatible modules only.
     pub gpl_exports: Names,
-    /// What it needs, strong and weak, in the order of its symbol table; then what only its
-    /// `__versions` name.
+    /// The undefined symbols, strong and weak, in the order of the symbol table; then the symbols
+    /// that only `__versions` names.
     pub needs: Names,
-    /// Those of its needs that are weak, by name.
+    /// The weak ones among the undefined symbols.
     pub weak: Names,
-    /// The modules that modpost found it to need (`depends=`).
+    /// The modules that modpost found as exporters (`depends=`).
     pub depends: Names,
     /// The values of `softdep=`, as they stand.
     pub softdeps: Names,
     /// The values of `weakdep=`, as they stand.
     pub weakdeps: Names,
-    /// The aliases that another module could name in a softdep: those without a bus (`:`).
+    /// The aliases that a softdep can name: those without a bus (`:`).
     pub aliases: Names,
 }
 
 impl DependencyInfo {
-    /// Cuts the ties out of an unpacked module.
+    /// Reads an unpacked module.
     ///
     /// # Errors
     /// The first part of the file that is not what its form asks for.
@@ -60,8 +60,8 @@ impl DependencyInfo {
         Ok(info)
     }
 
-    /// Whether [`DependencyInfo::read`] looks into a section: the tables of exports with what fills them,
-    /// the versions, the symbols and their names, and `.modinfo`.
+    /// Whether [`DependencyInfo::read`] needs a section: the export tables and their relocations,
+    /// the versions, the symbols with their names, and `.modinfo`.
     pub fn reads_section(elf: &Elf<'_>, section: &Section<'_>) -> bool {
         const NAMES: [&str; 9] = [
             ".modinfo",
@@ -93,7 +93,7 @@ impl DependencyInfo {
                 self.weak.push(name.bytes());
             }
         }
-        // `module_layout` for one is in no symbol table; depmod counts such entries as needed
+        // `module_layout` stands in no symbol table; depmod counts such entries as needed
         // (`kmod_elf_get_dependency_symbols()`, `libkmod/libkmod-elf.c`).
         let versions = Versions::parse(elf)?;
         if !versions.has(VersionTable::Basic) && !versions.has(VersionTable::Extended) {

@@ -1,4 +1,4 @@
-//! Which of several modules of one name is taken: depmod.d(5).
+//! depmod.d(5): which of several modules of one name depmod takes.
 
 use std::{collections::HashMap, path::PathBuf};
 
@@ -13,16 +13,16 @@ use crate::{
 enum Place {
     /// A directory below the tree.
     Below(String),
-    /// `built-in`: wherever no other place is named.
+    /// `built-in`: every directory that no other word names.
     BuiltIn,
     /// `external`: the directories of the `external` lines.
     External,
 }
 
-/// Which of two modules of one name is taken: depmod.d(5).
+/// The lines of depmod.d files that choose among modules of one name.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct DepmodConfig {
-    /// Empty as long as no file names any: then `updates built-in`.
+    /// The words of `search`; empty stands for `updates built-in`.
     search: Vec<Place>,
     /// Paths below the tree, without suffix, that win over everything.
     overrides: Vec<String>,

@@ -1,7 +1,16 @@
-//! Who exports, who imports: Module.symvers, the graph, the order. Pure: files in, facts out.
+//! Several modules: which exports what, which needs which, and what loads first.
 //!
-//! Invariant: nothing here starts a process, or reads or writes anything but the files and
-//! directories it is given.
+//! Start with [`DependencyInfo::read`](dependency_info::DependencyInfo::read), which takes out of a
+//! module's bytes what ties it to others. A [`Graph`](graph::Graph) joins many of them, and
+//! [`load_order`](load_order::load_order) puts them in modprobe's order, with the reason for every
+//! edge; [`modules_dep`] and [`modules_lists`] write depmod's files.
+//! [`Symvers`](symvers::Symvers) is a `Module.symvers`; [`symvers_diff`] says what a change of it
+//! breaks, and [`symtypes`] which change of a type changed a CRC.
+//!
+//! `examples/load_order.rs` orders two modules.
+//!
+//! Invariant: the crate is given bytes and returns facts. It starts no process and no thread, and
+//! opens no file.
 
 pub mod dependency_info;
 pub mod depmod_config;

@@ -22,7 +22,7 @@ pub struct LoadStep<'g> {
     pub module: &'g str,
     /// Its file.
     pub path: &'g str,
-    /// Why it stands where it stands: every edge to another module.
+    /// Every edge to another module: why it stands at this place.
     pub reasons: Vec<OrderReason<'g>>,
 }
 
@@ -36,39 +36,39 @@ pub enum OrderReason<'g> {
         /// The symbols, in the order of the importer's symbol table.
         symbols: Vec<Text<'g>>,
     },
-    /// It asks for another module before it, if there is one (`softdep=pre:`).
+    /// It wants another module before it, if there is one (`softdep=pre:`).
     SoftBefore {
-        /// What it asks for: a module or an alias.
+        /// A module's name or an alias.
         wanted: Text<'g>,
         /// The modules that answer to it.
         modules: Vec<&'g str>,
     },
-    /// It asks for another module after it (`softdep=post:`).
+    /// It wants another module after it, if there is one (`softdep=post:`).
     SoftAfter {
-        /// What it asks for: a module or an alias.
+        /// A module's name or an alias.
         wanted: Text<'g>,
         /// The modules that answer to it.
         modules: Vec<&'g str>,
     },
     /// It may ask for another module when it runs (`weakdep=`): nothing is loaded for that.
     Weak {
-        /// What it may ask for.
+        /// A module's name or an alias.
         wanted: Text<'g>,
         /// The modules that answer to it.
         modules: Vec<&'g str>,
     },
 }
 
-/// A need that nobody answers.
+/// A need that no module of the graph meets.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MissingDependency<'g> {
-    /// Who needs it.
+    /// The module that has the need.
     pub module: &'g str,
-    /// The symbol; none where only `depends=` names the module that is not there.
+    /// The symbol; none where only `depends=` names the absent module.
     pub symbol: Option<Text<'g>>,
-    /// The module that was there when it was built, if known.
+    /// The module that exported it when this one was built, if known.
     pub provider: Option<String>,
-    /// Whether it loads all the same: the symbol is weak.
+    /// Whether the module loads without it: the symbol is weak.
     pub weak: bool,
 }
 
@@ -77,11 +77,11 @@ pub struct MissingDependency<'g> {
 pub struct LoadOrder<'g> {
     /// The modules, first to last.
     pub steps: Vec<LoadStep<'g>>,
-    /// What nobody exports.
+    /// What no module of the graph and no kernel exports.
     pub missing: Vec<MissingDependency<'g>>,
 }
 
-/// Puts modules, and all that they need, into an order in which they load.
+/// Puts modules and everything that they need into modprobe's order.
 ///
 /// # Errors
 /// The cycles among all modules of the graph: depmod refuses such a tree as a whole.
@@ -113,8 +113,8 @@ impl<'g> Sorter<'g> {
         Ok(Self { graph, rank, visited, placed, steps: Vec::new() })
     }
 
-    /// Soft dependencies may form chains and cycles: a stack of our own bears any depth, and
-    /// `visited` ends the cycles as libkmod's flag does.
+    /// Soft dependencies can form long chains, so the tasks are kept on the heap; `visited` ends
+    /// their cycles, as a flag does in libkmod.
     fn visit(&mut self, index: usize) {
         let mut open = vec![Task::Visit(index)];
         while let Some(task) = open.pop() {
@@ -124,7 +124,7 @@ impl<'g> Sorter<'g> {
                     self.visited[index] = true;
                     let mut needs = self.graph.closure(index);
                     needs.sort_by_key(|&index| self.rank[index]);
-                    // What is pushed last is done first: the last of the line, as modprobe does.
+                    // The last task pushed runs first: modprobe loads a line from its end.
                     open.push(Task::Fill(index));
                     open.extend(needs.into_iter().map(Task::Fill));
                 }
@@ -143,7 +143,7 @@ impl<'g> Sorter<'g> {
         }
     }
 
-    /// The modules that the first `softdep` of a module names; modprobe heeds no other.
+    /// The modules that the first `softdep` of a module names; modprobe ignores the others.
     fn soft(&self, index: usize) -> (Vec<usize>, Vec<usize>) {
         let first = self.graph.modules()[index].info.soft().next();
         let Some(soft) = first else { return (Vec::new(), Vec::new()) };
@@ -159,8 +159,8 @@ enum Task {
     Place(usize),
 }
 
-/// The modules that a name given to modprobe finds: the ones with this alias, or the one of this
-/// name.
+/// The modules that modprobe finds for a name: the module of this name, or else those with a
+/// matching alias.
 fn answering(graph: &Graph, name: Text<'_>) -> Vec<usize> {
     let wanted = ModuleName::new(&name.lossy());
     if let Some(index) = graph.index_of(&wanted) {
@@ -172,7 +172,7 @@ fn answering(graph: &Graph, name: Text<'_>) -> Vec<usize> {
     (0..graph.modules().len()).filter(answers).collect()
 }
 
-/// `fnmatch()` with `*` and `?`: all that aliases without a bus use.
+/// `fnmatch()` with `*` and `?`. Aliases without a bus use nothing else.
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -218,10 +218,10 @@ fn step(graph: &Graph, index: usize) -> LoadStep<'_> {
     LoadStep { index, module: &module.file.name, path: &module.file.path, reasons }
 }
 
-/// What the modules need and nobody exports.
+/// The needs that no module of the graph meets.
 ///
-/// With the kernel's Module.symvers each symbol is known to be the kernel's, another module's, or
-/// nobody's. Without it only `depends=` tells that a module was there when this one was built.
+/// With the kernel's Module.symvers every symbol has a known origin. Without it only `depends=`
+/// names an absent module.
 fn missing<'g>(
     graph: &'g Graph,
     steps: &[usize],
@@ -253,7 +253,7 @@ fn missing_symbols<'g>(
         let provider = match kernel.get(&name) {
             Some(entry) if entry.module == VMLINUX => continue,
             Some(entry) => Some(entry.module_name().to_string()),
-            // No kernel exports these: the loader answers for them itself.
+            // The loader itself answers for these.
             None if IMPLIED.contains(&name.as_ref()) => continue,
             None => None,
         };
@@ -281,7 +281,7 @@ fn missing_modules<'g>(graph: &'g Graph, index: usize, missing: &mut Vec<Missing
     }
 }
 
-/// Symbols that more than one module exports: whichever loads second is refused
+/// The symbols that more than one module exports: the kernel refuses the second module
 /// (`verify_exported_symbols()`, `kernel/module/main.c`).
 pub fn exported_twice(graph: &Graph) -> BTreeMap<Text<'_>, Vec<&str>> {
     let twice = graph.exporters().into_iter().filter(|(_, modules)| modules.len() > 1);

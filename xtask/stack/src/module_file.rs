@@ -9,18 +9,18 @@ use std::{
 
 use crate::module_name::ModuleName;
 
-/// What tells a file from what it was before.
+/// What changes when a file changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Stamp {
     /// Its size in bytes.
     pub size: u64,
     /// When its content changed, in nanoseconds since 1970.
     pub modified_ns: i64,
-    /// When anything about it changed, in nanoseconds since 1970: nobody can set this back.
+    /// When anything about it changed, in nanoseconds since 1970: no program can set this back.
     pub changed_ns: i64,
-    /// Which file it is on its disk.
+    /// The inode number.
     pub inode: u64,
-    /// Which disk.
+    /// The number of the file system's device.
     pub device: u64,
 }
 
@@ -51,11 +51,12 @@ impl Stamp {
 pub struct ModuleFile {
     /// The name by which the kernel will know it.
     pub name: ModuleName,
-    /// Its path below the directory; as given, for a file given alone or one of `external`.
+    /// Its path below the directory. The path of a file that was given alone stays as it was given,
+    /// and one of an `external` directory is absolute.
     pub path: String,
     /// Where to open it.
     pub full: PathBuf,
-    /// What tells it from what it was before.
+    /// What changes when the file changes.
     pub stamp: Stamp,
 }
 

@@ -1,7 +1,7 @@
 //! `modules.dep`: what depmod tells modprobe to load first.
 //!
-//! A line is `path: dep dep …`, with all a module needs, users before what they use: to be loaded
-//! from right to left (`output_deps()`, kmod's `tools/depmod.c`).
+//! A line is `path: dep dep …` with everything that the module needs. Users come before what they
+//! use, so modprobe loads a line from its end (`output_deps()`, kmod's `tools/depmod.c`).
 
 use std::fmt::Write as _;
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::symtype_parser::{self, Piece};
 
-/// A line that is not a name and a text.
+/// A line without a name or without a text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: expected {expected}, found \"{found}\"")]
 pub struct SymtypesError {
@@ -73,7 +73,7 @@ impl Symtypes {
         self.texts.iter().map(|(name, text)| format!("{name} {text}\n")).collect()
     }
 
-    /// What a stack's blessed text keeps: these symbols, and every type they lead to.
+    /// The texts of these symbols, and of every type that they lead to.
     #[must_use]
     pub fn restricted_to<'a>(&self, symbols: impl IntoIterator<Item = &'a str>) -> Self {
         let mut kept = Self::default();

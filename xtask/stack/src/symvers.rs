@@ -21,7 +21,7 @@ pub struct SymversEntry {
     pub crc: u32,
     /// The symbol's name, as the linker sees it.
     pub symbol: String,
-    /// Who exports it: `vmlinux`, or the module's path without `.ko` as modpost was given it.
+    /// The exporter: `vmlinux`, or the module's path without `.ko` as modpost was given it.
     /// 6.12 writes an absolute path for an external module, 7.x one relative to `M=`.
     pub module: String,
     /// Whether only GPL-compatible modules may use it.

@@ -1,4 +1,4 @@
-//! What changed between two Module.symvers, and whom it breaks.
+//! What changed between two Module.symvers, and which importers it breaks.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use ko::{license::License, seal::Seal, text::SymbolName};
 
-/// Whether CRCs mean anything: a kernel without MODVERSIONS writes 0 for every symbol.
+/// Whether CRCs are compared: a kernel without MODVERSIONS writes 0 for every symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CrcComparison {
     /// Both sides come from kernels with MODVERSIONS.
@@ -38,11 +38,11 @@ pub struct Change {
 /// The kinds of difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// Nobody exports it any more.
+    /// No module exports it any more.
     Removed,
     /// It was not exported before.
     Added,
-    /// Its type is another one.
+    /// Its type changed.
     Crc {
         /// The CRC before.
         old: u32,
@@ -56,7 +56,7 @@ pub enum ChangeKind {
         /// The class now.
         new: License,
     },
-    /// Importers have to name another namespace, or one at all.
+    /// Importers have to import another namespace, or none.
     Namespace {
         /// The namespace before, empty for none.
         old: String,

@@ -1,4 +1,4 @@
-//! `bench facts`: our reading of a whole tree beside depmod's, and beside the floor.
+//! `bench facts`: reading a whole tree beside depmod, and beside unpacking alone.
 
 use std::{
     fs,
@@ -34,8 +34,7 @@ use stack::module_file::ModuleFile;
 /// means a difference.
 #[derive(Debug, clap::Args)]
 pub(super) struct Facts {
-    /// A kernel whose own modules are read: stable, stock, stock:RELEASE; may be given several
-    /// times
+    /// A kernel whose own modules are read: stable, stock, stock:RELEASE; can be given again
     #[arg(long = "kernel", value_name = "K", default_values = ["stable", "stock"])]
     kernels: Vec<KernelName>,
     /// Compare every fact with kmod's instead of measuring
@@ -133,8 +132,7 @@ impl Bench {
         Ok(())
     }
 
-    /// What comes before a tool of the private root has begun, in seconds: it is not the tool's
-    /// own time.
+    /// How long it takes to enter the private root, in seconds: that is not the tool's own time.
     fn entering(&self, tree: &InstalledTree) -> Result<f64> {
         match self.kmod {
             Kmod::Host => Ok(0.0),
@@ -181,8 +179,8 @@ fn our_command(tree: &InstalledTree, cache: &Path, alone: bool) -> Run {
     if alone { ours.arg("--no-cache") } else { ours }
 }
 
-/// What reading and unpacking alone takes, with the same threads: nothing that looks at every
-/// module can be faster.
+/// How long reading and unpacking alone takes, with the same threads: no program that looks at
+/// every module can be faster.
 fn floor_seconds(files: &[ModuleFile]) -> f64 {
     let files: Vec<&ModuleFile> = files.iter().collect();
     let begin = Instant::now();
@@ -191,7 +189,7 @@ fn floor_seconds(files: &[ModuleFile]) -> f64 {
     begin.elapsed().as_secs_f64()
 }
 
-/// The best of several rounds: whatever else the machine does can only make one slower.
+/// The best of several rounds: other work on the machine can only make a round slower.
 struct Best {
     seconds: f64,
     peak_kb: u64,

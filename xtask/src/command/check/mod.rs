@@ -36,15 +36,15 @@ use crate::{
 
 /// Tell whether modules would load on a kernel, and if not, why
 ///
-/// Nothing is loaded: the kernel's own checks are played, in its order. What only the running
-/// kernel can know, the return value of a module's init above all, is named and not guessed.
-/// Exit status 1 when one of the modules would not load, or nobody can know.
+/// Nothing is loaded: the kernel's own checks are applied, in its order. What only the running
+/// kernel can decide, above all the return value of a module's init, is named and not guessed.
+/// Exit status 1 when one of the modules would not load, or when that cannot be decided.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Module files; loaded in dependency order, each on top of the others
     #[arg(required_unless_present = "all", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// All modules of a folder instead, in short: each with what it needs loaded before it
+    /// All modules of a folder instead, in short, each after those that it needs
     #[arg(long, value_name = "DIR")]
     #[arg(conflicts_with_all = ["files", "with_deps", "as_given", "bare"])]
     all: Option<PathBuf>,
@@ -63,13 +63,13 @@ pub struct Args {
     /// The running kernel, with what is loaded there
     #[arg(long)]
     live: bool,
-    /// Load first what the files need of the kernel's own modules, and of those beside them
+    /// Load first what the files need, out of the kernel's own modules and those beside them
     #[arg(long, conflicts_with = "as_given")]
     with_deps: bool,
     /// KernelModel insmod in the order of the arguments
     #[arg(long)]
     as_given: bool,
-    /// Give each file as it is: as a program does that does not unpack .ko.xz and its like
+    /// Give the kernel each file as it is: do not unpack .ko.xz and its like, as kmod would
     #[arg(long)]
     bare: bool,
     /// Parameters for the last file, as one argument

@@ -1,4 +1,4 @@
-//! `inspect`: what a module says of itself.
+//! `inspect`: what a module says about itself.
 
 mod form;
 
@@ -21,7 +21,7 @@ use ko::signature::Signature;
 use ko::text::Text;
 use ko::versions::VersionTable;
 
-/// Show what a module says of itself, without loading it
+/// Show what a module says about itself, without loading it
 ///
 /// Exit status 1 when a file is no module; the others are shown all the same.
 #[derive(Debug, clap::Args)]

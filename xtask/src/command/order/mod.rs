@@ -1,4 +1,4 @@
-//! `order`: what loads before what, and why.
+//! `order`: which module loads before which, and why.
 
 mod form;
 
@@ -41,15 +41,15 @@ use stack::symvers::Symvers;
 /// file is no module.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Names of modules of the tree, or module files; all of it when none is given. Without a
-    /// tree and a file it is this stack, built for the kernel
+    /// Names of modules of the tree, or module files; default: the whole tree. Without a tree and
+    /// a file: this stack, built for the kernel
     modules: Vec<String>,
     #[command(flatten)]
     kernel: KernelArg,
     /// A directory of modules, or an installed tree such as /lib/modules/RELEASE
     #[arg(long)]
     tree: Option<PathBuf>,
-    /// The kernel's Module.symvers, which tells its symbols from missing ones
+    /// The kernel's Module.symvers: symbols that it does not have are missing
     #[arg(long)]
     symvers: Option<PathBuf>,
     /// A depmod.d file: search, override, external, exclude
@@ -61,7 +61,7 @@ pub struct Args {
     /// Print the documented JSON form
     #[arg(long, conflicts_with = "format")]
     json: bool,
-    /// Read every module again, and remember nothing
+    /// Read every module anew, and remember nothing
     #[arg(long)]
     no_cache: bool,
 }
@@ -132,7 +132,7 @@ impl Args {
         }))
     }
 
-    /// Nothing was said of which modules: it is about this stack, built for a kernel.
+    /// Without a tree and a file the verb is about this stack, built for the kernel.
     fn take_the_stack(&mut self) -> Result<()> {
         let kernel = Kernel::obtain(&Cache::open()?, &self.kernel.name, Refresh::Daily)?;
         let build_dir = BuildDir::open(&kernel, MakeTarget::Modules)?;
@@ -142,7 +142,7 @@ impl Args {
         Ok(())
     }
 
-    /// What is given is a file when it looks like one; a module's name has no dot and no slash.
+    /// Tells names from files: a module's name has no dot and no slash.
     fn split_modules(&self) -> (Vec<String>, Vec<PathBuf>) {
         let (files, names): (Vec<_>, Vec<_>) =
             self.modules.iter().cloned().partition(|given| given.contains(['.', '/']));
@@ -154,7 +154,7 @@ impl Args {
         let Some(dir) = &self.tree else { return Ok(scan(found)) };
         let config = self.config(dir)?;
         let mut all = walk::modules(dir, &config)?;
-        // A file given by hand stands in for the tree's module of its name.
+        // A file that is given replaces the tree's module of its name.
         let given: HashSet<ModuleName> = found.iter().map(|file| file.name.clone()).collect();
         all.retain(|file| !given.contains(&file.name));
         all.extend(found);
@@ -195,7 +195,7 @@ impl Args {
         Ok(wanted)
     }
 
-    /// The kernel's symbols: as given, or where an installed tree leads to them.
+    /// The kernel's symbols: the file that was given, or that of an installed tree's header package.
     fn kernel_symbols(&self) -> Result<Option<Symvers>> {
         if let Some(path) = &self.symvers {
             return read_symvers(path).map(Some);

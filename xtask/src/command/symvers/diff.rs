@@ -1,4 +1,4 @@
-//! `symvers diff`: what an update does to those who import.
+//! `symvers diff`: which importers an update breaks.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -6,7 +6,7 @@ use super::form::DiffForm;
 use crate::{command::print_json, problem::Result, tree::abi_files::read_symvers};
 use stack::symvers_diff::{Change, CrcComparison, compare};
 
-/// What an update does to those who import: each difference, and whether it breaks them
+/// Show each difference between two Module.symvers, and whether it breaks importers
 ///
 /// Exit status 1 when something breaks. CRCs are compared only if both files hold any.
 #[derive(Debug, clap::Args)]

@@ -1,4 +1,5 @@
-//! `symvers explain`: where a symbol comes from, who imports it, and why its CRC is what it is.
+//! `symvers explain`: where a symbol comes from, which modules import it, and the type behind its
+//! CRC.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -19,10 +20,10 @@ use stack::{
     depmod_config::DepmodConfig, symtype_parser, symtypes::Symtypes, symvers::SymversEntry,
 };
 
-/// Where a symbol comes from, who imports it, and why its CRC is what it is
+/// Show where a symbol comes from, which modules import it, and the type behind its CRC
 ///
-/// Without --symvers it is about this stack, built for the kernel. Exit status 1 when nobody
-/// exports it, or when its type differs from the blessed one.
+/// Without --symvers it is about this stack, built for the kernel. Exit status 1 when no
+/// line exports it, or when its type differs from the blessed one.
 #[derive(Debug, clap::Args)]
 pub(super) struct Explain {
     /// The symbol
@@ -51,7 +52,7 @@ pub(super) struct Explain {
     json: bool,
 }
 
-/// What was found out of a symbol.
+/// What was found out about a symbol.
 pub(super) struct Explanation {
     pub(super) symbol: String,
     pub(super) exports: Vec<SymversEntry>,
@@ -97,7 +98,7 @@ impl Explain {
         Ok(ExitCode::from(u8::from(!holds)))
     }
 
-    /// No file was named: it is about this stack, built for a kernel.
+    /// Without a file the verb is about this stack, built for the kernel.
     fn take_the_stack(&mut self) -> Result<()> {
         let built = BuiltAbi::build(&self.kernel)?;
         self.symvers = vec![built.kernel.tree.join("Module.symvers"), built.symvers];
@@ -109,7 +110,7 @@ impl Explain {
         Ok(())
     }
 
-    /// Who imports the symbol, and whether a file could not be read.
+    /// The importers, and whether a file could not be read.
     fn importers(&self) -> Result<(Vec<Importer>, bool)> {
         let mut files = walk::module_files(&self.modules)?;
         if let Some(dir) = &self.tree {

@@ -1,4 +1,4 @@
-//! `symvers`: what a Module.symvers says, and what a change of it does to importers.
+//! `symvers`: what a Module.symvers exports, and which importers a change of it breaks.
 
 mod diff;
 mod expected;
