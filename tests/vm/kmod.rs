@@ -8,7 +8,11 @@ use std::{
 };
 
 use stack::{
-    depmod_config::DepmodConfig, graph::Graph, load_order::load_order, module_name::ModuleName,
+    depmod_config::DepmodConfig,
+    graph::Graph,
+    load_order::{LoadStep, load_order_with},
+    modprobe_config::ModprobeConfig,
+    module_name::ModuleName,
     modules_dep, modules_lists,
 };
 use xtask::{
@@ -36,6 +40,7 @@ pub(crate) fn tests() -> Vec<Test> {
             soft_dependencies_on_each_other_end,
             weak_dependencies_load_nothing,
             a_cycle_of_symbols_has_no_order,
+            modprobes_configuration_is_read_as_modprobe_reads_it,
         ],
     )
 }
@@ -148,21 +153,20 @@ impl Fixture {
         depmod.arg("-C").arg(self.folder.join("config")).arg(RELEASE).output().unwrap()
     }
 
-    /// The files that modprobe would load for a module, in order. It may name one twice, and then
-    /// finds it loaded.
-    fn modprobe(&self, module: &str) -> Vec<PathBuf> {
-        fs::write(self.folder.join("config/fixture.conf"), "").unwrap();
+    /// What modprobe would do for a name under a modprobe.d file, a line for each action. It may
+    /// name a file twice, and then finds it loaded.
+    fn modprobe(&self, config: &str, name: &str) -> Vec<String> {
+        fs::write(self.folder.join("config/fixture.conf"), config).unwrap();
         let modprobe = self.run("modprobe").arg("-d").arg(&self.folder).args(["-S", RELEASE]);
         let modprobe = modprobe.arg("-C").arg(self.folder.join("config"));
-        let text = modprobe.args(["--show-depends", module]).stdout().unwrap();
-        let mut files: Vec<PathBuf> = Vec::new();
-        for line in text.lines() {
-            let file = line.strip_prefix("insmod ").unwrap().trim().into();
-            if !files.contains(&file) {
-                files.push(file);
+        let text = modprobe.args(["--show-depends", name]).stdout().unwrap();
+        let mut actions: Vec<String> = Vec::new();
+        for action in text.lines().map(|line| line.trim().to_owned()) {
+            if !actions.contains(&action) {
+                actions.push(action);
             }
         }
-        files
+        actions
     }
 
     fn graph(&self, config: &str) -> Graph {
@@ -188,14 +192,27 @@ impl Fixture {
         dep
     }
 
-    /// Holds our order for a module against modprobe's, and returns the modules' names.
-    fn same_as_modprobe(&self, module: &str) -> Vec<String> {
+    /// Holds our order for a name against modprobe's, and returns the modules' names.
+    fn same_as_modprobe(&self, name: &str) -> Vec<String> {
+        self.same_as_modprobe_with("", name)
+    }
+
+    /// The same under a modprobe.d file.
+    fn same_as_modprobe_with(&self, config: &str, name: &str) -> Vec<String> {
         let graph = self.graph("");
-        let wanted = graph.index_of(&ModuleName::new(module)).unwrap();
-        let order = load_order(&graph, &[wanted], None).unwrap();
-        let file = |index: usize| graph.modules()[index].file.full.clone();
-        let ours: Vec<PathBuf> = order.steps.iter().map(|step| file(step.index)).collect();
-        assert_eq!(ours, self.modprobe(module), "{module}");
+        let modprobe_config = ModprobeConfig::new().with_file(config);
+        let wanted = modprobe_config.lookup(&graph, name);
+        let order = load_order_with(&graph, &wanted, None, &modprobe_config).unwrap();
+        let action = |step: &LoadStep<'_>| match step.install {
+            Some(command) => format!("install {command} {}", step.options),
+            None => {
+                let file = &graph.modules()[step.index].file.full;
+                format!("insmod {} {}", file.display(), step.options)
+            }
+        };
+        let ours: Vec<String> =
+            order.steps.iter().map(|step| action(step).trim().to_owned()).collect();
+        assert_eq!(ours, self.modprobe(config, name), "{name} under {config:?}");
         order.steps.iter().map(|step| step.module.to_owned()).collect()
     }
 }
@@ -341,4 +358,36 @@ fn a_cycle_of_symbols_has_no_order() {
     assert!(!Path::new(&fixture.tree().join("modules.dep")).exists());
     let cycles = modules_dep::write(&fixture.graph("")).unwrap_err();
     assert_eq!(cycles[0].to_string(), "dependency cycle: a -> b -> a");
+}
+
+fn modprobes_configuration_is_read_as_modprobe_reads_it() {
+    let fixture = Fixture::new(
+        "modprobe.d",
+        &[
+            module("kernel/top.ko").needs(&["b"]),
+            module("kernel/base.ko").exports(&["b"]),
+            module("kernel/soft.ko").modinfo(&["softdep=pre: side"]),
+            module("kernel/side.ko").modinfo(&["alias=thing-*"]),
+        ],
+    );
+    fixture.same_as_depmod("");
+    for (config, name, modules) in [
+        // An alias to nothing hides a name, but not what another module needs.
+        ("alias base off\n", "base", &[][..]),
+        ("alias base off\n", "top", &["base", "top"]),
+        ("alias thing-x off\n", "thing-x", &[]),
+        ("alias thing-x top\n", "thing-x", &["base", "top"]),
+        ("", "thing-x", &["side"]),
+        ("alias side off\n", "soft", &["soft"]),
+        // Commands that call each other are named, not followed.
+        ("install base modprobe top\ninstall top modprobe base\n", "top", &["base", "top"]),
+        ("install base modprobe top\ninstall top modprobe base\n", "base", &["base"]),
+        ("install soft /bin/true\ninstall side /bin/true\n", "soft", &["side", "soft"]),
+        ("softdep base pre: side\n", "top", &["side", "base", "top"]),
+        ("softdep soft post: base\n", "soft", &["soft", "base"]),
+        ("options base x=1 y=2\noptions top z\noptions base w=3\n", "top", &["base", "top"]),
+        ("blacklist base\nblacklist top\n", "top", &["base", "top"]),
+    ] {
+        assert_eq!(fixture.same_as_modprobe_with(config, name), modules, "{config}");
+    }
 }

@@ -35,6 +35,8 @@ fn fixtures() -> tempfile::TempDir {
         ("kernel-7.3/Module.symvers", "kernel/Module.symvers"),
         ("kernel-7.3/kernel.release", "kernel/include/config/kernel.release"),
         ("kernel-7.3/modules.order", "kernel/modules.order"),
+        ("modprobe.conf", "modprobe.conf"),
+        ("depmod.conf", "depmod.conf"),
         ("old.symvers", "old.symvers"),
         ("new.symvers", "new.symvers"),
         ("types-old.symtypes", "old.symtypes"),
@@ -44,8 +46,12 @@ fn fixtures() -> tempfile::TempDir {
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         fs::copy(here().join("fixtures").join(from), to).unwrap();
     }
-    for file in ["modules.builtin", "modules.builtin.modinfo", "modules.dep"] {
-        fs::write(folder.path().join("kernel").join(file), "").unwrap();
+    for (file, text) in [
+        ("modules.builtin", ""),
+        ("modules.builtin.modinfo", "printk.parmtype=time:bool\0"),
+        ("modules.dep", ""),
+    ] {
+        fs::write(folder.path().join("kernel").join(file), text).unwrap();
     }
     fs::write(
         folder.path().join("torn.ko"),
@@ -74,12 +80,16 @@ fn run(folder: &Path, line: &str) -> String {
 }
 
 /// Each command, and the file that has what it prints.
-const COMMANDS: [(&str, &str); 22] = [
+const COMMANDS: [(&str, &str); 23] = [
     ("inspect", "inspect exporter.ko importer.ko hello.ko 6.12/exporter.ko"),
     ("inspect-no-module", "inspect torn.ko hello.ko absent.ko"),
     ("order", "order exporter.ko importer.ko hello.ko --symvers kernel/Module.symvers"),
     ("order-tree", "order --tree kernel"),
     ("order-twice", "order exporter.ko other.ko"),
+    (
+        "order-configured",
+        "order greeter hello --tree . --depmod-config depmod.conf --modprobe-config modprobe.conf",
+    ),
     ("order-missing", "order importer.ko"),
     ("order-no-module", "order torn.ko hello.ko"),
     ("order-modules-dep", "order --tree . --format modules.dep"),

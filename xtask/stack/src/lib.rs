@@ -16,6 +16,7 @@ pub mod dependency_info;
 pub mod depmod_config;
 pub mod graph;
 pub mod load_order;
+pub mod modprobe_config;
 pub mod module_file;
 pub mod module_name;
 pub mod modules_dep;

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{
     graph::{Cycle, Graph},
-    module_name::{ModuleName, underscored},
+    modprobe_config::ModprobeConfig,
+    module_name::ModuleName,
     symvers::{Symvers, VMLINUX},
 };
 use ko::text::Text;
@@ -22,6 +23,10 @@ pub struct LoadStep<'g> {
     pub module: &'g str,
     /// Its file.
     pub path: &'g str,
+    /// The command that modprobe runs instead of loading it (`install` in modprobe.d).
+    pub install: Option<&'g str>,
+    /// The parameters that it is given (`options` in modprobe.d).
+    pub options: String,
     /// Every edge to another module: why it stands at this place.
     pub reasons: Vec<OrderReason<'g>>,
 }
@@ -90,15 +95,30 @@ pub fn load_order<'g>(
     wanted: &[usize],
     kernel: Option<&Symvers>,
 ) -> Result<LoadOrder<'g>, Vec<Cycle>> {
-    let mut sorter = Sorter::new(graph)?;
+    static NO_CONFIG: ModprobeConfig = ModprobeConfig::new();
+    load_order_with(graph, wanted, kernel, &NO_CONFIG)
+}
+
+/// The same, as modprobe.d files say.
+///
+/// # Errors
+/// As [`load_order`].
+pub fn load_order_with<'g>(
+    graph: &'g Graph,
+    wanted: &[usize],
+    kernel: Option<&Symvers>,
+    config: &'g ModprobeConfig,
+) -> Result<LoadOrder<'g>, Vec<Cycle>> {
+    let mut sorter = Sorter::new(graph, config)?;
     wanted.iter().for_each(|&index| sorter.visit(index));
-    let steps = sorter.steps.iter().map(|&index| step(graph, index)).collect();
+    let steps = sorter.steps.iter().map(|&index| step(graph, config, index)).collect();
     let missing = missing(graph, &sorter.steps, kernel);
     Ok(LoadOrder { steps, missing })
 }
 
 struct Sorter<'g> {
     graph: &'g Graph,
+    config: &'g ModprobeConfig,
     rank: Vec<usize>,
     visited: Vec<bool>,
     placed: Vec<bool>,
@@ -106,11 +126,11 @@ struct Sorter<'g> {
 }
 
 impl<'g> Sorter<'g> {
-    fn new(graph: &'g Graph) -> Result<Self, Vec<Cycle>> {
+    fn new(graph: &'g Graph, config: &'g ModprobeConfig) -> Result<Self, Vec<Cycle>> {
         let count = graph.modules().len();
         let rank = graph.users_first()?;
         let (visited, placed) = (vec![false; count], vec![false; count]);
-        Ok(Self { graph, rank, visited, placed, steps: Vec::new() })
+        Ok(Self { graph, config, rank, visited, placed, steps: Vec::new() })
     }
 
     /// Soft dependencies can form long chains, so the tasks are kept on the heap; `visited` ends
@@ -143,14 +163,18 @@ impl<'g> Sorter<'g> {
         }
     }
 
-    /// The modules that the first `softdep` of a module names; modprobe ignores the others.
     fn soft(&self, index: usize) -> (Vec<usize>, Vec<usize>) {
-        let first = self.graph.modules()[index].info.soft().next();
-        let Some(soft) = first else { return (Vec::new(), Vec::new()) };
-        let all =
-            |names: &[Text<'_>]| names.iter().flat_map(|&n| answering(self.graph, n)).collect();
-        (all(&soft.pre), all(&soft.post))
+        soft_modules(self.graph, self.config, index)
     }
+}
+
+/// The modules before and after which a module wants to stand.
+fn soft_modules(graph: &Graph, config: &ModprobeConfig, index: usize) -> (Vec<usize>, Vec<usize>) {
+    let Some(soft) = config.softdep(graph, index) else { return (Vec::new(), Vec::new()) };
+    let all = |names: &[Text<'_>]| {
+        names.iter().flat_map(|name| config.lookup(graph, &name.lossy())).collect()
+    };
+    (all(&soft.pre), all(&soft.post))
 }
 
 enum Task {
@@ -159,21 +183,8 @@ enum Task {
     Place(usize),
 }
 
-/// The modules that modprobe finds for a name: the module of this name, or else those with a
-/// matching alias.
-fn answering(graph: &Graph, name: Text<'_>) -> Vec<usize> {
-    let wanted = ModuleName::new(&name.lossy());
-    if let Some(index) = graph.index_of(&wanted) {
-        return vec![index];
-    }
-    let matches_wanted =
-        |alias: Text<'_>| matches(underscored(&alias.lossy()).as_bytes(), wanted.as_bytes());
-    let answers = |index: &usize| graph.modules()[*index].info.aliases.iter().any(matches_wanted);
-    (0..graph.modules().len()).filter(answers).collect()
-}
-
 /// `fnmatch()` with `*` and `?`. Aliases without a bus use nothing else.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
+pub(crate) fn matches(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while n < name.len() {
@@ -196,7 +207,7 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
     pattern[p..].iter().all(|&byte| byte == b'*')
 }
 
-fn step(graph: &Graph, index: usize) -> LoadStep<'_> {
+fn step<'g>(graph: &'g Graph, config: &'g ModprobeConfig, index: usize) -> LoadStep<'g> {
     let module = &graph.modules()[index];
     let mut reasons: Vec<OrderReason<'_>> = graph
         .edges(index)
@@ -206,8 +217,10 @@ fn step(graph: &Graph, index: usize) -> LoadStep<'_> {
             symbols: graph.symbols(index, edge.to),
         })
         .collect();
-    let names = |wanted| answering(graph, wanted).into_iter().map(|i| graph.name(i)).collect();
-    for soft in module.info.soft() {
+    let names = |wanted: Text<'_>| {
+        config.lookup(graph, &wanted.lossy()).into_iter().map(|i| graph.name(i)).collect()
+    };
+    for soft in config.softdeps(graph, index) {
         let before = |wanted| OrderReason::SoftBefore { wanted, modules: names(wanted) };
         let after = |wanted| OrderReason::SoftAfter { wanted, modules: names(wanted) };
         reasons.extend(soft.pre.into_iter().map(before));
@@ -215,7 +228,13 @@ fn step(graph: &Graph, index: usize) -> LoadStep<'_> {
     }
     let weak = |wanted| OrderReason::Weak { wanted, modules: names(wanted) };
     reasons.extend(module.info.weak_modules().map(weak));
-    LoadStep { index, module: &module.file.name, path: &module.file.path, reasons }
+    let name = &module.file.name;
+    // A module with soft dependencies that are there is loaded in any case
+    // (`__kmod_module_fill_softdep()`, libkmod's `libkmod-module.c`).
+    let has_soft = soft_modules(graph, config, index) != (Vec::new(), Vec::new());
+    let install = config.install_command(name).filter(|_| !has_soft);
+    let options = config.options(name);
+    LoadStep { index, module: name, path: &module.file.path, install, options, reasons }
 }
 
 /// The needs that no module of the graph meets.

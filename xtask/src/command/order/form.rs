@@ -19,6 +19,8 @@ pub(super) struct OrderForm<'a> {
 struct StepForm<'a> {
     module: &'a str,
     path: &'a str,
+    install: Option<&'a str>,
+    options: &'a str,
     reasons: Vec<ReasonForm<'a>>,
 }
 
@@ -66,7 +68,8 @@ fn lossy(text: Text<'_>) -> String {
 impl<'a> From<&'a LoadStep<'a>> for StepForm<'a> {
     fn from(step: &'a LoadStep<'a>) -> Self {
         let reasons = step.reasons.iter().map(ReasonForm::from).collect();
-        Self { module: step.module, path: step.path, reasons }
+        let LoadStep { module, path, install, options, .. } = step;
+        Self { module, path, install: *install, options, reasons }
     }
 }
 

@@ -28,8 +28,9 @@ use ko::text::SymbolName;
 use stack::depmod_config::DepmodConfig;
 use stack::graph::{Cycle, Graph};
 use stack::load_order::{
-    LoadOrder, LoadStep, MissingDependency, OrderReason, exported_twice, load_order,
+    LoadOrder, LoadStep, MissingDependency, OrderReason, exported_twice, load_order_with,
 };
+use stack::modprobe_config::ModprobeConfig;
 use stack::module_name::ModuleName;
 use stack::modules_dep;
 use stack::modules_lists;
@@ -55,6 +56,9 @@ pub struct Args {
     /// A depmod.d file: search, override, external, exclude
     #[arg(long, value_name = "FILE")]
     depmod_config: Vec<PathBuf>,
+    /// A modprobe.d file: alias, softdep, install, options
+    #[arg(long, value_name = "FILE")]
+    modprobe_config: Vec<PathBuf>,
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -107,10 +111,11 @@ impl Args {
             super::print_bytes(&text);
             return Ok(ExitCode::from(u8::from(!holds)));
         }
-        let wanted = self.wanted(&graph, &names, &files)?;
+        let config = self.modprobe_config()?;
+        let wanted = self.wanted(&graph, &config, &names, &files)?;
         let kernel = self.kernel_symbols()?;
-        let order =
-            load_order(&graph, &wanted, kernel.as_ref()).map_err(|cycles| cyclic(&cycles))?;
+        let order = load_order_with(&graph, &wanted, kernel.as_ref(), &config)
+            .map_err(|cycles| cyclic(&cycles))?;
         holds &= order.missing.iter().all(|missing| missing.weak);
         self.print(&graph, &order)?;
         Ok(ExitCode::from(u8::from(!holds)))
@@ -179,7 +184,23 @@ impl Args {
         Ok(config)
     }
 
-    fn wanted(&self, graph: &Graph, names: &[String], files: &[PathBuf]) -> Result<Vec<usize>> {
+    fn modprobe_config(&self) -> Result<ModprobeConfig> {
+        let mut config = ModprobeConfig::new();
+        for path in &self.modprobe_config {
+            let text =
+                fs::read_to_string(path).or_usage(|| format!("cannot read {}", path.display()))?;
+            config = config.with_file(&text);
+        }
+        Ok(config)
+    }
+
+    fn wanted(
+        &self,
+        graph: &Graph,
+        config: &ModprobeConfig,
+        names: &[String],
+        files: &[PathBuf],
+    ) -> Result<Vec<usize>> {
         if names.is_empty() && files.is_empty() {
             return Ok((0..graph.modules().len()).collect());
         }
@@ -187,10 +208,12 @@ impl Args {
             |file: &PathBuf| graph.modules().iter().position(|module| module.file.full == *file);
         let mut wanted: Vec<usize> = files.iter().filter_map(of_file).collect();
         for name in names {
-            wanted.push(graph.index_of(&ModuleName::new(name)).ok_or_else(|| {
+            let found = config.lookup(graph, name);
+            if found.is_empty() && !config.is_off(name) {
                 let problem = Problem::usage(format!("no module {name} among those read"));
-                problem.hint("name its file, or a directory with --tree DIR")
-            })?);
+                return Err(problem.hint("name its file, or a directory with --tree DIR"));
+            }
+            wanted.extend(found);
         }
         Ok(wanted)
     }
@@ -230,7 +253,11 @@ impl Args {
 }
 
 fn print_step(number: usize, step: &LoadStep<'_>) {
-    outln!("{number:>4}  {}", step.module);
+    let blank = if step.options.is_empty() { "" } else { " " };
+    outln!("{number:>4}  {}{blank}{}", step.module, step.options);
+    if let Some(command) = step.install {
+        outln!("        instead of it modprobe runs: {command}");
+    }
     for reason in &step.reasons {
         outln!("        {}", reason_text(reason));
     }

@@ -1,0 +1,134 @@
+//! modprobe.d(5), as far as it decides which modules are loaded, and how: `alias`, `softdep`,
+//! `install` and `options` (`kmod_config_parse()`, kmod's `libkmod/libkmod-config.c`).
+
+use ko::{module::SoftDep, text::Text};
+
+use crate::{graph::Graph, load_order::matches, module_name::ModuleName};
+
+/// The lines of modprobe.d files. Each begins with a name, or a pattern of names with `*` and `?`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModprobeConfig {
+    aliases: Vec<Line>,
+    softdeps: Vec<Line>,
+    installs: Vec<Line>,
+    options: Vec<Line>,
+}
+
+/// What one line says about the modules that its name matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Line {
+    name: ModuleName,
+    value: String,
+}
+
+impl ModprobeConfig {
+    /// No line.
+    pub const fn new() -> Self {
+        Self {
+            aliases: Vec::new(),
+            softdeps: Vec::new(),
+            installs: Vec::new(),
+            options: Vec::new(),
+        }
+    }
+
+    /// Adds the lines of a file. Lines that decide nothing here, such as `blacklist`, are skipped:
+    /// a blacklisted module loads when it is asked for by its own name.
+    #[must_use]
+    pub fn with_file(mut self, text: &str) -> Self {
+        let text = text.replace("\\\n", "");
+        for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+            let mut words = line.splitn(3, [' ', '\t']);
+            let (Some(key), Some(name), Some(value)) = (words.next(), words.next(), words.next())
+            else {
+                continue;
+            };
+            let list = match key {
+                "alias" => &mut self.aliases,
+                "softdep" => &mut self.softdeps,
+                "install" => &mut self.installs,
+                "options" => &mut self.options,
+                _ => continue,
+            };
+            list.push(Line { name: ModuleName::new(name), value: value.trim().to_owned() });
+        }
+        self
+    }
+
+    /// The modules that modprobe loads for a name. An `alias` line comes first, and one to `off`
+    /// stands for no module; then come the module of this name and the aliases of the modules.
+    pub fn lookup(&self, graph: &Graph, name: &str) -> Vec<usize> {
+        let wanted = ModuleName::new(name);
+        let mut targets = self.aliases.iter().filter(|line| line.is_for(&wanted)).peekable();
+        if targets.peek().is_some() {
+            let index = |line: &Line| graph.index_of(&ModuleName::new(&line.value));
+            return targets.filter_map(index).collect();
+        }
+        match graph.index_of(&wanted) {
+            Some(index) => vec![index],
+            None => graph.with_alias(&wanted),
+        }
+    }
+
+    /// Whether an `alias` line says that a name stands for no module.
+    pub fn is_off(&self, name: &str) -> bool {
+        let name = ModuleName::new(name);
+        self.aliases.iter().any(|line| line.is_for(&name) && line.value == "off")
+    }
+
+    /// The soft dependencies of a module: the first line for it, or else all of its own.
+    pub fn softdeps<'a>(&'a self, graph: &'a Graph, index: usize) -> Vec<SoftDep<'a>> {
+        let module = &graph.modules()[index];
+        match self.softdeps.iter().find(|line| line.is_for(&module.file.name)) {
+            Some(line) => vec![SoftDep::parse(Text::from(line.value.as_str()))],
+            None => module.info.soft().collect(),
+        }
+    }
+
+    /// The first of them; modprobe ignores the others.
+    pub fn softdep<'a>(&'a self, graph: &'a Graph, index: usize) -> Option<SoftDep<'a>> {
+        self.softdeps(graph, index).into_iter().next()
+    }
+
+    /// The command that `install` puts in the place of loading a module.
+    pub fn install_command(&self, name: &ModuleName) -> Option<&str> {
+        self.installs.iter().find(|line| line.is_for(name)).map(|line| line.value.as_str())
+    }
+
+    /// The parameters that `options` gives a module, with blanks between.
+    pub fn options(&self, name: &ModuleName) -> String {
+        let lines = self.options.iter().filter(|line| line.is_for(name));
+        lines.map(|line| line.value.as_str()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Line {
+    fn is_for(&self, name: &ModuleName) -> bool {
+        matches(self.name.as_bytes(), name.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::tests::module;
+
+    #[test]
+    fn each_kind_of_line_is_for_the_modules_that_it_names() {
+        let config = ModprobeConfig::new().with_file(
+            "# alias a off\nalias zz a-b\nalias gone off\ninstall a_* \\\n/bin/true x\n\
+             options a-b p=1\noptions * q=2\nsoftdep a-b pre: c\nblacklist a-b\n",
+        );
+        let mut with_own = module("a_b", &[], &[]);
+        with_own.info.softdeps.push(b"post: c");
+        let graph = Graph::new(vec![with_own, module("c", &[], &[])]);
+        assert_eq!(config.lookup(&graph, "zz"), [0]);
+        assert_eq!(config.lookup(&graph, "gone"), [0; 0]);
+        assert_eq!(config.lookup(&graph, "a-b"), [0]);
+        let name = ModuleName::new("a-b");
+        assert_eq!(config.install_command(&name), Some("/bin/true x"));
+        assert_eq!(config.options(&name), "p=1 q=2");
+        assert_eq!(config.softdep(&graph, 0).unwrap().pre, [Text(b"c")]);
+        assert_eq!(ModprobeConfig::new().softdep(&graph, 0).unwrap().post, [Text(b"c")]);
+    }
+}
