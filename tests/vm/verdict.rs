@@ -34,7 +34,7 @@ use crate::{
         cases::{ALONE, Built, Case, Load, Maker, Shows},
         random,
     },
-    harness::{Needs, Test},
+    harness::{Needs, Test, differs},
     kernel,
 };
 
@@ -279,19 +279,26 @@ impl Table {
         }
     }
 
-    fn print(&self, what: &str) {
+    /// Fails where a prediction differs, or where fewer loads than `decided_min` were decided: a
+    /// model that answers "unknown" to everything must not pass.
+    fn holds(&self, what: &str, decided_min: usize) {
         let Self { cases, loads, agree, init, unknown, differ } = self;
+        let (init_len, unknown_len, differ_len) = (init.len(), unknown.len(), differ.len());
         println!(
-            "{what} on {}: {cases} cases, {loads} loads, {agree} agree, {} agree up to init, \
-             {} unknown, {} differ",
-            kernel(),
-            init.len(),
-            unknown.len(),
-            differ.len()
+            "{what} on {}: {cases} cases, {loads} loads, {agree} agree, {init_len} agree up to \
+             init, {unknown_len} unknown, {differ_len} differ",
+            kernel()
         );
-        init.iter().for_each(|line| println!("  init: {line}"));
-        unknown.iter().for_each(|line| println!("  unknown: {line}"));
-        differ.iter().for_each(|line| println!("{line}"));
+        let undecided = || format!("init: {init:#?}\nunknown: {unknown:#?}");
+        let decided = agree + init_len;
+        assert!(
+            decided + differ_len >= decided_min,
+            "{decided_min} are to be decided; {}",
+            undecided()
+        );
+        if !differ.is_empty() {
+            differs(what, &differ.join("\n"));
+        }
     }
 }
 
@@ -357,22 +364,24 @@ fn the_corpus_is_judged_as_by_the_kernel() {
         }
         table.take(&compared);
     }
-    table.print("corpus");
-    assert!(wrong.is_empty(), "fixtures that do not show what they are for:\n{}", wrong.join("\n"));
-    assert!(table.differ.is_empty() && table.unknown.is_empty());
+    table.holds("the corpus", table.loads.max(CORPUS_MIN));
+    if !wrong.is_empty() {
+        differs("what the corpus is to show", &wrong.join("\n"));
+    }
 }
 
 /// The stack itself, whose parameters are Rust's.
 fn the_stack_is_judged_as_by_the_kernel() {
     let build_dir = BuildDir::open(kernel(), MakeTarget::Modules).unwrap();
     let stack = build_dir.build_quiet(MakeTarget::Modules).unwrap();
-    let [provider, consumer] = stack.as_slice() else { panic!("{stack:?}") };
+    let [provider, consumer, tally] = stack.as_slice() else { panic!("{stack:?}") };
     let load = |path: &Path, args| Load { file: std::fs::read(path).unwrap(), args, flags: 0 };
     let both = |args, more| vec![load(provider, args), load(consumer, more)];
     let cases = [
         ("stack", both("", "")),
         ("stack with parameters", both("max_counters=4", "start=40")),
         ("stack without room", both("max_counters=0", "")),
+        ("a caller in Rust", vec![load(provider, ""), load(tally, "")]),
         ("consumer alone", vec![load(consumer, "")]),
         ("no number", vec![load(provider, "max_counters=many")]),
         ("number twice", vec![load(provider, "max_counters=4 max_counters=5")]),
@@ -391,12 +400,15 @@ fn the_stack_is_judged_as_by_the_kernel() {
     let cases: Vec<Case> = cases.into_iter().map(case).collect();
     let mut table = Table::default();
     table.take(&compare(target(), &cases.iter().collect::<Vec<_>>()));
-    table.print("the stack");
-    assert!(table.differ.is_empty() && table.unknown.is_empty());
+    table.holds("the stack", 14);
 }
 
+/// How many loads the corpus has at least.
+const CORPUS_MIN: usize = 110;
 /// How many of the kernel's own modules are tried, of those that can be.
 const OWN_MAX: usize = 200;
+/// How many of another kernel's are tried.
+const OTHER: usize = 60;
 
 /// The kernel's own modules, evenly picked, each alone and then with what it needs.
 fn the_kernels_own_modules_are_judged_as_by_the_kernel() {
@@ -405,19 +417,17 @@ fn the_kernels_own_modules_are_judged_as_by_the_kernel() {
     for boot in cases.chunks(50) {
         table.take(&compare(target(), &boot.iter().collect::<Vec<_>>()));
     }
-    table.print("the kernel's own modules, alone and with what they need");
-    assert!(table.differ.is_empty());
+    table.holds("the kernel's own modules, alone and with what they need", OWN_MAX);
 }
 
 /// Modules of another kernel, each alone.
 fn another_kernels_modules_are_judged_as_by_the_kernel() {
     let other =
         if kernel().name == KernelName::STABLE { KernelName::STOCK } else { KernelName::STABLE };
-    let cases = own_cases(&own_modules(&other), 60, false);
+    let cases = own_cases(&own_modules(&other), OTHER, false);
     let mut table = Table::default();
     table.take(&compare(target(), &cases.iter().collect::<Vec<_>>()));
-    table.print(&format!("modules of {other}"));
-    assert!(table.differ.is_empty());
+    table.holds(&format!("modules of {other}"), OTHER);
 }
 
 /// The folder of the modules that Debian built for a kernel.
@@ -479,8 +489,8 @@ fn random_changes_are_judged_as_by_the_kernel() {
     let cases: Vec<&Case> = cases.iter().collect();
     let mut table = Table::default();
     table.take(&compare(target(), &cases));
-    table.print(&format!("random changes (seed {seed})"));
-    assert!(table.differ.is_empty());
+    // Some changes lead to reads beyond the file, and what the kernel then finds is unknown.
+    table.holds(&format!("random changes (seed {seed})"), RANDOM.1 / 2);
 }
 
 /// A fixture whose prediction is not what it was made to show.
