@@ -1,8 +1,8 @@
 //! The bytes of a file as the kernel's loader reads them: as x86-64 structures, whatever they are.
 //!
-//! [`ko::elf`] refuses what is damaged. The loader has its own order of refusing, and reads on where
-//! it does not check, so its model reads without judging. Every read beyond the file is noted: from
-//! there on no file tells what the kernel finds.
+//! [`ko::elf`] refuses what is damaged. The loader has its own order of refusing, and reads on
+//! where it does not check, so its model reads without judging. Every read beyond the file is
+//! noted: from there on no file tells what the kernel finds.
 
 use std::cell::Cell;
 
@@ -229,8 +229,8 @@ impl Shdr {
         }
     }
 
-    /// The place in the file of a byte of this section. A section without bytes in the file may have
-    /// any offset: then the place is one beyond every file.
+    /// The place in the file of a byte of this section. A section without bytes in the file may
+    /// have any offset: then the place is one beyond every file.
     pub fn at(&self, offset: u64) -> u64 {
         self.offset.saturating_add(offset)
     }

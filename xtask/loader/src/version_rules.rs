@@ -41,8 +41,8 @@ pub struct VersionRules {
     /// Exports are one `__ksymtab` with `__kflagstab`; before, GPL-only ones had a table of their
     /// own (7.1).
     pub flag_table: bool,
-    /// `simplify_symbols()` refuses a symbol of a section that is not there (7.0; seen in 6.12.117).
-    /// Before, it read beyond the section headers.
+    /// `simplify_symbols()` refuses a symbol of a section that is not there (7.0; seen in
+    /// 6.12.117). Before, it read beyond the section headers.
     pub symbol_section_checked: bool,
     /// Relocations of the per-CPU section are applied, and a bad one is named with its section and
     /// index (6.15).

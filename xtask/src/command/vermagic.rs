@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     command::KernelArg,
-    kernel::vermagic,
+    kernel::kernel_vermagic,
     problem::Result,
     tree::section_reader::{FileError, ModuleBuffer},
 };
@@ -98,9 +98,9 @@ impl Args {
     /// A kernel whose vermagic cannot be found; a module that cannot be read.
     pub fn run(self) -> Result<ExitCode> {
         let kernel = match (&self.tree, &self.intree) {
-            (Some(folder), _) => vermagic::of_tree(folder)?,
-            (None, Some(file)) => vermagic::of_intree(file)?,
-            (None, None) => vermagic::of_kernel(&self.kernel.name)?,
+            (Some(folder), _) => kernel_vermagic::of_tree(folder)?,
+            (None, Some(file)) => kernel_vermagic::of_intree(file)?,
+            (None, None) => kernel_vermagic::of_kernel(&self.kernel.name)?,
         };
         let mut buffer = ModuleBuffer::default();
         let mut modules = Vec::new();

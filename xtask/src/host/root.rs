@@ -162,8 +162,8 @@ fn make(cache: &Cache, suite: Suite, partial: &Path, lock: &Lock) -> Result<()> 
     Ok(())
 }
 
-/// mmdebstrap with the mirror and the settings of the host's own apt, or else its own default. The archive's
-/// signatures are checked, as apt does by itself.
+/// mmdebstrap with the mirror and the settings of the host's own apt, or else its own default. The
+/// archive's signatures are checked, as apt does by itself.
 fn bootstrap(suite: Suite, tar: &Path) -> Run {
     let options = LEFT_OUT.iter().map(|path| format!("--dpkgopt=path-exclude={path}"));
     let apt = packages::apt_options().into_iter().map(|option| format!("--aptopt={option}"));

@@ -75,8 +75,8 @@ mod tests {
     fn a_record_names_what_it_depends_on() {
         let record = "Package: linux-headers-7.3.4+deb13-amd64\n\
             Pre-Depends: none\n\
-            Depends: linux-headers-7.3.4+deb13-common (= 7.3.4-1~bpo13+1), linux-kbuild-7.3.4+deb13, \
-            gcc-14 | gcc-15\n";
+            Depends: linux-headers-7.3.4+deb13-common (= 7.3.4-1~bpo13+1), \
+            linux-kbuild-7.3.4+deb13, gcc-14 | gcc-15\n";
         let names = ["linux-headers-7.3.4+deb13-common", "linux-kbuild-7.3.4+deb13", "gcc-14"];
         assert_eq!(depends(record), names);
         assert_eq!(depends("Package: x\n"), [""; 0]);

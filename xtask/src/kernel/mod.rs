@@ -4,6 +4,7 @@ mod apt_output;
 pub mod archive;
 pub mod config;
 pub mod facts;
+pub mod kernel_vermagic;
 pub mod lab;
 mod metadata;
 mod name;
@@ -13,7 +14,6 @@ pub mod source;
 pub mod stable;
 pub mod stock;
 pub mod table;
-pub mod vermagic;
 
 pub use name::KernelName;
 

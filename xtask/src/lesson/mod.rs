@@ -8,7 +8,7 @@ mod code;
 pub mod drift;
 mod page;
 mod redact;
-mod run;
+mod runner;
 
 use std::{
     fs,
@@ -22,7 +22,7 @@ use std::{
 
 use self::{
     page::{BlockKind, Page, Rendered},
-    run::Runner,
+    runner::Runner,
 };
 use crate::{
     build::project,

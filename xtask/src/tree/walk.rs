@@ -43,7 +43,8 @@ fn find(dir: &Path, config: &DepmodConfig) -> io::Result<Vec<ModuleFile>> {
     Ok(chosen)
 }
 
-/// The modules below a directory, entries looked at side by side: a tree has a thousand directories.
+/// The modules below a directory, entries looked at side by side: a tree has a thousand
+/// directories.
 fn walk(
     dir: &Path,
     below: &str,
