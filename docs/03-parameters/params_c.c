@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The same kinds in C, with the slide's macros. */
+/* Has a parameter of every kind, and prints them. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/init.h>
@@ -9,6 +9,26 @@
 static bool loud;
 module_param(loud, bool, 0644);
 MODULE_PARM_DESC(loud, "Whether to be loud");
+
+static bool quiet = true;
+module_param(quiet, invbool, 0444);
+MODULE_PARM_DESC(quiet, "The other way round: N is true");
+
+static short low = -1;
+module_param(low, short, 0644);
+MODULE_PARM_DESC(low, "16 bits with a sign");
+
+static int step = 1;
+module_param(step, int, 0644);
+MODULE_PARM_DESC(step, "32 bits with a sign");
+
+static uint count = 3;
+module_param(count, uint, 0600);
+MODULE_PARM_DESC(count, "32 bits without, for root alone");
+
+static ulong size = 4096;
+module_param(size, ulong, 0);
+MODULE_PARM_DESC(size, "64 bits without, and no file");
 
 static char *name = "nobody";
 module_param(name, charp, 0644);
@@ -25,7 +45,9 @@ MODULE_PARM_DESC(lines, "Up to four numbers");
 
 static int __init params_init(void)
 {
-	pr_info("loud %d, name %s, unit %s\n", loud, name, unit);
+	pr_info("loud %d, quiet %d, low %d, step %d\n", loud, quiet, low, step);
+	pr_info("count %u, size %lu\n", count, size);
+	pr_info("name %s, unit %s\n", name, unit);
 	pr_info("%u lines, the first is %d\n", number, lines[0]);
 	return 0;
 }
@@ -37,5 +59,5 @@ static void __exit params_exit(void)
 }
 module_exit(params_exit);
 
-MODULE_DESCRIPTION("Parameters in C");
+MODULE_DESCRIPTION("A parameter of every kind");
 MODULE_LICENSE("GPL");

@@ -4,7 +4,17 @@
 
 #include "offers.h"
 
-static int (*const wanted)(void) __used = offers_any;
+static int __init closed_init(void)
+{
+	pr_info("closed: %d\n", offers_any());
+	return 0;
+}
+module_init(closed_init);
+
+static void __exit closed_exit(void)
+{
+}
+module_exit(closed_exit);
 
 MODULE_DESCRIPTION("Proprietary, and uses what it may");
 MODULE_LICENSE("Proprietary");

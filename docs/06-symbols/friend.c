@@ -4,12 +4,17 @@
 
 #include "offers.h"
 
-static int (*const wanted[])(void) __used = {
-	offers_any,
-	offers_gpl,
-	offers_named,
-	offers_chosen,
-};
+static int __init friend_init(void)
+{
+	pr_info("friend: %d\n", offers_any() + offers_gpl() + offers_named() + offers_chosen());
+	return 0;
+}
+module_init(friend_init);
+
+static void __exit friend_exit(void)
+{
+}
+module_exit(friend_exit);
 
 MODULE_DESCRIPTION("Uses all that it may");
 MODULE_LICENSE("GPL");

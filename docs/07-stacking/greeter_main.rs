@@ -6,11 +6,7 @@
 
 use kernel::prelude::*;
 
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "greeter.h is written for C"
-)]
+#[allow(dead_code, unreachable_pub, reason = "greeter.h is written for C")]
 mod bindings {
     //! What `greeter.h` declares, as bindgen reads it.
     use kernel::ffi;

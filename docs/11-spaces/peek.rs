@@ -24,7 +24,7 @@ impl kernel::Module for Peek {
     // ANCHOR: init
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let text = module_parameters::address.value() as *const c_char;
-        // SAFETY: Who loads the module gives the address of a C string that never changes.
+        // SAFETY: Whoever loads the module gives the address of a C string that never changes.
         let text = unsafe { CStr::from_char_ptr(text) }.to_str()?;
         pr_info!("{text:.13}\n");
         Ok(Peek)

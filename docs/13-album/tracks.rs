@@ -5,7 +5,7 @@
 //! C header: `album.h`, which states their contract.
 
 use core::{
-    ptr,
+    ptr::NonNull,
     slice, //
 };
 use kernel::{
@@ -63,10 +63,10 @@ impl Track<'_> {
     ///
     /// # Safety
     ///
-    /// `track` is null, or all of it is valid and unchanged for as long as what is returned.
-    unsafe fn from_raw(track: *const album_track) -> Result<Self> {
+    /// All of `track` is valid and unchanged for as long as what is returned.
+    unsafe fn from_raw(track: NonNull<album_track>) -> Result<Self> {
         // SAFETY: By the safety requirements.
-        let track = unsafe { track.as_ref() }.ok_or(EINVAL)?;
+        let track = unsafe { track.as_ref() };
         if track.title.is_null() || track.notes.is_null() {
             return Err(EINVAL);
         }
@@ -87,16 +87,26 @@ impl Track<'_> {
 
 // ANCHOR: list
 /// A track on the album. Later ones have higher numbers.
+///
+/// # Invariants
+///
+/// `Track::from_raw` accepted `track`, and all of it stays valid and unchanged for as long as the
+/// entry is there: see `album.h`.
 struct Entry {
     number: u64,
-    /// Not for ever, as the type says, but as long as it is on the album: see `album.h`.
-    track: Track<'static>,
-    /// What to find it by, and not to be followed.
-    address: *const album_track,
+    track: NonNull<album_track>,
 }
 
-// SAFETY: Nobody follows `address`.
+// SAFETY: By the type invariants nobody changes the track, and it belongs to no thread.
 unsafe impl Send for Entry {}
+
+impl Entry {
+    /// The track: it cannot be kept for longer than the entry, and so than the album is locked.
+    fn track(&self) -> Result<Track<'_>> {
+        // SAFETY: By the type invariants.
+        unsafe { Track::from_raw(self.track) }
+    }
+}
 
 /// The album.
 struct Album {
@@ -111,12 +121,11 @@ global_lock! {
 
 /// Hands `look` the first track that has this number or a higher one.
 ///
-/// The track cannot leave before `look` returns, so `look` must wait for nothing. It cannot keep
-/// the track either: it has to take one of whatever lifetime.
+/// The track cannot leave before `look` returns, so `look` must wait for nothing.
 pub(crate) fn look_at<R>(number: u64, look: impl FnOnce(u64, Track<'_>) -> R) -> Option<R> {
     let album = ALBUM.lock();
     let entry = album.entries.iter().find(|entry| entry.number >= number)?;
-    Some(look(entry.number, entry.track))
+    Some(look(entry.number, entry.track().ok()?))
 }
 // ANCHOR_END: list
 
@@ -127,28 +136,33 @@ pub(crate) fn look_at<R>(number: u64, look: impl FnOnce(u64, Track<'_>) -> R) ->
 /// As `album.h` says: `track` stays where it is, and as it is, until it is removed.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn album_add(track: *const album_track) -> c_int {
-    // SAFETY: By the safety requirements, as long as the entry is there.
-    match unsafe { Track::from_raw(track) }.and_then(|seen| add(seen, track)) {
+    // SAFETY: By the safety requirements.
+    match unsafe { add(track.cast_mut()) } {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }
 }
 
-fn add(track: Track<'static>, address: *const album_track) -> Result {
+/// Does what [`album_add`] does.
+///
+/// # Safety
+///
+/// As for [`album_add`].
+unsafe fn add(track: *mut album_track) -> Result {
+    let track = NonNull::new(track).ok_or(EINVAL)?;
+    // SAFETY: By the safety requirements.
+    let title = unsafe { Track::from_raw(track) }?.title;
+
     let mut album = ALBUM.lock();
-    if album.entries.iter().any(|entry| entry.address == address) {
+    if album.entries.iter().any(|entry| entry.track == track) {
         return Err(EEXIST);
     }
 
+    // INVARIANT: Accepted above; whoever added it removes it before it goes.
     let number = album.next;
-    let entry = Entry {
-        number,
-        track,
-        address,
-    };
-    album.entries.push(entry, GFP_KERNEL)?;
+    album.entries.push(Entry { number, track }, GFP_KERNEL)?;
     album.next += 1;
-    pr_info!("{number}. {}\n", track.title);
+    pr_info!("{number}. {title}\n");
     Ok(())
 }
 
@@ -161,7 +175,7 @@ fn add(track: Track<'static>, address: *const album_track) -> Result {
 pub(crate) unsafe extern "C" fn album_remove(track: *const album_track) {
     let mut album = ALBUM.lock();
     let mut entries = album.entries.iter();
-    let Some(found) = entries.position(|entry| ptr::eq(entry.address, track)) else {
+    let Some(found) = entries.position(|entry| entry.track.as_ptr().cast_const() == track) else {
         return;
     };
     if let Ok(Entry { number, .. }) = album.entries.remove(found) {

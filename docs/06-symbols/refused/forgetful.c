@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Wants what is in a namespace, and does not import it */
+/* Uses what is in a namespace, and does not import it */
 #include <linux/module.h>
 
 #include "../offers.h"
 
-static int (*const wanted)(void) __used = offers_named;
+static int __init forgetful_init(void)
+{
+	pr_info("forgetful: %d\n", offers_named());
+	return 0;
+}
+module_init(forgetful_init);
 
-MODULE_DESCRIPTION("Wants what is in a namespace, and does not import it");
+MODULE_DESCRIPTION("Uses what is in a namespace, and does not import it");
 MODULE_LICENSE("GPL");

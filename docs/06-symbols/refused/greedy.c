@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Proprietary, and wants what is for the GPL */
+/* Proprietary, and uses what is for the GPL */
 #include <linux/module.h>
 
 #include "../offers.h"
 
-static int (*const wanted)(void) __used = offers_gpl;
+static int __init greedy_init(void)
+{
+	pr_info("greedy: %d\n", offers_gpl());
+	return 0;
+}
+module_init(greedy_init);
 
-MODULE_DESCRIPTION("Proprietary, and wants what is for the GPL");
+MODULE_DESCRIPTION("Proprietary, and uses what is for the GPL");
 MODULE_LICENSE("Proprietary");

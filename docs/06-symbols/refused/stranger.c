@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Wants what is for another module */
+/* Uses what is for another module */
 #include <linux/module.h>
 
 #include "../offers.h"
 
-static int (*const wanted)(void) __used = offers_chosen;
+static int __init stranger_init(void)
+{
+	pr_info("stranger: %d\n", offers_chosen());
+	return 0;
+}
+module_init(stranger_init);
 
-MODULE_DESCRIPTION("Wants what is for another module");
+MODULE_DESCRIPTION("Uses what is for another module");
 MODULE_LICENSE("GPL");

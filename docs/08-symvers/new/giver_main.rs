@@ -31,9 +31,16 @@ extern "C" fn giver_sub(from: c_int, what: c_int) -> c_int {
     from.wrapping_sub(what)
 }
 
+/// # Safety
+///
+/// `of` is null, or points to a box that nobody changes meanwhile.
 #[no_mangle]
-extern "C" fn giver_area(of: &GiverBox) -> c_int {
-    of.width.wrapping_mul(of.height).wrapping_mul(of.depth)
+unsafe extern "C" fn giver_area(of: *const GiverBox) -> c_int {
+    // SAFETY: By the safety requirements.
+    match unsafe { of.as_ref() } {
+        Some(of) => of.width.wrapping_mul(of.height).wrapping_mul(of.depth),
+        None => EINVAL.to_errno(),
+    }
 }
 // ANCHOR_END: functions
 

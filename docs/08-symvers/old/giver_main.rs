@@ -30,9 +30,16 @@ extern "C" fn giver_sub(left: c_int, right: c_int) -> c_int {
     left.wrapping_sub(right)
 }
 
+/// # Safety
+///
+/// `of` is null, or points to a box that nobody changes meanwhile.
 #[no_mangle]
-extern "C" fn giver_area(of: &GiverBox) -> c_int {
-    of.width.wrapping_mul(of.height)
+unsafe extern "C" fn giver_area(of: *const GiverBox) -> c_int {
+    // SAFETY: By the safety requirements.
+    match unsafe { of.as_ref() } {
+        Some(of) => of.width.wrapping_mul(of.height),
+        None => EINVAL.to_errno(),
+    }
 }
 // ANCHOR_END: functions
 

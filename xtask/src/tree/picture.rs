@@ -62,7 +62,17 @@ impl Picture {
 
     /// A picture that a browser shows.
     pub fn svg(&self) -> String {
-        Layout::of(self).svg()
+        Layout::of(self).svg(&self.words())
+    }
+
+    /// The picture in words, for whoever cannot see it.
+    fn words(&self) -> String {
+        let edge = |edge: &Edge| {
+            let symbols: Vec<String> = edge.lines().map(|(text, _)| text).collect();
+            let (from, to) = (&self.names[edge.from], &self.names[edge.to]);
+            format!("{from} uses {} of {to}", symbols.join(", "))
+        };
+        self.edges.iter().map(edge).collect::<Vec<_>>().join("; ")
     }
 
     /// How far above the lowest module each stands: the longest way down.
@@ -107,6 +117,18 @@ fn quoted(text: &str) -> String {
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
+
+/// The colors, for a light page and for a dark one.
+const STYLE: &str = "\
+.back { fill: #ffffff; } text { fill: #1b1b1b; } .gpl { fill: #8a2f2f; }
+.module { fill: #dbe9f6; stroke: #2f5d8a; } .symbols { fill: #fdfdf5; stroke: #b9b48a; }
+.line { fill: none; stroke: #555555; } .head { fill: #555555; }
+@media (prefers-color-scheme: dark) {
+.back { fill: #16181c; } text { fill: #f0f0f0; } .gpl { fill: #f0a8a8; }
+.module { fill: #1f3a55; stroke: #7fb0e0; } .symbols { fill: #2c2b22; }
+.line { stroke: #aaaaaa; } .head { fill: #aaaaaa; }
+}
+";
 
 /// The width of a character of the monospaced font, at 13 pixels, rounded up.
 const CHAR_WIDTH: usize = 8;
@@ -203,15 +225,19 @@ impl Layout {
         middles.iter().sum::<usize>() / middles.len().max(1)
     }
 
-    fn svg(&self) -> String {
-        let (width, height) = (self.width, self.height);
+    fn svg(&self, words: &str) -> String {
+        let (width, height, words) = (self.width, self.height, escaped(words));
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-             viewBox=\"0 0 {width} {height}\" font-family=\"monospace\" font-size=\"13\">\n\
+             viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"title desc\" \
+             font-family=\"monospace\" font-size=\"13\">\n\
+             <title id=\"title\">Which module uses which symbols of which other</title>\n\
+             <desc id=\"desc\">{words}</desc>\n\
+             <style>\n{STYLE}</style>\n\
              <defs><marker id=\"arrow\" viewBox=\"0 0 10 10\" refX=\"9\" refY=\"5\" \
              markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\">\
-             <path d=\"M0,0 L10,5 L0,10 z\" fill=\"#555\"/></marker></defs>\n\
-             <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n"
+             <path class=\"head\" d=\"M0,0 L10,5 L0,10 z\"/></marker></defs>\n\
+             <rect class=\"back\" width=\"{width}\" height=\"{height}\"/>\n"
         );
         for &(from, to, arrow) in &self.lines {
             self.write_line(&mut svg, &self.blocks[from], &self.blocks[to], arrow);
@@ -229,31 +255,27 @@ impl Layout {
         let end = if arrow { " marker-end=\"url(#arrow)\"" } else { "" };
         let _ = writeln!(
             svg,
-            "<path d=\"M{x1},{y1} C{x1},{c1} {x2},{c2} {x2},{y2}\" fill=\"none\" \
-             stroke=\"#555\"{end}/>"
+            "<path class=\"line\" d=\"M{x1},{y1} C{x1},{c1} {x2},{c2} {x2},{y2}\"{end}/>"
         );
     }
 }
 
 fn write_block(svg: &mut String, block: &Block) {
     let Block { lines, is_module, x, y, width, height, .. } = block;
-    let (fill, stroke, weight) = match is_module {
-        true => ("#dbe9f6", "#2f5d8a", "bold"),
-        false => ("#fdfdf5", "#b9b48a", "normal"),
-    };
+    let (class, weight) = if *is_module { ("module", "bold") } else { ("symbols", "normal") };
     let _ = writeln!(
         svg,
-        "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"4\" \
-         fill=\"{fill}\" stroke=\"{stroke}\"/>"
+        "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" \
+         rx=\"4\"/>"
     );
     for (index, (text, is_gpl)) in lines.iter().enumerate() {
         let (x, y) = (block.middle(), y + PADDING / 2 + (index + 1) * LINE_HEIGHT - 4);
-        let colour = if *is_gpl { "#8a2f2f" } else { "#222222" };
+        let class = if *is_gpl { " class=\"gpl\"" } else { "" };
         let text = escaped(text);
         let _ = writeln!(
             svg,
-            "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\" font-weight=\"{weight}\" \
-             fill=\"{colour}\">{text}</text>"
+            "<text{class} x=\"{x}\" y=\"{y}\" text-anchor=\"middle\" \
+             font-weight=\"{weight}\">{text}</text>"
         );
     }
 }
@@ -289,6 +311,8 @@ mod tests {
         let layout = Layout::of(&picture());
         let [base, top, symbols] = layout.blocks.as_slice() else { panic!("three blocks") };
         assert!(top.y + top.height < symbols.y && symbols.y + symbols.height < base.y);
-        assert!(layout.svg().contains(">b [GPL]</text>"));
+        let svg = picture().svg();
+        assert!(svg.contains(">b [GPL]</text>"));
+        assert!(svg.contains("<desc id=\"desc\">top uses b [GPL], open of base</desc>"), "{svg}");
     }
 }

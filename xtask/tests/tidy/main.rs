@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "it is all tests")]
 
+mod book;
 mod code;
 mod rooms;
 mod text;
@@ -81,7 +82,7 @@ fn project() -> &'static [File] {
 }
 
 fn collect(root: &Path, below: &str, files: &mut Vec<File>) {
-    const KINDS: [&str; 8] = ["rs", "c", "h", "md", "toml", "mk", "Kbuild", "Makefile"];
+    const KINDS: [&str; 9] = ["rs", "c", "h", "md", "svg", "toml", "mk", "Kbuild", "Makefile"];
     for entry in fs::read_dir(root.join(below)).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().expect("names are UTF-8");
