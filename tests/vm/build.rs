@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use xtask::build::{BuildDir, MakeTarget, SOURCES, project};
+use xtask::build::{BuildDir, MakeTarget, SOURCES, Stack};
 
 use crate::{
     harness::{Needs, Test},
@@ -31,14 +31,10 @@ pub(crate) fn tests() -> Vec<Test> {
 pub(crate) type Edit = (&'static str, &'static str, &'static str);
 
 /// A build folder of its own, with edited sources.
-pub(crate) fn edited(name: &str, edits: &[Edit]) -> BuildDir<'static> {
-    let name = format!("edit-{name}-{}", kernel().slug());
-    // From nothing each time: what an earlier run built, or changed, would answer for this one.
-    let folder = project().join("target/build").join(&name);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).unwrap();
-    }
-    let build_dir = BuildDir::named(kernel(), &name, SOURCES).unwrap();
+pub(crate) fn edited(name: &str, edits: &[Edit]) -> BuildDir {
+    let stack = Stack::part_of_project(&format!("edit-{name}"), SOURCES);
+    // What an earlier run built, or changed, would answer for this one.
+    let build_dir = BuildDir::open_empty(kernel(), &stack).unwrap();
     for (file, from, to) in edits {
         let path = build_dir.folder.join(file);
         let text = fs::read_to_string(&path).unwrap();
@@ -115,7 +111,7 @@ fn built_alone_a_consumer_follows_its_providers_symvers() {
     };
     let (holds, text) = split(&build_dir);
     assert!(holds, "{text}");
-    let modules = build_dir.stack();
+    let modules = build_dir.modules().unwrap();
     assert!(modules.iter().all(|module| module.exists()), "{modules:?}");
 
     let (holds, text) = split(&build_dir);
@@ -130,7 +126,7 @@ fn built_alone_a_consumer_follows_its_providers_symvers() {
 }
 
 fn a_build_that_is_done_is_not_done_again() {
-    let build_dir = BuildDir::open(kernel(), MakeTarget::Tests).unwrap();
+    let build_dir = BuildDir::open(kernel(), &Stack::for_target(MakeTarget::Tests)).unwrap();
     build_dir.build_quiet(MakeTarget::Tests).unwrap();
     let again = build_dir.make("tests").output().unwrap();
     let text = format!("{}{}", again.stdout, again.stderr);

@@ -50,7 +50,7 @@ const OTHER_LAYOUT: &[Edit] = &[
 ];
 
 /// Builds a stack with these edits.
-fn built(name: &str, edits: &[Edit]) -> BuildDir<'static> {
+fn built(name: &str, edits: &[Edit]) -> BuildDir {
     let other = edited(name, edits);
     let outcome = other.make("modules").output().unwrap();
     assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
@@ -58,7 +58,7 @@ fn built(name: &str, edits: &[Edit]) -> BuildDir<'static> {
 }
 
 /// What the provider of a stack exports of its crate: the mangled names, and the seal.
-fn crate_exports(build_dir: &BuildDir<'_>) -> (Vec<SymversEntry>, SymversEntry) {
+fn crate_exports(build_dir: &BuildDir) -> (Vec<SymversEntry>, SymversEntry) {
     let symvers = Symvers::parse(fs::read(build_dir.symvers()).unwrap()).unwrap();
     let of_crate = symvers.entries().iter().filter(|entry| entry.is_of_a_crate()).cloned();
     let (seals, names): (Vec<_>, Vec<_>) =
@@ -70,7 +70,7 @@ fn crate_exports(build_dir: &BuildDir<'_>) -> (Vec<SymversEntry>, SymversEntry) 
 fn a_crate_is_used_through_the_kernels_symbol_table() {
     let counters = "cat /sys/kernel/debug/provider/counters";
     let report = run(
-        &build_dir().stack(),
+        &build_dir().modules().unwrap(),
         &["modprobe tally", counters, "rmmod provider", "modprobe -r tally; lsmod | wc -l"],
     );
     let said = [
@@ -89,7 +89,8 @@ fn a_crate_is_used_through_the_kernels_symbol_table() {
 /// The code of a generic function is in its importer, the statics it uses are in the exporter.
 fn what_a_generic_function_counts_is_counted_once() {
     let again = "rmmod tally; modprobe tally";
-    let report = run(&build_dir().stack(), &["modprobe provider", "modprobe tally", again]);
+    let report =
+        run(&build_dir().modules().unwrap(), &["modprobe provider", "modprobe tally", again]);
     expect(&report, "modprobe tally", 0, &["tally: 12 marks, 2 sums in all"]);
     expect(&report, again, 0, &["tally: ends at 12", "tally: 12 marks, 4 sums in all"]);
 }
@@ -105,7 +106,7 @@ fn an_importer_of_another_crate_is_refused() {
     assert_eq!(symbols(&names), symbols(&other_names));
     assert_ne!(seal.symbol, other_seal.symbol);
 
-    let mixed = [other.stack()[0].clone(), build_dir().stack()[2].clone()];
+    let mixed = [other.modules().unwrap()[0].clone(), build_dir().modules().unwrap()[2].clone()];
     let report = run(&mixed, &["modprobe provider", "modprobe tally"]);
     let unknown = format!("tally: Unknown symbol {} (err -2)", seal.symbol);
     expect(&report, "modprobe provider", 0, &[]);

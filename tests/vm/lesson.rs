@@ -7,9 +7,9 @@ use std::{
 };
 
 use xtask::{
-    build::{BuildDir, project},
+    build::{BuildDir, Stack, project},
     host::{
-        cache::{self, Cache},
+        cache::Cache,
         root::{Root, TRIXIE},
     },
     kernel::KernelName,
@@ -165,10 +165,8 @@ fn the_book_renders_and_all_its_links_lead_somewhere() {
 }
 
 fn the_lessons_modules_pass_the_kernels_own_lints() {
-    let name = "lints-of-lessons";
-    cache::remove_dir(&project().join("target/build").join(name)).unwrap();
-    let sources = ["docs", "provider", "consumer"];
-    let docs = BuildDir::named(kernel(), name, &sources).unwrap().folder.join("docs");
+    let lessons = Stack::part_of_project("lints-of-lessons", &["docs", "provider", "consumer"]);
+    let docs = BuildDir::open_empty(kernel(), &lessons).unwrap().folder.join("docs");
     let lessons = docs.read_dir().unwrap().map(|entry| entry.unwrap().path());
     let lessons = lessons.filter(|path| path.join("Kbuild").exists());
     let names = lessons.map(|path| format!("{}/", path.file_name().unwrap().to_str().unwrap()));

@@ -8,6 +8,7 @@
 #[macro_use]
 mod harness;
 
+mod any_stack;
 mod build;
 #[path = "../corpus/mod.rs"]
 mod corpus;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         mistakes::tests(),
         saved_state::tests(),
         build::tests(),
+        any_stack::tests(),
         stack::tests(),
         crates::tests(),
         guest::tests(),

@@ -104,7 +104,7 @@ fn files_arrive_as_they_are() {
 fn every_restored_guest_is_like_the_others() {
     // `SYMSTACK_RESTORES=1000` runs a thousand.
     let number = std::env::var("SYMSTACK_RESTORES").map_or(10, |number| number.parse().unwrap());
-    let modules = build_dir().stack();
+    let modules = build_dir().modules().unwrap();
     let guest = modules.iter().fold(guest(), |guest, module| guest.module(module));
     let run = || {
         let report = guest

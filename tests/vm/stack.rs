@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::Command};
 use stack::symvers::Symvers;
 use stack::symvers_diff::{CrcComparison, compare};
 use xtask::{
-    build::{BuildDir, MakeTarget, project},
+    build::{BuildDir, MakeTarget, Stack, project},
     guest::report::{CommandReport, Report},
 };
 
@@ -33,10 +33,10 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// The stack and the test modules, built once for all tests.
-pub(crate) fn build_dir() -> &'static BuildDir<'static> {
-    static WORKSHOP: std::sync::OnceLock<BuildDir<'static>> = std::sync::OnceLock::new();
-    WORKSHOP.get_or_init(|| {
-        let build_dir = BuildDir::open(kernel(), MakeTarget::Tests).unwrap();
+pub(crate) fn build_dir() -> &'static BuildDir {
+    static BUILD_DIR: std::sync::OnceLock<BuildDir> = std::sync::OnceLock::new();
+    BUILD_DIR.get_or_init(|| {
+        let build_dir = BuildDir::open(kernel(), &Stack::for_target(MakeTarget::Tests)).unwrap();
         build_dir.build_quiet(MakeTarget::Tests).unwrap();
         build_dir
     })
@@ -69,7 +69,7 @@ pub(crate) fn expect(report: &Report, command: &str, status: u8, parts: &[&str])
 fn modprobe_consumer_pulls_in_the_provider() {
     let counters = "cat /sys/kernel/debug/provider/counters";
     let report = run(
-        &build_dir().stack(),
+        &build_dir().modules().unwrap(),
         &[
             "modprobe consumer start=40",
             "lsmod",
@@ -98,7 +98,7 @@ fn modprobe_consumer_pulls_in_the_provider() {
 
 fn insmod_alone_does_not_find_the_provider() {
     let insmod = "insmod /lib/modules/$(uname -r)/updates/consumer.ko";
-    let report = run(&build_dir().stack(), &[insmod]);
+    let report = run(&build_dir().modules().unwrap(), &[insmod]);
     let said = "consumer: Unknown symbol provider_add (err -2)";
     expect(&report, insmod, 1, &[said, "Unknown symbol in module"]);
 }
@@ -112,7 +112,7 @@ fn what_is_written_to_the_device_is_taken_whole_or_refused() {
     let mut commands = vec!["modprobe consumer start=1"];
     commands.extend(garbage.iter().chain(&large).map(String::as_str));
     commands.extend([taken.as_str(), "cat /dev/consumer"]);
-    let report = run(&build_dir().stack(), &commands);
+    let report = run(&build_dir().modules().unwrap(), &commands);
     for command in &garbage {
         expect(&report, command, 1, &["Invalid argument"]);
     }
@@ -125,7 +125,7 @@ fn what_is_written_to_the_device_is_taken_whole_or_refused() {
 
 fn the_abi_keeps_every_promise_of_its_header() {
     let probe = build_dir().test_module("abi_probe");
-    let modules: Vec<PathBuf> = build_dir().stack().into_iter().chain([probe]).collect();
+    let modules: Vec<PathBuf> = build_dir().modules().unwrap().into_iter().chain([probe]).collect();
     let report = run(
         &modules,
         &[
@@ -139,8 +139,10 @@ fn the_abi_keeps_every_promise_of_its_header() {
 }
 
 fn a_provider_without_room_refuses_the_consumer() {
-    let report =
-        run(&build_dir().stack(), &["modprobe provider max_counters=0", "modprobe consumer"]);
+    let report = run(
+        &build_dir().modules().unwrap(),
+        &["modprobe provider max_counters=0", "modprobe consumer"],
+    );
     // And then the errno: by its name only with CONFIG_SYMBOLIC_ERRNAME, which lab has not.
     let said = "consumer: provider refused the counter: ";
     expect(&report, "modprobe consumer", 1, &[said, "No space left on device"]);
@@ -166,7 +168,7 @@ fn a_provider_with_renamed_exports_is_noticed_and_its_consumer_refused() {
     );
     assert!(changes.iter().any(|change| change.contains("provider_plus is new")), "{changes:?}");
 
-    let stale = [renamed.stack()[0].clone(), build_dir().stack()[1].clone()];
+    let stale = [renamed.modules().unwrap()[0].clone(), build_dir().modules().unwrap()[1].clone()];
     let report = run(&stale, &["modprobe provider", "modprobe consumer"]);
     let said = "consumer: Unknown symbol provider_add (err -2)";
     expect(&report, "modprobe provider", 0, &[]);
@@ -201,7 +203,7 @@ fn a_consumer_of_another_type_is_refused_where_symbols_have_versions() {
     let outcome = other.make("modules").output().unwrap();
     assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
 
-    let mixed = [other.stack()[0].clone(), build_dir().stack()[1].clone()];
+    let mixed = [other.modules().unwrap()[0].clone(), build_dir().modules().unwrap()[1].clone()];
     let report = run(&mixed, &["modprobe consumer"]);
     match kernel().config().unwrap().has("MODVERSIONS") {
         true => {
@@ -245,7 +247,7 @@ fn the_stack_exports_what_is_blessed() {
 }
 
 /// What `symvers explain` says of a symbol of a build, and whether its type is as blessed.
-fn explain(build_dir: &BuildDir<'_>, symbol: &str) -> (String, bool) {
+fn explain(build_dir: &BuildDir, symbol: &str) -> (String, bool) {
     let mut explain = Command::new(env!("CARGO_BIN_EXE_xtask"));
     explain.args(["symvers", "explain", symbol, "--symvers"]).arg(build_dir.symvers());
     explain.arg("--symtypes").arg(&build_dir.folder);

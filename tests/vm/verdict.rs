@@ -23,7 +23,7 @@ use xtask::tree::scan::scan;
 use xtask::tree::section_reader::ModuleBuffer;
 use xtask::tree::walk;
 use xtask::{
-    build::{BuildDir, MakeTarget, project},
+    build::{BuildDir, MakeTarget, Stack, project},
     host::cache::Cache,
     kernel::{Kernel, KernelName, archive::Refresh},
 };
@@ -372,7 +372,7 @@ fn the_corpus_is_judged_as_by_the_kernel() {
 
 /// The stack itself, whose parameters are Rust's.
 fn the_stack_is_judged_as_by_the_kernel() {
-    let build_dir = BuildDir::open(kernel(), MakeTarget::Modules).unwrap();
+    let build_dir = BuildDir::open(kernel(), &Stack::for_target(MakeTarget::Modules)).unwrap();
     let stack = build_dir.build_quiet(MakeTarget::Modules).unwrap();
     let [provider, consumer, tally] = stack.as_slice() else { panic!("{stack:?}") };
     let load = |path: &Path, args| Load { file: std::fs::read(path).unwrap(), args, flags: 0 };

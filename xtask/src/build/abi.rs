@@ -1,28 +1,23 @@
-//! The ABI of the stack: as it is built for a kernel, and as it is blessed.
+//! The ABI of a stack: as it is built for a kernel, and as it is blessed.
 
 use std::path::PathBuf;
 
 use crate::{
-    build::{BuildDir, MakeTarget, project},
+    build::{BuiltStack, Stack},
     host::{cache::Cache, progress::say},
-    kernel::{Kernel, KernelName, archive::Refresh},
+    kernel::{Kernel, KernelName},
     problem::{Problem, Result},
     tree::abi_files::{merge_symtypes, read_symvers},
 };
 use stack::symtypes::Symtypes;
 use stack::symvers::Symvers;
 
-/// The blessed ABI of the stack.
-pub fn blessed_symvers() -> PathBuf {
-    project().join("Module.symvers.expected")
-}
+/// The file in a stack that keeps its blessed ABI.
+pub const BLESSED_SYMVERS: &str = "Module.symvers.expected";
+/// The file in a stack that keeps the type texts that its CRCs are of.
+pub const BLESSED_SYMTYPES: &str = "Module.symtypes.expected";
 
-/// The texts that its CRCs are of.
-pub fn blessed_symtypes() -> PathBuf {
-    project().join("Module.symtypes.expected")
-}
-
-/// The stack, built for a kernel, with its exports and their types.
+/// A stack, built for a kernel, with its exports and their types.
 pub struct BuiltAbi {
     /// The kernel.
     pub kernel: Kernel,
@@ -39,15 +34,14 @@ pub struct BuiltAbi {
 }
 
 impl BuiltAbi {
-    /// Builds the stack.
+    /// Builds a stack.
     ///
     /// # Errors
     /// The kernel cannot be prepared, the stack does not build, or its CRCs have no texts.
-    pub fn build(name: &KernelName) -> Result<Self> {
-        let kernel = Kernel::obtain(&Cache::open()?, name, Refresh::Daily)?;
-        let build_dir = BuildDir::open(&kernel, MakeTarget::Modules)?;
-        say(&format!("building the stack for {kernel}"));
-        let modules = build_dir.build_quiet(MakeTarget::Modules)?;
+    pub fn build(name: &KernelName, stack: &Stack) -> Result<Self> {
+        say(&format!("building {stack} for {name}"));
+        let BuiltStack { kernel, build_dir, modules } =
+            BuiltStack::obtain(&Cache::open()?, name, stack)?;
         let (folder, symvers) = (build_dir.folder.clone(), build_dir.symvers());
         let exported = read_symvers(&symvers)?.normalized().without_crates();
         let mut symtypes = Symtypes::default();

@@ -1,52 +1,50 @@
-//! Building the stack for a kernel, with its own Kbuild.
+//! Building a stack of modules for a kernel, with the kernel's own Kbuild.
 //!
-//! The sources are copied into `target/` and built there, so that one checkout serves many kernels
-//! and stays clean; Kbuild's messages name paths within the project all the same.
+//! The sources are copied and built elsewhere, so that one folder serves many kernels and stays
+//! clean; Kbuild's messages name paths within the stack all the same.
 
 pub mod abi;
+mod copy;
+mod stack;
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    thread,
-    time::Duration,
-};
+use std::{fs, os::unix::fs::MetadataExt, path::PathBuf, thread, time::Duration};
 
+use ::stack::depmod_config::DepmodConfig;
 use loader::{kernel_facts::ThisModule, struct_module};
-use stack::depmod_config::DepmodConfig;
 
+pub use self::stack::{SOURCES, Stack, project};
 use crate::{
-    host::{cache, progress::say, run::Run},
-    kernel::{Kernel, Toolchain, make_folder, names},
-    problem::{OrProblem, Problem, Result},
+    host::{
+        cache::{self, Cache, Lock},
+        progress::say,
+        run::Run,
+    },
+    kernel::{Kernel, KernelName, Toolchain, archive::Refresh, make_folder},
+    problem::{Problem, Result},
     tree::{section_reader::ModuleBuffer, walk},
 };
 
 /// How long a build of some small modules may take.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
-/// What the stack is built from, in the project.
-pub const SOURCES: &[&str] = &["Kbuild", "Makefile", "provider", "consumer", "tally"];
-/// The file in a build folder that lists what was copied there.
-const COPIED: &str = ".copied";
+/// The modules of our own stack, each after what it needs.
+const OURS: [&str; 3] = ["provider", "consumer", "tally"];
 /// The file in a build folder that tells what the last whole build was of.
 const BUILT: &str = ".built";
 
 /// What is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MakeTarget {
-    /// Both modules in one run of modpost.
+    /// All modules in one run of modpost.
     Modules,
-    /// Each module alone, the consumer against the provider's Module.symvers.
+    /// Each module alone, against the provider's Module.symvers.
     Split,
-    /// Both modules, and those of `tests/modules`.
+    /// All modules, and those of `tests/modules`.
     Tests,
 }
 
 impl MakeTarget {
     /// The target of the project's Makefile.
-    fn target(self) -> &'static str {
+    pub(super) fn target(self) -> &'static str {
         match self {
             Self::Modules => "modules",
             Self::Split => "split",
@@ -55,54 +53,55 @@ impl MakeTarget {
     }
 }
 
-/// The project's own folder.
-pub fn project() -> &'static Path {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().unwrap_or(manifest)
-}
-
-/// A folder below `target/` in which the stack is built for one kernel.
+/// A folder in which a stack is built for one kernel.
 #[derive(Clone, Debug)]
-pub struct BuildDir<'a> {
-    kernel: &'a Kernel,
+pub struct BuildDir {
+    kernel: Kernel,
+    stack: Stack,
     /// The folder.
     pub folder: PathBuf,
 }
 
-impl<'a> BuildDir<'a> {
-    /// The build folder of a target, with today's sources in it.
+impl BuildDir {
+    /// The build folder of a stack, with its sources of now in it.
     ///
     /// # Errors
     /// The sources cannot be copied.
-    pub fn open(kernel: &'a Kernel, target: MakeTarget) -> Result<Self> {
-        let name = format!("{}-{}", target.target(), kernel.slug());
-        Self::named(kernel, &name, &[SOURCES, &["tests/modules"]].concat())
+    pub fn open(kernel: &Kernel, stack: &Stack) -> Result<Self> {
+        let folder = stack.build_folder(kernel)?;
+        let build_dir = Self { kernel: kernel.clone(), stack: stack.clone(), folder };
+        build_dir.refresh()?;
+        Ok(build_dir)
     }
 
-    /// A build folder of another name, with these files and folders of the project in it.
+    /// The same, with nothing built in it.
     ///
     /// # Errors
-    /// They cannot be copied.
-    pub fn named(kernel: &'a Kernel, name: &str, sources: &[&str]) -> Result<Self> {
-        Self::of(kernel, project(), name, sources)
+    /// As [`BuildDir::open`]; or what is there cannot be removed.
+    pub fn open_empty(kernel: &Kernel, stack: &Stack) -> Result<Self> {
+        cache::remove_dir(&stack.build_folder(kernel)?)?;
+        Self::open(kernel, stack)
     }
 
-    /// A build folder with files and folders below `base` in it.
-    ///
-    /// # Errors
-    /// They cannot be copied.
-    pub fn of(kernel: &'a Kernel, base: &Path, name: &str, sources: &[&str]) -> Result<Self> {
-        let folder = project().join("target/build").join(name);
-        make_folder(&folder)?;
-        mirror(base, sources, &folder)?;
-        Ok(Self { kernel, folder })
+    /// Copies the sources anew. The lock keeps others out while it is held: two runs of `make`
+    /// would spoil each other's files.
+    fn refresh(&self) -> Result<Lock> {
+        let lock = Lock::beside(&self.folder)?;
+        make_folder(&self.folder)?;
+        self.stack.copy_to(&self.folder)?;
+        Ok(lock)
     }
 
-    /// `make` with a target of the project's Makefile.
+    /// `make` with a target: of the project's Makefile, or for another stack of the kernel's.
     pub fn make(&self, target: &str) -> Run {
         let jobs = thread::available_parallelism().map_or(1, usize::from);
+        let kdir = self.kernel.kdir.display();
         let run = self.kernel.toolchain.run("make", &self.folder).arg(format!("-j{jobs}"));
-        let run = run.arg(format!("KDIR={}", self.kernel.kdir.display()));
+        let run = if self.stack.is_ours() {
+            run.arg(format!("KDIR={kdir}"))
+        } else {
+            run.args(["-C".into(), kdir.to_string(), format!("M={}", self.folder.display())])
+        };
         let run = match self.kernel.config() {
             Ok(config) => {
                 // The texts that the CRCs are of, for `symvers explain`.
@@ -117,11 +116,11 @@ impl<'a> BuildDir<'a> {
     /// Builds on the caller's terminal, and returns what was built.
     ///
     /// # Errors
-    /// It does not build.
+    /// It does not build, or there is nothing to build.
     pub fn build(&self, target: MakeTarget) -> Result<Vec<PathBuf>> {
-        let make = self.make(target.target());
+        let make = self.make(target.target()).holding(&self.refresh()?);
         if make.status()?.success() {
-            return Ok(self.stack());
+            return self.modules();
         }
         Err(self.broken("what the compiler said is above", &make))
     }
@@ -130,22 +129,22 @@ impl<'a> BuildDir<'a> {
     /// last build, Kbuild is not asked: it takes half a second to find that out.
     ///
     /// # Errors
-    /// It does not build: then with all that Kbuild and the compilers said.
+    /// As [`BuildDir::build`], after all that Kbuild and the compilers said.
     pub fn build_quiet(&self, target: MakeTarget) -> Result<Vec<PathBuf>> {
-        let make = self.make(target.target());
+        let make = self.make(target.target()).holding(&self.refresh()?);
         let built = self.folder.join(BUILT);
         // A kernel of the cache never changes; a folder is its owner's.
         let fixed = matches!(self.kernel.toolchain, Toolchain::Private(_));
         let now = self.stamps(&make).filter(|_| fixed);
         if now.is_some_and(|now| fs::read(&built).is_ok_and(|before| before == now.as_bytes())) {
-            return Ok(self.stack());
+            return self.modules();
         }
         let outcome = make.output()?;
         if outcome.status.success() {
             if let Some(now) = self.stamps(&make) {
                 cache::write_atomic(&built, now.as_bytes())?;
             }
-            return Ok(self.stack());
+            return self.modules();
         }
         say(outcome.stdout.trim_end());
         say(outcome.stderr.trim_end());
@@ -156,7 +155,7 @@ impl<'a> BuildDir<'a> {
     /// was written; nothing while another build changes the folder.
     fn stamps(&self, make: &Run) -> Option<String> {
         let mut files = vec![self.symvers()];
-        let sources = fs::read_to_string(self.folder.join(COPIED)).unwrap_or_default();
+        let sources = fs::read_to_string(self.folder.join(copy::COPIED)).unwrap_or_default();
         files.extend(sources.lines().map(|source| self.folder.join(source)));
         let modules = walk::modules(&self.folder, &DepmodConfig::default()).ok()?;
         files.extend(modules.into_iter().map(|module| module.full));
@@ -173,10 +172,26 @@ impl<'a> BuildDir<'a> {
         Problem::does_not_hold(fact).hint(format!("{above}; by hand: {make}"))
     }
 
-    /// The modules of the stack, the provider first.
-    pub fn stack(&self) -> Vec<PathBuf> {
-        let module = |name: &str| self.folder.join(name).join(format!("{name}.ko"));
-        ["provider", "consumer", "tally"].map(module).into()
+    /// The modules of the stack: of ours the provider first, of another in Kbuild's order.
+    ///
+    /// # Errors
+    /// Nothing was built.
+    pub fn modules(&self) -> Result<Vec<PathBuf>> {
+        if self.stack.is_ours() {
+            let module = |name: &&str| self.folder.join(name).join(format!("{name}.ko"));
+            return Ok(OURS.iter().map(module).collect());
+        }
+        let text = fs::read_to_string(self.folder.join("modules.order")).unwrap_or_default();
+        // Each line is NAME.o, or NAME.ko before 6.3; the path is whole before 6.13.
+        let module = |line: &str| self.folder.join(line).with_extension("ko");
+        let modules: Vec<PathBuf> = text.lines().map(module).filter(|path| path.exists()).collect();
+        if modules.is_empty() {
+            let fact = format!("{} builds no module", self.stack);
+            return Err(
+                Problem::does_not_hold(fact).hint("name one in its Kbuild: obj-m := NAME.o")
+            );
+        }
+        Ok(modules)
     }
 
     /// A module of `tests/modules`.
@@ -187,6 +202,31 @@ impl<'a> BuildDir<'a> {
     /// The `Module.symvers` of a whole build.
     pub fn symvers(&self) -> PathBuf {
         self.folder.join("Module.symvers")
+    }
+}
+
+/// A stack, built for a kernel.
+#[derive(Clone, Debug)]
+pub struct BuiltStack {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// Where it was built.
+    pub build_dir: BuildDir,
+    /// Its modules.
+    pub modules: Vec<PathBuf>,
+}
+
+impl BuiltStack {
+    /// Prepares a kernel if need be, and builds a stack for it; what Kbuild said is shown only when
+    /// it fails.
+    ///
+    /// # Errors
+    /// The kernel cannot be prepared, or the stack does not build.
+    pub fn obtain(cache: &Cache, kernel: &KernelName, stack: &Stack) -> Result<Self> {
+        let kernel = Kernel::obtain(cache, kernel, Refresh::Daily)?;
+        let build_dir = BuildDir::open(&kernel, stack)?;
+        let modules = build_dir.build_quiet(MakeTarget::Modules)?;
+        Ok(Self { kernel, build_dir, modules })
     }
 }
 
@@ -206,97 +246,4 @@ pub fn this_module(kernel: &Kernel) -> Option<ThisModule> {
             .filter_map(|file| struct_module::this_module_of_module(buffer.read(&file.full).ok()?));
         found.next()
     })
-}
-
-/// Copies sources that changed, and removes the copies of those that are gone.
-fn mirror(from: &Path, sources: &[&str], to: &Path) -> Result<()> {
-    let mut found = BTreeSet::new();
-    for source in sources {
-        collect(from, Path::new(source), &mut found)?;
-    }
-    let list = to.join(COPIED);
-    let before = fs::read_to_string(&list).unwrap_or_default();
-    for gone in before.lines().map(Path::new).filter(|path| !found.contains(*path)) {
-        // A file that is gone already is as good.
-        let _ = fs::remove_file(to.join(gone));
-    }
-    for path in &found {
-        copy_if_other(&from.join(path), &to.join(path))?;
-    }
-    let names: String = found.iter().map(|path| format!("{}\n", path.display())).collect();
-    cache::write_atomic(&list, names.as_bytes())
-}
-
-/// The sources at or below `path`, which is relative to `base`.
-fn collect(base: &Path, path: &Path, found: &mut BTreeSet<PathBuf>) -> Result<()> {
-    let whole = base.join(path);
-    if !whole.is_dir() {
-        if is_source(path) {
-            found.insert(path.into());
-        }
-        return Ok(());
-    }
-    names(&whole)?.into_iter().try_for_each(|name| collect(base, &path.join(name), found))
-}
-
-/// What a person wrote, apart from what a build in place left beside it.
-fn is_source(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let made = ["_generated.rs", "_generated.c", ".mod.c"].iter().any(|end| name.ends_with(end));
-    let written = [".rs", ".c", ".h", ".mk", ".conf", ".sh"].iter().any(|end| name.ends_with(end));
-    (written && !made && !name.starts_with('.'))
-        || ["Kbuild", "Makefile", "rustfmt.toml"].contains(&name)
-}
-
-/// Copies a file only when its contents differ, so that `make` sees what changed.
-fn copy_if_other(from: &Path, to: &Path) -> Result<()> {
-    let contents = fs::read(from).or_usage(|| format!("{} cannot be read", from.display()))?;
-    if fs::read(to).is_ok_and(|old| old == contents) {
-        return Ok(());
-    }
-    if let Some(folder) = to.parent() {
-        make_folder(folder)?;
-    }
-    cache::write_atomic(to, &contents)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_build_left_is_no_source() {
-        for name in ["a/x.rs", "x.c", "x.h", "Kbuild", "x.mk", "dkms.conf", "rustfmt.toml"] {
-            assert!(is_source(Path::new(name)), "{name}");
-        }
-        for name in [
-            "x.o",
-            "x.mod.c",
-            "bindings_generated.rs",
-            "provider_crate_generated.c",
-            ".x.o.cmd",
-            "x.ko",
-            ".#x.rs",
-        ] {
-            assert!(!is_source(Path::new(name)), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_mirror_follows_its_sources() {
-        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        fs::create_dir(from.path().join("d")).unwrap();
-        fs::write(from.path().join("d/a.rs"), "1").unwrap();
-        fs::write(from.path().join("d/b.rs"), "1").unwrap();
-        mirror(from.path(), &["d"], to.path()).unwrap();
-        fs::write(to.path().join("d/a.o"), "built").unwrap();
-        let before = to.path().join("d/a.rs").metadata().unwrap().modified().unwrap();
-
-        fs::remove_file(from.path().join("d/b.rs")).unwrap();
-        mirror(from.path(), &["d"], to.path()).unwrap();
-        assert!(!to.path().join("d/b.rs").exists());
-        assert!(to.path().join("d/a.o").exists());
-        let after = to.path().join("d/a.rs").metadata().unwrap().modified().unwrap();
-        assert_eq!(before, after, "what did not change is not written again");
-    }
 }

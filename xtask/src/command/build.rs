@@ -3,23 +3,25 @@
 use std::process::ExitCode;
 
 use crate::{
-    build::{BuildDir, MakeTarget},
-    command::KernelArg,
+    build::{BuildDir, MakeTarget, Stack},
+    command::{KernelArg, StackArg},
     host::cache::Cache,
     kernel::{Kernel, archive::Refresh},
     problem::Result,
 };
 
-/// Build the modules for a kernel, in target/build
+/// Build the modules of a stack for a kernel; the stack's folder stays as it is
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     kernel: KernelArg,
-    /// Build each module alone, as two packages would
-    #[arg(long)]
+    #[command(flatten)]
+    stack: StackArg,
+    /// Build each of our own modules alone, as two packages would
+    #[arg(long, conflicts_with = "folder")]
     split: bool,
     /// Build the modules of tests/modules as well
-    #[arg(long, conflicts_with = "split")]
+    #[arg(long, conflicts_with_all = ["split", "folder"])]
     tests: bool,
 }
 
@@ -30,13 +32,12 @@ impl Args {
     /// The kernel cannot be prepared, or a module does not build.
     pub fn run(self) -> Result<ExitCode> {
         let kernel = Kernel::obtain(&Cache::open()?, &self.kernel.name, Refresh::Daily)?;
-        let target = match (self.split, self.tests) {
-            (true, _) => MakeTarget::Split,
-            (_, true) => MakeTarget::Tests,
-            _ => MakeTarget::Modules,
+        let (target, stack) = match (self.split, self.tests) {
+            (true, _) => (MakeTarget::Split, Stack::for_target(MakeTarget::Split)),
+            (_, true) => (MakeTarget::Tests, Stack::for_target(MakeTarget::Tests)),
+            _ => (MakeTarget::Modules, self.stack.chosen()?),
         };
-        let build_dir = BuildDir::open(&kernel, target)?;
-        for module in build_dir.build(target)? {
+        for module in BuildDir::open(&kernel, &stack)?.build(target)? {
             outln!("{}", module.display());
         }
         Ok(ExitCode::SUCCESS)

@@ -5,11 +5,10 @@ use std::{fs, process::ExitCode, time::Instant};
 use ko::text::Text;
 
 use crate::{
-    build::{BuildDir, MakeTarget},
+    build::{BuildDir, BuiltStack, Stack, project},
     command::KernelArg,
     guest::{Guest, Session, report::CommandReport},
     host::{cache::Cache, progress::say},
-    kernel::{Kernel, archive::Refresh},
     problem::{OrProblem, Problem, Result},
 };
 
@@ -107,12 +106,12 @@ impl Args {
     /// Something is missing that cannot be set up, or a step did not do what the story says.
     pub fn run(self) -> Result<ExitCode> {
         let cache = Cache::open()?;
-        let kernel = Kernel::obtain(&cache, &self.kernel.name, Refresh::Daily)?;
+        let name = &self.kernel.name;
         let begin = Instant::now();
-        outln!("symstack: two Rust modules, one stacked on the other, on {kernel}\n");
+        outln!("symstack: two Rust modules, one stacked on the other, on {name}\n");
         outln!("The kernel's own Kbuild builds them, and modpost lists what the stack exports.");
-        let build_dir = BuildDir::open(&kernel, MakeTarget::Modules)?;
-        let modules = build_dir.build_quiet(MakeTarget::Modules)?;
+        let BuiltStack { kernel, build_dir, modules } =
+            BuiltStack::obtain(&cache, name, &Stack::ours())?;
         exports(&build_dir)?;
         let guest = modules.iter().fold(Guest::on(&cache, &kernel)?, |guest, ko| guest.module(ko));
         let mut session = guest.start()?;
@@ -140,7 +139,7 @@ fn exports(build_dir: &BuildDir) -> Result<()> {
     let path = build_dir.symvers();
     let text =
         fs::read_to_string(&path).or_host(|| format!("{} cannot be read", path.display()))?;
-    let near = path.strip_prefix(crate::build::project()).unwrap_or(&path);
+    let near = path.strip_prefix(project()).unwrap_or(&path);
     outln!("$ cat {}", near.display());
     text.lines().for_each(|line| outln!("{line}"));
     outln!("");

@@ -1,13 +1,16 @@
-//! One file a verb: parse nothing, decide nothing, call the rooms and print.
+//! One file a verb: its arguments, one call, and what is printed. A verb decides nothing itself.
 
-use std::io::{self, BufWriter, Write as _};
+use std::{
+    io::{self, BufWriter, Write as _},
+    path::PathBuf,
+};
 
 use ko::license::License;
 use serde::Serialize;
 
 use crate::{
-    build::{BuildDir, MakeTarget},
-    guest::Guest,
+    build::{BuiltStack, Stack},
+    guest::{Accel, Guest},
     host::cache::Cache,
     kernel::{Kernel, KernelName, archive::Refresh},
     problem::{Problem, Result},
@@ -47,15 +50,62 @@ pub struct KernelArg {
     pub name: KernelName,
 }
 
-/// A guest of a kernel, with the stack built for it and installed.
-///
-/// # Errors
-/// The kernel cannot be prepared, or the stack does not build.
-fn guest_with_stack(name: &KernelName) -> Result<Guest> {
-    let cache = Cache::open()?;
-    let kernel = Kernel::obtain(&cache, name, Refresh::Daily)?;
-    let modules = BuildDir::open(&kernel, MakeTarget::Modules)?.build_quiet(MakeTarget::Modules)?;
-    Ok(modules.iter().fold(Guest::on(&cache, &kernel)?, Guest::module))
+/// The stack that a command is about.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct StackArg {
+    /// A folder of modules that `make -C KDIR M=DIR` builds [default: ours, and outside the
+    /// project the current folder]
+    #[arg(long = "stack", value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+}
+
+impl StackArg {
+    /// The stack.
+    ///
+    /// # Errors
+    /// There is none.
+    fn chosen(&self) -> Result<Stack> {
+        Stack::chosen(self.folder.as_deref())
+    }
+}
+
+/// The kernel and the stack of a guest.
+#[derive(clap::Args, Clone, Debug)]
+pub struct GuestArgs {
+    #[command(flatten)]
+    kernel: KernelArg,
+    #[command(flatten)]
+    stack: StackArg,
+    /// Build and install no stack
+    #[arg(long, conflicts_with = "folder")]
+    no_stack: bool,
+    /// A word for the kernel's command line; may be given several times
+    #[arg(long, value_name = "WORD")]
+    cmdline: Vec<String>,
+    /// Files to put into the guest's working directory
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    with: Vec<PathBuf>,
+    /// What runs the guest: auto, kvm or tcg
+    #[arg(long, default_value = "auto")]
+    accel: Accel,
+}
+
+impl GuestArgs {
+    /// The guest, with the stack built for its kernel and installed.
+    ///
+    /// # Errors
+    /// The kernel cannot be prepared, or the stack does not build.
+    fn guest(&self) -> Result<Guest> {
+        let (cache, name) = (Cache::open()?, &self.kernel.name);
+        let guest = if self.no_stack {
+            Guest::on(&cache, &Kernel::obtain(&cache, name, Refresh::Daily)?)?
+        } else {
+            let built = BuiltStack::obtain(&cache, name, &self.stack.chosen()?)?;
+            built.modules.iter().fold(Guest::on(&cache, &built.kernel)?, Guest::module)
+        };
+        let guest = self.cmdline.iter().fold(guest.accel(self.accel), Guest::cmdline);
+        Ok(self.with.iter().fold(guest, Guest::file))
+    }
 }
 
 /// Writes one line to standard output; see [`outln!`].

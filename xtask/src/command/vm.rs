@@ -2,7 +2,6 @@
 
 use std::{
     io::{IsTerminal, Write, stderr, stdout},
-    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
@@ -10,28 +9,22 @@ use std::{
 use ko::text::Text;
 
 use crate::{
-    command::{KernelArg, guest_with_stack},
-    guest::{Accel, Command, Guest, report::Update},
+    command::GuestArgs,
+    guest::{Command, report::Update},
     problem::{Problem, Result},
 };
 
-/// Run one command in the guest, with the stack installed and the given files beside it.
+/// Run one command in the guest, with a stack installed and the given files beside it.
 ///
 /// Its output and exit status are passed through. When the kernel complains meanwhile (a WARNING,
 /// an oops, a panic), or the guest does not end as agreed, this fails whatever the command said.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     #[command(flatten)]
-    kernel: KernelArg,
-    /// Files to put beside the command, in its working directory.
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    with: Vec<PathBuf>,
+    guest: GuestArgs,
     /// How long the command may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     deadline: u64,
-    /// What runs the guest: auto, kvm or tcg.
-    #[arg(long, default_value = "auto")]
-    accel: Accel,
     /// Boot the guest, instead of restoring a state that was saved when it had booted.
     #[arg(long)]
     boot: bool,
@@ -44,17 +37,15 @@ impl Args {
     /// Runs it, and passes its status on.
     ///
     /// # Errors
-    /// A file cannot be read, or the guest proves nothing: see [`Guest::start`] and
+    /// A file cannot be read, or the guest proves nothing: see [`crate::guest::Guest::start`] and
     /// [`crate::guest::Session::finish`].
     pub fn run(self) -> Result<ExitCode> {
-        let guest = guest_with_stack(&self.kernel.name)?;
         let line = match self.command.as_slice() {
             [line] => line.clone(),
             words => shell_words::join(words),
         };
-        let guest = guest.accel(self.accel).deadline(Duration::from_secs(self.deadline));
+        let guest = self.guest.guest()?.deadline(Duration::from_secs(self.deadline));
         let guest = if self.boot { guest.fresh_boot() } else { guest };
-        let guest = self.with.iter().fold(guest, Guest::file);
         let mut session = guest.start()?;
         let depmod = session.exec("/usr/sbin/depmod -a")?;
         if depmod.status != 0 {

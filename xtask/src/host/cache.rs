@@ -126,7 +126,21 @@ impl Cache {
     /// # Errors
     /// The lock's file cannot be made.
     pub fn lock(&self, name: &str) -> Result<Lock> {
-        let path = with_suffix(&self.path(name), "lock");
+        Lock::beside(&self.path(name))
+    }
+}
+
+/// A lock that is held until all clones of it are dropped and all commands that hold it have ended.
+#[derive(Clone, Debug)]
+pub struct Lock(Arc<File>);
+
+impl Lock {
+    /// Takes the lock of a file or folder, waiting for it.
+    ///
+    /// # Errors
+    /// The lock's file, which lies beside it, cannot be made.
+    pub fn beside(place: &Path) -> Result<Self> {
+        let path = with_suffix(place, "lock");
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)
                 .or_host(|| format!("{} cannot be made", folder.display()))?;
@@ -136,19 +150,13 @@ impl Cache {
             options.create(true).truncate(false).read(true).write(true).mode(0o644).open(&path);
         let file = file.or_host(|| format!("{} cannot be opened", path.display()))?;
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            say(&format!("another symstack works on {name}: waiting for it"));
+            say(&format!("another symstack works on {}: waiting for it", place.display()));
             let locked = flock(&file, FlockOperation::LockExclusive);
             locked.map_err(Into::into).or_host(|| format!("{}", path.display()))?;
         }
         Ok(Lock(Arc::new(file)))
     }
-}
 
-/// A lock that is held until all clones of it are dropped and all commands that hold it have ended.
-#[derive(Clone, Debug)]
-pub struct Lock(Arc<File>);
-
-impl Lock {
     /// The lock's file as a command's standard input. It is the one way to hand on the lock that no
     /// other command inherits.
     pub(super) fn stdin(&self) -> Result<Stdio> {

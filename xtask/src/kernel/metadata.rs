@@ -25,7 +25,7 @@ const DEADLINE: Duration = Duration::from_secs(5 * 60);
 const EMPTY_MODULE: &str = "// SPDX-License-Identifier: GPL-2.0
 //! Does nothing.
 use kernel::prelude::*;
-module! { type: Empty, name: \"empty\", license: \"GPL\" }
+module! { type: Empty, name: \"empty\", license: \"GPL\", }
 struct Empty;
 impl kernel::Module for Empty {
     fn init(_module: &'static ThisModule) -> Result<Self> {

@@ -6,10 +6,10 @@ use std::{
 };
 
 use crate::{
-    build::{BuildDir, project},
+    build::{BuildDir, Stack},
     guest::{Guest, Session, console, report::Message},
     host::{
-        cache::{self, Cache, Lock},
+        cache::{Cache, Lock},
         run::{Run, this_program},
     },
     kernel::{Kernel, KernelName, archive::Refresh},
@@ -54,14 +54,13 @@ impl<'a> Runner<'a> {
         let obtain = |name: &KernelName| Kernel::obtain(cache, name, Refresh::Daily);
         let kernel = obtain(kernel)?;
         let others = page.front_matter.also.iter().map(obtain).collect::<Result<Vec<_>>>()?;
-        let build_dir = format!("lesson-{name}-{}", kernel.slug());
-        let lock = cache.lock(&format!("lessons/{build_dir}"))?;
-        // From nothing: what Kbuild says depends on what is there.
-        cache::remove_dir(&project().join("target/build").join(&build_dir))?;
+        let lock = cache.lock(&format!("lessons/{name}-{}", kernel.slug()))?;
         let own = format!("{FOLDER}/{name}");
         let sources: Vec<&str> =
             page.front_matter.with.iter().map(String::as_str).chain([own.as_str()]).collect();
-        let build_dir = BuildDir::of(&kernel, book, &build_dir, &sources)?.folder;
+        let sources = Stack::part_of(book, &format!("lesson-{name}"), &sources);
+        // What Kbuild says depends on what is there.
+        let build_dir = BuildDir::open_empty(&kernel, &sources)?.folder;
         let folder = build_dir.join(&own);
         let redactor = Redactor::new(&kernel, &others, &folder)?;
         let (session, programs) = (None, None);

@@ -17,10 +17,9 @@ use crate::tree::scan::{TreeScan, scan, scan_cached};
 use crate::tree::scan_cache;
 use crate::tree::walk;
 use crate::{
-    build::{BuildDir, MakeTarget},
-    command::KernelArg,
+    build::BuiltStack,
+    command::{KernelArg, StackArg},
     host::cache::Cache,
-    kernel::{Kernel, archive::Refresh},
     problem::{OrProblem, Problem, Result},
 };
 use clap::ValueEnum;
@@ -47,6 +46,8 @@ pub struct Args {
     modules: Vec<String>,
     #[command(flatten)]
     kernel: KernelArg,
+    #[command(flatten)]
+    stack: StackArg,
     /// A directory of modules, or an installed tree such as /lib/modules/RELEASE
     #[arg(long)]
     tree: Option<PathBuf>,
@@ -139,11 +140,10 @@ impl Args {
 
     /// Without a tree and a file the verb is about this stack, built for the kernel.
     fn take_the_stack(&mut self) -> Result<()> {
-        let kernel = Kernel::obtain(&Cache::open()?, &self.kernel.name, Refresh::Daily)?;
-        let build_dir = BuildDir::open(&kernel, MakeTarget::Modules)?;
-        build_dir.build_quiet(MakeTarget::Modules)?;
-        self.symvers.get_or_insert(kernel.tree.join("Module.symvers"));
-        self.tree = Some(build_dir.folder);
+        let stack = self.stack.chosen()?;
+        let built = BuiltStack::obtain(&Cache::open()?, &self.kernel.name, &stack)?;
+        self.symvers.get_or_insert(built.kernel.tree.join("Module.symvers"));
+        self.tree = Some(built.build_dir.folder);
         Ok(())
     }
 

@@ -3,8 +3,11 @@
 use std::process::ExitCode;
 
 use crate::{
-    build::abi::{BuiltAbi, blessed_symtypes, blessed_symvers},
-    command::KernelArg,
+    build::{
+        Stack,
+        abi::{BLESSED_SYMTYPES, BLESSED_SYMVERS, BuiltAbi},
+    },
+    command::{KernelArg, StackArg},
     host::cache::write_atomic,
     kernel::KernelName,
     problem::{Problem, Result},
@@ -22,6 +25,8 @@ use stack::symvers_diff::{Change, ChangeKind, CrcComparison, compare};
 pub(super) struct Check {
     #[command(flatten)]
     kernel: KernelArg,
+    #[command(flatten)]
+    stack: StackArg,
 }
 
 /// Write what the stack exports to Module.symvers.expected, and its types beside it
@@ -30,15 +35,20 @@ pub(super) struct Bless {
     /// A kernel with MODVERSIONS, whose CRCs are blessed with the rest
     #[arg(long = "kernel", value_name = "K", default_value = "lab")]
     kernel: KernelName,
+    #[command(flatten)]
+    stack: StackArg,
 }
 
 impl Check {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let built = BuiltAbi::build(&self.kernel.name)?;
-        let expected = read_symvers(&blessed_symvers())?;
+        let stack = self.stack.chosen()?;
+        let expected = blessed(&stack)?;
+        let built = BuiltAbi::build(&self.kernel.name, &stack)?;
         let crcs = CrcComparison::between(&expected, &built.exported);
         let changes = compare(&expected, &built.exported, crcs);
-        print(&changes, &read_symtypes(&blessed_symtypes())?, &built.symtypes);
+        // A stack of C modules keeps no type texts.
+        let types = read_symtypes(&stack.path(BLESSED_SYMTYPES)).unwrap_or_default();
+        print(&changes, &types, &built.symtypes);
         let (kernel, count) = (&built.kernel, built.exported.entries().len());
         let with = match crcs {
             CrcComparison::Compare => "with their CRCs",
@@ -55,14 +65,15 @@ impl Check {
 
 impl Bless {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let BuiltAbi { kernel, exported, symtypes, .. } = BuiltAbi::build(&self.kernel)?;
+        let stack = self.stack.chosen()?;
+        let BuiltAbi { kernel, exported, symtypes, .. } = BuiltAbi::build(&self.kernel, &stack)?;
         if !exported.has_crcs() {
             let fact = format!("{kernel} has no MODVERSIONS, so there are no CRCs to bless");
             return Err(Problem::usage(fact).hint("cargo xtask symvers bless --kernel lab"));
         }
         // What was blessed before only serves to say what is new: it may be damaged or gone.
-        let was = read_symvers(&blessed_symvers()).unwrap_or_else(|_| Symvers::default());
-        let was_types = read_symtypes(&blessed_symtypes()).unwrap_or_default();
+        let was = read_symvers(&stack.path(BLESSED_SYMVERS)).unwrap_or_default();
+        let was_types = read_symtypes(&stack.path(BLESSED_SYMTYPES)).unwrap_or_default();
         print(
             &compare(&was, &exported, CrcComparison::between(&was, &exported)),
             &was_types,
@@ -70,12 +81,24 @@ impl Bless {
         );
         let symbols = exported.entries().iter().map(|entry| entry.symbol.as_str());
         let types = symtypes.restricted_to(symbols).to_text();
-        write_atomic(&blessed_symvers(), exported.to_text().as_bytes())?;
-        write_atomic(&blessed_symtypes(), types.as_bytes())?;
+        write_atomic(&stack.path(BLESSED_SYMVERS), exported.to_text().as_bytes())?;
+        if !types.is_empty() {
+            write_atomic(&stack.path(BLESSED_SYMTYPES), types.as_bytes())?;
+        }
         let count = exported.entries().len();
         outln!("Module.symvers.expected: {count} symbols, as {kernel} has them; git diff shows it");
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The blessed exports of a stack.
+fn blessed(stack: &Stack) -> Result<Symvers> {
+    let path = stack.path(BLESSED_SYMVERS);
+    if !path.exists() {
+        let fact = format!("{stack} keeps no {BLESSED_SYMVERS}");
+        return Err(Problem::usage(fact).hint("write one: cargo xtask symvers bless --stack DIR"));
+    }
+    read_symvers(&path)
 }
 
 /// Prints each change, and below a changed CRC what changed in the type.
@@ -95,8 +118,8 @@ mod tests {
     #[test]
     fn the_blessed_crcs_are_those_of_the_blessed_types() {
         let (symvers, types) = (
-            read_symvers(&blessed_symvers()).unwrap(),
-            read_symtypes(&blessed_symtypes()).unwrap(),
+            blessed(&Stack::ours()).unwrap(),
+            read_symtypes(&Stack::ours().path(BLESSED_SYMTYPES)).unwrap(),
         );
         assert!(!symvers.entries().is_empty());
         for entry in symvers.entries() {

@@ -5,8 +5,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 use super::form::ExplainForm;
 use crate::{
-    build::abi::{BuiltAbi, blessed_symtypes},
-    command::{print_json, report_unreadable},
+    build::abi::{BLESSED_SYMTYPES, BuiltAbi},
+    command::{StackArg, print_json, report_unreadable},
     kernel::KernelName,
     problem::Result,
     tree::{
@@ -22,8 +22,8 @@ use stack::{
 
 /// Show where a symbol comes from, which modules import it, and the type behind its CRC
 ///
-/// Without --symvers it is about this stack, built for the kernel. Exit status 1 when no
-/// line exports it, or when its type differs from the blessed one.
+/// Without --symvers it is about a stack, built for the kernel. Exit status 1 when no line
+/// exports it, or when its type differs from the blessed one.
 #[derive(Debug, clap::Args)]
 pub(super) struct Explain {
     /// The symbol
@@ -31,6 +31,8 @@ pub(super) struct Explain {
     /// The kernel that the stack is built for; one with MODVERSIONS can say why
     #[arg(long, value_name = "K", default_value = "lab", conflicts_with = "symvers")]
     kernel: KernelName,
+    #[command(flatten)]
+    stack: StackArg,
     /// A Module.symvers that may have it, instead of those of the kernel and of the stack
     #[arg(long)]
     symvers: Vec<PathBuf>,
@@ -98,14 +100,15 @@ impl Explain {
         Ok(ExitCode::from(u8::from(!holds)))
     }
 
-    /// Without a file the verb is about this stack, built for the kernel.
+    /// Without a file the verb is about a stack, built for the kernel.
     fn take_the_stack(&mut self) -> Result<()> {
-        let built = BuiltAbi::build(&self.kernel)?;
+        let stack = self.stack.chosen()?;
+        let built = BuiltAbi::build(&self.kernel, &stack)?;
         self.symvers = vec![built.kernel.tree.join("Module.symvers"), built.symvers];
         self.modules.extend(built.modules);
         if self.symtypes.is_empty() && built.symtypes.get(&self.symbol).is_some() {
             self.symtypes.push(built.folder);
-            self.blessed = Some(blessed_symtypes());
+            self.blessed = Some(stack.path(BLESSED_SYMTYPES)).filter(|path| path.exists());
         }
         Ok(())
     }

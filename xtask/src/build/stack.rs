@@ -1,0 +1,133 @@
+//! A stack: a folder of modules.
+
+use std::{
+    env, fmt, fs,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    MakeTarget,
+    copy::{is_no_product, is_source, mirror},
+};
+use crate::{
+    host::cache::{self, Cache},
+    kernel::Kernel,
+    problem::{OrProblem, Problem, Result},
+};
+
+/// What our own stack is built from, in the project.
+pub const SOURCES: &[&str] = &["Kbuild", "Makefile", "provider", "consumer", "tally"];
+
+/// The project's own folder.
+pub fn project() -> &'static Path {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest)
+}
+
+/// A folder of modules that `make -C KDIR M=DIR modules` builds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stack {
+    folder: PathBuf,
+    /// Of a part of the project, what it is, by which its build folder is named.
+    part: Option<(String, Vec<String>)>,
+}
+
+impl Stack {
+    /// The project's own modules.
+    pub fn ours() -> Self {
+        Self::for_target(MakeTarget::Modules)
+    }
+
+    /// The project's own modules, in a folder that is for this target alone: what one target leaves
+    /// would be taken for up to date by another.
+    pub fn for_target(target: MakeTarget) -> Self {
+        Self::part_of_project(target.target(), &[SOURCES, &["tests/modules"]].concat())
+    }
+
+    /// Files and folders of the project, to be built in a folder of this name.
+    pub fn part_of_project(name: &str, sources: &[&str]) -> Self {
+        Self::part_of(project(), name, sources)
+    }
+
+    /// Files and folders of a copy of the project.
+    pub fn part_of(base: &Path, name: &str, sources: &[&str]) -> Self {
+        let sources = sources.iter().map(ToString::to_string).collect();
+        Self { folder: base.into(), part: Some((name.into(), sources)) }
+    }
+
+    /// Any folder that has a Kbuild or a Makefile.
+    ///
+    /// # Errors
+    /// It has neither.
+    pub fn in_folder(folder: &Path) -> Result<Self> {
+        let folder = fs::canonicalize(folder).or_usage(|| format!("{}", folder.display()))?;
+        if folder == project() {
+            return Ok(Self::ours());
+        }
+        if is_stack(&folder) {
+            return Ok(Self { folder, part: None });
+        }
+        let fact = format!("{} is no stack: it has neither Kbuild nor Makefile", folder.display());
+        Err(Problem::usage(fact).hint("name a folder that `make -C KDIR M=DIR` builds"))
+    }
+
+    /// The stack that a user names, or else ours within the project, and elsewhere the one in the
+    /// current folder.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn chosen(named: Option<&Path>) -> Result<Self> {
+        if let Some(folder) = named {
+            return Self::in_folder(folder);
+        }
+        let here = env::current_dir().or_usage(|| "the current folder is gone".into())?;
+        if here.starts_with(project()) {
+            return Ok(Self::ours());
+        }
+        Self::in_folder(&here).map_err(|problem| problem.hint("name a stack: --stack DIR"))
+    }
+
+    /// Whether it is built by the project's Makefile.
+    pub fn is_ours(&self) -> bool {
+        self.part.is_some()
+    }
+
+    /// A file of the stack that the user keeps.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Where it is built for a kernel: in the project's `target/`, or else in the cache.
+    ///
+    /// # Errors
+    /// There is no cache.
+    pub(super) fn build_folder(&self, kernel: &Kernel) -> Result<PathBuf> {
+        if let Some((name, _)) = &self.part {
+            return Ok(project().join("target/build").join(format!("{name}-{}", kernel.slug())));
+        }
+        let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
+        let key = cache::key([self.folder.to_string_lossy().as_ref()]);
+        Ok(Cache::open()?.path("stacks").join(format!("{name}-{key}")).join(kernel.slug()))
+    }
+
+    /// Copies its sources.
+    pub(super) fn copy_to(&self, folder: &Path) -> Result<()> {
+        match &self.part {
+            Some((_, sources)) => {
+                let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+                mirror(&self.folder, &sources, folder, is_source)
+            }
+            None => mirror(&self.folder, &[""], folder, is_no_product),
+        }
+    }
+}
+
+impl fmt::Display for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.folder.display())
+    }
+}
+
+fn is_stack(folder: &Path) -> bool {
+    ["Kbuild", "Makefile"].iter().any(|name| folder.join(name).is_file())
+}
