@@ -1,9 +1,7 @@
-//! One type text of gendwarfksyms, read as a person would say it.
+//! One type text of gendwarfksyms, read and written as C.
 //!
 //! The words are those of DWARF (`scripts/gendwarfksyms/dwarf.c`): `pointer_type { const_type {
 //! base_type char byte_size(1) encoding(6) } } byte_size(8)` is `const char *`.
-
-use std::{collections::HashMap, hash::Hash};
 
 /// A piece of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,30 +52,9 @@ fn is_reference(text: &str) -> bool {
     matches!(text.as_bytes(), [b's' | b'u' | b'e' | b't', b'#', ..])
 }
 
-/// What differs between two texts of one name, in sentences. Where the texts differ in nothing
-/// that these can say, both are shown.
-pub fn changes(name: &str, old: &str, new: &str) -> Vec<String> {
-    if old == new {
-        return Vec::new();
-    }
-    let sentences = match (Shape::of(old), Shape::of(new)) {
-        (Shape::Function(old), Shape::Function(new)) => function_changes(name, &old, &new),
-        (Shape::Fields(old), Shape::Fields(new)) => field_changes(&spoken(name), &old, &new),
-        (Shape::Values(old), Shape::Values(new)) => value_changes(&spoken(name), &old, &new),
-        (Shape::Other(old), Shape::Other(new)) if old != new => {
-            vec![format!("{} went from {old} to {new}", spoken(name))]
-        }
-        _ => Vec::new(),
-    };
-    match sentences.is_empty() {
-        false => sentences,
-        true => vec![format!("{} went from \"{old}\" to \"{new}\"", spoken(name))],
-    }
-}
-
 /// A text as a C programmer would write it.
 pub fn as_c(text: &str) -> String {
-    match Shape::of(text) {
+    match Shape::parse(text) {
         Shape::Function(Function { parameters, returns }) => {
             let parameters: Vec<String> = parameters.iter().map(Named::to_string).collect();
             format!("{returns} ({})", parameters.join(", "))
@@ -111,11 +88,11 @@ pub fn spoken(name: &str) -> String {
 
 /// A parameter or member.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Named {
-    kind: String,
-    name: Option<String>,
+pub(crate) struct Named {
+    pub(crate) kind: String,
+    pub(crate) name: Option<String>,
     /// The byte at which a member lies.
-    at: Option<u64>,
+    pub(crate) at: Option<u64>,
 }
 
 impl std::fmt::Display for Named {
@@ -130,19 +107,19 @@ impl std::fmt::Display for Named {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Function {
-    parameters: Vec<Named>,
-    returns: String,
+pub(crate) struct Function {
+    pub(crate) parameters: Vec<Named>,
+    pub(crate) returns: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Fields {
-    members: Vec<Named>,
-    bytes: Option<u64>,
+pub(crate) struct Fields {
+    pub(crate) members: Vec<Named>,
+    pub(crate) bytes: Option<u64>,
 }
 
 /// What kind of thing a text describes.
-enum Shape {
+pub(crate) enum Shape {
     Function(Function),
     Fields(Fields),
     Values(Vec<(String, String)>),
@@ -150,7 +127,7 @@ enum Shape {
 }
 
 impl Shape {
-    fn of(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut words = Words::new(text);
         match words.peek() {
             Some("subprogram") => {
@@ -174,7 +151,7 @@ impl Shape {
     }
 }
 
-/// Deeper than a type is ever written; a damaged text may be.
+/// No type is written deeper than this; a damaged text can be.
 const DEPTH_MAX: usize = 64;
 
 /// The words of a text, with a quoted name as one.
@@ -382,101 +359,6 @@ fn attribute(word: &str, name: &str) -> Option<u64> {
     word.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')')?.parse().ok()
 }
 
-fn function_changes(name: &str, old: &Function, new: &Function) -> Vec<String> {
-    let mut sentences = Vec::new();
-    for (index, (was, is)) in old.parameters.iter().zip(&new.parameters).enumerate() {
-        let which = format!("the {} parameter of {name}", ordinal(index));
-        let called = is.name.as_ref().map(|name| format!(", {name},")).unwrap_or_default();
-        if was.kind != is.kind {
-            sentences.push(format!("{which}{called} went from {} to {}", was.kind, is.kind));
-        } else if let (true, Some(old), Some(new)) = (was.name != is.name, &was.name, &is.name) {
-            sentences.push(format!("{which} is called {new} and was called {old}"));
-        }
-    }
-    let (was, is) = (old.parameters.len(), new.parameters.len());
-    for (index, parameter) in new.parameters.iter().enumerate().skip(was) {
-        sentences.push(format!("{name} has a new {} parameter, {parameter}", ordinal(index)));
-    }
-    for (index, parameter) in old.parameters.iter().enumerate().skip(is) {
-        sentences.push(format!("the {} parameter of {name}, {parameter}, is gone", ordinal(index)));
-    }
-    if old.returns != new.returns {
-        sentences.push(format!("{name} returns {} and returned {}", new.returns, old.returns));
-    }
-    sentences
-}
-
-fn field_changes(name: &str, old: &Fields, new: &Fields) -> Vec<String> {
-    let mut sentences = Vec::new();
-    if let (Some(was), Some(is)) = (old.bytes, new.bytes) {
-        if was != is {
-            sentences.push(format!("{name}: its size went from {was} to {is} bytes"));
-        }
-    }
-    let (olds, news) = (
-        by_name(&old.members, |member| &member.name),
-        by_name(&new.members, |member| &member.name),
-    );
-    let word = |member: &Named| member.name.clone().unwrap_or_else(|| "without a name".into());
-    for was in &old.members {
-        let which = word(was);
-        let Some(is) = news.get(&was.name) else {
-            sentences.push(format!("{name}: its member {which}, a {}, is gone", was.kind));
-            continue;
-        };
-        if was.kind != is.kind {
-            let (was, is) = (&was.kind, &is.kind);
-            sentences.push(format!("{name}: its member {which} went from {was} to {is}"));
-        }
-        if let (Some(was), Some(is)) = (was.at, is.at) {
-            if was != is {
-                let moved = format!("moved from byte {was} to byte {is}");
-                sentences.push(format!("{name}: its member {which} {moved}"));
-            }
-        }
-    }
-    let added = new.members.iter().filter(|member| !olds.contains_key(&member.name));
-    for member in added {
-        let which = word(member);
-        sentences.push(format!("{name}: it has a new member {which}, a {}", member.kind));
-    }
-    sentences
-}
-
-/// Members or values by what they are called; the first of those without a name.
-fn by_name<T, N: Eq + Hash>(all: &[T], name: fn(&T) -> &N) -> HashMap<&N, &T> {
-    all.iter().rev().map(|one| (name(one), one)).collect()
-}
-
-fn value_changes(name: &str, old: &[(String, String)], new: &[(String, String)]) -> Vec<String> {
-    let (olds, news) = (by_name(old, |value| &value.0), by_name(new, |value| &value.0));
-    let mut sentences = Vec::new();
-    for (value, was) in old {
-        match news.get(value) {
-            None => sentences.push(format!("{name}: its value {value} = {was} is gone")),
-            Some((_, is)) if is != was => {
-                sentences.push(format!("{name}: {value} went from {was} to {is}"));
-            }
-            Some(_) => {}
-        }
-    }
-    for (value, is) in new.iter().filter(|(value, _)| !olds.contains_key(value)) {
-        sentences.push(format!("{name}: it has a new value {value} = {is}"));
-    }
-    sentences
-}
-
-fn ordinal(index: usize) -> String {
-    match index {
-        0 => "first".into(),
-        1 => "second".into(),
-        2 => "third".into(),
-        3 => "fourth".into(),
-        4 => "fifth".into(),
-        other => format!("{}th", other + 1),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -500,7 +382,7 @@ mod tests {
     fn a_damaged_text_ends() {
         for text in ["subprogram (", "structure_type a {", "pointer_type {", "}", "member", ""] {
             as_c(text);
-            changes("s#a", text, "structure_type a { }");
+            crate::symtype_diff::changes("s#a", text, "structure_type a { }");
         }
         as_c(&"pointer_type { ".repeat(100_000));
     }

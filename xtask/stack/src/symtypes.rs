@@ -8,7 +8,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::symtype_parser::{self, Piece};
+use super::{
+    symtype_diff,
+    symtype_parser::{self, Piece},
+};
 
 /// A line without a name or without a text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,7 +126,7 @@ impl Symtypes {
         while let Some(name) = open.pop_front() {
             match (self.get(&name), newer.get(&name)) {
                 (Some(old), Some(new)) => {
-                    sentences.extend(symtype_parser::changes(&name, old, new));
+                    sentences.extend(symtype_diff::changes(&name, old, new));
                     let both = references(old).filter(|&name| newer.get(name).is_some());
                     let unseen = both.filter(|&name| seen.insert(name.to_owned()));
                     open.extend(unseen.map(str::to_owned));

@@ -140,9 +140,10 @@ fn write_namespace_change(
         ("", _) => write!(f, "entered the namespace {new}")?,
         _ => write!(f, "went from the namespace {old} to {new}")?,
     }
-    let end = match breaking {
-        true => ": a module that does not import it is refused",
-        false => ": every module that could use it still can",
+    let end = if breaking {
+        ": a module that does not import it is refused"
+    } else {
+        ": every module that could use it still can"
     };
     f.write_str(end)
 }

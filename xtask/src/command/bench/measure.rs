@@ -29,10 +29,10 @@ pub(super) fn measure(command: &Run) -> Result<Cost> {
     let begin = Instant::now();
     let mut process = command.spawn(Stdio::null(), Stdio::null())?;
     let (status, peak_kb) = wait(&mut process, command)?;
-    match status.success() {
-        true => Ok(Cost { seconds: begin.elapsed().as_secs_f64(), peak_kb }),
-        false => Err(Problem::host(format!("{command} failed: {status}"))),
+    if !status.success() {
+        return Err(Problem::host(format!("{command} failed: {status}")));
     }
+    Ok(Cost { seconds: begin.elapsed().as_secs_f64(), peak_kb })
 }
 
 /// Waits for a process, and returns the most memory that was seen, in kB.

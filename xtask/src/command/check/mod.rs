@@ -107,9 +107,10 @@ impl Args {
             verdicts.push((load, self.judge(&mut model, load)?));
         }
         let holds = verdicts.iter().all(|(_, verdict)| verdict.loads());
-        match self.json {
-            true => super::print_json(&CheckForm::new(&facts, &verdicts))?,
-            false => print(&facts, &verdicts),
+        if self.json {
+            super::print_json(&CheckForm::new(&facts, &verdicts))?;
+        } else {
+            print(&facts, &verdicts);
         }
         Ok(ExitCode::from(u8::from(!holds)))
     }
@@ -117,9 +118,10 @@ impl Args {
     fn judge_all(&self, facts: &TreeFacts, folder: &Path) -> Result<ExitCode> {
         let files = walk::modules(folder, &DepmodConfig::default())?;
         let rows = judge::judge_tree(&facts.target, &files, &self.memory()?);
-        match self.json {
-            true => super::print_json(&AllForm::new(&facts.target.release, &rows))?,
-            false => print_all(facts, &rows),
+        if self.json {
+            super::print_json(&AllForm::new(&facts.target.release, &rows))?;
+        } else {
+            print_all(facts, &rows);
         }
         let holds = rows.iter().all(|row| row.verdict == RowVerdict::Loads);
         Ok(ExitCode::from(u8::from(!holds)))
@@ -275,8 +277,5 @@ fn print_differences(want: &str, have: &str) {
 
 /// A control character that a module brought would command the terminal.
 fn plain(c: char) -> Vec<char> {
-    match c.is_control() {
-        true => c.escape_default().collect(),
-        false => vec![c],
-    }
+    if c.is_control() { c.escape_default().collect() } else { vec![c] }
 }

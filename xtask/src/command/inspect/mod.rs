@@ -181,9 +181,10 @@ fn print_exports(layout: Option<ExportLayout>, exports: &[Export<'_>]) {
     for export in exports {
         let kind = form::kind_word(export.kind);
         let crc = export.crc.map_or(String::new(), |crc| format!("  {crc:#010x}"));
-        let namespace = match export.namespace.is_empty() {
-            true => String::new(),
-            false => format!("  namespace {}", export.namespace),
+        let namespace = if export.namespace.is_empty() {
+            String::new()
+        } else {
+            format!("  namespace {}", export.namespace)
         };
         outln!(
             "    {:<40} {kind:<8} {:<17}{crc}{namespace}",
@@ -203,9 +204,10 @@ fn print_imports(facts: &Facts<'_>) {
             VersionTable::Extended => "the extended tables",
         })
         .collect();
-    let crcs = match tables.is_empty() {
-        true => "without CRCs".to_owned(),
-        false => format!("CRCs from {}", tables.join(" and ")),
+    let crcs = if tables.is_empty() {
+        "without CRCs".to_owned()
+    } else {
+        format!("CRCs from {}", tables.join(" and "))
     };
     line("needs", format!("{} symbols, {crcs}", facts.imports.len()));
     for Import { symbol, weak, crc } in &facts.imports {

@@ -93,9 +93,10 @@ impl Explain {
         let holds = !exports.is_empty() && !changed && !unread;
         let symbol = self.symbol;
         let answer = Explanation { symbol, exports, importers, kind };
-        match self.json {
-            true => print_json(&ExplainForm::from(&answer))?,
-            false => print_explanation(&answer),
+        if self.json {
+            print_json(&ExplainForm::from(&answer))?;
+        } else {
+            print_explanation(&answer);
         }
         Ok(ExitCode::from(u8::from(!holds)))
     }
@@ -183,9 +184,10 @@ fn print_type(kind: &TypeText) {
         None => outln!("  a type that it leads to has no text here, so its CRC cannot be computed"),
     }
     if let Some(blessed) = kind.blessed_crc {
-        match kind.changes.is_empty() {
-            true => outln!("  the blessed type is the same"),
-            false => outln!("  the blessed type gives CRC {blessed:#010x}; since then"),
+        if kind.changes.is_empty() {
+            outln!("  the blessed type is the same");
+        } else {
+            outln!("  the blessed type gives CRC {blessed:#010x}; since then");
         }
     }
     kind.changes.iter().for_each(|change| outln!("    {change}"));
