@@ -1,32 +1,45 @@
-//! As much of DER as a signature takes: tag, length, value, one after the other.
+//! As much of DER as a signature and a certificate take: tag, length, value, one after the other.
 
 /// One element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Element<'a> {
-    pub(super) tag: u8,
-    pub(super) value: &'a [u8],
+pub struct Element<'a> {
+    /// The tag: class, constructed or not, number.
+    pub tag: u8,
+    /// The contents.
+    pub value: &'a [u8],
+    /// The whole element, with its tag and length.
+    pub raw: &'a [u8],
 }
 
-/// The tags that a `SignedData` uses.
-pub(super) mod tag {
-    pub(crate) const INTEGER: u8 = 0x02;
-    pub(crate) const OCTET_STRING: u8 = 0x04;
-    pub(crate) const OID: u8 = 0x06;
-    pub(crate) const SEQUENCE: u8 = 0x30;
-    pub(crate) const SET: u8 = 0x31;
+/// The tags that signatures and certificates use.
+#[expect(missing_docs, reason = "X.680 names them")]
+pub mod tag {
+    pub const BOOLEAN: u8 = 0x01;
+    pub const INTEGER: u8 = 0x02;
+    pub const BIT_STRING: u8 = 0x03;
+    pub const OCTET_STRING: u8 = 0x04;
+    pub const OID: u8 = 0x06;
+    pub const SEQUENCE: u8 = 0x30;
+    pub const SET: u8 = 0x31;
+    /// `[0]`, primitive.
+    pub const CONTEXT_0_PRIMITIVE: u8 = 0x80;
     /// `[0]`, constructed.
-    pub(crate) const CONTEXT_0: u8 = 0xa0;
+    pub const CONTEXT_0: u8 = 0xa0;
     /// `[1]`, constructed.
-    pub(crate) const CONTEXT_1: u8 = 0xa1;
+    pub const CONTEXT_1: u8 = 0xa1;
+    /// `[2]`, constructed.
+    pub const CONTEXT_2: u8 = 0xa2;
+    /// `[3]`, constructed.
+    pub const CONTEXT_3: u8 = 0xa3;
 }
 
 /// Reads elements from the beginning of some bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+pub struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
     /// The next element, whatever it is; `None` at the end or where the bytes are no DER.
-    pub(super) fn any(&mut self) -> Option<Element<'a>> {
+    pub fn any(&mut self) -> Option<Element<'a>> {
         let (&tag, rest) = self.0.split_first()?;
         // A tag above 30 takes more bytes; no signature has one.
         if tag & 0x1f == 0x1f {
@@ -34,22 +47,28 @@ impl<'a> Reader<'a> {
         }
         let (length, rest) = length(rest)?;
         let (value, rest) = rest.split_at_checked(length)?;
+        let raw = &self.0[..self.0.len() - rest.len()];
         self.0 = rest;
-        Some(Element { tag, value })
+        Some(Element { tag, value, raw })
+    }
+
+    /// The tag of the next element.
+    pub fn peek(&self) -> Option<u8> {
+        self.0.first().copied()
     }
 
     /// The value of the next element, which must have this tag.
-    pub(super) fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
+    pub fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
         self.any().filter(|element| element.tag == tag).map(|element| element.value)
     }
 
     /// The next element is constructed: what is inside.
-    pub(super) fn enter(&mut self, tag: u8) -> Option<Self> {
+    pub fn enter(&mut self, tag: u8) -> Option<Self> {
         self.expect(tag).map(Self)
     }
 
-    /// Passes over the next element if it has this tag.
-    pub(super) fn skip_optional(&mut self, tag: u8) {
+    /// Skips the next element if it has this tag.
+    pub fn skip_optional(&mut self, tag: u8) {
         let mut ahead = *self;
         if ahead.expect(tag).is_some() {
             *self = ahead;
@@ -72,7 +91,7 @@ fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
 }
 
 /// An object identifier in the form 1.2.840.…
-pub(super) fn oid_text(value: &[u8]) -> Option<String> {
+pub fn oid_text(value: &[u8]) -> Option<String> {
     let mut arcs = Vec::new();
     let mut arc: u64 = 0;
     for &byte in value {

@@ -4,7 +4,7 @@
 //! file can make nobody hold more than a small multiple of its own size. Invariant: nothing here
 //! starts a process or reads anything but the file it is given.
 
-mod der;
+pub mod der;
 
 pub mod compression;
 pub mod elf;

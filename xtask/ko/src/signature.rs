@@ -100,7 +100,7 @@ fn pkcs7(message: &[u8]) -> Option<Signature<'_>> {
 }
 
 /// The common name; without one the last name there is, as kmod's `x509_name_to_str()` does.
-fn common_name(mut name: Reader<'_>) -> Option<Text<'_>> {
+pub fn common_name(mut name: Reader<'_>) -> Option<Text<'_>> {
     const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
     let mut last = None;
     while let Some(mut set) = name.enter(tag::SET) {

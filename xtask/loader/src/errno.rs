@@ -24,17 +24,23 @@ pub enum Errno {
     ENOSPC = 28,
     /// Numerical result out of range.
     ERANGE = 34,
+    /// No data available: no signature.
+    ENODATA = 61,
+    /// Package not installed: a digest or key of a kind that the kernel lacks.
+    ENOPKG = 65,
     /// Bad message: a signature that is none.
     EBADMSG = 74,
     /// Operation not supported.
     EOPNOTSUPP = 95,
+    /// Required key not available.
+    ENOKEY = 126,
     /// Key was rejected by service.
     EKEYREJECTED = 129,
 }
 
 impl Errno {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::EPERM,
         Self::ENOENT,
         Self::ENOEXEC,
@@ -44,8 +50,11 @@ impl Errno {
         Self::EINVAL,
         Self::ENOSPC,
         Self::ERANGE,
+        Self::ENODATA,
+        Self::ENOPKG,
         Self::EBADMSG,
         Self::EOPNOTSUPP,
+        Self::ENOKEY,
         Self::EKEYREJECTED,
     ];
 
@@ -71,8 +80,11 @@ impl Errno {
             Self::EINVAL => "Invalid argument",
             Self::ENOSPC => "No space left on device",
             Self::ERANGE => "Numerical result out of range",
+            Self::ENODATA => "No data available",
+            Self::ENOPKG => "Package not installed",
             Self::EBADMSG => "Bad message",
             Self::EOPNOTSUPP => "Operation not supported",
+            Self::ENOKEY => "Required key not available",
             Self::EKEYREJECTED => "Key was rejected by service",
         }
     }
@@ -90,8 +102,11 @@ impl fmt::Display for Errno {
             Self::EINVAL => "EINVAL",
             Self::ENOSPC => "ENOSPC",
             Self::ERANGE => "ERANGE",
+            Self::ENODATA => "ENODATA",
+            Self::ENOPKG => "ENOPKG",
             Self::EBADMSG => "EBADMSG",
             Self::EOPNOTSUPP => "EOPNOTSUPP",
+            Self::ENOKEY => "ENOKEY",
             Self::EKEYREJECTED => "EKEYREJECTED",
         })
     }

@@ -20,6 +20,10 @@ pub(super) enum Cause {
     GplOnly,
     /// Nobody exports the symbol.
     NotExported,
+    /// The file was changed after it was signed, or the signature is of other bytes.
+    SignatureDiffers,
+    /// The signature has signed attributes, as `openssl cms` makes them by default.
+    SignedAttributes,
     /// The bytes before the marker are no signature.
     SignatureDamaged,
 }
@@ -125,6 +129,14 @@ fn hint_for_cause(cause: Cause) -> &'static str {
         }
         Cause::NotExported => {
             "load the module that exports it first; modprobe does so when depmod knows both"
+        }
+        Cause::SignatureDiffers => {
+            "the file was changed after it was signed (strip, objcopy): sign it again, or take \
+             the signature off"
+        }
+        Cause::SignedAttributes => {
+            "sign it with scripts/sign-file, or with openssl cms -noattr: the kernel refuses signed \
+             attributes"
         }
         Cause::SignatureDamaged => "sign it again with scripts/sign-file, or copy it again",
     }

@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::version_rules::{Version, VersionRules};
+use crate::{
+    signature::{Trust, certificate::Certificate},
+    version_rules::{Version, VersionRules},
+};
 use ko::{
     compression::Compression,
     kconfig::Kconfig,
@@ -161,6 +164,10 @@ pub struct KernelFacts {
     pub options: ConfigOptions,
     /// Its `struct module`, if known.
     pub this_module: Option<ThisModule>,
+    /// What it verifies signatures with.
+    pub trust: Trust,
+    /// Whether [`KernelFacts::trust`] has the certificates that are built into its image.
+    pub certificates_known: bool,
     /// What it exports itself.
     pub exports: HashMap<Vec<u8>, Export>,
     /// The modules that `module_blacklist=` on its command line names.
@@ -189,6 +196,8 @@ impl Default for KernelFacts {
             vermagic: String::new(),
             options: ConfigOptions::default(),
             this_module: None,
+            trust: Trust::default(),
+            certificates_known: false,
             exports: HashMap::new(),
             blacklist: Vec::new(),
             signatures_enforced: false,
@@ -216,6 +225,7 @@ impl KernelFacts {
             release: release.into(),
             rules: VersionRules::for_version(version),
             patches: SourcePatches::from_config(release, &config),
+            trust: Trust::new(&config, Vec::new()),
             locked_down: options.lockdown_forced,
             // RANDSTRUCT and the processors with a flag of their own are not known here.
             vermagic: format!("{release} {}", common_flags(&config)),
@@ -223,6 +233,16 @@ impl KernelFacts {
             options,
             ..Self::default()
         })
+    }
+
+    /// Takes the certificates that are built into the kernel's image
+    /// ([`crate::signature::certificate::find_certificates`]). Those of the machine's firmware, which
+    /// a running kernel may trust as well, are in no file of the kernel's.
+    #[must_use]
+    pub fn with_certificates(mut self, certificates: Vec<Certificate>) -> Self {
+        self.trust.certificates = certificates;
+        self.certificates_known = true;
+        self
     }
 
     /// Takes the seed of a kernel that shuffles its structures, which its vermagic names, from the

@@ -43,6 +43,7 @@ mod load_module;
 mod modinfo_strings;
 mod module_exports;
 pub mod raw_elf;
+pub mod signature;
 pub mod struct_module;
 pub mod taints;
 #[cfg(test)]

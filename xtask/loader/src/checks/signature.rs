@@ -1,9 +1,10 @@
-//! The signature, which comes before anything of the ELF is read.
+//! The signature, which is checked before anything of the ELF is read.
 
 use crate::{
     errno::Errno,
     hint::Cause,
     load_info::{COMPRESSED_FILE, LoadInfo},
+    signature::{Rejection, verify},
     verdict::Finding,
 };
 use ko::signature::MAGIC;
@@ -13,49 +14,60 @@ const INFO_BYTES: u64 = 12;
 /// `MODULE_SIGNATURE_TYPE_PKCS7`.
 const PKCS7: u8 = 2;
 
-/// What `mod_verify_sig()` can say without its keys.
-enum Signature {
-    None,
-    /// The kernel's own keys decide.
-    Keys,
-    /// `-ENOPKG`: of a kind that it does not know.
-    Unsupported,
-    Bad,
-}
-
-/// `module_sig_check()` (`kernel/module/signing.c`) and `mod_check_sig()`
-/// (`kernel/module_signature.c`).
+/// `module_sig_check()` (`kernel/module/signing.c`). Only a missing signature, an unknown key and
+/// unknown algorithms are for the kernel's policy to judge; everything else is fatal, also where
+/// signatures are not enforced.
 pub(super) fn signature(load: &mut LoadInfo<'_>) -> Finding {
     if !load.kernel.options.signatures {
         load.sig_ok = Some(true);
         return Finding::skip("the kernel does not check signatures (no CONFIG_MODULE_SIG)");
     }
-    let reason = match read(load) {
-        Signature::None => "unsigned module",
-        Signature::Unsupported => "module with unsupported crypto",
-        Signature::Keys => return unknown_key(load),
-        Signature::Bad => {
-            return Finding::fail(Errno::EBADMSG)
-                .want("a signature, since the file ends in the words that announce one")
-                .have("something else")
-                .because(Cause::SignatureDamaged);
+    let (errno, lines) = match mod_verify_sig(load) {
+        Ok(subject) => {
+            load.sig_ok = Some(true);
+            return Finding::pass().have(format!("signed by {subject}"));
         }
+        Err(Rejection::Unknown(reason)) => return undecided(load, reason),
+        Err(Rejection::Errno(errno, lines)) => (errno, lines),
     };
-    if load.kernel.signatures_enforced {
-        return load
-            .refuse(Errno::EKEYREJECTED, format!("Loading of {reason} is rejected"))
-            .want("a signature by a key that the kernel trusts")
-            .have(reason);
-    }
-    if load.kernel.locked_down {
-        return locked_down(load, reason);
-    }
-    Finding::pass().have(reason)
+    let has_attributes = lines.iter().any(|line| line.contains("has authattrs"))
+        || lines.iter().any(|line| line.contains("S/MIME Caps"));
+    lines.into_iter().for_each(|line| load.say(line));
+    let reason = match errno {
+        Errno::ENODATA => "unsigned module",
+        Errno::ENOPKG => "module with unsupported crypto",
+        Errno::ENOKEY => "module with unavailable key",
+        _ => return fatal(errno, has_attributes),
+    };
+    let finding = if load.kernel.signatures_enforced {
+        load.refuse(Errno::EKEYREJECTED, format!("Loading of {reason} is rejected"))
+    } else if load.kernel.locked_down {
+        log_lockdown(load, "unsigned module loading");
+        Finding::fail(Errno::EPERM)
+    } else {
+        return Finding::pass().have(reason);
+    };
+    finding.want("a signature by a key that the kernel trusts").have(reason)
 }
 
-fn locked_down(load: &mut LoadInfo<'_>, reason: &str) -> Finding {
-    log_lockdown(load, "unsigned module loading");
-    Finding::fail(Errno::EPERM).want("a signature by a key that the kernel trusts").have(reason)
+/// A signature that the kernel refuses whether it enforces signatures or not.
+fn fatal(errno: Errno, has_attributes: bool) -> Finding {
+    let (have, cause) = match errno {
+        Errno::EKEYREJECTED if has_attributes => ("signed attributes", Cause::SignedAttributes),
+        Errno::EKEYREJECTED => ("a signature that does not fit the file", Cause::SignatureDiffers),
+        _ => ("a damaged signature", Cause::SignatureDamaged),
+    };
+    Finding::fail(errno)
+        .want("a signature that fits, or no signature at all")
+        .have(have)
+        .because(cause)
+}
+
+/// A signature that cannot be decided offline. Where the kernel enforces signatures, neither can
+/// the load.
+fn undecided(load: &mut LoadInfo<'_>, reason: String) -> Finding {
+    load.sig_ok = None;
+    Finding::unknown(reason)
 }
 
 /// `lockdown_is_locked_down()` (`security/lockdown/lockdown.c`): the line that it logs.
@@ -65,48 +77,44 @@ pub(super) fn log_lockdown(load: &mut LoadInfo<'_>, what: &str) {
     load.say(line);
 }
 
-/// A well-formed signature: good when its key is one of the kernel's, which the files do not tell.
-fn unknown_key(load: &mut LoadInfo<'_>) -> Finding {
-    load.sig_ok = None;
-    let have = "whether the kernel has the key of its signature, and the signature fits";
-    match load.kernel.signatures_enforced || load.kernel.locked_down {
-        true => Finding::unknown(have),
-        false => Finding::open(have),
-    }
-}
-
-fn read(load: &mut LoadInfo<'_>) -> Signature {
+/// `mod_verify_sig()` with `mod_check_sig()` (`kernel/module_signature.c`): the subject of the
+/// certificate that vouches for the module. The signature is taken off the length of the file.
+fn mod_verify_sig(load: &mut LoadInfo<'_>) -> Result<String, Rejection> {
+    let silent = |errno| Err(Rejection::Errno(errno, Vec::new()));
     let marker = MAGIC.len() as u64;
     // A module loaded by force is no longer the one that was signed.
-    let forced = load.request.flags & !COMPRESSED_FILE != 0;
-    if forced || load.len <= marker || !load.elf.bytes().ends_with(MAGIC) {
-        return Signature::None;
+    let is_mangled = load.request.flags & !COMPRESSED_FILE != 0;
+    if is_mangled || load.len <= marker || !load.elf.bytes().ends_with(MAGIC) {
+        return silent(Errno::ENODATA);
     }
     load.len -= marker;
     if load.len <= INFO_BYTES {
-        return Signature::Bad;
+        return silent(Errno::EBADMSG);
     }
     let info = load.elf.slice(load.len - INFO_BYTES, INFO_BYTES);
     let &[algo, hash, kind, signer, key, pad0, pad1, pad2, l0, l1, l2, l3] = info else {
-        return Signature::Bad;
+        return silent(Errno::EBADMSG);
     };
     let bytes = u64::from(u32::from_be_bytes([l0, l1, l2, l3]));
     if bytes >= load.len - INFO_BYTES {
-        return Signature::Bad;
+        return silent(Errno::EBADMSG);
     }
     if kind != PKCS7 {
-        load.say("module: not signed with expected PKCS#7 message".into());
-        return Signature::Unsupported;
+        let line = "module: not signed with expected PKCS#7 message".into();
+        return Err(Rejection::Errno(Errno::ENOPKG, vec![line]));
     }
     if [algo, hash, signer, key, pad0, pad1, pad2] != [0; 7] {
-        load.say("module: PKCS#7 signature info has unexpected non-zero params".into());
-        return Signature::Bad;
+        let line = "module: PKCS#7 signature info has unexpected non-zero params".into();
+        return Err(Rejection::Errno(Errno::EBADMSG, vec![line]));
     }
     load.len -= bytes + INFO_BYTES;
     let message = load.elf.slice(load.len, bytes);
-    match message.first() {
-        // What is no ASN.1 sequence is refused by the parser (`pkcs7_parse_message()`).
-        Some(0x30) => Signature::Keys,
-        _ => Signature::Bad,
+    let data = load.elf.slice(0, load.len);
+    let found = verify(data, message, &load.kernel.trust);
+    if !load.kernel.certificates_known && found == silent(Errno::ENOKEY) {
+        return Err(Rejection::Unknown(
+            "the kernel's certificates are unknown: name its image or a certificate".into(),
+        ));
     }
+    found
 }
