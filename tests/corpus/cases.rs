@@ -6,7 +6,10 @@ use std::path::Path;
 use loader::errno::Errno;
 use loader::kernel_facts::KernelFacts;
 
-use super::edit::{Module, header, rela, section, symbol};
+use super::{
+    edit::{Module, header, rela, section, symbol},
+    sign::{self, Form},
+};
 
 /// One load of a fixture.
 #[derive(Clone)]
@@ -47,6 +50,8 @@ pub(crate) struct Built {
     takes_any: Module,
     takes_gpl: Module,
     percpu: Module,
+    /// A module of the kernel's own, with its signature.
+    pub(crate) shipped: Option<Vec<u8>>,
 }
 
 impl Built {
@@ -63,6 +68,7 @@ impl Built {
             takes_any: read("takes_any"),
             takes_gpl: read("takes_gpl"),
             percpu: read("percpu"),
+            shipped: None,
         }
     }
 
@@ -236,7 +242,97 @@ impl<'a> Maker<'a> {
             let says = "Lockdown: finit: unsigned module loading is restricted";
             self.add("unsigned-lockdown", Shows(EPERM, says), vec![plain]).boot =
                 "lockdown=integrity";
+            self.unknown_keys();
+            self.shipped();
         }
+    }
+
+    /// The same file into a kernel that enforces signatures and into one that does not.
+    fn enforced_and_not(&mut self, id: &str, file: &[u8], off: Shows, on: Shows) {
+        for (end, shows, boot) in [("", off, ""), ("-enforced", on, "module.sig_enforce=1")] {
+            let load = Load { file: file.to_vec(), args: "", flags: 0 };
+            self.add(&format!("{id}{end}"), shows, vec![load]).boot = boot;
+        }
+    }
+
+    /// `plain.ko`, signed by a key that no kernel knows.
+    fn unknown_keys(&mut self) {
+        let plain = self.built.plain.bytes.clone();
+        let rejected = Some(Errno::EKEYREJECTED);
+        let form = Form::default();
+        let no_key = Shows(rejected, "Loading of module with unavailable key is rejected");
+        let no_digest = Shows(rejected, "Loading of module with unsupported crypto is rejected");
+        let attributes = Shows(rejected, "PKCS7: Invalid module sig (has authattrs)");
+        let capabilities = Shows(rejected, "PKCS7: S/MIME Caps only allowed with Authenticode");
+        let attached = Shows(EBADMSG, "PKCS#7 signature with non-detached data");
+        let loads = Shows(OK, "");
+        let with_attributes = Form { attributes: true, ..form };
+        for (id, form, off, on) in [
+            ("unknown-key", form, loads, no_key),
+            ("unknown-key-by-id", Form { by_key_id: true, ..form }, loads, no_key),
+            ("unknown-key-with-certificate", Form { certificate: true, ..form }, loads, no_key),
+            ("digest-md5", Form { md5: true, ..form }, Shows(OK, "Unsupported digest"), no_digest),
+            ("signed-attributes", with_attributes, attributes, attributes),
+            (
+                "signed-capabilities",
+                Form { capabilities: true, ..with_attributes },
+                capabilities,
+                capabilities,
+            ),
+            ("signature-attached", Form { attached: true, ..form }, attached, attached),
+        ] {
+            self.enforced_and_not(id, &sign::signed(&plain, form), off, on);
+        }
+        let certificate = Form { certificate: true, ..form };
+        let mut tampered = sign::signed(&plain, certificate);
+        let at = plain.len() / 2;
+        tampered[at] ^= 1;
+        let refused = Shows(rejected, "");
+        self.enforced_and_not("own-certificate-tampered", &tampered, refused, refused);
+        let message = sign::message(&plain, form);
+        let mut garbled = message.clone();
+        garbled[1] = 0x7f;
+        let bad = Shows(EBADMSG, "");
+        self.enforced_and_not("signature-garbled", &sign::append(&plain, &garbled), bad, bad);
+        let cut = sign::append(&plain, &message[..message.len() - 20]);
+        self.enforced_and_not("signature-cut", &cut, bad, bad);
+        let mut forced = load(&self.built.plain);
+        (forced.file, forced.flags) = (sign::signed(&plain, form), 2);
+        let says = "Loading of unsigned module is rejected";
+        self.add("signed-and-forced-enforced", Shows(rejected, says), vec![forced]).boot =
+            "module.sig_enforce=1";
+    }
+
+    /// A module that the kernel's own key signed.
+    fn shipped(&mut self) {
+        let Some(shipped) = self.built.shipped.clone() else { return };
+        let (loads, rejected) = (Shows(OK, ""), Some(Errno::EKEYREJECTED));
+        self.enforced_and_not("shipped", &shipped, loads, loads);
+        let mut tampered = shipped.clone();
+        let at = shipped.len() / 3;
+        tampered[at] ^= 0x10;
+        let refused = Shows(rejected, "");
+        self.enforced_and_not("shipped-tampered", &tampered, refused, refused);
+        let end = shipped.len() - b"~Module signature appended~\n".len();
+        let change = |at: usize, byte: u8| {
+            let mut file = shipped.clone();
+            file[at] = byte;
+            file
+        };
+        let bad = Shows(EBADMSG, "");
+        self.enforced_and_not("shipped-length", &change(end - 4, 0xff), bad, bad);
+        let kind = change(end - 10, 1);
+        let says = "module: not signed with expected PKCS#7 message";
+        let on = Shows(rejected, "Loading of module with unsupported crypto is rejected");
+        self.enforced_and_not("shipped-kind", &kind, Shows(OK, says), on);
+        let unsigned: Vec<u8> = shipped[..end].to_vec();
+        let on = Shows(rejected, "Loading of unsigned module is rejected");
+        self.enforced_and_not("shipped-unsigned", &unsigned, loads, on);
+        let twice = sign::signed(&shipped, Form::default());
+        let on = Shows(rejected, "Loading of module with unavailable key is rejected");
+        self.enforced_and_not("shipped-signed-again", &twice, loads, on);
+        let load = Load { file: shipped, args: "", flags: 0 };
+        self.add("shipped-lockdown", loads, vec![load]).boot = "lockdown=integrity";
     }
 
     fn headers(&mut self) {

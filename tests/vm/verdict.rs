@@ -25,7 +25,7 @@ use xtask::tree::walk;
 use xtask::{
     build::{BuildDir, MakeTarget, Stack, project},
     host::cache::Cache,
-    kernel::{Kernel, KernelName, archive::Refresh},
+    kernel::{Kernel, KernelName, archive::Refresh, certificates},
 };
 
 use self::machine::{Machine, Ran};
@@ -59,7 +59,11 @@ pub(crate) fn tests() -> Vec<Test> {
 /// The modules of the corpus, built for the kernel at hand.
 pub(crate) fn built() -> &'static Built {
     static BUILT: OnceLock<Built> = OnceLock::new();
-    BUILT.get_or_init(|| built_for(kernel()))
+    BUILT.get_or_init(|| {
+        let mut built = built_for(kernel());
+        built.shipped = own_modules(&kernel().name).map(|folder| shipped(&folder));
+        built
+    })
 }
 
 /// The modules of the corpus, built for a kernel.
@@ -103,7 +107,8 @@ pub(crate) fn target_of(kernel: &Kernel, module: &[u8]) -> KernelFacts {
     assert!(target.this_module.is_some());
     // All kernels of the proof are built from Debian's source.
     target.patches = SourcePatches::DEBIAN;
-    target
+    let certificates = kernel.image.as_ref().map(|image| certificates::of_image(image).unwrap());
+    target.with_certificates(certificates.unwrap_or_default())
 }
 
 /// The kernel at hand, with what only the running one tells.
@@ -435,6 +440,13 @@ fn own_modules(name: &KernelName) -> PathBuf {
     let cache = Cache::open().unwrap();
     let kernel = Kernel::obtain(&cache, name, Refresh::Daily).unwrap();
     kernel.shipped_modules(&cache).unwrap()
+}
+
+/// A small module of the kernel's own that needs no other.
+fn shipped(folder: &Path) -> Vec<u8> {
+    let files = walk::modules(folder, &DepmodConfig::default()).unwrap();
+    let file = files.iter().find(|file| file.name == "nls_iso8859_1").unwrap();
+    ModuleBuffer::default().read(&file.full).unwrap().to_vec()
 }
 
 /// Modules whose init a machine without the hardware does not mind, and that leave again: those of

@@ -168,6 +168,8 @@ pub struct KernelFacts {
     pub trust: Trust,
     /// Whether [`KernelFacts::trust`] has the certificates that are built into its image.
     pub certificates_known: bool,
+    /// Whether the machine's firmware may bring keys (EFI's db and MokListRT) that were not read.
+    pub firmware_keys_unread: bool,
     /// What it exports itself.
     pub exports: HashMap<Vec<u8>, Export>,
     /// The modules that `module_blacklist=` on its command line names.
@@ -198,6 +200,7 @@ impl Default for KernelFacts {
             this_module: None,
             trust: Trust::default(),
             certificates_known: false,
+            firmware_keys_unread: false,
             exports: HashMap::new(),
             blacklist: Vec::new(),
             signatures_enforced: false,

@@ -9,7 +9,7 @@ use std::{
 use crate::tree::section_reader::ModuleBuffer;
 use crate::tree::walk;
 use crate::{
-    kernel::{Kernel, KernelName, config},
+    kernel::{Kernel, KernelName, certificates, config},
     problem::{OrProblem, Problem, Result},
 };
 use ko::kconfig::Kconfig;
@@ -17,6 +17,7 @@ use loader::kernel_facts::{KernelFacts, SourcePatches, ThisModule};
 use loader::kernel_model::KernelModel;
 use loader::kernel_state::OnceMessage;
 use loader::load_info::LoadRequest;
+use loader::signature::certificate::Certificate;
 use loader::struct_module;
 use loader::taints::Taints;
 use stack::depmod_config::DepmodConfig;
@@ -40,6 +41,8 @@ pub struct Overrides {
     pub config: Option<PathBuf>,
     /// The Module.symvers.
     pub symvers: Option<PathBuf>,
+    /// The kernel's image, for its certificates.
+    pub image: Option<PathBuf>,
 }
 
 /// The facts of a kernel of ours. `this_module` is asked for the size of its `struct module` where
@@ -51,7 +54,8 @@ pub fn of_kernel(
     kernel: &Kernel,
     this_module: impl FnOnce() -> Option<ThisModule>,
 ) -> Result<TreeFacts> {
-    let mut facts = of_tree(&kernel.tree, &Overrides::default())?;
+    let overrides = Overrides { image: kernel.image.clone(), ..Overrides::default() };
+    let mut facts = of_tree(&kernel.tree, &overrides)?;
     let builtin = fs::read(kernel.modules.join("modules.builtin.modinfo")).unwrap_or_default();
     facts.target = facts.target.with_builtin_modinfo(&builtin);
     facts.modules = Some(kernel.modules.clone());
@@ -110,19 +114,54 @@ pub fn of_tree(folder: &Path, overrides: &Overrides) -> Result<TreeFacts> {
     if target.this_module.is_none() {
         target.this_module = this_module_of(&[folder]);
     }
+    target = with_certificates(target, folder, overrides)?;
     let modules = folder.join("modules.dep").exists().then(|| folder.to_path_buf());
     let mut facts = TreeFacts { target, modules, unknown: Vec::new() };
     facts.note_unknown();
     Ok(facts)
 }
 
+/// Adds the certificates of the kernel's image.
+fn with_certificates(
+    target: KernelFacts,
+    folder: &Path,
+    overrides: &Overrides,
+) -> Result<KernelFacts> {
+    if !target.options.signatures {
+        return Ok(target);
+    }
+    let name = format!("vmlinuz-{}", target.release);
+    let places = [
+        folder.join("vmlinuz"),
+        folder.join("arch/x86/boot/bzImage"),
+        folder.join("../../../boot").join(&name),
+        Path::new("/boot").join(&name),
+    ];
+    let image = overrides.image.as_ref();
+    let image = image.or_else(|| places.iter().find(|place| place.exists()));
+    let found = image.map(|image| certificates::of_image(image)).transpose()?.unwrap_or_default();
+    Ok(if found.is_empty() { target } else { target.with_certificates(found) })
+}
+
 impl TreeFacts {
+    /// Adds a certificate that the kernel trusts.
+    pub fn trust(&mut self, certificate: Certificate) {
+        self.target.trust.certificates.push(certificate);
+        self.target.certificates_known = true;
+        self.target.firmware_keys_unread = false;
+        self.note_unknown();
+    }
+
     fn note_unknown(&mut self) {
         let facts = [
             (
                 self.target.this_module.is_none(),
                 "the size of its struct module; it has neither a vmlinux with BTF nor a module of \
                  its own",
+            ),
+            (
+                self.target.options.signatures && !self.target.certificates_known,
+                "its certificates; name its image with --image, or one with --certificate",
             ),
             (self.target.exports.is_empty(), "its exports; name its Module.symvers with --symvers"),
             (
@@ -185,6 +224,7 @@ pub fn of_running(overrides: &Overrides) -> Result<TreeFacts> {
     let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
     target.sysfs_names = Some(names.filter(|name| !loaded.contains(name)).collect());
     target.signatures_enforced |= text_of("/sys/module/module/parameters/sig_enforce") == "Y";
+    target.firmware_keys_unread = Path::new("/sys/firmware/efi").exists();
     target.disabled |= text_of("/proc/sys/kernel/modules_disabled") == "1";
     let lockdown = text_of("/sys/kernel/security/lockdown");
     target.locked_down |= !lockdown.is_empty() && !lockdown.contains("[none]");

@@ -2,6 +2,8 @@
 
 mod apt_output;
 pub mod archive;
+pub mod bzimage;
+pub mod certificates;
 pub mod config;
 pub mod facts;
 pub mod kernel_vermagic;

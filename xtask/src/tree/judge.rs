@@ -85,7 +85,10 @@ pub fn judge_tree(target: &KernelFacts, files: &[ModuleFile], cache_dir: &Path) 
         return rows;
     }
     let (mut rows, scanned) = judge_early(target, files);
-    rows.extend(judge_in_order(target, &in_order(scanned)));
+    // Signatures have been judged by then, and nothing else depends on them.
+    let mut without_signatures = target.clone();
+    without_signatures.options.signatures = false;
+    rows.extend(judge_in_order(&without_signatures, &in_order(scanned)));
     let all_read = rows.iter().all(|row| row.verdict != RowVerdict::Unreadable);
     if all_read && files.iter().all(is_settled) {
         if let Ok(text) = serde_json::to_vec(&rows) {
@@ -146,6 +149,9 @@ fn fingerprint(target: &KernelFacts, files: &[ModuleFile]) -> String {
         sysfs_names,
         builtin_names,
         spectre_v2,
+        trust,
+        certificates_known,
+        firmware_keys_unread,
     } = target;
     let sorted = |names: &std::collections::HashSet<String>| {
         let mut names: Vec<String> = names.iter().cloned().collect();
@@ -155,7 +161,8 @@ fn fingerprint(target: &KernelFacts, files: &[ModuleFile]) -> String {
     let names = (sysfs_names.as_ref().map(sorted), sorted(builtin_names));
     let version = (program_stamp(), release, rules, patches, vermagic, options, this_module);
     let state = (blacklist, signatures_enforced, locked_down, disabled, spectre_v2, names);
-    hash.update(format!("{version:?} {state:?}"));
+    let keys = (trust, certificates_known, firmware_keys_unread);
+    hash.update(format!("{version:?} {state:?} {keys:?}"));
     let mut names: Vec<_> = exports.iter().collect();
     names.sort_by_key(|(name, _)| *name);
     for (name, export) in names {

@@ -111,10 +111,16 @@ fn mod_verify_sig(load: &mut LoadInfo<'_>) -> Result<String, Rejection> {
     let message = load.elf.slice(load.len, bytes);
     let data = load.elf.slice(0, load.len);
     let found = verify(data, message, &load.kernel.trust);
-    if !load.kernel.certificates_known && found == silent(Errno::ENOKEY) {
-        return Err(Rejection::Unknown(
-            "the kernel's certificates are unknown: name its image or a certificate".into(),
-        ));
+    if found != silent(Errno::ENOKEY) {
+        return found;
     }
-    found
+    let unread = if !load.kernel.certificates_known {
+        "the kernel's certificates are unknown: name its image or a certificate"
+    } else if load.kernel.firmware_keys_unread {
+        "none of the kernel's own certificates made its signature, and the firmware's are not \
+         read: name the certificate"
+    } else {
+        return found;
+    };
+    Err(Rejection::Unknown(unread.into()))
 }

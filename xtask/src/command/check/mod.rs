@@ -23,6 +23,7 @@ use crate::{
     kernel::{
         Kernel, KernelName,
         archive::Refresh,
+        certificates,
         facts::{self, Overrides, TreeFacts},
     },
     problem::{OrProblem, Problem, Result},
@@ -60,13 +61,19 @@ pub struct Args {
     /// The kernel's Module.symvers, where the tree has none
     #[arg(long, value_name = "FILE")]
     symvers: Option<PathBuf>,
+    /// The kernel's image (vmlinuz), whose certificates verify signatures, where the tree has none
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    /// A certificate in DER that the kernel trusts besides those in its image
+    #[arg(long, value_name = "FILE")]
+    certificate: Vec<PathBuf>,
     /// The running kernel, with what is loaded there
     #[arg(long)]
     live: bool,
     /// Load first what the files need, out of the kernel's own modules and those beside them
     #[arg(long, conflicts_with = "as_given")]
     with_deps: bool,
-    /// KernelModel insmod in the order of the arguments
+    /// Load in the order of the arguments, as insmod would
     #[arg(long)]
     as_given: bool,
     /// Give the kernel each file as it is: do not unpack .ko.xz and its like, as kmod would
@@ -135,15 +142,28 @@ impl Args {
     }
 
     fn facts(&self) -> Result<TreeFacts> {
-        let overrides = Overrides { config: self.config.clone(), symvers: self.symvers.clone() };
+        let mut facts = self.kernel_facts()?;
+        for file in &self.certificate {
+            facts.trust(certificates::of_file(file)?);
+        }
+        Ok(facts)
+    }
+
+    fn kernel_facts(&self) -> Result<TreeFacts> {
+        let overrides = Overrides {
+            config: self.config.clone(),
+            symvers: self.symvers.clone(),
+            image: self.image.clone(),
+        };
         if self.live {
             return facts::of_running(&overrides);
         }
         if let Some(tree) = &self.tree {
             return facts::of_tree(tree, &overrides);
         }
-        if self.config.is_some() || self.symvers.is_some() {
-            return Err(Problem::usage("--config and --symvers go with --tree or --live"));
+        if self.config.is_some() || self.symvers.is_some() || self.image.is_some() {
+            let fact = "--config, --symvers and --image go with --tree or --live";
+            return Err(Problem::usage(fact));
         }
         let name = self.kernel.clone().unwrap_or(KernelName::STOCK);
         let kernel = Kernel::obtain(&Cache::open()?, &name, Refresh::Daily)?;

@@ -1,0 +1,166 @@
+//! Signs a module with a key that no kernel knows, in every form that the kernel tells apart.
+
+use p256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner};
+use sha2::{Digest, Sha256};
+
+/// What a signature is to have.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Form {
+    /// The signer's own certificate.
+    pub(crate) certificate: bool,
+    /// Signed attributes: the content type and the digest.
+    pub(crate) attributes: bool,
+    /// Among them the capabilities of S/MIME, which `openssl cms` adds.
+    pub(crate) capabilities: bool,
+    /// The signer named by the key id instead of issuer and serial number.
+    pub(crate) by_key_id: bool,
+    /// The name of a digest that no kernel takes.
+    pub(crate) md5: bool,
+    /// The data within the message.
+    pub(crate) attached: bool,
+}
+
+const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
+const INTEGER: u8 = 2;
+const OCTETS: u8 = 4;
+const OID: u8 = 6;
+
+const SIGNED_DATA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";
+const DATA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01";
+const CONTENT_TYPE: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x03";
+const MESSAGE_DIGEST: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x04";
+const CAPABILITIES: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0f";
+const SHA256: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x01";
+const MD5: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x02\x05";
+const ECDSA_SHA256: &[u8] = b"\x2a\x86\x48\xce\x3d\x04\x03\x02";
+const EC_KEY: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
+const P256: &[u8] = b"\x2a\x86\x48\xce\x3d\x03\x01\x07";
+const COMMON_NAME: &[u8] = b"\x55\x04\x03";
+const KEY_ID: &[u8] = b"\x55\x1d\x0e";
+const SERIAL: &[u8] = b"\x47\x11";
+
+fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let value = parts.concat();
+    let length = value.len().to_be_bytes();
+    let digits: Vec<u8> = length.iter().copied().skip_while(|&byte| byte == 0).collect();
+    let length = match value.len() {
+        short @ 0..128 => vec![short as u8],
+        _ => [&[0x80 | digits.len() as u8], digits.as_slice()].concat(),
+    };
+    [&[tag], length.as_slice(), &value].concat()
+}
+
+fn algorithm(oid: &[u8]) -> Vec<u8> {
+    der(SEQUENCE, &[&der(OID, &[oid])])
+}
+
+fn name() -> Vec<u8> {
+    let pair = der(SEQUENCE, &[&der(OID, &[COMMON_NAME]), &der(0x0c, &[b"a key of nobody's"])]);
+    der(SEQUENCE, &[&der(SET, &[&pair])])
+}
+
+fn key() -> SigningKey {
+    SigningKey::from_slice(&[7; 32]).unwrap()
+}
+
+fn sign(bytes: &[u8]) -> Vec<u8> {
+    let signature: Signature = key().sign_prehash(&Sha256::digest(bytes)).unwrap();
+    signature.to_der().as_bytes().to_vec()
+}
+
+/// The key id: a digest of the key, as `openssl` makes it, only by another digest.
+fn key_id() -> Vec<u8> {
+    Sha256::digest(key().verifying_key().to_sec1_bytes()).to_vec()
+}
+
+/// A certificate of the key, signed by itself.
+pub(crate) fn certificate() -> Vec<u8> {
+    let point = key().verifying_key().to_sec1_bytes();
+    let curve = der(SEQUENCE, &[&der(OID, &[EC_KEY]), &der(OID, &[P256])]);
+    let key = der(SEQUENCE, &[&curve, &der(3, &[&[0], &point])]);
+    let time = |text: &str| der(0x17, &[text.as_bytes()]);
+    let key_id = der(OCTETS, &[&der(OCTETS, &[&key_id()])]);
+    let extension = der(SEQUENCE, &[&der(OID, &[KEY_ID]), &key_id]);
+    let signed = der(
+        SEQUENCE,
+        &[
+            &der(0xa0, &[&der(INTEGER, &[&[2]])]),
+            &der(INTEGER, &[SERIAL]),
+            &algorithm(ECDSA_SHA256),
+            &name(),
+            &der(SEQUENCE, &[&time("250101000000Z"), &time("450101000000Z")]),
+            &name(),
+            &key,
+            &der(0xa3, &[&der(SEQUENCE, &[&extension])]),
+        ],
+    );
+    let signature = sign(&signed);
+    der(SEQUENCE, &[&signed, &algorithm(ECDSA_SHA256), &der(3, &[&[0], &signature])])
+}
+
+/// The PKCS#7 message over some bytes.
+pub(crate) fn message(data: &[u8], form: Form) -> Vec<u8> {
+    let version: &[u8] = if form.by_key_id { &[3] } else { &[1] };
+    let digest = algorithm(if form.md5 { MD5 } else { SHA256 });
+    let signer = if form.by_key_id {
+        der(0x80, &[&key_id()])
+    } else {
+        der(SEQUENCE, &[&name(), &der(INTEGER, &[SERIAL])])
+    };
+    let attribute =
+        |kind: &[u8], value: &[u8]| der(SEQUENCE, &[&der(OID, &[kind]), &der(SET, &[value])]);
+    let mut attributes = vec![
+        attribute(CONTENT_TYPE, &der(OID, &[DATA])),
+        attribute(MESSAGE_DIGEST, &der(OCTETS, &[&Sha256::digest(data)])),
+    ];
+    if form.capabilities {
+        attributes.push(attribute(CAPABILITIES, &der(SEQUENCE, &[])));
+    }
+    let attributes = attributes.concat();
+    let (signed, attributes) = if form.attributes {
+        (der(SET, &[&attributes]), der(0xa0, &[&attributes]))
+    } else {
+        (data.to_vec(), Vec::new())
+    };
+    let signer_info = der(
+        SEQUENCE,
+        &[
+            &der(INTEGER, &[version]),
+            &signer,
+            &digest,
+            &attributes,
+            &algorithm(ECDSA_SHA256),
+            &der(OCTETS, &[&sign(&signed)]),
+        ],
+    );
+    let certificates = if form.certificate { der(0xa0, &[&certificate()]) } else { Vec::new() };
+    let content = if form.attached {
+        der(SEQUENCE, &[&der(OID, &[DATA]), &der(0xa0, &[&der(OCTETS, &[b"data"])])])
+    } else {
+        der(SEQUENCE, &[&der(OID, &[DATA])])
+    };
+    let signed_data = der(
+        SEQUENCE,
+        &[
+            &der(INTEGER, &[version]),
+            &der(SET, &[&digest]),
+            &content,
+            &certificates,
+            &der(SET, &[&signer_info]),
+        ],
+    );
+    der(SEQUENCE, &[&der(OID, &[SIGNED_DATA]), &der(0xa0, &[&signed_data])])
+}
+
+/// A module with this message as its signature.
+pub(crate) fn append(module: &[u8], message: &[u8]) -> Vec<u8> {
+    let length = (message.len() as u32).to_be_bytes();
+    let marker = b"~Module signature appended~\n";
+    [module, message, &[0, 0, 2, 0, 0, 0, 0, 0], &length, marker].concat()
+}
+
+/// A module, signed.
+pub(crate) fn signed(module: &[u8], form: Form) -> Vec<u8> {
+    append(module, &message(module, form))
+}
