@@ -320,11 +320,11 @@ mod tests {
     fn a_file_that_is_named_stands_in_for_the_trees_own() {
         let tree = tree(&[("other", SYMVERS), ("other.config", "CONFIG_PREEMPT_RT=y\n")]);
         let at = |name: &str| Some(tree.path().join(name));
-        let overrides = Overrides { config: at("other.config"), symvers: at("other") };
+        let overrides = Overrides { config: at("other.config"), symvers: at("other"), image: None };
         let target = of_tree(tree.path(), &overrides).unwrap().target;
         assert_eq!((target.release.as_str(), target.exports.len()), ("7.3.4-x", 1));
         assert!(target.vermagic.contains("preempt_rt"), "{}", target.vermagic);
-        let overrides = Overrides { config: at("none"), symvers: None };
+        let overrides = Overrides { config: at("none"), symvers: None, image: None };
         assert!(of_tree(tree.path(), &overrides).unwrap_err().fact.contains("none"));
     }
 

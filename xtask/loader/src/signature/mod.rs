@@ -10,6 +10,8 @@
 pub mod certificate;
 mod pkcs7;
 mod public_key;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use pkcs7::{Digest, Rejection};

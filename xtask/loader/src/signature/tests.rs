@@ -1,0 +1,97 @@
+//! Signatures that `openssl` made (see `tests/fixtures/README`), and what damages them.
+
+use super::{Rejection, Trust, certificate::Certificate, verify};
+use crate::errno::Errno;
+use ko::kconfig::Kconfig;
+
+const DATA: &[u8] = b"a module, as far as its signature goes\n";
+
+macro_rules! fixture {
+    ($name:literal) => {
+        include_bytes!(concat!("../../tests/fixtures/", $name)).as_slice()
+    };
+}
+
+/// The certificates of the fixtures: RSA, P-256, P-384.
+const CERTIFICATES: [&[u8]; 3] = [fixture!("rsa.der"), fixture!("p256.der"), fixture!("p384.der")];
+
+/// A signature by each key, without attributes and without its certificate.
+const SIGNATURES: [&[u8]; 6] = [
+    fixture!("rsa-sha256.p7s"),
+    fixture!("rsa-sha512.p7s"),
+    fixture!("p256-sha256.p7s"),
+    fixture!("p256-sha512.p7s"),
+    fixture!("p384-sha256.p7s"),
+    fixture!("p384-sha384.p7s"),
+];
+
+fn trust(certificates: &[&[u8]]) -> Trust {
+    let config = Kconfig::parse(
+        "CONFIG_CRYPTO_SHA1=y\nCONFIG_CRYPTO_SHA256=y\nCONFIG_CRYPTO_SHA512=y\nCONFIG_CRYPTO_SHA3=y\n",
+    );
+    let parse = |der: &&[u8]| Certificate::parse(der).unwrap();
+    Trust::new(&config, certificates.iter().map(parse).collect())
+}
+
+fn errno(data: &[u8], message: &[u8], trust: &Trust) -> Option<Errno> {
+    match verify(data, message, trust) {
+        Ok(_) => None,
+        Err(Rejection::Errno(errno, _)) => Some(errno),
+        Err(Rejection::Unknown(reason)) => panic!("{reason}"),
+    }
+}
+
+#[test]
+fn good_signatures_verify_and_a_flipped_bit_of_the_data_is_noticed() {
+    let all = trust(&CERTIFICATES);
+    for (index, message) in SIGNATURES.iter().enumerate() {
+        assert!(verify(DATA, message, &all).is_ok(), "{index}: {:?}", verify(DATA, message, &all));
+        assert_eq!(errno(DATA, message, &trust(&[])), Some(Errno::ENOKEY));
+        let mut changed = DATA.to_vec();
+        for at in (0..DATA.len()).step_by(13) {
+            changed[at] ^= 1;
+            assert_eq!(errno(&changed, message, &all), Some(Errno::EKEYREJECTED), "{index}");
+            changed[at] ^= 1;
+        }
+    }
+}
+
+#[test]
+fn a_cut_signature_is_a_bad_message() {
+    let all = trust(&CERTIFICATES);
+    for message in SIGNATURES {
+        for end in (0..message.len()).step_by(3) {
+            assert_eq!(errno(DATA, &message[..end], &all), Some(Errno::EBADMSG), "{end}");
+        }
+    }
+}
+
+#[test]
+fn signed_attributes_and_certificates_are_judged_first() {
+    let attributes = fixture!("p256-attributes.p7s");
+    assert_eq!(errno(DATA, attributes, &trust(&CERTIFICATES)), Some(Errno::EKEYREJECTED));
+    let own = fixture!("p256-certificate.p7s");
+    assert_eq!(errno(DATA, own, &trust(&[])), Some(Errno::ENOKEY));
+    assert_eq!(errno(DATA, own, &trust(&CERTIFICATES)), None);
+    assert_eq!(errno(b"other", own, &trust(&[])), Some(Errno::EKEYREJECTED));
+    let by_key_id = fixture!("p256-key-id.p7s");
+    assert_eq!(errno(DATA, by_key_id, &trust(&CERTIFICATES)), None);
+    assert_eq!(errno(DATA, by_key_id, &trust(&CERTIFICATES[..1])), Some(Errno::ENOKEY));
+}
+
+#[test]
+fn a_digest_that_the_kernel_lacks_is_no_package() {
+    let certificates = CERTIFICATES.iter().map(|der| Certificate::parse(der).unwrap()).collect();
+    let without = Trust::new(&Kconfig::parse("CONFIG_CRYPTO_SHA512=y\n"), certificates);
+    assert_eq!(errno(DATA, SIGNATURES[0], &without), Some(Errno::ENOPKG));
+    assert_eq!(errno(DATA, SIGNATURES[1], &without), None);
+}
+
+#[test]
+fn certificates_are_found_among_other_bytes() {
+    let image =
+        [b"\x30\x82\x01\x00\x30\x82noise", CERTIFICATES[0], b"more", CERTIFICATES[2]].concat();
+    let found = super::certificate::find_certificates(&image);
+    let subjects: Vec<_> = found.iter().map(|certificate| certificate.subject.as_str()).collect();
+    assert_eq!(subjects, ["rsa of the fixtures", "p384 of the fixtures"]);
+}
