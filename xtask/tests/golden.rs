@@ -46,6 +46,8 @@ fn fixtures() -> tempfile::TempDir {
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         fs::copy(here().join("fixtures").join(from), to).unwrap();
     }
+    let key = here().join("../loader/tests/fixtures/p256.der");
+    fs::copy(key, folder.path().join("key.der")).unwrap();
     for (file, text) in [
         ("modules.builtin", ""),
         ("modules.builtin.modinfo", "printk.parmtype=time:bool\0"),
@@ -98,10 +100,13 @@ const COMMANDS: [(&str, &str); 23] = [
     ("order-modules-weakdep", "order importer.ko --format modules.weakdep"),
     ("order-dot", "order exporter.ko importer.ko --format dot"),
     ("order-svg", "order exporter.ko importer.ko --format svg"),
-    ("check", "check --tree kernel importer.ko exporter.ko hello.ko"),
-    ("check-refused", "check --tree kernel --as-given importer.ko 6.12/exporter.ko"),
-    ("check-with-deps", "check --tree kernel --with-deps importer.ko"),
-    ("check-all", "check --tree kernel --all ."),
+    ("check", "check --tree kernel --certificate key.der importer.ko exporter.ko hello.ko"),
+    (
+        "check-refused",
+        "check --tree kernel --certificate key.der --as-given importer.ko 6.12/exporter.ko",
+    ),
+    ("check-with-deps", "check --tree kernel --certificate key.der --with-deps importer.ko"),
+    ("check-all", "check --tree kernel --certificate key.der --all ."),
     ("vermagic", "vermagic --tree kernel 6.12/exporter.ko exporter.ko"),
     ("vermagic-no-kernel", "vermagic --tree 6.12 exporter.ko"),
     ("symvers-diff", "symvers diff old.symvers new.symvers"),

@@ -71,6 +71,78 @@ pub fn unpack(
     }
 }
 
+/// Why a file cannot be unpacked as the kernel would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XzError {
+    /// The data ends too early.
+    Truncated,
+    /// The data contradicts itself.
+    Damaged,
+    /// Something else, such as the limit of size.
+    Other,
+}
+
+/// Unpacks what the kernel's decoders would (`kernel/module/decompress.c`): the first stream alone,
+/// whatever follows it; of gzip with no header field but the name, and without its checksum.
+///
+/// # Errors
+/// What is wrong with the file, as far as it can be told.
+pub fn unpack_as_kernel(
+    compression: Compression,
+    packed: &[u8],
+    plain: &mut Vec<u8>,
+    bytes_max: usize,
+) -> Result<(), XzError> {
+    match compression {
+        Compression::None => Err(XzError::Other),
+        Compression::Xz => unpack_first_xz(packed, plain, bytes_max),
+        Compression::Zstd => {
+            let decoder = zstd::stream::read::Decoder::with_buffer(packed);
+            let decoder = decoder.map_err(|_| XzError::Other)?.single_frame();
+            unpack_stream("zstd data", decoder, plain, bytes_max).map_err(|_| XzError::Other)
+        }
+        Compression::Gzip => {
+            let data = gzip_data(packed).ok_or(XzError::Other)?;
+            let decoder = flate2::bufread::DeflateDecoder::new(data);
+            unpack_stream("gzip data", decoder, plain, bytes_max).map_err(|_| XzError::Other)
+        }
+    }
+}
+
+/// What follows the header of a gzip file, if the header has no field but a name.
+fn gzip_data(packed: &[u8]) -> Option<&[u8]> {
+    const HEADER_BYTES: usize = 10;
+    const NAME: u8 = 8;
+    let (header, rest) = packed.split_at_checked(HEADER_BYTES)?;
+    match header[3] {
+        0 => Some(rest),
+        NAME => Some(&rest[rest.iter().position(|&byte| byte == 0)? + 1..]),
+        _ => None,
+    }
+}
+
+fn unpack_first_xz(packed: &[u8], plain: &mut Vec<u8>, bytes_max: usize) -> Result<(), XzError> {
+    use liblzma::stream::Error;
+    let mut stream =
+        Stream::new_stream_decoder(DECODER_BYTES_MAX, 0).map_err(|_| XzError::Other)?;
+    loop {
+        if plain.len() == plain.capacity() {
+            plain.reserve(packed.len().max(plain.len()).max(4096).min(bytes_max) + 1);
+        }
+        let rest = packed.get(stream.total_in() as usize..).unwrap_or_default();
+        match stream.process_vec(rest, plain, Action::Run) {
+            _ if plain.len() > bytes_max => return Err(XzError::Other),
+            Ok(Status::StreamEnd) => return Ok(()),
+            Ok(_) if rest.is_empty() && plain.len() < plain.capacity() => {
+                return Err(XzError::Truncated);
+            }
+            Ok(_) => {}
+            Err(Error::Data) => return Err(XzError::Damaged),
+            Err(_) => return Err(XzError::Other),
+        }
+    }
+}
+
 /// The error for more than `bytes_max` unpacked bytes.
 pub fn too_large(bytes_max: usize) -> Malformed {
     Malformed::new(bytes_max as u64, format!("a module of at most {bytes_max} bytes"), "more")

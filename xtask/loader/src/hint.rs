@@ -10,6 +10,10 @@ pub(super) enum Cause {
     Compressed,
     /// The crate that the module uses is there in another build: its seal has another name.
     CrateDiffers,
+    /// The kernel's XZ decoder knows CRC32 and no other check.
+    XzCheck,
+    /// The compressed bytes are damaged, or of a form that the kernel's decoder lacks.
+    CompressedForm,
     /// A CRC differs, or is missing.
     VersionDiffers,
     /// A namespace is not imported.
@@ -112,6 +116,12 @@ fn hint_for_cause(cause: Cause) -> &'static str {
         Cause::CrateDiffers => {
             "the crate has changed since it was built: build it again, against the lib*.rmeta and \
              the Module.symvers of the build that is loaded"
+        }
+        Cause::XzCheck => {
+            "compress it with xz --check=crc32: the kernel's decoder knows no other check"
+        }
+        Cause::CompressedForm => {
+            "compress it again with xz --check=crc32, which the kernel's decoder reads"
         }
         Cause::VersionDiffers => {
             "the symbol's type has changed since it was built: build it again, with \

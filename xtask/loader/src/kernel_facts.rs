@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
+    decompress::XZ_FILTERS,
     signature::{Trust, certificate::Certificate},
     version_rules::{Version, VersionRules},
 };
@@ -36,6 +37,8 @@ pub struct ConfigOptions {
     pub signatures: bool,
     /// The compression that the kernel itself unpacks (`CONFIG_MODULE_DECOMPRESS`)
     pub unpacks: Option<Compression>,
+    /// The branch filters that the kernel's XZ decoder has (`CONFIG_XZ_DEC_X86` and its like)
+    pub xz_filters: Vec<u8>,
     /// `CONFIG_STRICT_MODULE_RWX`
     pub strict_rwx: bool,
     /// `CONFIG_LIVEPATCH`
@@ -87,6 +90,11 @@ impl ConfigOptions {
             unpacks: compression
                 .map(|(_, compression)| compression)
                 .filter(|_| has("MODULE_DECOMPRESS")),
+            xz_filters: XZ_FILTERS
+                .into_iter()
+                .filter(|(option, _)| has(option))
+                .map(|(_, filter)| filter)
+                .collect(),
             strict_rwx: has("STRICT_MODULE_RWX"),
             livepatch: has("LIVEPATCH"),
             constructors: has("CONSTRUCTORS"),

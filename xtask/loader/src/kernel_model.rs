@@ -1,13 +1,13 @@
 //! A kernel that loads files one after the other: what each exports is there for the next.
 
 use crate::{
+    decompress::module_decompress,
     kernel_facts::KernelFacts,
     kernel_state::KernelState,
     load_info::{COMPRESSED_FILE, LoadRequest},
     load_module::load_module,
     verdict::Verdict,
 };
-use ko::compression::{Compression, UNPACKED_BYTES_MAX, unpack};
 
 /// A kernel and what has been loaded so far.
 #[derive(Clone, Debug)]
@@ -26,16 +26,17 @@ impl<'k> KernelModel<'k> {
     /// Loads a file as `finit_module()` would: with [`COMPRESSED_FILE`] the kernel unpacks it, if
     /// it can.
     pub fn finit_module(&mut self, request: LoadRequest<'_>) -> Verdict {
-        let compression = Compression::detect(request.file);
-        let mut plain = Vec::new();
-        let unpacked = request.flags & COMPRESSED_FILE != 0
-            && self.kernel.options.unpacks == Some(compression)
-            && unpack(compression, request.file, &mut plain, UNPACKED_BYTES_MAX).is_ok();
-        let request = if unpacked {
+        if request.flags & COMPRESSED_FILE == 0 {
+            return load_module(request, self.kernel, &mut self.state);
+        }
+        // What cannot be unpacked is refused by the check of it.
+        let plain = module_decompress(request.file, &self.kernel.options);
+        let request = match &plain {
             // The flags that are left decide over the signature, where this one does not count.
-            LoadRequest { file: &plain, flags: request.flags & !COMPRESSED_FILE, ..request }
-        } else {
-            request
+            Ok(plain) => {
+                LoadRequest { file: plain, flags: request.flags & !COMPRESSED_FILE, ..request }
+            }
+            Err(_) => request,
         };
         load_module(request, self.kernel, &mut self.state)
     }

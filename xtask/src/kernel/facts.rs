@@ -130,13 +130,12 @@ fn with_certificates(
     if !target.options.signatures {
         return Ok(target);
     }
-    let name = format!("vmlinuz-{}", target.release);
-    let places = [
-        folder.join("vmlinuz"),
-        folder.join("arch/x86/boot/bzImage"),
-        folder.join("../../../boot").join(&name),
-        Path::new("/boot").join(&name),
-    ];
+    let mut places = vec![folder.join("vmlinuz"), folder.join("arch/x86/boot/bzImage")];
+    if folder.ends_with(Path::new("lib/modules").join(&target.release)) {
+        // Of /lib/modules and of /usr/lib/modules.
+        let name = format!("boot/vmlinuz-{}", target.release);
+        places.extend(folder.ancestors().skip(3).take(2).map(|root| root.join(&name)));
+    }
     let image = overrides.image.as_ref();
     let image = image.or_else(|| places.iter().find(|place| place.exists()));
     let found = image.map(|image| certificates::of_image(image)).transpose()?.unwrap_or_default();

@@ -1,8 +1,8 @@
 //! Before the ELF: what is asked for, and the file as it is read.
 
 use crate::{
+    decompress::{Refusal, module_decompress},
     errno::Errno,
-    hint::Cause,
     load_info::{COMPRESSED_FILE, IGNORE_MODVERSIONS, IGNORE_VERMAGIC, LoadInfo},
     verdict::Finding,
 };
@@ -44,25 +44,17 @@ pub(super) fn unpack(load: &mut LoadInfo<'_>) -> Finding {
     if load.request.flags & COMPRESSED_FILE == 0 {
         return Finding::skip("the file is not given as a compressed one");
     }
-    let Some(wanted) = load.kernel.options.unpacks else {
-        return Finding::fail(Errno::EOPNOTSUPP)
-            .want("CONFIG_MODULE_DECOMPRESS")
-            .have("a kernel that does not unpack modules")
-            .because(Cause::Compressed);
-    };
-    let found = Compression::detect(load.elf.bytes());
-    if found == wanted {
-        return Finding::unknown(
-            "the compressed file is damaged, and the decoder's status not modelled",
-        );
+    match module_decompress(load.elf.bytes(), &load.kernel.options) {
+        Ok(_) => Finding::pass(),
+        Err(Refusal::Unknown(reason)) => Finding::unknown(reason),
+        Err(Refusal::Errno { errno, line, have, cause }) => {
+            line.into_iter().for_each(|line| load.say(line));
+            let want = match load.kernel.options.unpacks {
+                None => "CONFIG_MODULE_DECOMPRESS".into(),
+                Some(Compression::Xz) => "xz with CRC32 or no check, LZMA2 and one filter".into(),
+                Some(wanted) => format!("{wanted:?}"),
+            };
+            Finding::fail(errno).want(want).have(have).because(cause)
+        }
     }
-    let name = match wanted {
-        Compression::Xz => "an xz",
-        Compression::Zstd => "a zstd",
-        Compression::Gzip | Compression::None => "a gzip",
-    };
-    load.refuse(Errno::EINVAL, format!("not {name} compressed module"))
-        .want(format!("{wanted:?}"))
-        .have(format!("{found:?}"))
-        .because((found != Compression::None).then_some(Cause::Compressed))
 }

@@ -1,0 +1,128 @@
+//! The kernel's own decompressor (`kernel/module/decompress.c` of 7.3.4), for a file given with
+//! `MODULE_INIT_COMPRESSED_FILE`. kmod does so when the kernel's compression is the file's own, and
+//! unpacks the file itself otherwise.
+
+use crate::{errno::Errno, hint::Cause, kernel_facts::ConfigOptions};
+use ko::compression::{Compression, UNPACKED_BYTES_MAX, XzError, unpack_as_kernel};
+
+/// Why the kernel does not unpack a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The kernel's error, the line that it logs, what was found, and the hint's cause.
+    Errno { errno: Errno, line: Option<String>, have: String, cause: Option<Cause> },
+    /// It cannot be decided offline; the reason.
+    Unknown(String),
+}
+
+/// `enum xz_ret` (`include/linux/xz.h`), as far as a file brings it about.
+const XZ_OK: u32 = 0;
+const XZ_OPTIONS_ERROR: u32 = 6;
+const XZ_DATA_ERROR: u32 = 7;
+
+/// `module_decompress()`: the unpacked module.
+pub(super) fn module_decompress(file: &[u8], options: &ConfigOptions) -> Result<Vec<u8>, Refusal> {
+    let Some(wanted) = options.unpacks else {
+        return Err(Refusal::Errno {
+            errno: Errno::EOPNOTSUPP,
+            line: None,
+            have: "a kernel that does not unpack modules (no CONFIG_MODULE_DECOMPRESS)".into(),
+            cause: Some(Cause::Compressed),
+        });
+    };
+    let found = Compression::detect(file);
+    if found != wanted {
+        let name = match wanted {
+            Compression::Xz => "an xz",
+            Compression::Zstd => "a zstd",
+            Compression::Gzip | Compression::None => "a gzip",
+        };
+        return Err(Refusal::Errno {
+            errno: Errno::EINVAL,
+            line: Some(format!("not {name} compressed module")),
+            have: format!("{found:?}"),
+            cause: (found != Compression::None).then_some(Cause::Compressed),
+        });
+    }
+    if wanted == Compression::Xz {
+        if let Some((have, cause)) = xz_header(file, options) {
+            return Err(xz_status(XZ_OPTIONS_ERROR, have, cause));
+        }
+    }
+    let mut plain = Vec::new();
+    match unpack_as_kernel(wanted, file, &mut plain, UNPACKED_BYTES_MAX) {
+        Ok(()) => Ok(plain),
+        Err(XzError::Truncated) if wanted == Compression::Xz => {
+            Err(xz_status(XZ_OK, "a file that is cut short".into(), Cause::CompressedForm))
+        }
+        Err(XzError::Damaged) if wanted == Compression::Xz => {
+            Err(xz_status(XZ_DATA_ERROR, "damaged data".into(), Cause::CompressedForm))
+        }
+        Err(_) => Err(Refusal::Unknown(
+            "the compressed file is damaged, and the decoder's status not modelled".into(),
+        )),
+    }
+}
+
+fn xz_status(status: u32, have: String, cause: Cause) -> Refusal {
+    Refusal::Errno {
+        errno: Errno::EINVAL,
+        line: Some(format!("decompression failed with status {status}")),
+        have,
+        cause: Some(cause),
+    }
+}
+
+/// The forms of xz that liblzma reads and the kernel's decoder does not: `dec_stream_header()` and
+/// `dec_block_header()` (`lib/xz/xz_dec_stream.c`). The CRCs of the headers are liblzma's to check.
+fn xz_header(file: &[u8], options: &ConfigOptions) -> Option<(String, Cause)> {
+    const BLOCK_AT: usize = 12;
+    const LZMA2: u8 = 0x21;
+    let check = match *file.get(7)? {
+        0 | 1 => None,
+        4 => Some("CRC64, which is xz's default"),
+        10 => Some("SHA-256"),
+        _ => Some("an unknown check"),
+    };
+    if let Some(check) = check {
+        return Some((format!("an xz file with {check}"), Cause::XzCheck));
+    }
+    let flags = *file.get(BLOCK_AT + 1)?;
+    if *file.get(BLOCK_AT)? == 0 {
+        // The index: there is no block.
+        return None;
+    }
+    let form = |what: &str| Some((format!("an xz file with {what}"), Cause::CompressedForm));
+    if flags & 0x3f > 1 {
+        return form("more than two filters");
+    }
+    let mut at = BLOCK_AT + 2;
+    for _ in 0..(flags >> 6 & 1) + (flags >> 7) {
+        while file.get(at)? & 0x80 != 0 {
+            at += 1;
+        }
+        at += 1;
+    }
+    if flags & 1 == 1 {
+        let filter = *file.get(at)?;
+        if !options.xz_filters.contains(&filter) {
+            return form(&format!("the filter {filter}, which the kernel does not have"));
+        }
+        if *file.get(at + 1)? != 0 {
+            return form("a filter that starts at an offset");
+        }
+        at += 2;
+    }
+    if *file.get(at)? == LZMA2 { None } else { form("another filter than LZMA2") }
+}
+
+/// The branch filters of xz by their configuration and their id (`xz_dec_bcj_reset()`,
+/// `lib/xz/xz_dec_bcj.c`).
+pub(super) const XZ_FILTERS: [(&str, u8); 7] = [
+    ("XZ_DEC_X86", 4),
+    ("XZ_DEC_POWERPC", 5),
+    ("XZ_DEC_ARM", 7),
+    ("XZ_DEC_ARMTHUMB", 8),
+    ("XZ_DEC_SPARC", 9),
+    ("XZ_DEC_ARM64", 10),
+    ("XZ_DEC_RISCV", 11),
+];
