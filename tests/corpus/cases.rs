@@ -193,6 +193,22 @@ impl<'a> Maker<'a> {
             false => (Shows(Some(Errno::EOPNOTSUPP), ""), Shows(Some(Errno::EOPNOTSUPP), "")),
         };
         self.add("packed", as_xz, vec![load(&xz, 4)]);
+        if unpacks {
+            let status = |status: &'static str| Shows(EINVAL, status);
+            let crc64 = xz_with(&plain, liblzma::stream::Check::Crc64);
+            let says = "decompression failed with status 6";
+            self.add("packed-crc64", status(says), vec![load(&crc64, 4)]);
+            let says = "decompression failed with status 0";
+            self.add("packed-cut", status(says), vec![load(&xz[..xz.len() / 2], 4)]);
+            let mut damaged = xz.clone();
+            damaged[xz.len() - 40] ^= 0x40;
+            let says = "decompression failed with status 7";
+            self.add("packed-damaged", status(says), vec![load(&damaged, 4)]);
+            let unchecked = xz_with(&plain, liblzma::stream::Check::None);
+            self.add("packed-unchecked", Shows(OK, ""), vec![load(&unchecked, 4)]);
+            let followed = [xz.as_slice(), b"whatever follows"].concat();
+            self.add("packed-followed", Shows(OK, ""), vec![load(&followed, 4)]);
+        }
         self.add("packed-otherwise", as_gzip, vec![load(&[0x1f, 0x8b, 8, 0, 0, 0], 4)]);
         self.add("disabled", Shows(EPERM, ""), vec![load(&plain, 0)]).boot = "nomodule";
     }
@@ -906,9 +922,14 @@ fn rename_version(module: &mut Module, symbol: &str) {
 
 /// Packs a file.
 pub(crate) fn xz(plain: &[u8]) -> Vec<u8> {
-    use liblzma::stream::{Action, Check, Stream};
+    xz_with(plain, liblzma::stream::Check::Crc32)
+}
+
+/// Packs a file with this check.
+fn xz_with(plain: &[u8], check: liblzma::stream::Check) -> Vec<u8> {
+    use liblzma::stream::{Action, Stream};
     let mut packed = Vec::with_capacity(plain.len() + 1024);
-    let mut stream = Stream::new_easy_encoder(1, Check::Crc32).unwrap();
+    let mut stream = Stream::new_easy_encoder(1, check).unwrap();
     stream.process_vec(plain, &mut packed, Action::Finish).unwrap();
     packed
 }

@@ -445,7 +445,7 @@ fn own_modules(name: &KernelName) -> PathBuf {
 /// A small module of the kernel's own that needs no other.
 fn shipped(folder: &Path) -> Vec<u8> {
     let files = walk::modules(folder, &DepmodConfig::default()).unwrap();
-    let file = files.iter().find(|file| file.name == "nls_iso8859_1").unwrap();
+    let file = files.iter().find(|file| &*file.name == "nls_iso8859_1").unwrap();
     ModuleBuffer::default().read(&file.full).unwrap().to_vec()
 }
 

@@ -97,9 +97,8 @@ pub fn unpack_as_kernel(
         Compression::None => Err(XzError::Other),
         Compression::Xz => unpack_first_xz(packed, plain, bytes_max),
         Compression::Zstd => {
-            let decoder = zstd::stream::read::Decoder::with_buffer(packed);
-            let decoder = decoder.map_err(|_| XzError::Other)?.single_frame();
-            unpack_stream("zstd data", decoder, plain, bytes_max).map_err(|_| XzError::Other)
+            let mut packed = packed;
+            unpack_zstd_frame(&mut packed, plain, bytes_max).map_err(|_| XzError::Other)
         }
         Compression::Gzip => {
             let data = gzip_data(packed).ok_or(XzError::Other)?;
@@ -237,29 +236,39 @@ fn xz_number(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
+/// A file may have several frames, and some to skip.
 fn unpack_zstd(mut packed: &[u8], plain: &mut Vec<u8>, bytes_max: usize) -> Result<(), Malformed> {
-    let refuse = |found: String| Malformed::new(0, "zstd data", found);
-    // A file may have several frames, and some to skip.
     while !packed.is_empty() {
-        let header = packed;
-        let mut frame = match StreamingDecoder::new(&mut packed) {
-            Ok(frame) => frame,
-            Err(FrameDecoderError::ReadFrameHeaderError(SkipFrame { length, .. })) => {
-                packed = packed.get(length as usize..).unwrap_or_default();
-                continue;
-            }
-            Err(error) => return Err(refuse(error.to_string())),
-        };
-        let window = zstd_window(header).unwrap_or(frame.decoder.content_size());
-        if window > ZSTD_WINDOW_BYTES_MAX {
-            return Err(refuse(format!("a window of {window} bytes")));
+        unpack_zstd_frame(&mut packed, plain, bytes_max)?;
+    }
+    Ok(())
+}
+
+/// Unpacks the first frame, and takes it off.
+fn unpack_zstd_frame(
+    packed: &mut &[u8],
+    plain: &mut Vec<u8>,
+    bytes_max: usize,
+) -> Result<(), Malformed> {
+    let refuse = |found: String| Malformed::new(0, "zstd data", found);
+    let header = *packed;
+    let mut frame = match StreamingDecoder::new(&mut *packed) {
+        Ok(frame) => frame,
+        Err(FrameDecoderError::ReadFrameHeaderError(SkipFrame { length, .. })) => {
+            *packed = packed.get(length as usize..).unwrap_or_default();
+            return Ok(());
         }
-        unpack_stream("zstd data", &mut frame, plain, bytes_max)?;
-        let decoder = frame.into_frame_decoder();
-        let check = decoder.get_checksum_from_data();
-        if check.is_some() && check != decoder.get_calculated_checksum() {
-            return Err(refuse("data that differs from its checksum".into()));
-        }
+        Err(error) => return Err(refuse(error.to_string())),
+    };
+    let window = zstd_window(header).unwrap_or(frame.decoder.content_size());
+    if window > ZSTD_WINDOW_BYTES_MAX {
+        return Err(refuse(format!("a window of {window} bytes")));
+    }
+    unpack_stream("zstd data", &mut frame, plain, bytes_max)?;
+    let decoder = frame.into_frame_decoder();
+    let check = decoder.get_checksum_from_data();
+    if check.is_some() && check != decoder.get_calculated_checksum() {
+        return Err(refuse("data that differs from its checksum".into()));
     }
     Ok(())
 }

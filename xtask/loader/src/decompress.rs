@@ -63,6 +63,17 @@ pub(super) fn module_decompress(file: &[u8], options: &ConfigOptions) -> Result<
     }
 }
 
+/// The bytes that [`refuses_form`] looks at.
+pub const FORM_BYTES: usize = 64;
+
+/// Whether the kernel is given this compressed file by kmod, and its decoder lacks the file's form:
+/// the first [`FORM_BYTES`] of the file tell.
+pub fn refuses_form(head: &[u8], options: &ConfigOptions) -> bool {
+    options.unpacks == Some(Compression::Xz)
+        && Compression::detect(head) == Compression::Xz
+        && xz_header(head, options).is_some()
+}
+
 fn xz_status(status: u32, have: String, cause: Cause) -> Refusal {
     Refusal::Errno {
         errno: Errno::EINVAL,
@@ -126,3 +137,58 @@ pub(super) const XZ_FILTERS: [(&str, u8); 7] = [
     ("XZ_DEC_ARM64", 10),
     ("XZ_DEC_RISCV", 11),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ko::kconfig::Kconfig;
+    use liblzma::stream::{Action, Check, Filters, LzmaOptions, Stream};
+
+    fn options() -> ConfigOptions {
+        ConfigOptions::from_config(&Kconfig::parse(
+            "CONFIG_MODULE_DECOMPRESS=y\nCONFIG_MODULE_COMPRESS_XZ=y\nCONFIG_XZ_DEC_X86=y\n",
+        ))
+    }
+
+    fn xz(check: Check, filters: impl FnOnce(&mut Filters)) -> Vec<u8> {
+        let mut chain = Filters::new();
+        filters(&mut chain);
+        chain.lzma2(&LzmaOptions::new_preset(1).unwrap());
+        let mut stream = Stream::new_stream_encoder(&chain, check).unwrap();
+        let mut packed = Vec::with_capacity(4096);
+        stream.process_vec(&[7; 5000], &mut packed, Action::Finish).unwrap();
+        packed
+    }
+
+    fn line(file: &[u8]) -> Option<String> {
+        match module_decompress(file, &options()) {
+            Ok(plain) => {
+                assert_eq!(plain, [7; 5000]);
+                None
+            }
+            Err(Refusal::Errno { line, .. }) => line,
+            Err(Refusal::Unknown(reason)) => panic!("{reason}"),
+        }
+    }
+
+    #[test]
+    fn only_what_the_kernels_decoder_reads_is_unpacked() {
+        let status = |status: u32| Some(format!("decompression failed with status {status}"));
+        for check in [Check::None, Check::Crc32] {
+            assert_eq!(line(&xz(check, |_| {})), None);
+        }
+        for check in [Check::Crc64, Check::Sha256] {
+            assert_eq!(line(&xz(check, |_| {})), status(6), "{check:?}");
+        }
+        assert_eq!(line(&xz(Check::Crc32, |f| _ = f.x86())), None);
+        assert_eq!(line(&xz(Check::Crc32, |f| _ = f.arm())), status(6));
+        let good = xz(Check::Crc32, |_| {});
+        assert_eq!(line(&good[..good.len() / 2]), status(0));
+        let mut damaged = good.clone();
+        damaged[30] ^= 0x40;
+        assert_eq!(line(&damaged), status(7));
+        let followed = [good.as_slice(), b"whatever follows"].concat();
+        assert_eq!(line(&followed), None);
+        assert_eq!(line(b"\x1f\x8b\x08"), Some("not an xz compressed module".into()));
+    }
+}

@@ -32,7 +32,7 @@
 
 pub mod check_id;
 mod checks;
-mod decompress;
+pub mod decompress;
 pub mod errno;
 pub mod gpl_only;
 mod hint;

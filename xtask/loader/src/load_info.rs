@@ -11,7 +11,7 @@ use crate::{
     taints::Taints,
     verdict::Finding,
 };
-use ko::text::Text;
+use ko::{compression::Compression, text::Text};
 
 /// `MODULE_INIT_IGNORE_MODVERSIONS` of `finit_module()`.
 pub const IGNORE_MODVERSIONS: u32 = 1;
@@ -31,6 +31,17 @@ pub struct LoadRequest<'a> {
     pub flags: u32,
     /// The name of the process that asks, as lockdown logs it; empty when it is not known.
     pub program: &'a str,
+}
+
+impl<'a> LoadRequest<'a> {
+    /// What kmod asks for a compressed file (`do_finit_module()`, `libkmod/libkmod-module.c` of
+    /// kmod 34): the kernel unpacks the file when the compression is the kernel's own. None where
+    /// kmod unpacks the file itself.
+    pub fn compressed(file: &'a [u8], kernel: &KernelFacts) -> Option<Self> {
+        let compression = Compression::detect(file);
+        let is_kernels = kernel.options.unpacks == Some(compression);
+        is_kernels.then(|| Self { file, flags: COMPRESSED_FILE, ..Self::default() })
+    }
 }
 
 /// The sections that the loader remembers by their index; 0 for none.

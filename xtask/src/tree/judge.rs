@@ -5,7 +5,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, File},
+    io::Read as _,
     path::Path,
     sync::{Mutex, PoisonError, mpsc},
     thread,
@@ -13,6 +14,7 @@ use std::{
 };
 
 use loader::{
+    decompress::{FORM_BYTES, refuses_form},
     early_verdict,
     kernel_facts::KernelFacts,
     kernel_model::KernelModel,
@@ -109,6 +111,9 @@ fn is_settled(file: &ModuleFile) -> bool {
 /// others come with what orders them.
 fn judge_early(target: &KernelFacts, files: &[ModuleFile]) -> (Vec<ModuleRow>, Vec<ScannedModule>) {
     let judged = files.par_iter().map_init(ModuleBuffer::default, |buffer, file| {
+        if let Some(verdict) = refused_form(target, file) {
+            return Either::Left(row(file, verdict));
+        }
         let bytes = match buffer.read_for_kernel(&file.full) {
             Ok(bytes) => bytes,
             Err(error) => return Either::Left(unreadable_row(file, &error)),
@@ -128,6 +133,15 @@ fn judge_early(target: &KernelFacts, files: &[ModuleFile]) -> (Vec<ModuleRow>, V
     rows.sort_by(|a, b| a.file.cmp(&b.file));
     scanned.sort_by(|a, b| a.file.path.cmp(&b.file.path));
     (rows, scanned)
+}
+
+/// The verdict on a compressed file that kmod hands to the kernel, and whose form the kernel's
+/// decoder lacks.
+fn refused_form(target: &KernelFacts, file: &ModuleFile) -> Option<Verdict> {
+    let mut head = Vec::with_capacity(FORM_BYTES);
+    File::open(&file.full).ok()?.take(FORM_BYTES as u64).read_to_end(&mut head).ok()?;
+    let request = LoadRequest::compressed(&head, target)?;
+    refuses_form(&head, &target.options).then(|| KernelModel::new(target).finit_module(request))
 }
 
 /// A digest of everything that the answers depend on.

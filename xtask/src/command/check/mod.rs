@@ -111,7 +111,7 @@ impl Args {
         }
         let mut verdicts = Vec::new();
         for load in &loads {
-            verdicts.push((load, self.judge(&mut model, load)?));
+            verdicts.push((load, self.judge(&facts, &mut model, load)?));
         }
         let holds = verdicts.iter().all(|(_, verdict)| verdict.loads());
         if self.json {
@@ -182,23 +182,27 @@ impl Args {
         }
     }
 
-    fn judge(&self, model: &mut KernelModel<'_>, load: &PlannedLoad) -> Result<Verdict> {
+    fn judge(
+        &self,
+        facts: &TreeFacts,
+        model: &mut KernelModel<'_>,
+        load: &PlannedLoad,
+    ) -> Result<Verdict> {
         let last = self.files.last() == Some(&load.file);
         let args = if last { self.params.as_str() } else { "" };
-        let bare;
+        let what = || format!("cannot read {}", load.file.display());
+        let raw = fs::read(&load.file).or_usage(what)?;
         let mut buffer = ModuleBuffer::default();
-        let file = if self.bare {
-            bare =
-                fs::read(&load.file).or_usage(|| format!("cannot read {}", load.file.display()))?;
-            &bare
-        } else {
-            buffer.read_for_kernel(&load.file).map_err(|error| error.problem(&load.file))?
+        let request = match LoadRequest::compressed(&raw, &facts.target) {
+            _ if self.bare => LoadRequest { file: &raw, ..LoadRequest::default() },
+            Some(request) => request,
+            None => {
+                let read = buffer.read_for_kernel(&load.file);
+                let file = read.map_err(|error| error.problem(&load.file))?;
+                LoadRequest { file, ..LoadRequest::default() }
+            }
         };
-        Ok(model.finit_module(LoadRequest {
-            file,
-            args: args.as_bytes(),
-            ..LoadRequest::default()
-        }))
+        Ok(model.finit_module(LoadRequest { args: args.as_bytes(), ..request }))
     }
 }
 
