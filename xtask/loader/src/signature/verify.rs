@@ -49,7 +49,8 @@ pub fn verify(data: &[u8], message: &[u8], trust: &Trust) -> Result<String, Reje
     let message = parse(message)?;
     let reject = |errno, line: &str| Err(Rejection::Errno(errno, vec![line.to_owned()]));
     if message.has_data {
-        return reject(Errno::EBADMSG, "PKCS#7 signature with non-detached data");
+        let lines = ["PKCS7: Data already supplied", "PKCS#7 signature with non-detached data"];
+        return Err(Rejection::Errno(Errno::EBADMSG, lines.map(Into::into).to_vec()));
     }
     if !message.is_data {
         return reject(Errno::EKEYREJECTED, "PKCS7: Invalid module sig (not pkcs7-data)");
