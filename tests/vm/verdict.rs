@@ -61,7 +61,9 @@ pub(crate) fn built() -> &'static Built {
     static BUILT: OnceLock<Built> = OnceLock::new();
     BUILT.get_or_init(|| {
         let mut built = built_for(kernel());
-        built.shipped = own_modules(&kernel().name).map(|folder| shipped(&folder));
+        if target_of(kernel(), built.plain()).options.signatures {
+            built.shipped = Some(shipped(&own_modules(&kernel().name)));
+        }
         built
     })
 }
@@ -493,6 +495,8 @@ fn own_cases(folder: &Path, count: usize, with_needs: bool) -> Vec<Case> {
 
 /// The seed and the number of the random changes.
 const RANDOM: (u64, usize) = (20_261_123, 300);
+/// How many of their loads must be decided.
+const RANDOM_DECIDED_PERCENT: usize = 88;
 
 fn random_changes_are_judged_as_by_the_kernel() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
@@ -502,7 +506,9 @@ fn random_changes_are_judged_as_by_the_kernel() {
     let mut table = Table::default();
     table.take(&compare(target(), &cases));
     // Some changes lead to reads beyond the file, and what the kernel then finds is unknown.
-    table.holds(&format!("random changes (seed {seed})"), RANDOM.1);
+    // The rest are relocations that the kernel applies unchecked, and tables that it follows so.
+    let decided_min = table.loads * RANDOM_DECIDED_PERCENT / 100;
+    table.holds(&format!("random changes (seed {seed})"), decided_min.max(RANDOM.1));
 }
 
 /// A fixture whose prediction is not what it was made to show.
