@@ -20,6 +20,7 @@ mod mistakes;
 mod saved_state;
 mod stack;
 mod verdict;
+mod watch;
 
 use std::{process::ExitCode, sync::OnceLock};
 
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         lesson::tests(),
         mistakes::tests(),
         saved_state::tests(),
+        watch::tests(),
         build::tests(),
         any_stack::tests(),
         stack::tests(),

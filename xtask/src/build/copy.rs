@@ -24,10 +24,7 @@ pub(super) fn mirror(
     to: &Path,
     wanted: fn(&Path) -> bool,
 ) -> Result<()> {
-    let mut found = BTreeSet::new();
-    for source in sources {
-        collect(from, Path::new(source), wanted, &mut found)?;
-    }
+    let found = find(from, sources, wanted)?;
     let list = to.join(COPIED);
     let before = fs::read_to_string(&list).unwrap_or_default();
     for gone in before.lines().map(Path::new).filter(|path| !found.contains(*path)) {
@@ -39,6 +36,19 @@ pub(super) fn mirror(
     }
     let names: String = found.iter().map(|path| format!("{}\n", path.display())).collect();
     cache::write_atomic(&list, names.as_bytes())
+}
+
+/// The wanted files among `sources`, as paths below `from`.
+pub(super) fn find(
+    from: &Path,
+    sources: &[&str],
+    wanted: fn(&Path) -> bool,
+) -> Result<BTreeSet<PathBuf>> {
+    let mut found = BTreeSet::new();
+    for source in sources {
+        collect(from, Path::new(source), wanted, &mut found)?;
+    }
+    Ok(found)
 }
 
 /// The wanted files at or below `path`, which is relative to `base`. A link to a folder above it

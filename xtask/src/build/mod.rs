@@ -4,6 +4,7 @@
 //! clean; Kbuild's messages name paths within the stack all the same.
 
 pub mod abi;
+pub mod changes;
 mod copy;
 mod stack;
 

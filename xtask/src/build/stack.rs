@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     MakeTarget,
-    copy::{is_no_product, is_source, mirror},
+    copy::{find, is_no_product, is_source, mirror},
 };
 use crate::{
     host::cache::{self, Cache},
@@ -112,12 +112,22 @@ impl Stack {
 
     /// Copies its sources.
     pub(super) fn copy_to(&self, folder: &Path) -> Result<()> {
+        let (sources, wanted) = self.content();
+        mirror(&self.folder, &sources, folder, wanted)
+    }
+
+    /// Its sources, as paths that lead to them.
+    pub(super) fn sources(&self) -> Result<Vec<PathBuf>> {
+        let (sources, wanted) = self.content();
+        let found = find(&self.folder, &sources, wanted)?;
+        Ok(found.into_iter().map(|path| self.folder.join(path)).collect())
+    }
+
+    /// What belongs to it, and which files of that are sources.
+    fn content(&self) -> (Vec<&str>, fn(&Path) -> bool) {
         match &self.part {
-            Some((_, sources)) => {
-                let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
-                mirror(&self.folder, &sources, folder, is_source)
-            }
-            None => mirror(&self.folder, &[""], folder, is_no_product),
+            Some((_, sources)) => (sources.iter().map(String::as_str).collect(), is_source),
+            None => (vec![""], is_no_product),
         }
     }
 }

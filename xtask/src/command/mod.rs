@@ -41,6 +41,7 @@ pub mod symvers;
 pub mod test;
 pub mod vermagic;
 pub mod vm;
+pub mod watch;
 
 /// The kernel that a command is about.
 #[derive(clap::Args, Clone, Debug)]

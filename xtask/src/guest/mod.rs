@@ -17,6 +17,7 @@ mod protocol_tests;
 mod qemu;
 mod qmp;
 pub mod report;
+pub mod round;
 mod run_dir;
 pub mod saved_state;
 mod session;

@@ -2,6 +2,7 @@
 
 pub mod facts;
 mod measure;
+mod restore;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     Facts(facts::Facts),
+    Loop(restore::Loop),
 }
 
 impl Args {
@@ -29,6 +31,7 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         match self.what {
             What::Facts(facts) => facts.run(),
+            What::Loop(run) => run.run(),
         }
     }
 }
