@@ -13,7 +13,12 @@ use crate::{
 
 /// The tests of this file.
 pub(crate) fn tests() -> Vec<Test> {
-    tests!(Needs::Rust => [a_round_is_one_line_and_an_interrupt_ends_it, a_round_that_fails_says_why])
+    tests!(
+        Needs::Rust => [
+            a_round_is_one_line_and_an_interrupt_ends_it,
+            a_round_that_fails_says_why,
+        ],
+    )
 }
 
 fn watch(arguments: &[&str]) -> Command {

@@ -26,7 +26,7 @@ use crate::{
 };
 
 pub(super) const DEVICE: &str = "/dev/kvm";
-/// How long a guest that did not come up in time speaks against KVM: the machine may have been busy.
+/// How long a guest that did not come up in time speaks against KVM: perhaps the machine was busy.
 const SLOW: Duration = Duration::from_secs(60 * 60);
 /// How long any other failure does, unless something changes that [`key`] knows.
 const FAILED: Duration = Duration::from_secs(24 * 60 * 60);

@@ -195,12 +195,7 @@ impl Guest {
         let machine = Machine { memory: Memory::Saved, terminal: false, ..machine };
         let kernel = vmlinux::extract(&self.cache, &self.boot.image)?;
         let base = self.base_entry()?;
-        let qemu = saved_state::stamp(&self.root.path(qemu::PROGRAM))?;
-        let processor = if machine.kvm { accel::processor() } else { String::new() };
-        let mut parts = machine.arguments();
-        parts.extend([&kernel, &base].map(|path| path.to_string_lossy().into_owned()));
-        parts.extend([self.boot.release.clone(), qemu, processor]);
-        let key = cache::key(parts.iter().map(String::as_str));
+        let key = state_key(machine, &kernel, &base, &self.root.path(qemu::PROGRAM))?;
         let accel = if machine.kvm { "KVM" } else { "TCG" };
         let about = format!("{} by {accel}", self.boot.release);
         SavedState::obtain(&self.cache, &key, &about, |folder| {
@@ -291,5 +286,49 @@ impl Guest {
             let path = aside.join("base.cpio");
             fs::write(&path, archive).or_host(|| format!("{} cannot be written", path.display()))
         })
+    }
+}
+
+/// What stands for everything that makes a saved machine what it is: its options and its kernel's
+/// command line, the kernel, the base of its file system, which stands for our own protocol and the
+/// release as well, the QEMU, and the processor where the machine sees the host's. The names of
+/// kernel and base are those of their contents.
+fn state_key(machine: Machine<'_>, kernel: &Path, base: &Path, qemu: &Path) -> Result<String> {
+    let mut parts = machine.arguments();
+    parts.extend([kernel, base].map(|path| path.to_string_lossy().into_owned()));
+    parts.push(saved_state::stamp(qemu)?);
+    parts.extend(machine.kvm.then(accel::processor));
+    Ok(cache::key(parts.iter().map(String::as_str)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_machine_kernel_file_system_or_qemu_has_another_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let qemu = folder.path().join("qemu");
+        fs::write(&qemu, "10.0.13").unwrap();
+        let words = ["quiet".to_owned()];
+        let machine =
+            Machine { kvm: false, memory: Memory::Saved, terminal: false, cpus: 1, cmdline: &[] };
+        let key = |machine, kernel: &str, base: &str| {
+            state_key(machine, Path::new(kernel), Path::new(base), &qemu).unwrap()
+        };
+        let this = key(machine, "kernel-1", "base-1");
+        assert_eq!(this, key(machine, "kernel-1", "base-1"));
+        let others = [
+            key(machine, "kernel-2", "base-1"),
+            key(machine, "kernel-1", "base-2"),
+            key(Machine { cpus: 2, ..machine }, "kernel-1", "base-1"),
+            key(Machine { kvm: true, ..machine }, "kernel-1", "base-1"),
+            key(Machine { cmdline: &words, ..machine }, "kernel-1", "base-1"),
+        ];
+        assert!(others.iter().all(|other| *other != this));
+        // As a package of the same size that is unpacked over it.
+        fs::write(folder.path().join("new"), "10.0.14").unwrap();
+        fs::rename(folder.path().join("new"), &qemu).unwrap();
+        assert_ne!(key(machine, "kernel-1", "base-1"), this);
     }
 }
