@@ -2,9 +2,9 @@
 //!
 //! Each directory of modules has one cache file. An entry is used only while the path, size, times,
 //! inode and device of its module file stay what they were. A file that changed while it was read,
-//! or so shortly before that a second change could go unseen, is not kept. The cache file is written
-//! aside and renamed, so it is complete or absent. A damaged one only means that the modules are
-//! read again.
+//! or so shortly before that a second change could go unseen, is not kept. The cache file is
+//! written aside and renamed, so it is complete or absent. A damaged one only means that the
+//! modules are read again.
 
 use std::{
     collections::HashMap,

@@ -1,9 +1,9 @@
 //! The version field of depmod.d's `override` and `external`: a POSIX extended regular expression
 //! that occurs somewhere in the release (`cfg_kernel_matches()`, kmod's `tools/depmod.c`).
 //!
-//! [`regex_lite`] has another syntax, so the expression is rewritten: brackets in which `\` and `[` are
-//! ordinary, `)` without its `(`, several repetitions in a row. Expressions that POSIX leaves open
-//! or that need a locale are not decided.
+//! [`regex_lite`] has another syntax, so the expression is rewritten: in brackets `\` and `[` are
+//! ordinary, `)` can stand without its `(`, and repetitions can follow each other. Expressions that
+//! POSIX leaves undefined, or that need a locale, are not decided.
 
 use regex_lite::Regex;
 

@@ -218,7 +218,7 @@ impl Args {
         Ok(wanted)
     }
 
-    /// The kernel's symbols: the file that was given, or that of an installed tree's header package.
+    /// The kernel's symbols: the file that was given, or that of the tree's header package.
     fn kernel_symbols(&self) -> Result<Option<Symvers>> {
         if let Some(path) = &self.symvers {
             return read_symvers(path).map(Some);
