@@ -1,4 +1,4 @@
-//! The cache: entries that are complete or absent, whoever was interrupted and however many run.
+//! The cache: an entry is complete or absent, also after an interruption and with several runners.
 
 use std::{
     env, fs,
@@ -27,9 +27,9 @@ pub struct Cache {
 /// What an interrupted build leaves for the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Partial {
-    /// It begins again.
+    /// It is removed, and the build begins again.
     Discard,
-    /// It goes on where it was, as `make` can.
+    /// The build goes on where it was, as `make` can.
     Resume,
 }
 
@@ -78,7 +78,7 @@ impl Cache {
     /// The folder of an entry, built by `build` when it is absent.
     ///
     /// `build` works in a folder beside it, which takes the entry's name only when all is done, so
-    /// an entry is complete or absent. Whoever comes second waits for the first.
+    /// an entry is complete or absent. A second runner waits for the first.
     ///
     /// # Errors
     /// Those of `build`, and those of the file system.
@@ -230,10 +230,10 @@ fn write_with_mode(path: &Path, contents: &[u8], mode: u32) -> Result<()> {
     partial.persist(path).map(drop).map_err(|error| error.error).or_host(what)
 }
 
-/// Fails unless the file system that holds `folder` has so many bytes free for us.
+/// Checks that the file system of `folder` has so many bytes free for us.
 ///
 /// # Errors
-/// It has not.
+/// It has fewer.
 pub fn need_space(folder: &Path, bytes: u64) -> Result<()> {
     let stat = rustix::fs::statvfs(folder).map_err(Into::into);
     let stat = stat.or_host(|| format!("{}", folder.display()))?;

@@ -1,4 +1,4 @@
-//! Long work, seen: what is being done, about how long it takes, and that it still moves.
+//! Shows a long work: what is being done, about how long it takes, and that it still moves.
 
 use std::{
     cell::Cell,

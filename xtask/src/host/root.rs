@@ -18,7 +18,7 @@ use crate::{
         run::Run,
         sandbox::{self, Sandbox},
     },
-    problem::{OrProblem, Result},
+    problem::{OrProblem, Problem, Result},
 };
 
 /// What a root holds: what Kbuild and the kernel's Rust need, kmod, a small shell, QEMU; dkms and
@@ -48,6 +48,15 @@ const PACKAGES: &[&str] = &[
     "rustc",
     "rustfmt",
     "xz-utils",
+];
+
+/// One file of each kind that a root must have. Without one it is damaged.
+const PARTS: [&str; 5] = [
+    "usr/bin/make",
+    "usr/bin/rustc",
+    "usr/bin/qemu-system-x86_64",
+    "usr/bin/kmod",
+    "var/lib/dpkg/status",
 ];
 
 /// Left out of every package: nobody reads them there.
@@ -107,7 +116,11 @@ impl Root {
     /// Opens a complete root. The script that enters it is today's, whenever the root was made.
     fn open(suite: Suite, folder: PathBuf) -> Result<Self> {
         let root = Self { suite, folder };
-        // Without its folder it is absent.
+        if let Some(part) = PARTS.iter().find(|part| !root.path(part).exists()) {
+            let place = root.folder.display();
+            let problem = Problem::host(format!("the private root {place} lacks {part}"));
+            return Err(problem.hint(format!("rm -r {place} && cargo xtask setup")));
+        }
         write_script(&root.enter(), sandbox::ENTER)?;
         Ok(root)
     }
@@ -153,7 +166,7 @@ fn make(cache: &Cache, suite: Suite, partial: &Path, lock: &Lock) -> Result<()> 
     bootstrap(suite, &tar).holding(lock).logged(&log, &step)?;
     let root = partial.join("root");
     fs::create_dir(&root).or_host(|| format!("{} cannot be made", root.display()))?;
-    // Whoever we are, we own what we unpack: so an ordinary user can remove it again.
+    // All of it belongs to this user, who can so remove it again.
     let unpack = Run::new("tar").arg("-C").arg(&root).args(["--no-same-owner", "-xf"]).arg(&tar);
     let unpack = unpack.arg("--exclude=./dev/*").deadline(Duration::from_secs(300));
     unpack.holding(lock).logged(&log, &step)?;
@@ -205,7 +218,12 @@ mod tests {
         let cache = Cache::at(folder.path());
         assert!(Root::present(&cache, TRIXIE).is_none());
         let entry = cache.path(Root::name(TRIXIE));
-        fs::create_dir_all(&entry).unwrap();
+        for part in PARTS {
+            assert!(Root::present(&cache, TRIXIE).is_none(), "without {part} it is damaged");
+            let part = entry.join("root").join(part);
+            fs::create_dir_all(part.parent().unwrap()).unwrap();
+            fs::write(part, "").unwrap();
+        }
         fs::write(entry.join("enter"), "#!/bin/sh\nan older one").unwrap();
         let root = Root::present(&cache, TRIXIE).unwrap();
         assert_eq!(fs::read_to_string(root.enter()).unwrap(), sandbox::ENTER);

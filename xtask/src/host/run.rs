@@ -1,22 +1,20 @@
 //! One external command: echoed so that it can be pasted, ended at a deadline, and on failure
 //! shown with the end of its output.
 
+mod paste;
+mod said;
+
 use std::{
     ffi::{OsStr, OsString},
-    fmt,
     fs::File,
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
-use rustix::{
-    fd::OwnedFd,
-    fs::{OFlags, fcntl_setfl},
-};
-
+use self::said::{drain, end_of, last_line, pipes, read_from};
 use crate::{
     host::{
         cache::Lock,
@@ -31,8 +29,6 @@ use crate::{
 const TICK: Duration = Duration::from_millis(100);
 /// How long the output of a command that has ended may be held open by what it started.
 const LINGER: Duration = Duration::from_millis(200);
-/// How much of a failed command's output is shown.
-const TAIL_LINES: usize = 30;
 /// How much a command may print where its output is collected.
 const CAPTURE_MAX: usize = 64 << 20;
 /// How large the log of a command may become.
@@ -45,8 +41,8 @@ pub fn echo_off() {
     ECHO_OFF.store(true, Ordering::Relaxed);
 }
 
-/// The program that runs now, to be run again: also when cargo has meanwhile linked another in its
-/// place, as `cargo test` does where a dependency of the tests asks for more features.
+/// The program that runs now, to be run again. Its path would not do: `cargo test` links another
+/// program there where a dependency of the tests asks for more features.
 pub fn this_program() -> PathBuf {
     PathBuf::from(format!("/proc/{}/exe", std::process::id()))
 }
@@ -372,93 +368,6 @@ impl Run {
             .file_name()
             .map_or_else(|| "the command".into(), |name| name.to_string_lossy().into_owned())
     }
-}
-
-/// As a shell takes it.
-impl fmt::Display for Run {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(cwd) = &self.cwd {
-            write!(f, "cd {} && ", quoted(cwd.as_os_str()))?;
-        }
-        for (name, value) in &self.envs {
-            write!(f, "{}={} ", name.to_string_lossy(), quoted(value))?;
-        }
-        write!(f, "{}", quoted(&self.program))?;
-        self.args.iter().try_for_each(|arg| write!(f, " {}", quoted(arg)))
-    }
-}
-
-/// A word for a shell, the caller's home as `~`, which a shell takes at the beginning of a word.
-fn quoted(word: &OsStr) -> String {
-    let word = word.to_string_lossy();
-    let home = std::env::var("HOME").unwrap_or_default();
-    let rest = word.strip_prefix(&home).and_then(|rest| rest.strip_prefix('/'));
-    match rest {
-        Some(rest) if !home.is_empty() => format!("~/{}", quoted_plainly(rest)),
-        _ => quoted_plainly(&word),
-    }
-}
-
-/// `shell_words` also quotes `=`, of which make's command lines are full.
-fn quoted_plainly(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-+=:,./@%".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.into(),
-        false => shell_words::quote(word).into_owned(),
-    }
-}
-
-/// Our ends of a command's pipes, with the number of the stream.
-fn pipes(process: &mut Process) -> io::Result<Vec<(usize, File)>> {
-    let (stdout, stderr) = process.take_pipes();
-    let pipes = [stdout.map(OwnedFd::from), stderr.map(OwnedFd::from)].into_iter().enumerate();
-    let pipes = pipes.filter_map(|(stream, pipe)| Some((stream, File::from(pipe?))));
-    pipes
-        .map(|(stream, pipe)| {
-            Ok((stream, {
-                fcntl_setfl(&pipe, OFlags::NONBLOCK)?;
-                pipe
-            }))
-        })
-        .collect()
-}
-
-/// Takes what a pipe holds now, of one that is always full only a part. False at its end.
-fn drain(pipe: &mut File, take: &mut dyn FnMut(&[u8])) -> bool {
-    let mut buffer = [0; 64 << 10];
-    for _ in 0..16 {
-        match pipe.read(&mut buffer) {
-            Ok(0) => return false,
-            Ok(length) => take(&buffer[..length]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
-        }
-    }
-    true
-}
-
-/// The last lines of what a command printed, to follow the sentence that says how it ended.
-fn end_of(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    let end = &lines[lines.len().saturating_sub(TAIL_LINES)..];
-    if end.is_empty() { String::new() } else { format!(":\n{}", end.join("\n")) }
-}
-
-fn read_from(log: &Path, begin: u64) -> String {
-    let mut bytes = Vec::new();
-    if let Ok(mut file) = File::open(log) {
-        let _ = file.seek(SeekFrom::Start(begin));
-        let _ = file.take(CAPTURE_MAX as u64).read_to_end(&mut bytes);
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// The last whole line of a growing log, from its last 4 KiB.
-fn last_line(log: &Path) -> String {
-    let length = log.metadata().map_or(0, |metadata| metadata.len());
-    let end = read_from(log, length.saturating_sub(4096));
-    // A progress bar writes one line again and again.
-    end.split(['\n', '\r']).map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default().into()
 }
 
 #[cfg(test)]
