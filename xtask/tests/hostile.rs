@@ -12,6 +12,13 @@ use std::{
 
 use ko::compression::{Compression, unpack};
 use ko::module::Module;
+use ko::signature::MAGIC;
+use loader::{
+    kernel_facts::{Export, KernelFacts},
+    kernel_model::KernelModel,
+    load_info::{COMPRESSED_FILE, IGNORE_MODVERSIONS, IGNORE_VERMAGIC, LoadRequest},
+    signature::certificate::Certificate,
+};
 use peak_alloc::PeakAlloc;
 use proptest::{
     collection::vec,
@@ -30,6 +37,12 @@ const MODULES: [&[u8]; 3] = [
     include_bytes!("fixtures/exporter-6.12.ko"),
     include_bytes!("fixtures/exporter-7.3.ko"),
     include_bytes!("fixtures/hello-7.3.ko"),
+];
+const SIGNATURES: [&[u8]; 4] = [
+    include_bytes!("../loader/tests/fixtures/p256-certificate.p7s"),
+    include_bytes!("../loader/tests/fixtures/p256-attributes.p7s"),
+    include_bytes!("../loader/tests/fixtures/rsa-sha256.p7s"),
+    include_bytes!("../loader/tests/fixtures/rsa.der"),
 ];
 const SYMVERS: &[u8] = b"0x7855d74d\tprovider_add\tprovider\tEXPORT_SYMBOL_GPL\tPROVIDER\n\
     0x00000000\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n\
@@ -72,6 +85,57 @@ fn read_module(bytes: &[u8]) {
     let begin = Instant::now();
     let _ = module.facts();
     assert!(begin.elapsed() < CASE_TIME_MAX);
+}
+
+/// The kernels that damaged modules are loaded into: the old ELF checks and the new ones, with and
+/// without CRCs; each exports what the modules import, so that relocations are come to.
+fn kernels() -> Vec<KernelFacts> {
+    let config = "CONFIG_SMP=y\nCONFIG_PREEMPT_BUILD=y\nCONFIG_MODULE_UNLOAD=y\nCONFIG_X86_64=y\n\
+                  CONFIG_MODULE_FORCE_LOAD=y\nCONFIG_STRICT_MODULE_RWX=y\nCONFIG_MODULE_SIG=y\n\
+                  CONFIG_CRYPTO_SHA256=y\nCONFIG_DYNAMIC_FTRACE=y\nCONFIG_MODULE_DECOMPRESS=y\n\
+                  CONFIG_MODULE_COMPRESS_XZ=y\nCONFIG_DEBUG_INFO_BTF_MODULES=y\n";
+    let kernel = |release: &str, more: &str| {
+        let mut kernel = KernelFacts::new(release, &format!("{config}{more}")).unwrap();
+        for bytes in MODULES {
+            for import in Module::read(bytes).unwrap().imports().unwrap() {
+                kernel.exports.insert(import.symbol.0.bytes().to_vec(), Export::default());
+            }
+        }
+        let crc = (!more.is_empty()).then_some(7);
+        kernel.exports.insert(b"module_layout".to_vec(), Export { crc, ..Export::default() });
+        kernel.with_certificates(Vec::new())
+    };
+    let modversions = "CONFIG_MODVERSIONS=y\n";
+    vec![
+        kernel("7.3.4+deb13-amd64", ""),
+        kernel("7.3.4+deb13-amd64", modversions),
+        kernel("6.12.107+deb13-amd64", ""),
+        kernel("6.12.117+deb13-amd64", modversions),
+        kernel("5.10.1", modversions),
+    ]
+}
+
+/// How much of a module the whole model may hold: symbols, relocations and exports become tables.
+const MODEL_FACTOR: usize = 24;
+/// The kernel's messages, which the model bounds.
+const MODEL_BYTES: usize = 4 << 20;
+
+/// The whole model of the loader: the ELF file as it is, and given as a compressed one.
+fn load_module(bytes: &[u8], kernels: &[KernelFacts]) {
+    for kernel in kernels {
+        for flags in [0, IGNORE_VERMAGIC | IGNORE_MODVERSIONS, COMPRESSED_FILE] {
+            let before = HEAP.current_usage();
+            HEAP.reset_peak_usage();
+            let begin = Instant::now();
+            let request =
+                LoadRequest { file: bytes, flags, args: b"a=1 b", ..LoadRequest::default() };
+            let verdict = KernelModel::new(kernel).finit_module(request);
+            assert_eq!(verdict.loads(), verdict.decisive().is_none());
+            assert!(begin.elapsed() < CASE_TIME_MAX, "{:?}", begin.elapsed());
+            let held = HEAP.peak_usage().saturating_sub(before);
+            assert!(held <= MODEL_FACTOR * bytes.len() + MODEL_BYTES, "{held} for {}", bytes.len());
+        }
+    }
 }
 
 fn read_text(bytes: &[u8]) {
@@ -204,6 +268,30 @@ fn run<S: Strategy>(strategy: S, read: impl Fn(&S::Value)) {
 fn a_damaged_module() {
     let _alone = alone();
     run(damaged(&MODULES), |bytes| read_module(bytes));
+}
+
+#[test]
+fn a_damaged_module_is_loaded() {
+    let _alone = alone();
+    let kernels = kernels();
+    for bytes in MODULES {
+        load_module(bytes, &kernels);
+    }
+    run(damaged(&MODULES), |bytes| load_module(bytes, &kernels));
+}
+
+/// A signature whose bytes are changed, over a module and in the place of one.
+#[test]
+fn a_damaged_signature_is_verified() {
+    let _alone = alone();
+    let kernels = kernels();
+    run(damaged(&SIGNATURES), |message| {
+        let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+        let info = [&[0, 0, 2, 0, 0, 0, 0, 0], length.as_slice(), MAGIC].concat();
+        let file = [MODULES[1], message, &info].concat();
+        load_module(&file, &kernels[..1]);
+        let _ = Certificate::parse(message);
+    });
 }
 
 #[test]

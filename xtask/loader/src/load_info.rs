@@ -82,6 +82,8 @@ pub(super) struct LoadInfo<'a> {
     /// `mod->taints`.
     pub(super) taints: Taints,
     pub(super) messages: Vec<String>,
+    /// The bytes of [`LoadInfo::messages`].
+    message_bytes: usize,
     /// The CRC that the module's tables have for a symbol; read when first asked for.
     pub(super) versions: Option<HashMap<&'a [u8], u64>>,
     /// The values of the symbols, by index.
@@ -117,6 +119,9 @@ pub(super) struct SectionRela {
 /// `PRINTKRB_RECORD_MAX` (`kernel/printk/internal.h`), less the NUL and the two bytes of the level.
 const LINE_BYTES: usize = 1024 - 3;
 
+/// The bytes of messages that are kept: the kernel's own log holds as many at most.
+const LOG_BYTES_MAX: usize = 1 << 20;
+
 impl<'a> LoadInfo<'a> {
     pub(super) fn new(
         request: LoadRequest<'a>,
@@ -139,10 +144,16 @@ impl<'a> LoadInfo<'a> {
             sig_ok: Some(false),
             taints: Taints::default(),
             messages: Vec::new(),
+            message_bytes: 0,
             versions: None,
             values: Vec::new(),
             exports: Vec::new(),
         }
+    }
+
+    /// Whether the load logs more than is kept: then its messages are not known.
+    pub(super) fn logs_too_much(&self) -> bool {
+        self.message_bytes > LOG_BYTES_MAX
     }
 
     /// Logs a line as `printk()` does, which cuts what is longer than [`LINE_BYTES`].
@@ -154,7 +165,10 @@ impl<'a> LoadInfo<'a> {
             }
             line.truncate(end);
         }
-        self.messages.push(line);
+        self.message_bytes += line.len();
+        if !self.logs_too_much() {
+            self.messages.push(line);
+        }
     }
 
     /// Logs a line that the kernel logs once in its life.

@@ -42,6 +42,9 @@ fn walk(mut load: LoadInfo<'_>, stop_before: Option<CheckId>) -> Verdict {
                 "the kernel reads beyond the end of the file, and no file tells what lies there",
             );
         }
+        if load.logs_too_much() {
+            finding = Finding::unknown("the kernel logs more about it than its log holds");
+        }
         let Finding { outcome, want, have, cause } = finding;
         let hint = match outcome {
             Outcome::Fail(_) => hint::hint_for(id, cause, load.kernel),

@@ -33,12 +33,17 @@ struct Progress<'a> {
     cause: Option<Cause>,
 }
 
+/// How many wrong symbols are told apart.
+const WRONG_MAX: usize = 1000;
+
 impl Progress<'_> {
     /// Notes a symbol that is wrong.
     fn wrong(&mut self, errno: Errno, cause: Option<Cause>, difference: Difference) {
         self.errno = Some(errno);
         self.cause = self.cause.into_iter().chain(cause).min();
-        self.wrong.push(difference);
+        if self.wrong.len() < WRONG_MAX {
+            self.wrong.push(difference);
+        }
     }
 }
 
