@@ -291,12 +291,15 @@ impl Guest {
 
 /// What stands for everything that makes a saved machine what it is: its options and its kernel's
 /// command line, the kernel, the base of its file system, which stands for our own protocol and the
-/// release as well, the QEMU, and the processor where the machine sees the host's. The names of
-/// kernel and base are those of their contents.
+/// release as well, the QEMU, and the processor where the machine sees the host's. The name of the
+/// base is that of its contents; the kernel may be its owner's file, which is built again.
 fn state_key(machine: Machine<'_>, kernel: &Path, base: &Path, qemu: &Path) -> Result<String> {
     let mut parts = machine.arguments();
     parts.extend([kernel, base].map(|path| path.to_string_lossy().into_owned()));
-    parts.push(saved_state::stamp(qemu)?);
+    for file in [kernel, qemu] {
+        let what = || format!("{} cannot be read", file.display());
+        parts.push(saved_state::stamp(file).or_host(what)?);
+    }
     parts.extend(machine.kvm.then(accel::processor));
     Ok(cache::key(parts.iter().map(String::as_str)))
 }
@@ -309,13 +312,19 @@ mod tests {
     fn another_machine_kernel_file_system_or_qemu_has_another_state() {
         let folder = tempfile::tempdir().unwrap();
         let qemu = folder.path().join("qemu");
-        fs::write(&qemu, "10.0.13").unwrap();
+        fs::write(&qemu, "of the same size").unwrap();
         let words = ["quiet".to_owned()];
         let machine =
             Machine { kvm: false, memory: Memory::Saved, terminal: false, cpus: 1, cmdline: &[] };
         let key = |machine, kernel: &str, base: &str| {
-            state_key(machine, Path::new(kernel), Path::new(base), &qemu).unwrap()
+            let kernel = folder.path().join(kernel);
+            state_key(machine, &kernel, Path::new(base), &qemu).unwrap()
         };
+        let rebuild = |name: &str| {
+            fs::write(folder.path().join("new"), "of the same size").unwrap();
+            fs::rename(folder.path().join("new"), folder.path().join(name)).unwrap();
+        };
+        ["kernel-1", "kernel-2"].into_iter().for_each(rebuild);
         let this = key(machine, "kernel-1", "base-1");
         assert_eq!(this, key(machine, "kernel-1", "base-1"));
         let others = [
@@ -326,9 +335,10 @@ mod tests {
             key(Machine { cmdline: &words, ..machine }, "kernel-1", "base-1"),
         ];
         assert!(others.iter().all(|other| *other != this));
-        // As a package of the same size that is unpacked over it.
-        fs::write(folder.path().join("new"), "10.0.14").unwrap();
-        fs::rename(folder.path().join("new"), &qemu).unwrap();
-        assert_ne!(key(machine, "kernel-1", "base-1"), this);
+        rebuild("kernel-1");
+        let rebuilt = key(machine, "kernel-1", "base-1");
+        assert_ne!(rebuilt, this);
+        rebuild("qemu");
+        assert_ne!(key(machine, "kernel-1", "base-1"), rebuilt);
     }
 }

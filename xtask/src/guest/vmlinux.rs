@@ -15,6 +15,7 @@ use object::{
 };
 
 use crate::{
+    guest::saved_state::stamp,
     host::cache::{self, Cache, Partial},
     kernel::bzimage::{SIZE_MAX, payload, unpack},
     problem::{OrProblem, Problem, Result},
@@ -29,6 +30,14 @@ const PHYS32_ENTRY: u32 = 18;
 /// It cannot be read, or is no kernel for this architecture.
 pub(super) fn extract(cache: &Cache, image: &Path) -> Result<PathBuf> {
     let what = || format!("{} cannot be read", image.display());
+    // To read a kernel for its name takes longer than to restore a guest of it.
+    let stamp = stamp(image).or_usage(what)?;
+    let known = cache.path(format!("guest/kernel-of-{}", cache::key([stamp.as_str()])));
+    if let Ok(kernel) = fs::read_to_string(&known) {
+        if Path::new(&kernel).exists() {
+            return Ok(kernel.into());
+        }
+    }
     let size = image.metadata().or_usage(what)?.len();
     if size > SIZE_MAX as u64 {
         return Err(Problem::usage(format!("{} is too large to be a kernel", image.display())));
@@ -51,7 +60,9 @@ pub(super) fn extract(cache: &Cache, image: &Path) -> Result<PathBuf> {
         let path = aside.join("kernel");
         fs::write(&path, file).or_host(|| format!("{} cannot be written", path.display()))
     })?;
-    Ok(entry.join("kernel"))
+    let kernel = entry.join("kernel");
+    cache::write_atomic(&known, kernel.to_string_lossy().as_bytes())?;
+    Ok(kernel)
 }
 
 /// What QEMU is to be given in the place of `kernel` for a machine that does not boot: no kernel,
