@@ -26,11 +26,11 @@ use proptest::{
     sample::Index,
     test_runner::{Config, TestRunner},
 };
-use stack::dependency_info::DependencyInfo;
-use stack::modules_dep;
-use stack::symtype_parser;
-use stack::symtypes::Symtypes;
-use stack::symvers::Symvers;
+use stack::{
+    dependency_info::DependencyInfo, depmod_config::DepmodConfig, graph::Graph,
+    modprobe_config::ModprobeConfig, modules_dep, modules_lists::alias_lines, symtype_parser,
+    symtypes::Symtypes, symvers::Symvers, version_pattern::version_matches,
+};
 
 /// The real modules that are damaged.
 const MODULES: [&[u8]; 3] = [
@@ -47,6 +47,10 @@ const SIGNATURES: [&[u8]; 4] = [
 const SYMVERS: &[u8] = b"0x7855d74d\tprovider_add\tprovider\tEXPORT_SYMBOL_GPL\tPROVIDER\n\
     0x00000000\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n\
     0x12345678\tkvm_x\tarch/x86/kvm/kvm\tEXPORT_SYMBOL_GPL\tmodule:kvm-intel,kvm-*\n";
+/// Lines of depmod.d and modprobe.d.
+const CONFIGURATION: &[u8] = b"override a-b ^7\\.3(\\.[0-9]+){1,2}[^[:alpha:]]*$ extra\n\
+    external (7|8)+?.* /outside\nsearch extra built-in\nalias a-* off\n\
+    softdep a pre: b post: c\ninstall a \\\n b\noptions * x=1\n";
 const SYMTYPES: &[u8] = include_bytes!("fixtures/types-old.symtypes");
 /// What a few small objects take, whatever the file: a symbol index, an error's text.
 const SMALL_BYTES: usize = 16 << 10;
@@ -77,6 +81,7 @@ fn bounded<T>(size: usize, parse: impl FnOnce() -> T) {
 fn read_module(bytes: &[u8]) {
     bounded(bytes.len(), || Module::read(bytes).map(drop));
     bounded(bytes.len(), || DependencyInfo::read(bytes).map(drop));
+    let _ = alias_lines(bytes, "name");
     let Ok(module) = Module::read(bytes) else { return };
     bounded(bytes.len(), || module.exports.iter().filter(Result::is_ok).count());
     bounded(bytes.len(), || module.versions.index());
@@ -146,6 +151,13 @@ fn read_text(bytes: &[u8]) {
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = modules_dep::parse(text);
+        let begin = Instant::now();
+        let _ = version_matches(text, "7.3.4+deb13-amd64");
+        let _ = DepmodConfig::default().with_file(text, "7.3.4+deb13-amd64");
+        let modprobe = ModprobeConfig::new().with_file(text);
+        let graph = Graph::new(Vec::new());
+        assert!(modprobe.lookup(&graph, text).is_empty());
+        assert!(begin.elapsed() < CASE_TIME_MAX);
     }
 }
 
@@ -295,9 +307,9 @@ fn a_damaged_signature_is_verified() {
 }
 
 #[test]
-fn a_damaged_symvers() {
+fn a_damaged_text() {
     let _alone = alone();
-    run(damaged(&[SYMVERS]), |bytes| read_text(bytes));
+    run(damaged(&[SYMVERS, CONFIGURATION]), |bytes| read_text(bytes));
 }
 
 #[test]

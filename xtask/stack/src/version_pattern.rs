@@ -17,6 +17,9 @@ pub struct VersionPatternError {
     pub reason: &'static str,
 }
 
+/// Rewriting takes time that grows with the square of the length.
+const PATTERN_BYTES_MAX: usize = 1000;
+
 /// Whether a version field is for the kernel of this release. A `*` alone is for every kernel; an
 /// expression that `regcomp()` refuses is for none.
 ///
@@ -25,6 +28,10 @@ pub struct VersionPatternError {
 pub fn version_matches(pattern: &str, release: &str) -> Result<bool, VersionPatternError> {
     if pattern == "*" {
         return Ok(true);
+    }
+    if pattern.len() > PATTERN_BYTES_MAX {
+        let reason = "it is longer than any that a person writes";
+        return Err(VersionPatternError { pattern: pattern.to_owned(), reason });
     }
     match Translation::regex(pattern) {
         Ok(Some(regex)) => Ok(regex.is_match(release)),
