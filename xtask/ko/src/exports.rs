@@ -197,14 +197,15 @@ impl<'a> KsymTable<'a> {
             return Ok(None);
         };
         let bytes = self.elf.bytes_of(&section);
-        match bytes.len() == self.count * bytes_each {
-            true => Ok(Some(bytes)),
-            false => Err(Malformed::new(
-                section.offset,
-                format!("{name} with {} exports in {} bytes", self.count, self.count * bytes_each),
-                format!("{} bytes", bytes.len()),
-            )),
+        let wanted = self.count.saturating_mul(bytes_each);
+        if bytes.len() == wanted {
+            return Ok(Some(bytes));
         }
+        Err(Malformed::new(
+            section.offset,
+            format!("{name} with {} exports in {wanted} bytes", self.count),
+            format!("{} bytes", bytes.len()),
+        ))
     }
 
     /// The relocation that fills the n-th place.
@@ -220,7 +221,7 @@ impl<'a> KsymTable<'a> {
     fn field(&self, index: usize, field: Field) -> Result<Relocation, Malformed> {
         let n = 3 * index + field as usize;
         let place = (n * self.field_bytes) as u64;
-        let offset = self.section.offset + place;
+        let offset = self.section.offset.saturating_add(place);
         match self.nth(n) {
             Some(relocation) if relocation.offset == place => Ok(relocation),
             Some(other) => Err(Malformed::new(
@@ -239,7 +240,7 @@ impl<'a> KsymTable<'a> {
     /// The string that a field points to.
     fn string(&self, index: usize, field: Field) -> Result<Text<'a>, Malformed> {
         let relocation = self.field(index, field)?;
-        let place = self.section.offset + relocation.offset;
+        let place = self.section.offset.saturating_add(relocation.offset);
         let refuse = |found: String| Malformed::new(place, "a pointer to a string", found);
         let symbol = self
             .symbols
@@ -258,10 +259,10 @@ impl<'a> KsymTable<'a> {
         let rest = at.and_then(|at| bytes.get(usize::try_from(at).ok()?..));
         let rest = rest.ok_or_else(|| refuse(format!("byte {at:?} of {}", bytes.len())))?;
         let window = &rest[..rest.len().min(NAME_BYTES_MAX + 1)];
-        match window.contains(&0) {
-            true => Ok(Text::until_nul(window)),
-            false => Err(refuse(format!("{} bytes without a NUL", window.len()))),
+        if window.contains(&0) {
+            return Ok(Text::until_nul(window));
         }
+        Err(refuse(format!("{} bytes without a NUL", window.len())))
     }
 
     /// The addend of a REL entry stands at the place itself.

@@ -29,9 +29,10 @@ pub fn params<'a>(modinfo: Modinfo<'a>) -> Vec<Param<'a>> {
         }
         let Some((name, text)) = line.value.split_once(b':') else { continue };
         let Some(param) = find_or_add(&mut params, name) else { continue };
-        match is_type {
-            true => param.kind = Some(text),
-            false => param.description = Some(text),
+        if is_type {
+            param.kind = Some(text);
+        } else {
+            param.description = Some(text);
         }
     }
     params

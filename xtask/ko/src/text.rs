@@ -73,9 +73,8 @@ impl fmt::Display for Text<'_> {
         if !text.chars().any(is_command) {
             return f.pad(&text);
         }
-        let plain = |c: char| match is_command(c) {
-            true => c.escape_default().to_string(),
-            false => c.to_string(),
+        let plain = |c: char| {
+            if is_command(c) { c.escape_default().to_string() } else { c.to_string() }
         };
         f.pad(&text.chars().map(plain).collect::<String>())
     }

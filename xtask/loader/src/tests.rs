@@ -46,6 +46,11 @@ fn rela(offset: u64, symbol: u64, kind: u64, addend: i64) -> Vec<u8> {
 
 /// A module that calls `printk` from its init.
 fn module() -> Vec<u8> {
+    module_with(Vec::new())
+}
+
+/// The same with more sections.
+fn module_with(more: Vec<Part>) -> Vec<u8> {
     let mut this_module = vec![0; THIS_MODULE_BYTES];
     this_module[24..29].copy_from_slice(b"small");
     let info = format!("license=GPL\0name=small\0vermagic={MAGIC}\0");
@@ -62,6 +67,7 @@ fn module() -> Vec<u8> {
     parts[3].link = 5;
     parts[5].info = 3;
     parts[6].info = 2;
+    parts.extend(more);
     assemble(&parts)
 }
 
@@ -238,6 +244,45 @@ fn a_versions_table_without_bytes_does_not_hang() {
         assert!(begin.elapsed() < std::time::Duration::from_secs(1));
         assert_eq!(verdict.decisive().map(|check| check.id), Some(CheckId::VersionsLayout));
     }
+}
+
+/// What a missing CRC does is the distribution's rule.
+#[test]
+fn a_missing_crc_is_judged_by_whose_kernel_it_is() {
+    let mut layout = 7u64.to_le_bytes().to_vec();
+    layout.extend(b"module_layout");
+    layout.resize(64, 0);
+    let file = module_with(vec![part("__versions", 1, 2, layout)]);
+    let judged = |missing_crc_refused| {
+        let mut kernel = target();
+        kernel.options.modversions = true;
+        kernel.vermagic = "x SMP preempt mod_unload ".into();
+        kernel.patches.missing_crc_refused = missing_crc_refused;
+        let export = Export { crc: Some(7), ..Export::default() };
+        kernel.exports.insert(b"module_layout".to_vec(), export.clone());
+        kernel.exports.insert(b"printk".to_vec(), export);
+        judge(&kernel, &file)
+    };
+    let says = |verdict: &Verdict| {
+        verdict.messages.iter().any(|line| line == "small: no symbol version for printk")
+    };
+    let debian = judged(Some(true));
+    assert!(debian.answer == Answer::Refused(Errno::EINVAL) && says(&debian), "{debian:#?}");
+    let mainline = judged(Some(false));
+    assert!(mainline.loads() && says(&mainline), "{mainline:#?}");
+    assert!(matches!(judged(None).answer, Answer::Unknown(_)));
+}
+
+/// Kernels that check a symbol's section refuse it; the others read beyond the section headers.
+#[test]
+fn a_symbol_of_no_section_is_judged_by_the_version() {
+    let mut file = module();
+    let symbol = file.windows(24).position(|bytes| bytes == symbol(13, 0x10, 0, 0)).unwrap();
+    file[symbol + 6..symbol + 8].copy_from_slice(&999u16.to_le_bytes());
+    let mut kernel = target();
+    assert_eq!(judge(&kernel, &file).answer, Answer::Refused(Errno::ENOEXEC));
+    kernel.rules = KernelFacts::new("6.12.107", "").unwrap().rules;
+    assert!(matches!(judge(&kernel, &file).answer, Answer::Unknown(_)));
 }
 
 #[test]
