@@ -137,7 +137,7 @@ enum Agreement {
     Agrees,
     /// The kernel ran the module's init, as predicted, and what that did is the module's own.
     Init(String),
-    /// The prediction was that nobody can know.
+    /// The prediction was that it cannot be decided offline.
     Unknown(String),
     Differs(String),
 }

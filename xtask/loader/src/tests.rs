@@ -184,7 +184,7 @@ fn the_kernels_facts_decide() {
     });
     assert_eq!(absent.answer, Answer::Refused(Errno::ENOENT));
     assert_eq!(absent.messages.last().unwrap(), "small: Unknown symbol printk (err -2)");
-    // Without its exports nobody can know.
+    // Without its exports it cannot be decided.
     assert!(matches!(with(|t| t.exports.clear()).answer, Answer::Unknown(_)));
 }
 

@@ -243,7 +243,7 @@ fn print_verdict(facts: &TreeFacts, load: &PlannedLoad, verdict: &Verdict) {
         Answer::Refused(errno) => {
             outln!("{file}{needed}: refused by {release} with {errno} ({})", errno.text());
         }
-        Answer::Unknown(reason) => outln!("{file}{needed}: nobody can know: {reason}"),
+        Answer::Unknown(reason) => outln!("{file}{needed}: cannot be decided offline: {reason}"),
     }
     let said = |line: &str| line.chars().flat_map(plain).collect::<String>();
     match verdict.messages.is_empty() {
