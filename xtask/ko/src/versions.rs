@@ -75,8 +75,8 @@ impl<'a> Versions<'a> {
         let word_bytes = elf.class().word_bytes();
         entries.filter_map(move |entry| {
             let crc = elf.word_at(entry, 0)?;
-            // modpost writes 32 bits into the long. The kernel compares all of it (`check_version()`,
-            // `kernel/module/version.c`), so one with more bits agrees with none.
+            // modpost writes 32 bits into the long. The kernel compares all of it
+            // (`check_version()`, `kernel/module/version.c`): one with more bits agrees with none.
             Some(SymbolVersion { symbol: Text::until_nul(&entry[word_bytes..]), crc: crc as u32 })
         })
     }

@@ -247,8 +247,8 @@ impl KernelFacts {
     }
 
     /// Takes the certificates that are built into the kernel's image
-    /// ([`crate::signature::certificate::find_certificates`]). Those of the machine's firmware, which
-    /// a running kernel may trust as well, are in no file of the kernel's.
+    /// ([`crate::signature::certificate::find_certificates`]). Those of the machine's firmware,
+    /// which a running kernel may trust as well, are in no file of the kernel's.
     #[must_use]
     pub fn with_certificates(mut self, certificates: Vec<Certificate>) -> Self {
         self.trust.certificates = certificates;

@@ -14,7 +14,10 @@ const PURE: [(&str, &[&str]); 3] = [
         &["crc32fast", "flate2", "liblzma", "object", "rustc-demangle", "ruzstd", "serde", "sha2"],
     ),
     ("xtask/stack/Cargo.toml", &["crc32fast", "foldhash", "ko", "object", "regex-lite", "serde"]),
-    ("xtask/loader/Cargo.toml", &["ko", "object", "stack"]),
+    (
+        "xtask/loader/Cargo.toml",
+        &["ko", "object", "stack", "crypto-bigint", "p256", "p384", "sha1", "sha2", "sha3"],
+    ),
 ];
 /// What any crate may depend on.
 const ANYWHERE: [&str; 3] = ["bitflags", "strum", "thiserror"];
