@@ -16,6 +16,7 @@ pub(crate) fn tests() -> Vec<Test> {
             a_stack_of_c_modules_is_built_loaded_and_ordered_and_its_folder_stays_clean,
             two_builders_of_one_stack_do_not_meet,
             a_stack_that_builds_nothing_and_one_that_is_none_are_told_apart,
+            a_command_sees_the_kernels_headers_and_writes_in_its_folder_alone,
         ],
     )
 }
@@ -117,9 +118,19 @@ fn a_stack_of_c_modules_is_built_loaded_and_ordered_and_its_folder_stays_clean()
     let command = "modprobe upper && modprobe -r upper && dmesg | tail -n 3";
     let (said, error, status) = run(&["vm"], folder.path(), &["--", command]);
     assert!(status == 0 && said.contains("the answer is 42"), "{said}{error}");
+    let (said, error, status) = run(&["check"], folder.path(), &[]);
+    assert!(status == 0 && said.contains("upper.ko"), "{said}{error}");
     let (_, error, status) = run(&["symvers", "check"], folder.path(), &[]);
     assert!(status == 2 && error.contains("keeps no Module.symvers.expected"), "{error}");
     assert_eq!(names(folder.path()), before, "the folder is as its owner left it");
+
+    let versions = kernel().config().unwrap().has("MODVERSIONS");
+    let (_, error, status) = run(&["symvers", "bless"], folder.path(), &[]);
+    assert_eq!(status, if versions { 0 } else { 2 }, "{error}");
+    if versions {
+        let (said, error, status) = run(&["symvers", "check"], folder.path(), &[]);
+        assert!(status == 0 && said.contains("1 symbols are as blessed"), "{said}{error}");
+    }
 
     // The upper one against a lower one that lost its symbol.
     fs::write(folder.path().join("lower/lower.c"), LOWER.replace("lower_answer", "other")).unwrap();
@@ -152,4 +163,16 @@ fn a_stack_that_builds_nothing_and_one_that_is_none_are_told_apart() {
     let empty = tempfile::tempdir().unwrap();
     let (_, error, status) = run(&["build"], empty.path(), &[]);
     assert!(status == 2 && error.contains("neither Kbuild nor Makefile"), "{error}");
+}
+
+fn a_command_sees_the_kernels_headers_and_writes_in_its_folder_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let enter = |command: &str| {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        run.args(["enter", "--kernel", &kernel().name.to_string(), "--folder"]).arg(folder.path());
+        run.args(["--", command]).output().unwrap().status.code()
+    };
+    assert_eq!(enter("test -f $KDIR/Module.symvers && echo x > here && exit 7"), Some(7));
+    assert_eq!(names(folder.path()), ["here"]);
+    assert_ne!(enter("echo x > $KDIR/there"), Some(0));
 }

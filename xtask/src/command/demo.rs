@@ -32,7 +32,12 @@ struct Scene {
     /// What must be said, by the command or by the kernel, each on a line of its own and in this
     /// order.
     said: &'static [&'static str],
+    /// Words that no line of the command's output may begin with.
+    gone: &'static [&'static str],
 }
+
+/// A scene that only says what must be said.
+const SCENE: Scene = Scene { tale: "", command: "", status: 0, said: &[], gone: &[] };
 
 /// In order: from what the files say to what the kernel does.
 const SCENES: &[Scene] = &[
@@ -40,7 +45,6 @@ const SCENES: &[Scene] = &[
         tale: "Each .ko says what it is: its license, whom it needs, which kernel it was built for.",
         command: "cd /lib/modules/$(uname -r)/updates && modinfo provider.ko consumer.ko | \
                   grep -E '^(name|license|import_ns|depends|vermagic):'",
-        status: 0,
         said: &[
             "license: GPL",
             "name: provider",
@@ -48,54 +52,57 @@ const SCENES: &[Scene] = &[
             "depends: provider",
             "name: consumer",
         ],
+        ..SCENE
     },
     Scene {
         tale: "depmod reads who exports and who needs what, and writes it down.",
         command: "depmod -a && cat /lib/modules/$(uname -r)/modules.dep",
-        status: 0,
         said: &["updates/provider.ko:", "updates/consumer.ko: updates/provider.ko"],
+        ..SCENE
     },
     Scene {
         tale: "From that line modprobe knows the order.",
         command: "modprobe --show-depends consumer",
-        status: 0,
         said: &["/updates/provider.ko", "/updates/consumer.ko"],
+        ..SCENE
     },
     Scene {
         tale: "Asked for the consumer alone, it loads the provider first.",
         command: "modprobe consumer start=40",
-        status: 0,
         said: &["provider: room for", "consumer: /dev/consumer starts at 40"],
+        ..SCENE
     },
     Scene {
         tale: "The kernel keeps count of who uses whom.",
         command: "lsmod",
-        status: 0,
         said: &["consumer ", " 1 consumer"],
+        ..SCENE
     },
     Scene {
         tale: "What the provider exports is in the kernel's symbol table now (T: to be used by all).",
         command: "grep ' T provider_' /proc/kallsyms",
-        status: 0,
         said: &["provider_register [provider]"],
+        ..SCENE
     },
     Scene {
         tale: "A write to the consumer's device arrives in the provider.",
         command: "echo 2 > /dev/consumer; cat /sys/kernel/debug/provider/counters",
-        status: 0,
         said: &["consumer 42"],
+        ..SCENE
     },
     Scene {
         tale: "While its symbols are in use, the provider cannot go.",
         command: "rmmod provider",
         status: 1,
         said: &["Module provider is in use by: consumer"],
+        ..SCENE
     },
     Scene {
         tale: "Unloaded from the top, both go, and the kernel is as it was.",
         command: "modprobe -r consumer && lsmod",
-        status: 0,
         said: &["Module"],
+        gone: &["provider", "consumer"],
+        ..SCENE
     },
 ];
 
@@ -182,8 +189,13 @@ impl Scene {
         let messages = step.kernel.iter().map(|message| message.text.as_str());
         let mut lines = output.lines().chain(messages).map(words);
         let missing = self.said.iter().find(|said| !lines.any(|line| line.contains(**said)));
-        match missing {
-            Some(said) => Err(differs(format!("did not say \"{said}\" where it should"))),
+        if let Some(said) = missing {
+            return Err(differs(format!("did not say \"{said}\" where it should")));
+        }
+        let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
+        let stays = |gone: &&&str| output.lines().filter_map(first).any(|word| word == **gone);
+        match self.gone.iter().find(stays) {
+            Some(gone) => Err(differs(format!("still shows {gone}"))),
             None => Ok(()),
         }
     }
@@ -199,7 +211,7 @@ mod tests {
     use super::*;
 
     fn scene() -> Scene {
-        Scene { tale: "", command: "c", status: 1, said: &["a 1", "b"] }
+        Scene { command: "c", status: 1, said: &["a 1", "b"], ..SCENE }
     }
 
     #[test]
@@ -209,5 +221,15 @@ mod tests {
         assert!(scene().holds(&step, "b\na 1").is_err());
         assert!(scene().holds(&step, "a 1").is_err());
         assert!(scene().holds(&CommandReport::default(), "a 1\nb").is_err());
+    }
+
+    #[test]
+    fn a_provider_that_stays_is_no_end() {
+        let (end, step) = (SCENES.last().unwrap(), CommandReport::default());
+        let header = "Module                  Size  Used by\n";
+        assert!(end.holds(&step, header).is_ok());
+        let problem = end.holds(&step, &format!("{header}provider 28672  0\n")).unwrap_err();
+        assert!(problem.fact.contains("still shows provider"), "{problem}");
+        assert!(end.holds(&step, "").is_err(), "lsmod did not run");
     }
 }

@@ -1,4 +1,4 @@
-//! `lesson` and `bless`: the book's pages, compared with what is said today, or rewritten by it.
+//! `lesson` and `bless`: the book's pages are run, and compared or rewritten.
 
 use std::{
     process::ExitCode,
@@ -61,7 +61,7 @@ impl Held {
     }
 }
 
-/// Compares lessons with what is said today, and shows what differs.
+/// Runs lessons, and shows where a page differs from what was said.
 ///
 /// # Errors
 /// As [`Args::run`].
@@ -106,7 +106,7 @@ impl BlessArgs {
     }
 }
 
-/// Plays lessons, hands over what came of each, and counts those that hold.
+/// Runs lessons, hands over what came of each, and counts those that hold.
 fn run_lessons(
     names: &[String],
     mut judge: impl FnMut(&Lesson, &[PageUpdate]) -> Result<Outcome> + Send,
@@ -116,8 +116,8 @@ fn run_lessons(
     let (cache, begin) = (Cache::open()?, Instant::now());
     say(&format!("==> {} lessons, some {} s", lessons.len(), 10 * lessons.len() + 10));
     let mut all = Held::default();
-    lesson::run_all(&cache, &lessons, |lesson, today| {
-        let held = today.and_then(|files| judge(lesson, &files));
+    lesson::run_all(&cache, &lessons, |lesson, update| {
+        let held = update.and_then(|files| judge(lesson, &files));
         let word = match &held {
             Ok(Outcome::Holds) => "as shown",
             Ok(Outcome::Differs) => "differs",

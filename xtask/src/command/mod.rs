@@ -32,6 +32,7 @@ pub mod build;
 pub mod check;
 pub mod demo;
 pub mod doctor;
+pub mod enter;
 pub mod inspect;
 pub mod lesson;
 pub mod order;

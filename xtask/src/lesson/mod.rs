@@ -1,6 +1,6 @@
 //! A page of the book: its commands, its redactions, compare and bless.
 //!
-//! A page is a test. Its console blocks are run, and what they print today must be what the page
+//! A page is a test. Its console blocks are run, and what they print must be what the page
 //! shows; its code is what is built. [`Lesson::update`] makes the page as it should be, and
 //! whoever called compares it with the page as it is, or writes it.
 
@@ -181,7 +181,7 @@ impl Lesson {
     }
 }
 
-/// Plays lessons side by side, one a processor, and calls `done` as each ends.
+/// Runs lessons side by side, one on each processor, and calls `done` as each ends.
 pub fn run_all<F>(cache: &Cache, lessons: &[Lesson], done: F)
 where
     F: FnMut(&Lesson, Result<Vec<PageUpdate>>) + Send,

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Commands begin with `host$ ` on the host and with `vm# ` in the guest.
-//! A comment at its top states its front_matter, one `name: value` a line; see [`FrontMatter`].
+//! A comment at its top is its front matter, one `name: value` a line; see [`FrontMatter`].
 
 use std::{ops::Range, path::PathBuf};
 
@@ -18,9 +18,9 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// Where the front_matter begin.
-const TERMS: &str = "<!-- lesson\n";
-/// Where the line begins that says which programs spoke.
+/// What the front matter begins with.
+const FRONT_MATTER: &str = "<!-- lesson\n";
+/// What stands above the line that says which programs spoke.
 const MADE: &str = "<!-- made by -->";
 
 /// What a page needs in order to be run.
@@ -49,7 +49,7 @@ pub(super) struct Block {
     pub(super) kind: BlockKind,
     /// Its contents, in bytes of the page.
     contents: Range<usize>,
-    /// It with its fences and the differences that follow it.
+    /// The block, its fences, and the per-kernel blocks below it.
     whole: Range<usize>,
 }
 
@@ -126,9 +126,9 @@ impl Page {
     /// Takes a page apart; nothing if it is none of the book's lessons.
     ///
     /// # Errors
-    /// Its front_matter or a block cannot be understood, with the line.
+    /// Its front matter or a block cannot be understood; the error names the line.
     pub(super) fn parse(text: &str) -> Result<Option<Self>> {
-        let Some((_, rest)) = text.split_once(TERMS) else { return Ok(None) };
+        let Some((_, rest)) = text.split_once(FRONT_MATTER) else { return Ok(None) };
         let front_matter = rest.split_once("-->").map(|(front_matter, _)| front_matter);
         let front_matter =
             front_matter.ok_or_else(|| Problem::usage("its front matter has no end `-->`"))?;
@@ -164,17 +164,20 @@ impl Page {
 
     /// The page with another line that says which programs spoke.
     pub(super) fn with_made_by(&self, programs: &str) -> String {
-        let text = match self.text.find(MADE) {
-            Some(begin) => &self.text[..begin],
-            None => &format!("{}\n\n", self.text.trim_end()),
+        let sentence = format!("{MADE}\n*{programs}*\n");
+        let Some((before, after)) = self.text.split_once(MADE) else {
+            return format!("{}\n\n{sentence}", self.text.trim_end());
         };
-        format!("{text}{MADE}\n*{programs}*\n")
+        // The sentence is one line; what an author wrote below it stays.
+        let after = after.strip_prefix('\n').unwrap_or(after);
+        let below = after.split_once('\n').map_or("", |(_, below)| below);
+        format!("{before}{sentence}{below}")
     }
 
     /// The sentence that says which programs spoke when it was blessed.
     pub(super) fn made_by(&self) -> Option<&str> {
         let (_, after) = self.text.split_once(MADE)?;
-        Some(after.trim().trim_matches('*'))
+        Some(after.trim_start().lines().next().unwrap_or_default().trim_matches('*'))
     }
 
     /// Whether its code blocks are the sources' code.
@@ -187,7 +190,7 @@ impl Page {
     }
 }
 
-/// What a block shows today.
+/// What a block shows after a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Rendered {
     /// On the page's first kernel.
@@ -419,6 +422,10 @@ mod tests {
         let page = Page::parse(&once).unwrap().unwrap();
         assert!(page.made_by() == Some("A") && once.ends_with("*A*\n"));
         assert_eq!(page.with_made_by("B"), once.replace("*A*", "*B*"));
+        let text = format!("{once}\nAn author's last word.\n");
+        let page = Page::parse(&text).unwrap().unwrap();
+        assert_eq!(page.made_by(), Some("A"));
+        assert_eq!(page.with_made_by("B"), text.replace("*A*", "*B*"));
     }
 
     #[test]

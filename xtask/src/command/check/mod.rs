@@ -18,7 +18,8 @@ use stack::depmod_config::DepmodConfig;
 
 use self::form::{AllForm, CheckForm};
 use crate::{
-    build,
+    build::{self, BuiltStack},
+    command::StackArg,
     host::cache::Cache,
     kernel::{
         Kernel, KernelName,
@@ -43,11 +44,13 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Module files; loaded in dependency order, each on top of the others
-    #[arg(required_unless_present = "all", value_name = "FILE")]
+    #[arg(required_unless_present_any = ["all", "folder"], value_name = "FILE")]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    stack: StackArg,
     /// All modules of a folder instead, in short, each after those that it needs
     #[arg(long, value_name = "DIR")]
-    #[arg(conflicts_with_all = ["files", "with_deps", "as_given", "bare"])]
+    #[arg(conflicts_with_all = ["files", "folder", "with_deps", "as_given", "bare"])]
     all: Option<PathBuf>,
     /// Its name.
     #[arg(long, value_name = "K", help = KernelName::choices(), conflicts_with_all = ["tree", "live"])]
@@ -95,7 +98,10 @@ impl Args {
     ///
     /// # Errors
     /// A file or a kernel's tree cannot be read.
-    pub fn run(self) -> Result<ExitCode> {
+    pub fn run(mut self) -> Result<ExitCode> {
+        if self.stack.folder.is_some() {
+            self.take_the_stack()?;
+        }
         for file in &self.files {
             fs::metadata(file).or_usage(|| format!("cannot read {}", file.display()))?;
         }
@@ -120,6 +126,17 @@ impl Args {
             print(&facts, &verdicts);
         }
         Ok(ExitCode::from(u8::from(!holds)))
+    }
+
+    /// Builds the stack that was named; its modules are judged with the files.
+    fn take_the_stack(&mut self) -> Result<()> {
+        if self.live || self.tree.is_some() {
+            return Err(Problem::usage("--stack is built for a kernel of --kernel"));
+        }
+        let name = self.kernel.clone().unwrap_or(KernelName::STOCK);
+        let built = BuiltStack::obtain(&Cache::open()?, &name, &self.stack.chosen()?)?;
+        self.files.extend(built.modules);
+        Ok(())
     }
 
     fn judge_all(&self, facts: &TreeFacts, folder: &Path) -> Result<ExitCode> {
