@@ -1,5 +1,7 @@
 //! The corpus: for each refusal of the loader a file that meets it, made from a module that was
 //! built for the kernel at hand.
+//!
+//! It is long because it is a list: each refusal has a maker of its own.
 
 use std::path::Path;
 
@@ -474,6 +476,7 @@ impl<'a> Maker<'a> {
         });
     }
 
+    /// It is long because it is a list of damaged tables.
     fn symbol_tables(&mut self) {
         let says = "plain: module has no symbols (stripped?)";
         self.plain("stripped", ENOEXEC, says, |m| {

@@ -2,6 +2,9 @@
 //!
 //! `object` knows the layouts; this file checks what a module needs (as the kernel's
 //! `elf_validity_cache_*()` of `kernel/module/main.c` do) and then reads without copying.
+//!
+//! It is long because sections, symbols and relocations are read with one set of bounds, for two
+//! classes and two byte orders.
 
 use std::ops::Range;
 

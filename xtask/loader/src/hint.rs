@@ -33,6 +33,7 @@ pub(super) enum Cause {
 }
 
 /// What to do about a check that refused; empty where nothing is to be done.
+/// It is long because it names every check, so that the compiler misses none.
 pub(super) fn hint_for(id: CheckId, cause: Option<Cause>, kernel: &KernelFacts) -> String {
     if let Some(cause) = cause {
         return hint_for_cause(cause).into();

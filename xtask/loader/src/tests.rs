@@ -164,6 +164,7 @@ fn what_is_broken_is_refused_at_its_check() {
     }
 }
 
+/// It is long because it is a list of facts.
 #[test]
 fn the_kernels_facts_decide() {
     let file = module();

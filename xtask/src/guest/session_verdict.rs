@@ -376,6 +376,7 @@ mod tests {
         );
     }
 
+    /// It is long because it is a list of ends.
     #[test]
     fn whatever_is_no_agreed_end_is_named() {
         let (up, down) = (report(), Report::default());

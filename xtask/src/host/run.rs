@@ -1,5 +1,7 @@
 //! One external command: echoed so that it can be pasted, ended at a deadline, and on failure
 //! shown with the end of its output.
+//!
+//! It is long because every way to run a command shares one way to end it.
 
 mod paste;
 mod said;

@@ -244,7 +244,8 @@ fn title(kernel: &str) -> String {
     format!("\nOn `{kernel}`:\n\n")
 }
 
-/// The blocks of a page.
+/// The blocks of a page. It is long because it is one pass over the lines, with a branch for each
+/// kind of block.
 fn blocks(text: &str, front_matter: &FrontMatter) -> Result<Vec<Block>> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut lines = lines(text).enumerate();

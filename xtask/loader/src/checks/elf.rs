@@ -1,4 +1,6 @@
 //! The ELF, as 6.13 and later check it, and 6.12 since 6.12.117 (`elf_validity_cache_copy()`).
+//!
+//! It is long because it is one function of the kernel's, check by check in its order.
 
 use crate::{
     errno::Errno,
