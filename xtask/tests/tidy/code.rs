@@ -60,8 +60,13 @@ fn functions(file: &File) -> Vec<(usize, usize, String)> {
     for (first, line) in lines.iter().enumerate() {
         let code = line.trim_start();
         let indent = &line[..line.len() - code.len()];
-        let words: Vec<&str> = code.split(['(', ' ']).take(5).collect();
-        let function = words.contains(&"fn") && !code.starts_with("//") && !code.ends_with(';');
+        // `pub(crate) const fn name(`: nothing but such words stands before `fn`.
+        let before = code.split_once("fn ").map(|(before, _)| before);
+        let modifier = |word: &str| {
+            word.starts_with("pub") || ["const", "async", "unsafe", "extern"].contains(&word)
+        };
+        let function = before.is_some_and(|before| before.split_whitespace().all(modifier))
+            && !code.ends_with(';');
         let Some(last) = lines[first..].iter().position(|line| *line == format!("{indent}}}"))
         else {
             continue;
