@@ -143,7 +143,7 @@ fn a_provider_without_room_refuses_the_consumer() {
         &build_dir().modules().unwrap(),
         &["modprobe provider max_counters=0", "modprobe consumer"],
     );
-    // And then the errno: by its name only with CONFIG_SYMBOLIC_ERRNAME, which lab has not.
+    // And then the errno: by its name only with CONFIG_SYMBOLIC_ERRNAME, which lab lacks.
     let said = "consumer: provider refused the counter: ";
     expect(&report, "modprobe consumer", 1, &[said, "No space left on device"]);
 }
