@@ -11,9 +11,11 @@ use xtask::{
 
 use crate::{
     build::{Edit, edited, must_not_build},
+    corpus::cases::Load,
     harness::{Needs, Test},
     kernel,
     stack::{build_dir, expect, run},
+    verdict::all_agree,
 };
 
 /// The tests of this file.
@@ -23,6 +25,7 @@ pub(crate) fn tests() -> Vec<Test> {
             a_crate_is_used_through_the_kernels_symbol_table,
             what_a_generic_function_counts_is_counted_once,
             an_importer_of_another_crate_is_refused,
+            broken_users_of_a_crate_are_judged_as_by_the_kernel,
             every_export_of_a_crate_has_a_version_where_symbols_have_versions,
             a_crates_user_has_no_header_and_nothing_unsafe,
             a_changed_crate_builds_its_user_again,
@@ -245,4 +248,60 @@ fn a_name_that_modpost_cannot_take_does_not_build() {
     ];
     let said = "characters, 400 is the most that modpost takes beside the rest of its line";
     must_not_build("crate-name", &edits, &[said]);
+}
+
+/// A module of a stack, with one text in it replaced by another of the same length.
+fn patched(module: &Path, from: &str, to: &str) -> Load {
+    let mut file = fs::read(module).unwrap();
+    assert_eq!(from.len(), to.len());
+    let places: Vec<usize> = (0..file.len() - from.len())
+        .filter(|&at| file[at..].starts_with(from.as_bytes()))
+        .collect();
+    assert!(!places.is_empty(), "{} has no {from}", module.display());
+    for at in places {
+        file[at..at + to.len()].copy_from_slice(to.as_bytes());
+    }
+    Load { file, args: "", flags: 0 }
+}
+
+fn broken_users_of_a_crate_are_judged_as_by_the_kernel() {
+    let (ours, other) = (build_dir(), built("other-layout-judged", OTHER_LAYOUT));
+    let module = |dir: &BuildDir<'_>, index: usize| dir.stack()[index].clone();
+    let (provider, tally) = (module(ours, 0), module(ours, 2));
+    let whole = |path: &Path| Load { file: fs::read(path).unwrap(), args: "", flags: 0 };
+    let (seal, other_seal) = (crate_exports(ours).1.symbol, crate_exports(&other).1.symbol);
+    let (add, sums) = ("7Counter3add", "7counter4sums");
+    let cases = vec![
+        ("user alone", vec![whole(&tally)]),
+        ("user twice", vec![whole(&provider), whole(&tally), whole(&tally)]),
+        ("crate twice", vec![whole(&provider), whole(&module(&other, 0))]),
+        ("crate changed, user not", vec![whole(&module(&other, 0)), whole(&tally)]),
+        ("user changed, crate not", vec![whole(&provider), whole(&module(&other, 2))]),
+        ("both changed", vec![whole(&module(&other, 0)), whole(&module(&other, 2))]),
+        ("another seal wanted", vec![whole(&provider), patched(&tally, &seal, &other_seal)]),
+        ("another seal offered", vec![patched(&provider, &seal, &other_seal), whole(&tally)]),
+        (
+            "a method that is not there",
+            vec![whole(&provider), patched(&tally, add, "7Counter3sub")],
+        ),
+        (
+            "a function no longer exported",
+            vec![patched(&provider, sums, "7counter4sumz"), whole(&tally)],
+        ),
+        (
+            "another compiler's names",
+            vec![whole(&provider), patched(&tally, "_8provider7counter", "_8provides7counter")],
+        ),
+        (
+            "a user that is not GPL",
+            vec![whole(&provider), patched(&tally, "license=GPL\0", "license=BSD\0")],
+        ),
+        (
+            "a crate for another release",
+            vec![patched(&provider, "vermagic=7.", "vermagic=8."), whole(&tally)],
+        ),
+    ];
+    let count = cases.len();
+    let refused = all_agree("users of a crate", cases);
+    assert!(refused >= count - 1, "only one pair loads whole: {refused} of {count}");
 }
