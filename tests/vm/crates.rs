@@ -266,7 +266,7 @@ fn patched(module: &Path, from: &str, to: &str) -> Load {
 
 fn broken_users_of_a_crate_are_judged_as_by_the_kernel() {
     let (ours, other) = (build_dir(), built("other-layout-judged", OTHER_LAYOUT));
-    let module = |dir: &BuildDir<'_>, index: usize| dir.stack()[index].clone();
+    let module = |dir: &BuildDir, index: usize| dir.modules().unwrap()[index].clone();
     let (provider, tally) = (module(ours, 0), module(ours, 2));
     let whole = |path: &Path| Load { file: fs::read(path).unwrap(), args: "", flags: 0 };
     let (seal, other_seal) = (crate_exports(ours).1.symbol, crate_exports(&other).1.symbol);

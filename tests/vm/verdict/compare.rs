@@ -24,7 +24,7 @@ pub(super) struct Compared<'c> {
     pub(super) case: &'c Case,
     pub(super) load: usize,
     pub(super) verdict: Verdict,
-    ran: Ran,
+    pub(super) ran: Ran,
     state: Taints,
 }
 
