@@ -2,6 +2,8 @@
 //!
 //! The ordinary run takes a few thousand cases; a million of each with
 //! `HOSTILE_CASES=1000000 cargo test --release --test hostile`.
+//!
+//! It is long because it is a list: one test a parser.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
