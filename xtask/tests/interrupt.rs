@@ -20,8 +20,11 @@ fn doctor(folder: &Path, before: &str, script: &str) -> Child {
     let script = format!("#!/bin/sh\n{script}\necho $$ > pids; sleep 60 & echo $! >> pids; wait\n");
     fs::write(&cargo, script).unwrap();
     fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
-    Command::new("sh")
-        .args(["-c", &format!("{before}\nexec \"$0\" doctor"), env!("CARGO_BIN_EXE_xtask")])
+    // Whoever runs the tests may ignore signals, as a shell does for what it starts with `&`. The
+    // runner would ignore them, too.
+    Command::new("env")
+        .args(["--default-signal=HUP,INT,TERM", "sh", "-c"])
+        .args([&format!("{before}\nexec \"$0\" doctor"), env!("CARGO_BIN_EXE_xtask")])
         .env("PATH", format!("{}:/usr/bin:/bin", folder.display()))
         .env("XDG_CACHE_HOME", folder)
         .current_dir(folder)
