@@ -1,12 +1,16 @@
-//! What a module exports and needs: `cargo run -p ko --example exports FILE.ko`.
+//! What a module exports and needs: `cargo run -p ko --example exports [FILE.ko]`.
 
 use std::{env, error::Error, fs};
 
 use ko::module::Module;
 
+const EXPORTER: &[u8] = include_bytes!("../../tests/fixtures/exporter-7.3.ko");
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let path = env::args().nth(1).ok_or("usage: exports FILE.ko")?;
-    let bytes = fs::read(path)?;
+    let bytes = match env::args().nth(1) {
+        Some(path) => fs::read(path)?,
+        None => EXPORTER.to_vec(),
+    };
     let module = Module::read(&bytes)?;
     println!("{}", module.name().unwrap_or_default());
     for export in module.exports.iter() {

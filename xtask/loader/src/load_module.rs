@@ -1,11 +1,13 @@
 //! `load_module()`: walks the checks in the kernel's order until one refuses.
 
+use ko::{license::License, module::Module};
+
 use crate::{
     check_id::CheckId,
     checks::in_order,
     hint,
-    kernel_facts::KernelFacts,
-    kernel_state::{KernelState, LoadedModule},
+    kernel_facts::{Export, KernelFacts},
+    kernel_state::{KernelState, LoadedModule, NamedExport},
     load_info::{LoadInfo, LoadRequest},
     module_exports,
     verdict::{Answer, CheckResult, Finding, Outcome, Verdict},
@@ -60,6 +62,9 @@ fn walk(mut load: LoadInfo<'_>, stop_before: Option<CheckId>) -> Verdict {
     }
     if matches!(answer, Answer::Unknown(_)) {
         load.exports = module_exports::read(&load).unwrap_or_default();
+        if load.name.is_empty() {
+            read_ahead(&mut load);
+        }
     }
     let LoadInfo { name, taints, messages, exports, info_name, state, .. } = load;
     let module = LoadedModule { name: name.clone(), taints, exports };
@@ -70,4 +75,20 @@ fn walk(mut load: LoadInfo<'_>, stop_before: Option<CheckId>) -> Verdict {
     }
     let name = if name.is_empty() { info_name.unwrap_or_default() } else { name };
     Verdict { name, answer, messages, taints, checks }
+}
+
+/// Reads the name and the exports of a module in doubt at its signature, which the kernel checks
+/// before it reads them: whoever depends on the module is in doubt, too, and nobody else.
+fn read_ahead(load: &mut LoadInfo<'_>) {
+    let Ok(module) = Module::read(load.request.file) else { return };
+    load.name = module.name().unwrap_or_default().to_string();
+    let named = |export: ko::exports::Export<'_>| NamedExport {
+        symbol: export.symbol.0.bytes().to_vec(),
+        export: Export {
+            crc: export.crc,
+            gpl_only: export.license == License::GplOnly,
+            namespace: export.namespace.bytes().to_vec(),
+        },
+    };
+    load.exports = module.exports.iter().flatten().map(named).collect();
 }

@@ -317,6 +317,23 @@ fn targets() -> Vec<KernelFacts> {
     all
 }
 
+/// A signed module is in doubt where the kernel's certificates are unknown; a module that needs
+/// nothing of it is not.
+#[test]
+fn only_users_of_a_module_in_doubt_are_in_doubt() {
+    let config = include_str!("../../tests/fixtures/kernel-7.3/.config");
+    let symvers = include_bytes!("../../tests/fixtures/kernel-7.3/Module.symvers");
+    let kernel = KernelFacts::new("7.3.4+deb13-amd64", config).unwrap();
+    let kernel = kernel.with_symvers(symvers).unwrap();
+    let mut model = KernelModel::new(&kernel);
+    let mut load = |file| model.finit_module(LoadRequest { file, ..LoadRequest::default() });
+    let signed = load(include_bytes!("../../tests/fixtures/importer-7.3.ko"));
+    assert!(matches!(signed.answer, Answer::Unknown(_)) && signed.name == "importer");
+    let other = load(include_bytes!("../../tests/fixtures/exporter-7.3.ko"));
+    let reason = format!("{:?}", other.answer);
+    assert!(!reason.contains("whether that one loads"), "{reason}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 

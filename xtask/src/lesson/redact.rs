@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use diffy::DiffOptions;
+use diffy::Line;
 use regex_lite::Regex;
 
 use crate::{
@@ -103,11 +103,24 @@ fn elide(text: &str, shown: &str) -> String {
     elided + &rest.concat()
 }
 
-/// The lines in which two texts differ, with their numbers.
+/// The lines in which two texts differ, with their numbers in either.
 pub(super) fn difference(name: &str, shown: &str, said: &str) -> String {
-    let mut options = DiffOptions::new();
-    options.set_original_filename(name.to_owned()).set_modified_filename("what was said today");
-    options.create_patch(shown, said).to_string()
+    let mut text = format!("--- {name}\n+++ what was said today\n");
+    for hunk in diffy::create_patch(shown, said).hunks() {
+        let (mut old, mut new) = (hunk.old_range().start(), hunk.new_range().start());
+        for line in hunk.lines() {
+            let numbered = match line {
+                Line::Context(line) => format!("{old:4} {new:4}   {line}"),
+                Line::Delete(line) => format!("{old:4}      - {line}"),
+                Line::Insert(line) => format!("     {new:4} + {line}"),
+            };
+            old += usize::from(!matches!(line, Line::Insert(_)));
+            new += usize::from(!matches!(line, Line::Delete(_)));
+            text.push_str(numbered.trim_end_matches('\n'));
+            text.push('\n');
+        }
+    }
+    text
 }
 
 #[cfg(test)]

@@ -140,7 +140,10 @@ fn undefined(
         return ControlFlow::Break(Finding::unknown("the kernel's exports are unknown"));
     }
     if let Some(module) = load.state.doubtful("", name.as_bytes()) {
-        let reason = format!("{name} is {module}'s, and whether that one loads cannot be decided");
+        let reason = match module {
+            "" => format!("a module that cannot be read may export {name}"),
+            _ => format!("{name} is {module}'s, and whether that one loads cannot be decided"),
+        };
         return ControlFlow::Break(Finding::unknown(reason));
     }
     let plain = SymbolValue::Number(symbol.value);
