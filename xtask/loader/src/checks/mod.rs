@@ -32,7 +32,7 @@ pub(super) fn in_order(rules: &VersionRules) -> &'static [(CheckId, Run)] {
     if rules.split_elf_checks { SPLIT_ELF } else { PRE_6_13 }
 }
 
-/// Puts the checks of the ELF between what comes before and after them on every kernel.
+/// Puts the checks of the ELF that depend on the version between those that every kernel has.
 macro_rules! order {
     ($($elf:expr),* $(,)?) => {
         &[
@@ -41,6 +41,12 @@ macro_rules! order {
             (CheckId::FileEmpty, file::empty),
             (CheckId::FileUnpack, file::unpack),
             (CheckId::Signature, signature::signature),
+            (CheckId::ElfLength, elf::length),
+            (CheckId::ElfMagic, elf::magic),
+            (CheckId::ElfType, elf::kind),
+            (CheckId::ElfMachine, elf::machine),
+            (CheckId::ElfSectionSize, elf::section_size),
+            (CheckId::ElfSectionTable, elf::section_table),
             $($elf,)*
             (CheckId::Blacklist, early::blacklist),
             (CheckId::VersionsLayout, versions::module_layout),
@@ -73,12 +79,6 @@ macro_rules! order {
 
 /// 6.13 and later, and 6.12.117 and later of its series.
 const SPLIT_ELF: &[(CheckId, Run)] = order![
-    (CheckId::ElfLength, elf::length),
-    (CheckId::ElfMagic, elf::magic),
-    (CheckId::ElfType, elf::kind),
-    (CheckId::ElfMachine, elf::machine),
-    (CheckId::ElfSectionSize, elf::section_size),
-    (CheckId::ElfSectionTable, elf::section_table),
     (CheckId::ElfSection0, elf::section_0),
     (CheckId::ElfSectionBounds, elf::section_bounds),
     (CheckId::ElfSectionNames, elf::section_names),
@@ -92,12 +92,6 @@ const SPLIT_ELF: &[(CheckId, Run)] = order![
 
 /// Earlier kernels.
 const PRE_6_13: &[(CheckId, Run)] = order![
-    (CheckId::ElfLength, elf::length),
-    (CheckId::ElfMagic, elf::magic),
-    (CheckId::ElfType, elf::kind),
-    (CheckId::ElfMachine, elf::machine),
-    (CheckId::ElfSectionSize, elf::section_size),
-    (CheckId::ElfSectionTable, elf::section_table),
     (CheckId::ElfSectionNames, elf_pre_6_13::section_names),
     (CheckId::ElfSection0, elf::section_0),
     (CheckId::ElfSectionBounds, elf_pre_6_13::sections),
