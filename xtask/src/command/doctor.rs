@@ -6,10 +6,10 @@ use crate::{
     guest::saved_state,
     host::{
         cache::Cache,
-        diagnosis, packages,
+        packages,
         root::{Root, TRIXIE},
         run::Run,
-        sandbox,
+        sandbox, user_namespaces,
     },
     kernel::{Kernel, KernelName},
     problem::{Problem, Result},
@@ -61,7 +61,7 @@ fn look(cache: &Cache) -> Vec<Finding> {
         findings.push(finding(tool, cargo_tool(tool, component)));
     }
     findings.push(finding("namespaces", sandbox::namespaces().map(Into::into)));
-    findings.push(finding("bootstrap", diagnosis::bootstrap().map(Into::into)));
+    findings.push(finding("bootstrap", user_namespaces::bootstrap().map(Into::into)));
     let root = Root::present(cache, TRIXIE).map(|root| root.path("/").display().to_string());
     findings.push(finding("private root", root.ok_or_else(|| absent("the private root"))));
     for name in [KernelName::STOCK, KernelName::LAB] {

@@ -8,3 +8,4 @@ pub mod progress;
 pub mod root;
 pub mod run;
 pub mod sandbox;
+pub mod user_namespaces;

@@ -13,10 +13,11 @@ use std::{
 use crate::{
     host::{
         cache::{self, Cache, Lock, Partial, write_script},
-        diagnosis, packages,
+        packages,
         progress::{Step, say},
         run::Run,
         sandbox::{self, Sandbox},
+        user_namespaces,
     },
     problem::{OrProblem, Problem, Result},
 };
@@ -101,7 +102,7 @@ impl Root {
         let name = Self::name(suite);
         let folder = cache.entry_with_lock(&name, Partial::Discard, |partial, lock| {
             sandbox::namespaces()?;
-            diagnosis::bootstrap()?;
+            user_namespaces::bootstrap()?;
             make(cache, suite, partial, lock)
         })?;
         Self::open(suite, folder)

@@ -9,7 +9,7 @@ use std::{
 use rustix::process::geteuid;
 
 use crate::{
-    host::{diagnosis, run::Run},
+    host::{run::Run, user_namespaces},
     problem::{Problem, Result},
 };
 
@@ -157,7 +157,7 @@ pub fn namespaces() -> Result<&'static str> {
     }
     let said = output.stderr.trim();
     let problem = Problem::host(format!("bubblewrap can make no namespaces here: {said}"));
-    Err(problem.hint(diagnosis::mend_namespaces()))
+    Err(problem.hint(user_namespaces::mend_namespaces()))
 }
 
 #[cfg(test)]

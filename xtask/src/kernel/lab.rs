@@ -8,8 +8,8 @@ use ko::kconfig::Kconfig;
 use crate::{
     host::{cache, progress::Step, root::Root},
     kernel::{
-        archive::Candidate, config, copy, make_folder, source::Source, stock, table::Preparation,
-        write_enter,
+        archive::Candidate, config, copy, make_folder, preparation::Preparation, source::Source,
+        stock, write_enter,
     },
     problem::{OrProblem, Problem, Result},
 };

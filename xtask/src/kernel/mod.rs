@@ -10,6 +10,7 @@ pub mod kernel_vermagic;
 pub mod lab;
 mod metadata;
 mod name;
+mod preparation;
 pub mod prepared;
 pub mod shipped;
 pub mod source;

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::{
     host::{cache, progress::Step},
-    kernel::{archive::Archive, table::Preparation, write_enter},
+    kernel::{archive::Archive, preparation::Preparation, write_enter},
     problem::{OrProblem, Result},
 };
 

@@ -26,9 +26,10 @@ use crate::{
     kernel::{
         KernelName,
         archive::{Archive, Refresh},
-        config, make_folder, metadata, require_rust,
+        config, make_folder, metadata,
+        preparation::Preparation,
+        require_rust,
         source::Source,
-        table::Preparation,
         write_enter,
     },
     problem::{OrProblem, Problem, Result},

@@ -1,14 +1,14 @@
 //! The table of kernels. A new kernel is one more row of [`KERNELS`], and a new way to prepare
 //! one is one more function.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::{
     host::{
         cache::{self, Cache, Partial},
         root::{self, Root, Suite},
     },
-    kernel::{KernelName, archive::Candidate, lab, stable, stock},
+    kernel::{KernelName, archive::Candidate, lab, preparation::Preparation, stable, stock},
     problem::Result,
 };
 
@@ -112,19 +112,6 @@ impl PartialEq for Recipe {
 }
 
 impl Eq for Recipe {}
-
-/// What the steps of a preparation need to know.
-#[derive(Clone, Copy, Debug)]
-pub struct Preparation<'a> {
-    /// The cache.
-    pub cache: &'a Cache,
-    /// The root in which it is prepared.
-    pub root: &'a Root,
-    /// The kernel's packages.
-    pub candidate: &'a Candidate,
-    /// The folder that becomes the kernel's cache entry.
-    pub aside: &'a Path,
-}
 
 impl Recipe {
     /// Whether NAME:RELEASE names another release of it.

@@ -5,8 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use ko::text::Text;
 
 use crate::{
+    alias_pattern::matches,
     dependency_info::DependencyInfo,
-    load_order::matches,
     module_file::{ModuleFile, Stamp},
     module_name::{ModuleName, underscored},
 };

@@ -12,6 +12,7 @@
 //! Invariant: the crate is given bytes and returns facts. It starts no process and no thread, and
 //! opens no file.
 
+mod alias_pattern;
 pub mod dependency_info;
 pub mod depmod_config;
 pub mod graph;

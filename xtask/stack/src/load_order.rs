@@ -183,30 +183,6 @@ enum Task {
     Place(usize),
 }
 
-/// `fnmatch()` with `*` and `?`. Aliases without a bus use nothing else.
-pub(crate) fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut p, mut n) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, n));
-                p += 1;
-            }
-            Some(&byte) if byte == b'?' || byte == name[n] => {
-                p += 1;
-                n += 1;
-            }
-            _ => {
-                let Some((star_p, star_n)) = star else { return false };
-                star = Some((star_p, star_n + 1));
-                (p, n) = (star_p + 1, star_n + 1);
-            }
-        }
-    }
-    pattern[p..].iter().all(|&byte| byte == b'*')
-}
-
 fn step<'g>(graph: &'g Graph, config: &'g ModprobeConfig, index: usize) -> LoadStep<'g> {
     let module = &graph.modules()[index];
     let mut reasons: Vec<OrderReason<'_>> = graph
@@ -376,13 +352,5 @@ mod tests {
     fn a_module_exported_twice_is_named() {
         let graph = Graph::new(vec![module("a", &["s"], &[]), module("b", &["s"], &[])]);
         assert_eq!(exported_twice(&graph)[&Text(b"s")], ["a", "b"]);
-    }
-
-    #[test]
-    fn an_alias_is_matched_like_a_file_name() {
-        assert!(matches(b"crypto_sha*", b"crypto_sha256"));
-        assert!(matches(b"*a?c*", b"xxabc"));
-        assert!(!matches(b"a", b"ab"));
-        assert!(!matches(b"a?", b"a"));
     }
 }

@@ -3,7 +3,7 @@
 
 use ko::{module::SoftDep, text::Text};
 
-use crate::{graph::Graph, load_order::matches, module_name::ModuleName};
+use crate::{alias_pattern::matches, graph::Graph, module_name::ModuleName};
 
 /// The lines of modprobe.d files. Each begins with a name, or a pattern of names with `*` and `?`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
