@@ -46,9 +46,11 @@ crate-metadata = $(or $(if $(filter $1,$(crates-here)),$(obj)/lib$(crate-name).r
 	$(obj)/lib$(crate-name).rmeta)
 
 # The seal of the crate of module $1, once its metadata is there. It ends in `unknown` when this
-# rustc cannot read the metadata.
-crate-seal = $(crate-name)_abi_$(or $(shell $(RUSTC) -Zls=root $(crate-metadata) 2>/dev/null | \
-	sed -n 's/^hash \([0-9a-f]\{16\}\).*/\1/p'),unknown)
+# rustc cannot read the metadata. Make expands flags and recipes many times: rustc is asked once.
+crate-seal = $(eval crate-seal-of-$1 := $(or $(crate-seal-of-$1),$(call crate-hash,$1)))$\
+	$(or $(crate-seal-of-$1),$(crate-name)_abi_unknown)
+crate-hash = $(addprefix $(crate-name)_abi_,$(shell $(RUSTC) -Zls=root $(crate-metadata) 2>/dev/null | \
+	sed -n 's/^hash \([0-9a-f]\{16\}\).*/\1/p'))
 
 # A name must fit in a line of modpost (SZ in scripts/mod/modpost.c, 7.3: 500), which has the
 # module's path and the class of the export too.
