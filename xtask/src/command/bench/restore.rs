@@ -6,7 +6,7 @@ use super::measure::measure;
 use crate::{
     build::{BuildDir, SOURCES, Stack},
     command::KernelArg,
-    guest::round::Round,
+    guest::{Accel, Guest, round::Round},
     host::{
         cache::Cache,
         packages,
@@ -14,14 +14,14 @@ use crate::{
         run::{self, Run, this_program},
     },
     kernel::{Kernel, archive::Refresh},
-    problem::{OrProblem, Problem, Result},
+    problem::{Kind, OrProblem, Problem, Result},
 };
 
 /// Measure `vm -- /bin/true` and an edit until its verdict, in one run
 ///
-/// The guest is restored and booted in turn, and virtme-ng boots the same image where it is
-/// installed; the best of the rounds counts. Then the provider's source is edited in a copy, built
-/// and loaded, each part timed.
+/// The guest is restored and booted in turn, and virtme-ng boots the same image where `vng` is
+/// installed; the best of the rounds counts. All of them have KVM, or none. Then the provider's
+/// source is edited in a copy, built and loaded, each part timed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Loop {
     #[command(flatten)]
@@ -36,7 +36,8 @@ impl Loop {
         let cache = Cache::open()?;
         let kernel = Kernel::obtain(&cache, &self.kernel.name, Refresh::Daily)?;
         run::echo_off();
-        let ways = self.ways(&kernel);
+        let kvm = kvm_works(&cache, &kernel)?;
+        let ways = self.ways(&kernel, kvm)?;
         let mut best = vec![f64::INFINITY; ways.len()];
         // The first builds, and saves the state of the guest.
         ways.first().map(|(_, way)| measure(way)).transpose()?;
@@ -46,33 +47,39 @@ impl Loop {
                 *best = best.min(cost.seconds);
             }
         }
-        outln!("one command in the guest, {}, best of {}:", kernel, self.rounds);
+        let by = if kvm { "by KVM" } else { "by emulation" };
+        outln!("one command in the guest, {kernel}, {by}, best of {}:", self.rounds);
         let shortest = best.first().copied().unwrap_or(f64::INFINITY);
         for ((name, _), seconds) in ways.iter().zip(&best) {
-            outln!("  {name:10} {seconds:6.2} s  {:5.1} times", seconds / shortest);
+            outln!("  {name:14} {seconds:6.2} s  {:5.1} times", seconds / shortest);
         }
         self.edits(&cache, &kernel)?;
         Ok(ExitCode::SUCCESS)
     }
 
     /// The ways to run one command, the restored guest first.
-    fn ways(&self, kernel: &Kernel) -> Vec<(&'static str, Run)> {
+    fn ways(&self, kernel: &Kernel, kvm: bool) -> Result<Vec<(String, Run)>> {
         let name = self.kernel.name.to_string();
+        let limited = |run: Run| run.deadline(Duration::from_secs(300)).quiet();
         let ours = || {
-            let run = Run::new(this_program()).args(["vm", "--kernel", &name]);
-            run.deadline(Duration::from_secs(300)).quiet()
+            let accel = if kvm { "kvm" } else { "tcg" };
+            let run = Run::new(this_program()).args(["vm", "--accel", accel, "--kernel", &name]);
+            limited(run)
         };
         let restored = ours().args(["--", "/bin/true"]);
         let booted = ours().args(["--boot", "--", "/bin/true"]);
-        let mut ways = vec![("restored", restored), ("booted", booted)];
+        let mut ways = vec![("restored".into(), restored), ("booted".into(), booted)];
         match (&kernel.image, packages::find("vng")) {
             (Some(image), Some(vng)) => {
-                let run = Run::new(vng).arg("--run").arg(image).args(["--", "/bin/true"]).quiet();
-                ways.push(("virtme-ng", run.deadline(Duration::from_secs(300))));
+                let version = limited(Run::new(&vng)).arg("--version").stdout()?;
+                // It takes /dev/kvm for a working KVM.
+                let run = limited(Run::new(vng)).args((!kvm).then_some("--disable-kvm"));
+                let run = run.arg("--run").arg(image).args(["--", "/bin/true"]);
+                ways.push((version.trim().into(), run));
             }
-            _ => say("virtme-ng is not installed: it is not measured"),
+            _ => say("vng is not in PATH: virtme-ng is not measured"),
         }
-        ways
+        Ok(ways)
     }
 
     fn edits(&self, cache: &Cache, kernel: &Kernel) -> Result<()> {
@@ -96,6 +103,15 @@ impl Loop {
             outln!("  {best}");
         }
         Ok(())
+    }
+}
+
+/// Whether guests run by KVM here. A trial that has no answer yet is waited for.
+fn kvm_works(cache: &Cache, kernel: &Kernel) -> Result<bool> {
+    match Guest::on(cache, kernel)?.accel(Accel::Kvm).run(["true"]) {
+        Ok(_) => Ok(true),
+        Err(problem) if problem.kind == Kind::Host => Ok(false),
+        Err(problem) => Err(problem),
     }
 }
 
