@@ -6,6 +6,7 @@ use ko::seal::Seal;
 use stack::symvers::{Symvers, SymversEntry};
 use xtask::{
     build::{BuildDir, project},
+    host::cache::write_script,
     kernel::KernelName,
 };
 
@@ -29,6 +30,7 @@ pub(crate) fn tests() -> Vec<Test> {
             every_export_of_a_crate_has_a_version_where_symbols_have_versions,
             a_crates_user_has_no_header_and_nothing_unsafe,
             a_changed_crate_builds_its_user_again,
+            a_seal_is_asked_of_rustc_once_in_each_folder,
             a_crate_is_used_by_a_module_that_is_built_elsewhere_and_later,
             a_user_under_another_license_does_not_build,
             a_name_that_modpost_cannot_take_does_not_build,
@@ -170,6 +172,19 @@ fn a_changed_crate_builds_its_user_again() {
         assert!(text.contains(step), "{step}:\n{text}");
     }
     assert!(!text.contains("consumer/consumer_main.o"), "it uses the C ABI:\n{text}");
+}
+
+fn a_seal_is_asked_of_rustc_once_in_each_folder() {
+    let stack = edited("crate-asked", &[]);
+    let rustc = stack.folder.join("rustc");
+    let script =
+        "#!/bin/sh\n[ \"$1\" != -Zls=root ] || echo \"$2\" >> \"$0-asked\"\nexec rustc \"$@\"\n";
+    write_script(&rustc, script).unwrap();
+    let outcome = stack.make("modules").arg(format!("RUSTC={}", rustc.display())).output().unwrap();
+    assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
+    // Each answer costs 40 ms of every edit.
+    let asked = fs::read_to_string(stack.folder.join("rustc-asked")).unwrap();
+    assert_eq!(asked, "provider/libprovider.rmeta\ntally/../provider/libprovider.rmeta\n");
 }
 
 /// Runs plain `make` for a module in a folder outside the project.
