@@ -48,13 +48,13 @@ $(if $(one),,$(error two builders at once))
 ";
 
 /// A stack in a folder that goes away, and with it what was built of it in the cache.
-struct Temporary {
+pub(crate) struct Temporary {
     folder: tempfile::TempDir,
     stack: Stack,
 }
 
 impl Temporary {
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 }
@@ -69,7 +69,7 @@ impl Drop for Temporary {
 }
 
 /// A stack with these files.
-fn stack(files: &[(&str, &str)]) -> Temporary {
+pub(crate) fn stack(files: &[(&str, &str)]) -> Temporary {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
         let path = folder.path().join(name);

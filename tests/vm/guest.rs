@@ -184,7 +184,10 @@ fn another_modprobe_than_kmods_is_noticed() {
 }
 
 fn a_panic_is_named() {
-    let outcome = guest().run(["true", "echo c > /proc/sysrq-trigger"]);
+    let mut session = guest().start().unwrap();
+    assert!(session.report().restored);
+    session.exec("true").unwrap();
+    let outcome = session.exec("echo c > /proc/sysrq-trigger").map(|_| Report::default());
     let fact = red(Kind::DoesNotHold, outcome);
     says(&fact, "the kernel panicked while `echo c > /proc/sysrq-trigger` ran: ");
     says(&fact, "Kernel panic - not syncing: sysrq triggered crash");
@@ -193,6 +196,7 @@ fn a_panic_is_named() {
 fn a_warning_is_named_though_every_command_succeeded() {
     let guest = guest().module(module("warns"));
     let mut session = guest.start().unwrap();
+    assert!(session.report().restored);
     let step = session.exec("insmod /lib/modules/*/updates/warns.ko").unwrap();
     assert_eq!(step.status, 0);
     let fact = red(Kind::DoesNotHold, session.finish());
@@ -215,7 +219,10 @@ fn a_command_that_does_not_end_is_told_from_a_guest_that_hangs() {
     says(&fact, "`sleep 1000` did not end within 8 s; the guest still answers");
 
     let hangs = guest.module(module("hangs")).deadline(Duration::from_secs(12));
-    let fact = red(Kind::Host, hangs.run(["insmod /lib/modules/*/updates/hangs.ko"]));
+    let mut session = hangs.start().unwrap();
+    assert!(session.report().restored);
+    let outcome = session.exec("insmod /lib/modules/*/updates/hangs.ko").map(|_| Report::default());
+    let fact = red(Kind::Host, outcome);
     says(&fact, "the guest hangs in `insmod /lib/modules/*/updates/hangs.ko`: silent for 1");
 }
 
@@ -226,9 +233,13 @@ fn a_kernel_that_spins_will_panic_and_so_tell() {
 }
 
 /// The process that is QEMU, below the sandbox that was started.
-fn qemu(pid: u32) -> Option<u32> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-    let mut children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+pub(crate) fn qemu(pid: u32) -> Option<u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let children: Vec<u32> = children
+        .flat_map(|pids| pids.split_whitespace().flat_map(str::parse).collect::<Vec<_>>())
+        .collect();
+    let mut children = children.into_iter();
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     if name.starts_with("qemu") { Some(pid) } else { children.find_map(qemu) }
 }

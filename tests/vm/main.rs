@@ -9,6 +9,7 @@
 mod harness;
 
 mod any_stack;
+mod broken_state;
 mod build;
 #[path = "../corpus/mod.rs"]
 mod corpus;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         verdict::tests(),
         lesson::tests(),
         mistakes::tests(),
+        broken_state::tests(),
         saved_state::tests(),
         watch::tests(),
         build::tests(),

@@ -1,19 +1,32 @@
-//! Saved states: what a restored guest is like, and that nothing else than what was saved is ever
-//! restored.
+//! Saved states: what a restored guest is like.
 
 use std::{
-    fs::{self, File},
-    os::unix::fs::FileExt,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    collections::BTreeSet,
+    fs,
+    io::{Read, Write},
+    path::Path,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
-use xtask::{build::project, guest::report::Report, host::cache::Cache};
+use xtask::{
+    guest::{Boot, Guest, report::Report},
+    host::{
+        cache::Cache,
+        root::{Root, TRIXIE},
+    },
+    kernel::{
+        Kernel, KernelName,
+        archive::Refresh,
+        bzimage::{payload, unpack},
+        table::KERNELS,
+    },
+};
 
 use crate::{
-    guest,
+    boot, guest,
     harness::{Needs, Test, skip},
     kernel,
     stack::build_dir,
@@ -25,15 +38,14 @@ pub(crate) fn tests() -> Vec<Test> {
         Needs::Nothing => [
             what_is_about_booting_boots,
             a_restored_guest_has_its_own_random_numbers_the_time_and_a_log_that_goes_on,
+            a_shell_is_restored_as_well,
             files_arrive_as_they_are,
         ],
-        Needs::Rust => [
-            every_restored_guest_is_like_the_others,
-            a_damaged_state_is_thrown_away_and_made_again,
-            a_state_that_is_killed_while_it_is_saved_is_made_again,
-            a_full_disk_costs_the_state_and_not_the_run,
-            two_runs_at_once_share_one_state,
-        ],
+        Needs::Rust => [every_restored_guest_is_like_the_others],
+        // They say when they booted.
+        Needs::OwnModules => [no_watchdog_sees_how_long_a_guest_rested],
+        Needs::Only(KernelName::STOCK) => [every_kernel_that_has_a_name_is_restored],
+        Needs::Only(KernelName::LAB) => [a_kernel_that_complains_while_it_boots_boots_once],
     )
 }
 
@@ -52,7 +64,7 @@ fn what_is_about_booting_boots() {
 }
 
 /// When the kernel started the agent, to the microsecond: no two boots are the same in it.
-const BOOT: &str = "dmesg | grep 'Run /init as init process'";
+pub(crate) const BOOT: &str = "dmesg | grep 'Run /init as init process'";
 const RANDOM: &str = "head -c 32 /dev/urandom | od -An -tx1; head -c 32 /dev/random | od -An -tx1; \
                       mktemp -u";
 
@@ -74,6 +86,151 @@ fn a_restored_guest_has_its_own_random_numbers_the_time_and_a_log_that_goes_on()
     assert!(word.sequence == last.sequence + 1 && word.time > last.time, "{last} {word}");
     // As long as it rested, no more: no jump that a watchdog would take for a stall.
     assert!(word.time < last.time + Duration::from_secs(20), "{last} {word}");
+}
+
+/// What of the kernel's messages speaks of time that passed.
+const OF_TIME: [&str; 6] = ["clocksource", "rcu", "lockup", "stall", "hung_task", "blocked for"];
+/// Longer than a watchdog of the kernel waits: 20 s for a soft lockup, 21 s for a stall of RCU.
+const REST: Duration = Duration::from_secs(25);
+
+fn no_watchdog_sees_how_long_a_guest_rested() {
+    let source = "cat /sys/devices/system/clocksource/clocksource0/current_clocksource";
+    let busy = "timeout 2 sh -c 'while :; do :; done'; cat /proc/uptime; sleep 1; cat /proc/uptime";
+    let run = || {
+        let begin = SystemTime::now();
+        let report = guest().run([source, busy, "dmesg | grep 'system clock to'"]).unwrap();
+        assert!(report.restored);
+        let booted = report.commands[2].text();
+        let booted =
+            booted.split_once("UTC (").and_then(|(_, at)| at.split(')').next()?.parse().ok());
+        let booted = SystemTime::UNIX_EPOCH + Duration::from_secs(booted.expect("a time of boot"));
+        (begin.duration_since(booted).unwrap_or_default(), report)
+    };
+    let (age, mut report) = run();
+    if age < REST {
+        thread::sleep(REST - age);
+        report = run().1;
+    }
+    let told =
+        report.commands.iter().flat_map(|command| command.kernel.iter().chain(&command.late));
+    let told: Vec<&str> = told.map(|message| message.text.as_str()).collect();
+    assert!(!told.iter().any(|text| OF_TIME.iter().any(|word| text.contains(word))), "{told:?}");
+    assert_eq!(
+        report.commands[0].text(),
+        guest().fresh_boot().run([source]).unwrap().commands[0].text()
+    );
+    let text = report.commands[1].text();
+    let time = |line: &str| line.split(' ').next().and_then(|time| time.parse::<f64>().ok());
+    let times: Vec<f64> = text.lines().filter_map(time).collect();
+    assert!((1.0..5.0).contains(&(times[1] - times[0])), "a second took {times:?}");
+}
+
+fn a_shell_is_restored_as_well() {
+    let boot = guest().run([BOOT]).unwrap().commands[0].text();
+    let shell = shell_words::join([
+        env!("CARGO_BIN_EXE_xtask"),
+        "shell",
+        "--no-stack",
+        "--kernel",
+        &kernel().name.to_string(),
+    ]);
+    // It makes a terminal.
+    let shell = Command::new("script")
+        .args(["-qec", &shell, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut shell) = shell else { skip("needs the program script") };
+    let (mut output, mut said) = (shell.stdout.take().unwrap(), Vec::new());
+    let mut input = shell.stdin.take();
+    let mut buffer = [0; 4096];
+    loop {
+        match output.read(&mut buffer).unwrap() {
+            0 => break,
+            length => said.extend_from_slice(&buffer[..length]),
+        }
+        // At its first prompt.
+        if said.ends_with(b"# ") {
+            if let Some(mut input) = input.take() {
+                writeln!(input, "{BOOT}; tty; exit").unwrap();
+            }
+        }
+    }
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(shell.wait().unwrap().success(), "{said}");
+    assert!(said.contains(boot.trim()), "another boot than {boot}:\n{said}");
+    assert!(said.contains("/dev/hvc0"), "{said}");
+}
+
+fn every_kernel_that_has_a_name_is_restored() {
+    let cache = Cache::open().unwrap();
+    for recipe in KERNELS {
+        let name = KernelName::Listed(recipe, None);
+        let kernel = Kernel::obtain(&cache, &name, Refresh::Daily).unwrap();
+        let guest = Guest::on(&cache, &kernel).unwrap();
+        let run = || guest.run([BOOT, "uname -r", "modprobe --show-depends loop; true"]).unwrap();
+        let (one, other) = (run(), run());
+        assert!(one.restored && other.restored, "{name} is not restored");
+        let texts =
+            |report: &Report| report.commands.iter().map(|one| one.text()).collect::<Vec<_>>();
+        assert_eq!(texts(&one), texts(&other), "{name}");
+        assert_eq!(one.commands[1].text().trim(), kernel.release);
+        let (booted, boot) = (guest.clone().fresh_boot().run([BOOT]).unwrap(), &one.commands[0]);
+        assert_ne!(booted.commands[0].text(), boot.text(), "{name}: two boots are alike");
+    }
+}
+
+fn a_kernel_that_complains_while_it_boots_boots_once() {
+    // The same kernel, but for a word that it says at each boot.
+    let image = fs::read(boot().image).unwrap();
+    let mut kernel = unpack(payload(&image).unwrap()).unwrap();
+    let (says, complains) = (b"Run %s as init process", b"WARNING: %s, and more.");
+    let places: Vec<usize> =
+        (0..kernel.len() - says.len()).filter(|at| kernel[*at..].starts_with(says)).collect();
+    assert!(!places.is_empty());
+    places.iter().for_each(|at| kernel[*at..at + says.len()].copy_from_slice(complains));
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("vmlinux");
+    fs::write(&image, kernel).unwrap();
+
+    let cache = Cache::open().unwrap();
+    let root = Root::obtain(&cache, TRIXIE).unwrap();
+    let guest = Guest::new(&cache, &root, Boot { image: image.clone(), ..boot() });
+    let over = AtomicBool::new(false);
+    let (outcome, machines) = thread::scope(|scope| {
+        let machines = scope.spawn(|| {
+            let mut machines = BTreeSet::new();
+            while !over.load(Ordering::Relaxed) {
+                machines.extend(ours_that_name(&image));
+                thread::sleep(Duration::from_millis(20));
+            }
+            machines
+        });
+        let mut session = guest.start().unwrap();
+        let step = session.exec("echo it runs all the same").unwrap();
+        let outcome = session.finish();
+        over.store(true, Ordering::Relaxed);
+        assert_eq!(step.text(), "it runs all the same\n");
+        (outcome, machines.join().unwrap())
+    });
+    let problem = outcome.unwrap_err();
+    let fact = "the kernel complained: WARNING: /init, and more.";
+    assert!(problem.fact.contains(fact), "{problem}");
+    assert_eq!(machines.len(), 1, "{machines:?}");
+}
+
+/// The processes that we started and that have a path in their arguments.
+fn ours_that_name(path: &Path) -> Vec<String> {
+    let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let children: Vec<String> = children
+        .flat_map(|pids| pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let names = |pid: &String| {
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.contains(&*path.to_string_lossy())
+    };
+    children.into_iter().filter(names).collect()
 }
 
 fn files_arrive_as_they_are() {
@@ -127,170 +284,4 @@ fn every_restored_guest_is_like_the_others() {
     for number in 1..number {
         assert_eq!(run(), first, "restored guest {number} differs from the first");
     }
-}
-
-/// A cache of its own, with the roots and kernels of the common one.
-struct OwnCache {
-    folder: tempfile::TempDir,
-}
-
-impl OwnCache {
-    fn new() -> Self {
-        let common = Cache::open().unwrap();
-        let folder = tempfile::tempdir_in(project().join("target")).unwrap();
-        let own = folder.path().join("symstack");
-        fs::create_dir_all(own.join("guest")).unwrap();
-        let link = |path: PathBuf| {
-            let name = path.file_name().unwrap();
-            let to = if path.parent() == Some(&common.path("guest")) {
-                own.join("guest").join(name)
-            } else {
-                own.join(name)
-            };
-            std::os::unix::fs::symlink(&path, to).unwrap();
-        };
-        ["roots", "kernels", "sources", "apt"]
-            .map(|name| common.path(name))
-            .into_iter()
-            .for_each(link);
-        for entry in fs::read_dir(common.path("guest")).unwrap().flatten() {
-            let name = entry.file_name();
-            let name = name.to_str().unwrap();
-            if ["agent-", "base-", "kernel-", "accel-"].iter().any(|begin| name.starts_with(begin))
-            {
-                link(entry.path());
-            }
-        }
-        Self { folder }
-    }
-
-    fn states(&self) -> PathBuf {
-        self.folder.path().join("symstack/guest/states")
-    }
-
-    /// The one state that there is.
-    fn state(&self) -> PathBuf {
-        let states = fs::read_dir(self.states()).unwrap().flatten().map(|entry| entry.path());
-        let states: Vec<PathBuf> = states.filter(|path| path.extension().is_none()).collect();
-        assert_eq!(states.len(), 1, "{states:?}");
-        states[0].clone()
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        let name = kernel().name.to_string();
-        command.args(["vm", "--accel", "tcg", "--kernel", &name, "--", BOOT]);
-        command.env("XDG_CACHE_HOME", self.folder.path());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    /// Fails unless a run is restored from that boot.
-    #[track_caller]
-    fn restores(&self, boot: &str) {
-        let (restored, said) = self.run();
-        assert_eq!(restored, boot, "it is not restored: {said}");
-    }
-
-    /// The boot that a run of its own shows, and what the runner said beside it.
-    fn run(&self) -> (String, String) {
-        told(self.command().output().unwrap())
-    }
-}
-
-#[track_caller]
-fn told(output: Output) -> (String, String) {
-    let (out, err) = (String::from_utf8(output.stdout), String::from_utf8(output.stderr));
-    let (out, err) = (out.unwrap(), err.unwrap());
-    assert!(output.status.success(), "{err}");
-    assert!(out.starts_with('[') && out.lines().count() == 1, "{out}");
-    (out, err)
-}
-
-fn flip(path: &Path, at: u64) {
-    let file = File::options().read(true).write(true).open(path).unwrap();
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, at).unwrap();
-    file.write_all_at(&[byte[0] ^ 1], at).unwrap();
-}
-
-fn cut(path: &Path) {
-    let file = File::options().write(true).open(path).unwrap();
-    file.set_len(file.metadata().unwrap().len() / 2).unwrap();
-}
-
-fn a_damaged_state_is_thrown_away_and_made_again() {
-    let cache = OwnCache::new();
-    let (mut boot, _) = cache.run();
-    cache.restores(&boot);
-    type Damage<'a> = (&'static str, &'a dyn Fn(&Path));
-    let damages: [Damage<'_>; 6] = [
-        ("memory", &cut),
-        // The kernel's text, and a page that nobody wrote.
-        ("memory", &|path| flip(path, (16 << 20) + 12345)),
-        ("memory", &|path| flip(path, (500 << 20) + 1)),
-        ("devices", &cut),
-        ("devices", &|path| flip(path, 200_000)),
-        ("transcript", &|path| flip(path, 100)),
-    ];
-    for (name, damage) in damages {
-        damage(&cache.state().join(name));
-        let (again, said) = cache.run();
-        let why = format!("thrown away, made again: its {name} is not what was saved");
-        assert!(said.contains(&why), "{said}");
-        assert_ne!(again, boot, "{name}: a state that was damaged was restored");
-        boot = again;
-        cache.restores(&boot);
-    }
-    fs::write(cache.state().join("digest"), "").unwrap();
-    let (again, said) = cache.run();
-    assert!(said.contains("its digest is cut short") && again != boot, "{said}");
-}
-
-fn a_state_that_is_killed_while_it_is_saved_is_made_again() {
-    let cache = OwnCache::new();
-    let mut run = cache.command().spawn().unwrap();
-    let begin = Instant::now();
-    let saving = || {
-        let states = fs::read_dir(cache.states()).into_iter().flatten().flatten();
-        let mut partial = states.map(|state| state.path().join("memory"));
-        partial.any(|memory| memory.metadata().is_ok_and(|memory| memory.len() > 0))
-    };
-    while !saving() {
-        assert!(begin.elapsed() < Duration::from_secs(120), "nothing is saved");
-        thread::sleep(Duration::from_millis(20));
-    }
-    run.kill().unwrap();
-    run.wait().unwrap();
-    let boot = cache.run().0;
-    cache.restores(&boot);
-}
-
-fn a_full_disk_costs_the_state_and_not_the_run() {
-    let cache = OwnCache::new();
-    fs::create_dir_all(cache.states()).unwrap();
-    let small = "mount -t tmpfs -o size=48M none \"$1\" || exit 99; shift; exec \"$@\"";
-    let run = cache.command();
-    let mut full = Command::new("unshare");
-    full.args(["--map-root-user", "--mount", "sh", "-c", small, "sh"]).arg(cache.states());
-    full.arg(run.get_program()).args(run.get_args());
-    full.env("XDG_CACHE_HOME", cache.folder.path());
-    let output = match full.output() {
-        Ok(output) if output.status.code() != Some(99) => output,
-        _ => skip("no file system can be mounted here"),
-    };
-    let (_, said) = told(output);
-    assert!(said.contains("no state of the guest is saved, it is booted: "), "{said}");
-}
-
-fn two_runs_at_once_share_one_state() {
-    let cache = OwnCache::new();
-    // The modules are built before, so that it is the state they meet at.
-    cache.run();
-    fs::remove_dir_all(cache.state()).unwrap();
-    let runs: Vec<Child> = (0..3).map(|_| cache.command().spawn().unwrap()).collect();
-    let boots: Vec<String> =
-        runs.into_iter().map(|run| told(run.wait_with_output().unwrap()).0).collect();
-    assert!(boots.iter().all(|boot| *boot == boots[0]), "{boots:?}");
-    cache.state();
 }

@@ -16,6 +16,7 @@ use crate::{
         run_dir::RunDir,
         saved_state::{self, SavedState},
         session::{self, Limits, Session},
+        start::Saved,
         vmlinux,
     },
     host::{
@@ -132,7 +133,8 @@ impl Guest {
         spawn: Spawn<'_>,
     ) -> Result<Option<Session>> {
         for again in ["made again", "it is booted"] {
-            let state = match self.saved_state(machine) {
+            let mut unfit = None;
+            let state = match self.saved_state(machine, accel, &mut unfit) {
                 Ok(state) => state,
                 // The same would be seen again.
                 Err(problem) if problem.kind != Kind::Host || interrupted().is_some() => {
@@ -141,7 +143,10 @@ impl Guest {
                 Err(problem) => {
                     let why = problem.fact.lines().next().unwrap_or_default();
                     say(&format!("no state of the guest is saved, it is booted: {why}"));
-                    return Ok(None);
+                    // It has booted already, and only lacks a terminal.
+                    let mut booted = unfit.filter(|_| !machine.terminal);
+                    booted.as_mut().map(|session| session.put(files)).transpose()?;
+                    return Ok(booted);
                 }
             };
             match self.resume(&state, machine, accel, spawn) {
@@ -190,21 +195,33 @@ impl Guest {
         }
     }
 
-    /// The state that a machine is restored from, made first if it is absent.
-    fn saved_state(&self, machine: Machine<'_>) -> Result<SavedState> {
+    /// The state that a machine is restored from, made first if it is absent. `unfit` becomes the
+    /// guest whose kernel complained, so that none can be made.
+    fn saved_state(
+        &self,
+        machine: Machine<'_>,
+        accel: &str,
+        unfit: &mut Option<Session>,
+    ) -> Result<SavedState> {
         let machine = Machine { memory: Memory::Saved, terminal: false, ..machine };
         let kernel = vmlinux::extract(&self.cache, &self.boot.image)?;
         let base = self.base_entry()?;
         let key = state_key(machine, &kernel, &base, &self.root.path(qemu::PROGRAM))?;
-        let accel = if machine.kvm { "KVM" } else { "TCG" };
-        let about = format!("{} by {accel}", self.boot.release);
+        let about = format!("{} by {}", self.boot.release, if machine.kvm { "KVM" } else { "TCG" });
         SavedState::obtain(&self.cache, &key, &about, |folder| {
             let initrd = self.base()?;
             let run_dir = RunDir::new(&self.cache)?;
             let folder = Some(folder);
             let (limits, child) =
                 self.launch(machine, &kernel, Some(&initrd), folder, &run_dir, &batch)?;
-            Session::save(limits, run_dir, child)
+            let limits = Limits { accel: accel.into(), ..limits };
+            match Session::save(limits, run_dir, child)? {
+                Saved::State(transcript) => Ok(transcript),
+                Saved::Unfit(session, line) => {
+                    *unfit = Some(*session);
+                    Err(Problem::host(format!("its kernel complains while it boots: {line}")))
+                }
+            }
         })
     }
 

@@ -27,6 +27,15 @@ const SETTLE: Duration = Duration::from_secs(20);
 /// Bytes of the seed that a restored guest is given.
 const SEED: usize = 64;
 
+/// What came of a guest that was to be saved.
+pub(super) enum Saved {
+    /// It has ended, and this is what its agent sent.
+    State(Vec<u8>),
+    /// Its kernel has complained, by this line, as all that were restored from a state would have.
+    /// The guest runs on.
+    Unfit(Box<Session>, String),
+}
+
 impl Session {
     /// Waits until the guest has booted.
     pub(super) fn boot(limits: Limits, run_dir: RunDir, child: Process) -> Result<Self> {
@@ -46,12 +55,11 @@ impl Session {
     }
 
     /// Boots a guest, saves its devices when it has come to rest, and ends it. Its memory is a file
-    /// already. Returns what its agent sent.
+    /// already.
     ///
     /// # Errors
-    /// It does not come up, QEMU cannot save it, or it is not fit to be restored: its kernel has
-    /// complained.
-    pub(super) fn save(limits: Limits, run_dir: RunDir, child: Process) -> Result<Vec<u8>> {
+    /// It does not come up, or QEMU cannot save it.
+    pub(super) fn save(limits: Limits, run_dir: RunDir, child: Process) -> Result<Saved> {
         let mut session = Self::new(limits, run_dir, child);
         session.transcript = Some(Vec::new());
         let mut control = session.control()?;
@@ -59,14 +67,15 @@ impl Session {
         session.settle().map_err(|end| session.fail(end))?;
         let console = session.read(qemu::CONSOLE).or_host(|| "the console".into())?;
         if let Some(line) = session_verdict::complaint_of(session.report(), &console) {
-            return Err(Problem::host(format!("the kernel complained while it booted: {line}")));
+            session.transcript = None;
+            return Ok(Saved::Unfit(Box::new(session), line));
         }
         let saved = control.save(&format!("{}/{DEVICES}", qemu::STATE));
         saved.map_err(|why| Problem::host(format!("QEMU cannot save the machine: {why}")))?;
         if !session.wait() {
             return Err(Problem::host("QEMU did not end after it had saved the machine"));
         }
-        Ok(session.transcript.take().unwrap_or_default())
+        Ok(Saved::State(session.transcript.take().unwrap_or_default()))
     }
 
     /// Lets a saved guest go on.
@@ -124,7 +133,8 @@ impl Session {
         self.request(&Request::Clock { seconds: now.as_secs(), nanos: now.subsec_nanos() })
     }
 
-    /// Puts files into a guest that runs.
+    /// Puts files into a guest that runs, by the agent's own port: a disk would need a driver, and
+    /// the driver of every disk is a module in Debian's kernels (`CONFIG_VIRTIO_BLK=m`).
     pub(super) fn put(&mut self, files: &Initramfs) -> Result<()> {
         let sent = files.files().try_for_each(|(path, bytes, executable)| {
             self.request(&Request::Create { path: path.into(), executable })?;
