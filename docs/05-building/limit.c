@@ -2,7 +2,7 @@
 /* The C part: returns the number that ccflags-y gives. */
 #include <limit.h>
 
-int parts_limit(void)
+int hello_limit(void)
 {
 	return LIMIT;
 }

@@ -2,11 +2,11 @@
 /* Proprietary, and uses what it may */
 #include <linux/module.h>
 
-#include "offers.h"
+#include "greeter.h"
 
 static int __init closed_init(void)
 {
-	pr_info("closed: %d\n", offers_any());
+	pr_info("closed: %d\n", greeter_any());
 	return 0;
 }
 module_init(closed_init);

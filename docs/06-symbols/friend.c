@@ -2,11 +2,11 @@
 /* Uses all that it may */
 #include <linux/module.h>
 
-#include "offers.h"
+#include "greeter.h"
 
 static int __init friend_init(void)
 {
-	pr_info("friend: %d\n", offers_any() + offers_gpl() + offers_named() + offers_chosen());
+	pr_info("friend: %d\n", greeter_any() + greeter_gpl() + greeter_named() + greeter_chosen());
 	return 0;
 }
 module_init(friend_init);
@@ -18,4 +18,4 @@ module_exit(friend_exit);
 
 MODULE_DESCRIPTION("Uses all that it may");
 MODULE_LICENSE("GPL");
-MODULE_IMPORT_NS("OFFERS");
+MODULE_IMPORT_NS("GREETER");

@@ -39,7 +39,7 @@ impl Drop for Lock {
 ///
 /// # Invariants
 ///
-/// Who writes it holds the lock of this module's parameters.
+/// Whoever writes it holds the lock of this module's parameters.
 #[repr(transparent)]
 pub(crate) struct Value<T>(UnsafeCell<T>);
 

@@ -9,6 +9,7 @@
 mod harness;
 
 mod any_stack;
+mod book;
 mod broken_state;
 mod build;
 #[path = "../corpus/mod.rs"]
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         broken_state::tests(),
         saved_state::tests(),
         watch::tests(),
+        book::tests(),
         build::tests(),
         any_stack::tests(),
         stack::tests(),

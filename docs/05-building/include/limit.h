@@ -1,3 +1,3 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* What limit.c offers to the other object of its module. */
-int parts_limit(void);
+int hello_limit(void);

@@ -2,11 +2,11 @@
 /* Uses what is in a namespace, and does not import it */
 #include <linux/module.h>
 
-#include "../offers.h"
+#include "../greeter.h"
 
 static int __init forgetful_init(void)
 {
-	pr_info("forgetful: %d\n", offers_named());
+	pr_info("forgetful: %d\n", greeter_named());
 	return 0;
 }
 module_init(forgetful_init);

@@ -2,11 +2,11 @@
 /* Proprietary, and uses what is for the GPL */
 #include <linux/module.h>
 
-#include "../offers.h"
+#include "../greeter.h"
 
 static int __init greedy_init(void)
 {
-	pr_info("greedy: %d\n", offers_gpl());
+	pr_info("greedy: %d\n", greeter_gpl());
 	return 0;
 }
 module_init(greedy_init);

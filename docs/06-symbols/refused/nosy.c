@@ -3,11 +3,11 @@
 #include <linux/kallsyms.h>
 #include <linux/module.h>
 
-#include "../offers.h"
+#include "../greeter.h"
 
 static int __init nosy_init(void)
 {
-	pr_info("nosy: %d\n", offers_global() + !kallsyms_lookup_name("jiffies"));
+	pr_info("nosy: %d\n", greeter_global() + !kallsyms_lookup_name("jiffies"));
 	return 0;
 }
 module_init(nosy_init);

@@ -2,11 +2,11 @@
 /* Uses what is for another module */
 #include <linux/module.h>
 
-#include "../offers.h"
+#include "../greeter.h"
 
 static int __init stranger_init(void)
 {
-	pr_info("stranger: %d\n", offers_chosen());
+	pr_info("stranger: %d\n", greeter_chosen());
 	return 0;
 }
 module_init(stranger_init);

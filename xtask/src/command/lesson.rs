@@ -74,7 +74,8 @@ pub(super) fn compare(names: &[String]) -> Result<Held> {
         if differing.is_empty() {
             return Ok(Outcome::Holds);
         }
-        say(&format!("hint: cargo xtask bless {} rewrites it", lesson.name));
+        say("hint: after a change of a lesson's source this is what the kernel makes of it");
+        say(&format!("hint: its author rewrites the page: cargo xtask bless {}", lesson.name));
         let drift: Option<Vec<&str>> = differing.iter().map(|file| file.drift.as_deref()).collect();
         Ok(drift.map_or(Outcome::Differs, |drift| Outcome::Drift(drift.join("; "))))
     })

@@ -9,6 +9,7 @@ pub mod drift;
 mod page;
 mod redact;
 mod runner;
+mod steps;
 
 use std::{
     fs,
@@ -138,7 +139,7 @@ impl Lesson {
 
     fn fold_kernels(&self, cache: &Cache) -> Result<Vec<PageUpdate>> {
         let mut said = vec![Rendered::default(); self.page.blocks.len()];
-        let mut programs = Vec::new();
+        let (mut programs, mut recorded) = (Vec::new(), None);
         for (index, kernel) in self.page.front_matter.kernels.iter().enumerate() {
             let mut runner = Runner::new(cache, self, kernel)?;
             for (said, contents) in said.iter_mut().zip(runner.run()?) {
@@ -149,6 +150,9 @@ impl Lesson {
                 }
             }
             programs.push(runner.programs());
+            if index == 0 {
+                recorded = runner.recorded()?;
+            }
         }
         let path = self.book.join(FOLDER).join(format!("{}.md", self.name));
         let old = self.page.text.clone();
@@ -163,6 +167,8 @@ impl Lesson {
             new = Page { text: new, ..self.page.clone() }.with_made_by(&programs);
         }
         let mut files = self.pictures(&said);
+        let recorded = recorded.map(|(file, new)| self.made(&file, new));
+        files.extend(recorded.map(|file| PageUpdate { drift: drift.clone(), ..file }));
         files.push(PageUpdate { path, old, new, drift });
         Ok(files)
     }
@@ -170,14 +176,17 @@ impl Lesson {
     fn pictures(&self, said: &[Rendered]) -> Vec<PageUpdate> {
         let pairs = self.page.blocks.iter().zip(said);
         let drawn = pairs.filter_map(|(block, said)| match &block.kind {
-            BlockKind::Picture { file, .. } => Some((self.book.join(FOLDER).join(file), said)),
+            BlockKind::Picture { file, .. } => Some(self.made(file, said.contents.clone())),
             _ => None,
         });
-        let update = |(path, said): (PathBuf, &Rendered)| {
-            let old = fs::read_to_string(&path).unwrap_or_default();
-            PageUpdate { path, old, new: said.contents.clone(), drift: None }
-        };
-        drawn.map(update).collect()
+        drawn.collect()
+    }
+
+    /// A file beside the page, made of what was said.
+    fn made(&self, file: &Path, new: String) -> PageUpdate {
+        let path = self.book.join(FOLDER).join(file);
+        let old = fs::read_to_string(&path).unwrap_or_default();
+        PageUpdate { path, old, new, drift: None }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
         FOLDER, Lesson, code,
         page::{Block, BlockKind, ConsoleEntry, Page, Place, console_entries},
         redact::Redactor,
+        steps::{self, Recording},
     },
     problem::{OrProblem, Problem, Result},
 };
@@ -45,6 +46,7 @@ pub(super) struct Runner<'a> {
     redactor: Redactor,
     session: Option<Session>,
     programs: Option<String>,
+    recording: Option<Recording>,
 }
 
 impl<'a> Runner<'a> {
@@ -64,6 +66,7 @@ impl<'a> Runner<'a> {
         let folder = build_dir.join(&own);
         let redactor = Redactor::new(&kernel, &others, &folder)?;
         let (session, programs) = (None, None);
+        let recording = steps::file(&page.text).map(|_| Recording::default());
         Ok(Self {
             _lock: lock,
             cache,
@@ -76,6 +79,7 @@ impl<'a> Runner<'a> {
             redactor,
             session,
             programs,
+            recording,
         })
     }
 
@@ -103,6 +107,15 @@ impl<'a> Runner<'a> {
         Ok(said)
     }
 
+    /// The page's recording, where it has one: its file, relative to the page, and what belongs
+    /// into it.
+    pub(super) fn recorded(&mut self) -> Result<Option<(PathBuf, String)>> {
+        let recording = steps::file(&self.page.text).zip(self.recording.as_mut());
+        let Some((file, recording)) = recording else { return Ok(None) };
+        recording.link(&built(&self.build_dir)?)?;
+        Ok(Some((file, recording.json()?)))
+    }
+
     /// The programs that spoke, for the page's last line.
     pub(super) fn programs(&self) -> String {
         let kernel = format!("Linux {} (`{}`)", self.kernel.release, self.kernel.name);
@@ -124,6 +137,9 @@ impl<'a> Runner<'a> {
         let shown = shown(self.page, block, &self.kernel);
         let mut text = String::new();
         let entries = console_entries(shown, place)?;
+        if place != Place::Host {
+            self.recording.iter_mut().for_each(Recording::begin);
+        }
         for (index, entry) in entries.iter().enumerate() {
             let dies = place == Place::Dying && index + 1 == entries.len();
             let printed = match place {
@@ -190,6 +206,10 @@ impl<'a> Runner<'a> {
 
     fn printed_in_guest(&mut self, entry: &ConsoleEntry) -> Result<String> {
         let step = self.session()?.exec(entry.command.as_str())?;
+        if let Some(mut recording) = self.recording.take() {
+            recording.add(&entry.command, &self.session()?.exec("cat /proc/modules")?.text())?;
+            self.recording = Some(recording);
+        }
         let mut text = whole(step.text(), step.status.into());
         let messages = step.kernel.iter().chain(&step.late);
         messages.filter(|message| !is_noise(message)).for_each(|message| {

@@ -1,7 +1,8 @@
 //! A picture of a stack: which module uses which symbols of which other, as Graphviz text or SVG.
 //!
 //! Users stand above what they use. The symbols of an edge are a block of their own between the
-//! two boxes, so that no two texts lie on each other however many edges there are.
+//! two boxes, so that no two texts lie on each other however many edges there are. In a picture of
+//! many modules the block has only their number, and a row that is too wide goes on in the next.
 
 use std::{collections::HashMap, fmt::Write as _};
 
@@ -9,6 +10,9 @@ use stack::graph::Graph;
 
 /// More symbols on one edge than this are counted, not shown.
 const SYMBOLS_SHOWN_MAX: usize = 12;
+
+/// In a picture of more edges than this the symbols are counted, not shown.
+const EDGES_SPELLED_MAX: usize = 16;
 
 /// One edge of the picture.
 struct Edge {
@@ -36,6 +40,9 @@ impl Picture {
                 let Some(&to) = place.get(&edge.to) else { continue };
                 edges.push(Edge::new(graph, (index, edge.to), (from, to)));
             }
+        }
+        if edges.len() > EDGES_SPELLED_MAX {
+            edges.iter_mut().for_each(Edge::count);
         }
         let names = modules.iter().map(|&index| graph.name(index).to_owned()).collect();
         Self { names, edges }
@@ -99,13 +106,24 @@ impl Edge {
         Self { from, to, symbols: symbols.collect(), more }
     }
 
+    /// Leaves nothing of its symbols but their number.
+    fn count(&mut self) {
+        self.more += self.symbols.len();
+        self.symbols.clear();
+    }
+
     /// The lines of its block, and whether each is marked GPL-only.
     fn lines(&self) -> impl Iterator<Item = (String, bool)> {
         let symbols = self.symbols.iter().map(|(name, is_gpl)| {
             let mark = if *is_gpl { " [GPL]" } else { "" };
             (format!("{name}{mark}"), *is_gpl)
         });
-        let more = (self.more > 0).then(|| (format!("and {} more", self.more), false));
+        let text = match (self.symbols.is_empty(), self.more) {
+            (true, 1) => "1 symbol".into(),
+            (true, more) => format!("{more} symbols"),
+            (false, more) => format!("and {more} more"),
+        };
+        let more = (self.more > 0).then_some((text, false));
         symbols.chain(more)
     }
 }
@@ -137,6 +155,8 @@ const PADDING: usize = 10;
 const GAP_X: usize = 28;
 const GAP_Y: usize = 34;
 const MARGIN: usize = 16;
+/// A row that is wider goes on in the next.
+const ROW_WIDTH_MAX: usize = 1400;
 
 /// A box with lines of text: a module, or the symbols of an edge.
 struct Block {
@@ -195,19 +215,16 @@ impl Layout {
     /// Rows from the top; within a row by the middle of what stands above.
     fn place(&mut self) {
         let rows = self.blocks.iter().map(|block| block.row + 1).max().unwrap_or(0);
-        let row_width = |row: &[usize], blocks: &[Block]| {
-            let widths: usize = row.iter().map(|&block| blocks[block].width).sum();
-            widths + GAP_X * row.len().saturating_sub(1)
-        };
         let members: Vec<Vec<usize>> = (0..rows)
             .map(|row| (0..self.blocks.len()).filter(|&b| self.blocks[b].row == row).collect())
+            .flat_map(|row| self.broken(row))
             .collect();
-        let widest = members.iter().map(|row| row_width(row, &self.blocks)).max().unwrap_or(0);
+        let widest = members.iter().map(|row| self.row_width(row)).max().unwrap_or(0);
         self.width = widest + 2 * MARGIN;
         let mut y = MARGIN;
         for mut row in members {
             row.sort_by_key(|&block| self.middle_above(block));
-            let mut x = MARGIN + (widest - row_width(&row, &self.blocks)) / 2;
+            let mut x = MARGIN + (widest - self.row_width(&row)) / 2;
             let height = row.iter().map(|&block| self.blocks[block].height).max().unwrap_or(0);
             for block in row {
                 let block = &mut self.blocks[block];
@@ -217,6 +234,18 @@ impl Layout {
             y += height + GAP_Y;
         }
         self.height = y - GAP_Y.min(y) + MARGIN;
+    }
+
+    fn row_width(&self, row: &[usize]) -> usize {
+        let widths: usize = row.iter().map(|&block| self.blocks[block].width).sum();
+        widths + GAP_X * row.len().saturating_sub(1)
+    }
+
+    /// A row, as several of about the same length when it is too wide.
+    fn broken(&self, row: Vec<usize>) -> Vec<Vec<usize>> {
+        let parts = self.row_width(&row).div_ceil(ROW_WIDTH_MAX).max(1);
+        let length = row.len().div_ceil(parts).max(1);
+        row.chunks(length).map(<[usize]>::to_vec).collect()
     }
 
     fn middle_above(&self, block: usize) -> usize {
@@ -304,6 +333,20 @@ mod tests {
     fn the_text_names_both_and_marks_gpl() {
         let dot = picture().dot();
         assert!(dot.contains("\"top\" -> \"base\" [label=\"b [GPL]\\nopen\"];"), "{dot}");
+    }
+
+    #[test]
+    fn many_modules_make_a_picture_that_a_screen_can_show() {
+        let names: Vec<String> = (0..40).map(|number| format!("a_long_name_{number}")).collect();
+        let mut modules = vec![module("base", &["b", "open"], &[])];
+        modules.extend(names.iter().map(|name| module(name, &[], &["b", "open"])));
+        let all: Vec<usize> = (0..modules.len()).collect();
+        let picture = Picture::new(&Graph::new(modules), &all);
+        let layout = Layout::of(&picture);
+        assert!(layout.width <= ROW_WIDTH_MAX + 2 * MARGIN, "{} wide", layout.width);
+        let svg = picture.svg();
+        assert!(svg.contains(">2 symbols</text>") && !svg.contains(">open"), "{svg}");
+        assert!(svg.contains("a_long_name_7 uses 2 symbols of base"), "{svg}");
     }
 
     #[test]

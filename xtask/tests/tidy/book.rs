@@ -2,7 +2,7 @@
 
 use loader::check_id::CheckId;
 
-use crate::{File, holds, notices, project};
+use crate::{File, holds, notices, notices_together, project};
 
 /// What the course's slides say, in their order: how the rows of the first page's table begin.
 const SLIDES: &[&str] = &[
@@ -69,7 +69,7 @@ fn pages(files: &[File]) -> impl Iterator<Item = &File> {
 }
 
 /// The lessons: the pages whose names begin with a number.
-fn lessons(files: &[File]) -> impl Iterator<Item = &File> {
+pub(crate) fn lessons(files: &[File]) -> impl Iterator<Item = &File> {
     pages(files).filter(|page| page.path["docs/".len()..].starts_with(|c: char| c.is_ascii_digit()))
 }
 
@@ -84,7 +84,7 @@ fn prose(page: &File) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// What a heading is called in a link, as GitHub and mdbook make it.
-fn anchor(heading: &str) -> String {
+pub(crate) fn anchor(heading: &str) -> String {
     let kept = heading.trim().chars().filter_map(|c| match c {
         ' ' => Some('-'),
         c if c.is_alphanumeric() || c == '-' || c == '_' => Some(c.to_ascii_lowercase()),
@@ -99,7 +99,7 @@ fn has_heading(page: &File, wanted: &str) -> bool {
 }
 
 /// The targets of the links and pictures in a line.
-fn targets(line: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn targets(line: &str) -> impl Iterator<Item = &str> {
     line.split("](").skip(1).filter_map(|rest| rest.split(')').next())
 }
 
@@ -201,6 +201,31 @@ fn every_lesson_states_its_objectives_and_has_exercises_with_answers() {
 }
 
 #[test]
+fn the_glossary_is_in_order_and_leads_to_the_lessons() {
+    fn rule(files: &[File]) -> Vec<String> {
+        let Some(page) = files.iter().find(|file| file.path == "docs/glossary.md") else {
+            return vec!["docs/glossary.md is not there".into()];
+        };
+        let rows = page.lines().filter(|(_, line)| line.starts_with("| ")).skip(1);
+        let (mut faults, mut last) = (Vec::new(), String::new());
+        for (number, row) in rows {
+            let word = row[2..].split(" | ").next().unwrap_or_default();
+            let word = word.trim_matches('`').to_lowercase();
+            if word <= last {
+                faults.push(page.complaint(number, "this word is not in its place"));
+            }
+            if targets(row).next().is_none() {
+                faults.push(page.complaint(number, "this word leads nowhere"));
+            }
+            last = word;
+        }
+        faults
+    }
+    let rows = "| word | a |\n| b | [1](a.md) |\n| a | [1](a.md) |\n";
+    holds(rule, &[("docs/glossary.md", rows), ("docs/glossary.md", "| word | a |\n| b | c |\n")]);
+}
+
+#[test]
 fn every_picture_is_shown_and_says_what_it_shows() {
     fn rule(files: &[File]) -> Vec<String> {
         let mut faults = Vec::new();
@@ -218,6 +243,46 @@ fn every_picture_is_shown_and_says_what_it_shows() {
         faults
     }
     holds(rule, &[("docs/a/a.svg", "<svg></svg>\n")]);
+}
+
+#[test]
+fn a_picture_names_only_what_a_page_names() {
+    /// The words of a label that are names: of a file, a function, a symbol, a program's option.
+    fn names(label: &str) -> impl Iterator<Item = &str> {
+        let words = label.split([' ', ',', '→', '(', ')', ';', ':', '“', '”', '’']);
+        let words = words.map(|word| word.trim_matches(['.', '…', '?', '/']));
+        words.filter(|word| word.contains(['_', '/', '.']) && word.contains(char::is_alphabetic))
+    }
+    fn rule(files: &[File]) -> Vec<String> {
+        let mut faults = Vec::new();
+        for picture in files.iter().filter(|file| file.is(&["svg"])) {
+            let shown = format!("]({})", picture.path.trim_start_matches("docs/"));
+            // A picture that a command draws is compared with what the command draws.
+            let drawn = |page: &File| {
+                let above = page.text.split(&shown).next().unwrap_or_default();
+                above.lines().rev().nth(1).is_some_and(|line| line.starts_with("<!-- picture: "))
+            };
+            if pages(files).any(|page| page.text.contains(&shown) && drawn(page)) {
+                continue;
+            }
+            for (number, line) in picture.lines().filter(|(_, line)| line.starts_with("<text ")) {
+                let label = line.split(['<', '>']).nth(2).unwrap_or_default();
+                // What a kernel's check is called has a test of its own.
+                let check = |name: &str| CheckId::ALL.iter().any(|id| id.as_str() == name);
+                let other = |name: &&str| {
+                    !check(name) && !pages(files).any(|page| page.text.contains(*name))
+                };
+                for name in names(label).filter(other) {
+                    let what = format!("no page names {name:?}");
+                    faults.push(picture.complaint(number, &what));
+                }
+            }
+        }
+        faults
+    }
+    let picture = ("docs/a/a.svg", "<text x=\"1\">old_name()</text>\n");
+    notices_together(rule, &[picture, ("docs/a.md", "![a](a/a.svg): `new_name`\n")]);
+    holds(rule, &[]);
 }
 
 #[test]

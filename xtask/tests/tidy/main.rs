@@ -7,6 +7,7 @@
 
 mod book;
 mod code;
+mod minutes;
 mod rooms;
 mod text;
 
@@ -69,6 +70,13 @@ fn notices(rule: Rule, broken: &[(&str, &str)]) {
     }
 }
 
+/// The rule notices what is wrong with these files together.
+#[track_caller]
+fn notices_together(rule: Rule, broken: &[(&str, &str)]) {
+    let files: Vec<_> = broken.iter().map(|(path, text)| File::new(path, text)).collect();
+    assert!(!rule(&files).is_empty(), "not noticed: {broken:?}");
+}
+
 /// Every text file of the project but the recorded ones.
 fn project() -> &'static [File] {
     static FILES: OnceLock<Vec<File>> = OnceLock::new();
@@ -82,7 +90,8 @@ fn project() -> &'static [File] {
 }
 
 fn collect(root: &Path, below: &str, files: &mut Vec<File>) {
-    const KINDS: [&str; 9] = ["rs", "c", "h", "md", "svg", "toml", "mk", "Kbuild", "Makefile"];
+    const KINDS: [&str; 11] =
+        ["rs", "c", "h", "md", "svg", "js", "css", "toml", "mk", "Kbuild", "Makefile"];
     for entry in fs::read_dir(root.join(below)).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().expect("names are UTF-8");

@@ -2,17 +2,17 @@
 /* Does nothing, but can be loaded. */
 #include <linux/module.h>
 
-static int __init first_init(void)
+static int __init hello_init(void)
 {
-	pr_info("first: is loaded\n");
+	pr_info("hello: is loaded\n");
 	return 0;
 }
-module_init(first_init);
+module_init(hello_init);
 
-static void __exit first_exit(void)
+static void __exit hello_exit(void)
 {
 }
-module_exit(first_exit);
+module_exit(hello_exit);
 
 MODULE_DESCRIPTION("A module to try loading with");
 MODULE_LICENSE("GPL");

@@ -8,7 +8,7 @@
 #include <linux/version.h>
 
 /* ANCHOR: init */
-static int __init built_init(void)
+static int __init hello_init(void)
 {
 	pr_info("built for %s\n", UTS_RELEASE);
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 1, 0)
@@ -17,12 +17,12 @@ static int __init built_init(void)
 	return 0;
 }
 /* ANCHOR_END: init */
-module_init(built_init);
+module_init(hello_init);
 
-static void __exit built_exit(void)
+static void __exit hello_exit(void)
 {
 }
-module_exit(built_exit);
+module_exit(hello_exit);
 
 MODULE_DESCRIPTION("Says for which kernel it was built");
 MODULE_LICENSE("GPL");

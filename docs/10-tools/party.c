@@ -9,19 +9,19 @@ static int seats = 100;
 module_param(seats, int, 0444);
 MODULE_PARM_DESC(seats, "How many may listen");
 
-static int __init concert_init(void)
+static int __init party_init(void)
 {
 	pr_info("begins, with %d seats\n", seats);
 	return 0;
 }
-module_init(concert_init);
+module_init(party_init);
 
-static void __exit concert_exit(void)
+static void __exit party_exit(void)
 {
 }
-module_exit(concert_exit);
+module_exit(party_exit);
 
-MODULE_DESCRIPTION("Is better after a warm-up");
+MODULE_DESCRIPTION("Is better with a greeter");
 MODULE_LICENSE("GPL");
-MODULE_ALIAS("symstack:concert-v*hall*");
-MODULE_SOFTDEP("pre: warm_up");
+MODULE_ALIAS("symstack:party-v*hall*");
+MODULE_SOFTDEP("pre: greeter");

@@ -5,8 +5,8 @@
 use kernel::prelude::*;
 
 module! {
-    type: Built,
-    name: "built",
+    type: Hello,
+    name: "hello",
     authors: ["The symstack authors"],
     description: "Says for which kernel it was built",
     license: "GPL",
@@ -36,16 +36,16 @@ const BUILT_FOR: u32 = kernel_version(
 );
 // ANCHOR_END: version
 
-struct Built;
+struct Hello;
 
 // ANCHOR: init
-impl kernel::Module for Built {
+impl kernel::Module for Hello {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         pr_info!("built for {}\n", env!("KERNELRELEASE"));
         if BUILT_FOR >= kernel_version(7, 1, 0) {
             pr_info!("which is 7.1 or newer\n");
         }
-        Ok(Built)
+        Ok(Hello)
     }
 }
 // ANCHOR_END: init

@@ -5,25 +5,25 @@
 use kernel::prelude::*;
 
 module! {
-    type: Parts,
-    name: "parts",
+    type: Hello,
+    name: "hello",
     authors: ["The symstack authors"],
     description: "Made of a Rust object and a C object",
     license: "GPL",
 }
 
 extern "C" {
-    fn parts_limit() -> c_int;
+    fn hello_limit() -> c_int;
 }
 
-struct Parts;
+struct Hello;
 
-impl kernel::Module for Parts {
+impl kernel::Module for Hello {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         // SAFETY: `limit.c` defines it with this type, and it has no requirements.
-        let limit = unsafe { parts_limit() };
+        let limit = unsafe { hello_limit() };
         pr_info!("C was given LIMIT={limit}\n");
         pr_info!("Rust was given loud: {}\n", cfg!(loud));
-        Ok(Parts)
+        Ok(Hello)
     }
 }

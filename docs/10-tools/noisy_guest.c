@@ -3,16 +3,16 @@
 #include <linux/init.h>
 #include <linux/module.h>
 
-static int __init noise_init(void)
+static int __init noisy_guest_init(void)
 {
 	return 0;
 }
-module_init(noise_init);
+module_init(noisy_guest_init);
 
-static void __exit noise_exit(void)
+static void __exit noisy_guest_exit(void)
 {
 }
-module_exit(noise_exit);
+module_exit(noisy_guest_exit);
 
 MODULE_DESCRIPTION("Is not to be loaded");
 MODULE_LICENSE("GPL");

@@ -5,17 +5,17 @@
 #include <linux/init.h>
 #include <linux/module.h>
 
-static int __init parts_c_init(void)
+static int __init hello_c_init(void)
 {
 	pr_info("%s.o was given LIMIT=%d\n", KBUILD_BASENAME, LIMIT);
 	return 0;
 }
-module_init(parts_c_init);
+module_init(hello_c_init);
 
-static void __exit parts_c_exit(void)
+static void __exit hello_c_exit(void)
 {
 }
-module_exit(parts_c_exit);
+module_exit(hello_c_exit);
 
 MODULE_DESCRIPTION("Made of one C object");
 MODULE_LICENSE("GPL");

@@ -22,7 +22,7 @@ static void give_back(const char *name)
 }
 
 /* ANCHOR: init */
-static int __init careful_init(void)
+static int __init hello_init(void)
 {
 	int err;
 
@@ -46,15 +46,15 @@ no_interrupt:
 	give_back("the port");
 	return err;
 }
-module_init(careful_init);
+module_init(hello_init);
 
-static void __exit careful_exit(void)
+static void __exit hello_exit(void)
 {
 	give_back("the device");
 	give_back("the interrupt");
 	give_back("the port");
 }
-module_exit(careful_exit);
+module_exit(hello_exit);
 /* ANCHOR_END: init */
 
 MODULE_DESCRIPTION("Gives back what it claimed");

@@ -5,19 +5,19 @@
 use kernel::prelude::*;
 
 module! {
-    type: WarmUp,
-    name: "warm_up",
+    type: Greeter,
+    name: "greeter",
     authors: ["The symstack authors"],
-    description: "Is good to have before a concert",
+    description: "Greets whoever comes to a party",
     license: "GPL",
-    alias: ["symstack:rehearsal*"],
+    alias: ["symstack:greeting*"],
 }
 
-struct WarmUp;
+struct Greeter;
 
-impl kernel::Module for WarmUp {
+impl kernel::Module for Greeter {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         pr_info!("ready\n");
-        Ok(WarmUp)
+        Ok(Greeter)
     }
 }

@@ -6,14 +6,14 @@ use core::borrow::Borrow;
 use kernel::prelude::*;
 
 module! {
-    type: Careful,
-    name: "careful",
+    type: Hello,
+    name: "hello",
     authors: ["The symstack authors"],
     description: "Gives back what it claimed",
     license: "GPL",
     params: {
-        busy: u8 {
-            default: 0,
+        busy: bool {
+            default: false,
             description: "Whether the device is busy, and cannot be claimed",
         },
     },
@@ -43,19 +43,19 @@ impl Drop for Claimed {
 
 // ANCHOR: init
 /// Fields are dropped in the order of their declaration: what was claimed last stands first.
-struct Careful {
+struct Hello {
     _device: Claimed,
     _interrupt: Claimed,
     _port: Claimed,
 }
 
-impl kernel::Module for Careful {
+impl kernel::Module for Hello {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let busy: u8 = *Borrow::borrow(&module_parameters::busy.value());
+        let busy: bool = *Borrow::borrow(&module_parameters::busy.value());
 
         let port = Claimed::new("the port", false)?;
         let interrupt = Claimed::new("the interrupt", false)?;
-        let device = Claimed::new("the device", busy != 0)?;
+        let device = Claimed::new("the device", busy)?;
 
         Ok(Self {
             _device: device,
