@@ -1,10 +1,16 @@
 //! `bench loop`: how long a command in the guest takes, and an edit until its verdict.
 
-use std::{fs, path::Path, process::ExitCode, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use super::measure::measure;
 use crate::{
-    build::{BuildDir, SOURCES, Stack},
+    build::{BuildDir, SOURCES, Stack, project},
     command::KernelArg,
     guest::{Accel, Guest, round::Round},
     host::{
@@ -13,7 +19,7 @@ use crate::{
         progress::say,
         run::{self, Run, this_program},
     },
-    kernel::{Kernel, archive::Refresh},
+    kernel::{Kernel, archive::Refresh, shipped},
     problem::{Kind, OrProblem, Problem, Result},
 };
 
@@ -37,7 +43,7 @@ impl Loop {
         let kernel = Kernel::obtain(&cache, &self.kernel.name, Refresh::Daily)?;
         run::echo_off();
         let kvm = kvm_works(&cache, &kernel)?;
-        let ways = self.ways(&kernel, kvm)?;
+        let ways = self.ways(&cache, &kernel, kvm)?;
         let mut best = vec![f64::INFINITY; ways.len()];
         // The first builds, and saves the state of the guest.
         ways.first().map(|(_, way)| measure(way)).transpose()?;
@@ -58,7 +64,7 @@ impl Loop {
     }
 
     /// The ways to run one command, the restored guest first.
-    fn ways(&self, kernel: &Kernel, kvm: bool) -> Result<Vec<(String, Run)>> {
+    fn ways(&self, cache: &Cache, kernel: &Kernel, kvm: bool) -> Result<Vec<(String, Run)>> {
         let name = self.kernel.name.to_string();
         let limited = |run: Run| run.deadline(Duration::from_secs(300)).quiet();
         let ours = || {
@@ -71,6 +77,7 @@ impl Loop {
         let mut ways = vec![("restored".into(), restored), ("booted".into(), booted)];
         match (&kernel.image, packages::find("vng")) {
             (Some(image), Some(vng)) => {
+                let image = beside_its_modules(cache, kernel, image)?;
                 let version = limited(Run::new(&vng)).arg("--version").stdout()?;
                 // It takes /dev/kvm for a working KVM.
                 let run = limited(Run::new(vng)).args((!kvm).then_some("--disable-kvm"));
@@ -117,6 +124,26 @@ fn kvm_works(cache: &Cache, kernel: &Kernel) -> Result<bool> {
 
 fn at(name: &str, problem: Problem) -> Problem {
     Problem { fact: format!("{name}: {}", problem.fact), ..problem }
+}
+
+/// A kernel's image where virtme-ng looks for modules beside it; it needs those of the shared file
+/// system, and has depmod write there.
+fn beside_its_modules(cache: &Cache, kernel: &Kernel, image: &Path) -> Result<PathBuf> {
+    let folder = project().join("target/bench/vng");
+    let what = || format!("cannot make {}", folder.display());
+    let tree = shipped::modules(cache, kernel)?;
+    let modules = folder.join("lib/modules").join(&tree.release);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).or_host(what)?;
+    }
+    fs::create_dir_all(&modules).or_host(what)?;
+    for entry in fs::read_dir(&tree.dir).or_host(what)? {
+        let entry = entry.or_host(what)?;
+        symlink(entry.path(), modules.join(entry.file_name())).or_host(what)?;
+    }
+    let beside = folder.join("vmlinuz");
+    symlink(image, &beside).or_host(what)?;
+    Ok(beside)
 }
 
 /// Changes a source so that its module differs.
