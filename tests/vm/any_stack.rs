@@ -80,7 +80,7 @@ pub(crate) fn stack(files: &[(&str, &str)]) -> Temporary {
     Temporary { folder, stack }
 }
 
-fn c_stack(kbuild: &str) -> Temporary {
+pub(crate) fn c_stack(kbuild: &str) -> Temporary {
     stack(&[
         ("Kbuild", kbuild),
         ("upper.c", UPPER),
@@ -99,7 +99,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// What a verb prints to its standard output and its standard error, and its status.
-fn run(verb: &[&str], folder: &Path, rest: &[&str]) -> (String, String, i32) {
+pub(crate) fn run(verb: &[&str], folder: &Path, rest: &[&str]) -> (String, String, i32) {
     let mut run = Command::new(env!("CARGO_BIN_EXE_xtask"));
     run.args(verb).arg("--stack").arg(folder).args(["--kernel", &kernel().name.to_string()]);
     let output = run.args(rest).output().unwrap();

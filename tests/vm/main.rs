@@ -19,6 +19,7 @@ mod guest;
 mod kmod;
 mod lesson;
 mod mistakes;
+mod prove;
 mod saved_state;
 mod stack;
 mod verdict;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         book::tests(),
         build::tests(),
         any_stack::tests(),
+        prove::tests(),
         stack::tests(),
         crates::tests(),
         guest::tests(),

@@ -10,4 +10,5 @@ pub mod host;
 pub mod kernel;
 pub mod lesson;
 pub mod problem;
+pub mod proof;
 pub mod tree;

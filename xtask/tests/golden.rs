@@ -5,6 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+#[path = "golden/proof.rs"]
+mod proof;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
@@ -166,7 +169,8 @@ fn fields(value: &Value, path: &str, found: &mut BTreeSet<String>) {
 /// The fields of each form among the golden files.
 fn occurring() -> BTreeMap<String, BTreeSet<String>> {
     let mut forms: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (name, _) in COMMANDS.into_iter().filter(|(name, _)| has_json(name)) {
+    let commands = COMMANDS.into_iter().map(|(name, _)| name).filter(|name| has_json(name));
+    for name in commands.chain(["prove"]) {
         let text = fs::read_to_string(golden(name, "json")).unwrap();
         let answer: Value = serde_json::from_str(&text).unwrap();
         let form = answer["format"].as_str().unwrap().to_owned();

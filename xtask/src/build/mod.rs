@@ -126,12 +126,25 @@ impl BuildDir {
         Err(self.broken("what the compiler said is above", &make))
     }
 
-    /// Builds, and shows what Kbuild said only when it fails. Where nothing has changed since the
-    /// last build, Kbuild is not asked: it takes half a second to find that out.
+    /// Builds, and shows what Kbuild said only when it fails.
     ///
     /// # Errors
     /// As [`BuildDir::build`], after all that Kbuild and the compilers said.
     pub fn build_quiet(&self, target: MakeTarget) -> Result<Vec<PathBuf>> {
+        let mut said = String::new();
+        let built = self.try_build(target, &mut said);
+        if !said.is_empty() {
+            say(&said);
+        }
+        built
+    }
+
+    /// Builds, and keeps what Kbuild said when it fails. Where nothing has changed since the last
+    /// build, Kbuild is not asked: it takes half a second to find that out.
+    ///
+    /// # Errors
+    /// As [`BuildDir::build`]; what Kbuild and the compilers said is in `said`.
+    pub fn try_build(&self, target: MakeTarget, said: &mut String) -> Result<Vec<PathBuf>> {
         let make = self.make(target.target()).holding(&self.refresh()?);
         let built = self.folder.join(BUILT);
         // A kernel of the cache never changes; a folder is its owner's.
@@ -147,8 +160,7 @@ impl BuildDir {
             }
             return self.modules();
         }
-        say(outcome.stdout.trim_end());
-        say(outcome.stderr.trim_end());
+        *said = format!("{}\n{}", outcome.stdout.trim_end(), outcome.stderr.trim_end());
         Err(self.broken("what Kbuild said is above", &make))
     }
 

@@ -123,6 +123,17 @@ impl Stack {
         Ok(found.into_iter().map(|path| self.folder.join(path)).collect())
     }
 
+    /// One of its sources that is Rust, by its path within the stack.
+    ///
+    /// # Errors
+    /// Its folder cannot be read.
+    pub fn rust_source(&self) -> Result<Option<String>> {
+        let sources = self.sources()?;
+        let rust = sources.iter().find(|path| path.extension().is_some_and(|end| end == "rs"));
+        let near = rust.map(|path| path.strip_prefix(&self.folder).unwrap_or(path));
+        Ok(near.map(|path| path.display().to_string()))
+    }
+
     /// What belongs to it, and which files of that are sources.
     fn content(&self) -> (Vec<&str>, fn(&Path) -> bool) {
         match &self.part {

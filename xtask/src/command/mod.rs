@@ -36,6 +36,7 @@ pub mod enter;
 pub mod inspect;
 pub mod lesson;
 pub mod order;
+pub mod prove;
 pub mod setup;
 pub mod shell;
 pub mod symvers;

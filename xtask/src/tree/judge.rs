@@ -35,6 +35,8 @@ use super::{
     section_reader::{FileError, ModuleBuffer},
 };
 
+use crate::problem::Result;
+
 /// How many unpacked modules may wait for their turn.
 const WAITING_MAX: usize = 32;
 
@@ -76,6 +78,24 @@ impl RowVerdict {
             Self::Unreadable => "unreadable",
         }
     }
+}
+
+/// A module file as kmod gives it to the kernel: unpacked, unless the kernel does that. `raw` is
+/// what is in the file.
+///
+/// # Errors
+/// It cannot be unpacked.
+pub fn request<'a>(
+    file: &Path,
+    raw: &'a [u8],
+    target: &KernelFacts,
+    buffer: &'a mut ModuleBuffer,
+) -> Result<LoadRequest<'a>> {
+    if let Some(request) = LoadRequest::compressed(raw, target) {
+        return Ok(request);
+    }
+    let file = buffer.read_for_kernel(file).map_err(|error| error.problem(file))?;
+    Ok(LoadRequest { file, ..LoadRequest::default() })
 }
 
 /// Judges all modules of a folder in the order in which they depend on each other. The answers are

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{File, holds};
 
 /// The rooms, the highest first: a room may use those below it.
-const ROOMS: [&str; 7] = ["command", "lesson", "guest", "build", "kernel", "tree", "host"];
+const ROOMS: [&str; 8] = ["command", "lesson", "proof", "guest", "build", "kernel", "tree", "host"];
 
 /// What a pure crate may depend on: no process, no cache, no threads, no JSON.
 const PURE: [(&str, &[&str]); 3] = [

@@ -210,14 +210,10 @@ impl Args {
         let what = || format!("cannot read {}", load.file.display());
         let raw = fs::read(&load.file).or_usage(what)?;
         let mut buffer = ModuleBuffer::default();
-        let request = match LoadRequest::compressed(&raw, &facts.target) {
-            _ if self.bare => LoadRequest { file: &raw, ..LoadRequest::default() },
-            Some(request) => request,
-            None => {
-                let read = buffer.read_for_kernel(&load.file);
-                let file = read.map_err(|error| error.problem(&load.file))?;
-                LoadRequest { file, ..LoadRequest::default() }
-            }
+        let request = if self.bare {
+            LoadRequest { file: &raw, ..LoadRequest::default() }
+        } else {
+            judge::request(&load.file, &raw, &facts.target, &mut buffer)?
         };
         Ok(model.finit_module(LoadRequest { args: args.as_bytes(), ..request }))
     }

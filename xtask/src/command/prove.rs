@@ -1,0 +1,116 @@
+//! `prove`: a stack on kernels: does it build, would it load, does it load, does it go?
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use crate::{
+    command::StackArg,
+    host::{cache::Cache, run},
+    kernel::KernelName,
+    problem::{OrProblem, Result},
+    proof::{self, StackProof, Wanted, grid, json, junit, ktap, web_page},
+};
+
+/// Prove a stack on kernels: it builds, would load, loads, runs, goes, and the kernel keeps quiet
+///
+/// One table, kernels across and modules down, with the reason for all that is not green. What
+/// `check` predicts is held against what happens. Exit status 1 when something does not hold.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    stack: StackArg,
+    /// A kernel; may be given several times [default: stock]
+    #[arg(long = "kernel", value_name = "K", help = kernels_help())]
+    kernels: Vec<KernelName>,
+    /// All kernels that are prepared; those that the stack cannot be for are skipped
+    #[arg(long, conflicts_with = "kernels")]
+    all: bool,
+    /// A line for the guest's shell, run when all modules are loaded; it must end with status 0
+    #[arg(long = "run", value_name = "CMD")]
+    command: Option<String>,
+    /// Print the documented JSON form
+    #[arg(long)]
+    json: bool,
+    /// Write the answers as JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write the answers as KTAP, the kernel's form of test results
+    #[arg(long, value_name = "FILE")]
+    ktap: Option<PathBuf>,
+    /// Write one self-contained page: the table, the picture of the stack, every transcript
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+    /// How long each command in the guest may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    deadline: u64,
+}
+
+impl Args {
+    /// Runs the verb.
+    ///
+    /// # Errors
+    /// There is no such stack, or no kernel; a report cannot be written.
+    pub fn run(self) -> Result<ExitCode> {
+        let cache = Cache::open()?;
+        let wanted = self.wanted(&cache)?;
+        run::echo_off();
+        let proof = proof::prove(&cache, &wanted)?;
+        self.write_files(&proof)?;
+        if self.json {
+            super::print_json(&json::form(&proof))?;
+        } else {
+            super::print_bytes(grid::text(&proof).as_bytes());
+            outln!("\n{}", summary(&proof));
+        }
+        Ok(ExitCode::from(proof.kind().map_or(0, |kind| kind.status())))
+    }
+
+    fn write_files(&self, proof: &StackProof) -> Result<()> {
+        if let Some(file) = &self.junit {
+            write(file, &junit::xml(proof)?)?;
+        }
+        if let Some(file) = &self.ktap {
+            write(file, ktap::text(proof).as_bytes())?;
+        }
+        match &self.report {
+            Some(file) => web_page::write(proof, "A stack, proven", file),
+            None => Ok(()),
+        }
+    }
+
+    fn wanted(&self, cache: &Cache) -> Result<Wanted> {
+        let kernels = match (self.all, self.kernels.as_slice()) {
+            (true, _) => proof::prepared(cache),
+            (false, []) => vec![KernelName::STOCK],
+            (false, named) => named.to_vec(),
+        };
+        Ok(Wanted {
+            stack: self.stack.chosen()?,
+            kernels,
+            skip_others: self.all,
+            command: self.command.clone(),
+            deadline: Duration::from_secs(self.deadline),
+        })
+    }
+}
+
+fn kernels_help() -> String {
+    format!("{}; may be given several times [default: stock]", KernelName::choices())
+}
+
+fn write(file: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(file, bytes).or_usage(|| format!("{} cannot be written", file.display()))
+}
+
+/// What it came to, in a line.
+fn summary(proof: &StackProof) -> String {
+    let count = |word: &str| proof.kernels.iter().filter(|kernel| kernel.word() == word).count();
+    let (all, holds, skipped) = (proof.kernels.len(), count("holds"), count("skipped"));
+    let seconds: f64 = proof.kernels.iter().map(|kernel| kernel.time.as_secs_f64()).sum();
+    let skipped = if skipped == 0 { String::new() } else { format!(", {skipped} skipped") };
+    format!("{} holds on {holds} of {all} kernels{skipped}; {seconds:.1} s", proof.stack)
+}

@@ -1,0 +1,152 @@
+//! What was predicted, held against what happened.
+
+use loader::{
+    errno::Errno,
+    verdict::{Answer, Verdict, is_message},
+};
+
+use stack::graph::Cycle;
+
+use super::{
+    point::{Answered, Fault},
+    prediction::PredictedLoad,
+};
+use crate::guest::{
+    console::{gravest, splats},
+    report::CommandReport,
+};
+
+/// Errors by which parts of the kernel speak to each other, and which no program should see:
+/// include/linux/errno.h.
+const INTERNAL: [(&str, &str, &str); 2] = [
+    (
+        "Unknown error 517",
+        "EPROBE_DEFER",
+        "only a driver's probe is asked again later, a module's init never is",
+    ),
+    ("Unknown error 524", "ENOTSUPP", "a module's init should return EOPNOTSUPP"),
+];
+
+/// Would the module load?
+pub(super) fn check(load: &PredictedLoad, cycles: &[Cycle]) -> Answered {
+    if let Some(cycle) = cycles.iter().find(|cycle| cycle.0.contains(&load.name)) {
+        return Answered::fails("cycle", cycle.to_string());
+    }
+    let verdict = &load.verdict;
+    match &verdict.answer {
+        Answer::Loads => Answered::Holds,
+        Answer::Unknown(reason) => Answered::skipped("unknown", reason),
+        Answer::Refused(errno) => {
+            let id = verdict.decisive().map(|check| check.id.to_string()).unwrap_or_default();
+            let said = match verdict.messages.last() {
+                Some(said) => format!("the kernel would log \"{said}\""),
+                None => "the kernel would log nothing".into(),
+            };
+            let hint = verdict.decisive().map(|check| check.hint.as_str()).unwrap_or_default();
+            let hint = if hint.is_empty() { String::new() } else { format!("; {hint}") };
+            let reason = format!("it would be refused with {errno} by {id}: {said}{hint}");
+            Answered::fails(errno.to_string(), reason)
+        }
+    }
+}
+
+/// Does the module load, as predicted? `accepted` tells whether the kernel came to call the
+/// module's init, where that is known.
+pub(super) fn load(verdict: &Verdict, step: &CommandReport, accepted: Option<bool>) -> Answered {
+    let said = modprobes_words(step);
+    let differs = |word: &str, reason: String| Answered::Differs(Fault::new(word, reason));
+    match (&verdict.answer, step.status == 0) {
+        (Answer::Loads | Answer::Unknown(_), true) => Answered::Holds,
+        (Answer::Refused(errno), true) => {
+            differs("loads", format!("we said that it is refused with {errno}, but it loads"))
+        }
+        (Answer::Refused(errno), false) => refused(verdict, *errno, step, &said),
+        (Answer::Loads, false) => match accepted {
+            Some(true) => init_failed(&said),
+            Some(false) => differs("refused", format!("we said that it loads, but: {said}")),
+            None => Answered::fails("no load", said),
+        },
+        (Answer::Unknown(_), false) => Answered::fails("no load", said),
+    }
+}
+
+fn refused(verdict: &Verdict, errno: Errno, step: &CommandReport, said: &str) -> Answered {
+    let differs = |reason: String| Answered::Differs(Fault::new("otherwise", reason));
+    if !is_said(errno, said) {
+        return differs(format!("we said that it is refused with {errno}, but: {said}"));
+    }
+    let logged = |line: &&String| step.kernel.iter().any(|message| is_message(line, &message.text));
+    match verdict.messages.iter().find(|line| !logged(line)) {
+        Some(line) => differs(format!("we said that the kernel logs \"{line}\", but it does not")),
+        None => Answered::fails(errno.to_string(), format!("as predicted: {said}")),
+    }
+}
+
+/// Whether modprobe's words are about this error.
+/// Source: kmod 34, tools/modprobe.c:insmod_insert, which has words of its own for two of them.
+fn is_said(errno: Errno, said: &str) -> bool {
+    let own = match errno {
+        Errno::EEXIST => "Module already in kernel",
+        Errno::ENOENT => "Unknown symbol in module, or unknown parameter (see dmesg)",
+        _ => errno.text(),
+    };
+    said.ends_with(own) || said.ends_with(errno.text())
+}
+
+fn init_failed(said: &str) -> Answered {
+    let text = said.rsplit_once("': ").map_or(said, |(_, text)| text);
+    if let Some((_, name, why)) = INTERNAL.iter().find(|(number, ..)| text == *number) {
+        return Answered::fails(*name, format!("its init returns {name}: {why}"));
+    }
+    let errno = Errno::ALL.into_iter().find(|errno| is_said(*errno, text));
+    let word = errno.map_or("init fails".into(), |errno| errno.to_string());
+    Answered::fails(word, format!("its init fails: {text}"))
+}
+
+/// The last line of what a tool of kmod's said, without its own name.
+fn modprobes_words(step: &CommandReport) -> String {
+    let text = step.text();
+    let line = text.lines().rfind(|line| line.contains("ERROR") || line.contains("FATAL"));
+    let line = line.or(text.lines().last()).unwrap_or_default();
+    let words = ["modprobe: ", "rmmod: ", "depmod: ", "ERROR: ", "FATAL: "];
+    let bare = words.iter().fold(line, |line, word| line.strip_prefix(word).unwrap_or(line));
+    if bare.is_empty() { format!("it ends with status {}", step.status) } else { bare.into() }
+}
+
+/// Does depmod find an order, as predicted?
+pub(super) fn depmod(cycles: &[String], step: &CommandReport) -> Answered {
+    let said = modprobes_words(step);
+    match (cycles, step.status) {
+        ([], 0) => Answered::Holds,
+        ([], _) => {
+            Answered::Differs(Fault::new("no order", format!("we found an order, but: {said}")))
+        }
+        (cycles, 0) => {
+            let reason = format!("we found a cycle, but depmod did not: {}", cycles.join("; "));
+            Answered::Differs(Fault::new("cycle", reason))
+        }
+        (cycles, _) => {
+            let reason = format!("{}, and then modprobe finds no module at all", cycles.join("; "));
+            Answered::fails("cycle", reason)
+        }
+    }
+}
+
+/// Does the module go? `permanent` is what /proc/modules says of it.
+pub(super) fn unload(step: &CommandReport, permanent: bool) -> Answered {
+    match step.status {
+        0 => Answered::Holds,
+        _ if permanent => {
+            Answered::fails("stays", "it has an init and no exit, so the kernel keeps it")
+        }
+        _ => Answered::fails("stays", modprobes_words(step)),
+    }
+}
+
+/// What the kernel complained about while a step ran, in a word and in its own words.
+pub(super) fn complaint(step: &CommandReport) -> Option<Fault> {
+    let own = step.kernel.iter().chain(&step.late).filter(|message| !message.from_user);
+    let log: Vec<&str> = own.map(|message| message.text.as_str()).collect();
+    let splats = splats(&log.join("\n"), &[]);
+    gravest(&splats).map(|splat| Fault::new(splat.what, splat.line.clone()))
+}

@@ -1,0 +1,118 @@
+//! The documented form of `prove --json`.
+
+use serde::Serialize;
+
+use super::{
+    ExportInStack, KernelProof, ModuleInStack, ProofStep, StackProof,
+    point::{Point, Subject},
+};
+
+#[derive(Serialize)]
+struct ProofForm<'a> {
+    format: &'static str,
+    stack: &'a str,
+    holds: bool,
+    kernels: Vec<KernelForm<'a>>,
+}
+
+#[derive(Serialize)]
+struct KernelForm<'a> {
+    kernel: &'a str,
+    release: Option<&'a str>,
+    result: &'static str,
+    seconds: f64,
+    answers: Vec<AnswerForm<'a>>,
+    build_said: &'a str,
+    modules: Vec<ModuleForm<'a>>,
+    kallsyms: &'a [String],
+    steps: Vec<StepForm<'a>>,
+}
+
+#[derive(Serialize)]
+struct AnswerForm<'a> {
+    question: &'static str,
+    module: Option<&'a str>,
+    answer: &'static str,
+    word: Option<&'a str>,
+    reason: Option<&'a str>,
+    step: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct ModuleForm<'a> {
+    name: &'a str,
+    uses: &'a [String],
+    exports: Vec<ExportForm<'a>>,
+}
+
+#[derive(Serialize)]
+struct ExportForm<'a> {
+    symbol: &'a str,
+    license: &'static str,
+    users: &'a [String],
+}
+
+#[derive(Serialize)]
+struct StepForm<'a> {
+    what: &'a str,
+    command: &'a str,
+    status: u8,
+    output: String,
+    kernel: Vec<&'a str>,
+}
+
+/// The form of a proof.
+pub fn form(proof: &StackProof) -> impl Serialize + '_ {
+    ProofForm {
+        format: "prove/1",
+        stack: &proof.stack,
+        holds: proof.kind().is_none(),
+        kernels: proof.kernels.iter().map(kernel).collect(),
+    }
+}
+
+fn kernel(proof: &KernelProof) -> KernelForm<'_> {
+    KernelForm {
+        kernel: &proof.kernel,
+        release: proof.release.as_deref(),
+        result: proof.result(),
+        seconds: (proof.time.as_secs_f64() * 1000.0).round() / 1000.0,
+        answers: proof.points.iter().map(answer).collect(),
+        build_said: &proof.build_said,
+        modules: proof.modules.iter().map(module).collect(),
+        kallsyms: &proof.kallsyms,
+        steps: proof.steps.iter().map(step).collect(),
+    }
+}
+
+fn answer(Point { subject, answer, step }: &Point) -> AnswerForm<'_> {
+    let fault = answer.fault();
+    AnswerForm {
+        question: if *subject == Subject::Log { "kernel-log" } else { subject.word() },
+        module: subject.module(),
+        answer: answer.word(),
+        word: fault.map(|fault| &*fault.word),
+        reason: fault.map(|fault| &*fault.reason),
+        step: *step,
+    }
+}
+
+fn module(module: &ModuleInStack) -> ModuleForm<'_> {
+    let ModuleInStack { name, uses, exports } = module;
+    ModuleForm { name, uses, exports: exports.iter().map(export).collect() }
+}
+
+fn export(ExportInStack { symbol, gpl_only, users }: &ExportInStack) -> ExportForm<'_> {
+    ExportForm { symbol, license: if *gpl_only { "gpl-only" } else { "any" }, users }
+}
+
+fn step(ProofStep { what, report }: &ProofStep) -> StepForm<'_> {
+    let kernel = report.kernel.iter().chain(&report.late);
+    StepForm {
+        what,
+        command: &report.command,
+        status: report.status,
+        output: report.text(),
+        kernel: kernel.map(|message| message.text.as_str()).collect(),
+    }
+}

@@ -1,0 +1,207 @@
+//! A stack proven on kernels: built, judged before its load, loaded, run, unloaded, and what the
+//! kernel complained about meanwhile.
+//!
+//! Every question that a proof asks is a [`Point`] with its answer; the table, the forms for
+//! machines and the page show the same points. What was predicted is held against what happened
+//! (`held.rs`): a difference is a fault of this program, and is never green.
+
+pub mod grid;
+mod held;
+mod in_guest;
+pub mod json;
+pub mod junit;
+pub mod ktap;
+mod on_kernel;
+pub mod point;
+mod prediction;
+pub mod web_page;
+
+use std::{path::PathBuf, time::Duration};
+
+use ko::text::Text;
+
+use crate::{
+    build::Stack,
+    guest::report::CommandReport,
+    host::{cache::Cache, process::interrupted, progress::say},
+    kernel::{Kernel, KernelName, table::KERNELS},
+    problem::{Kind, Problem, Result},
+};
+
+use self::point::{Answered, Point};
+
+/// What is to be proven.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The stack.
+    pub stack: Stack,
+    /// The kernels.
+    pub kernels: Vec<KernelName>,
+    /// The kernels are whatever is prepared: one that the stack is not for is skipped.
+    pub skip_others: bool,
+    /// A line for the guest's shell, run when all modules are loaded; it must end with status 0.
+    pub command: Option<String>,
+    /// How long each command in the guest may take.
+    pub deadline: Duration,
+}
+
+/// A stack on some kernels.
+#[derive(Clone, Debug, Default)]
+pub struct StackProof {
+    /// Where the stack is.
+    pub stack: String,
+    /// One for each kernel, in the order asked for.
+    pub kernels: Vec<KernelProof>,
+}
+
+/// A stack on one kernel.
+#[derive(Clone, Debug, Default)]
+pub struct KernelProof {
+    /// As its user names it.
+    pub kernel: String,
+    /// As it names itself; none when it could not be had.
+    pub release: Option<String>,
+    /// Every question with its answer, in order.
+    pub points: Vec<Point>,
+    /// The modules of the stack that were built, in the order in which they are loaded.
+    pub modules: Vec<ModuleInStack>,
+    /// Where it was built.
+    pub build_folder: PathBuf,
+    /// What Kbuild and the compilers said, when it does not build.
+    pub build_said: String,
+    /// What ran in the guest.
+    pub steps: Vec<ProofStep>,
+    /// The lines of `/proc/kallsyms` about what the stack's modules export.
+    pub kallsyms: Vec<String>,
+    /// The stack as a picture, in SVG.
+    pub picture: String,
+    /// From the build to the guest's end.
+    pub time: Duration,
+}
+
+/// A command that ran in the guest, and why.
+#[derive(Clone, Debug, Default)]
+pub struct ProofStep {
+    /// What it is for.
+    pub what: String,
+    /// The command, and all that came of it.
+    pub report: CommandReport,
+}
+
+/// A module of a stack, and what it offers to the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModuleInStack {
+    /// Its name.
+    pub name: String,
+    /// The names of the modules of the stack that it uses.
+    pub uses: Vec<String>,
+    /// Each symbol that it exports.
+    pub exports: Vec<ExportInStack>,
+}
+
+/// A symbol that a module of the stack exports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExportInStack {
+    /// The symbol, as `/proc/kallsyms` has it.
+    pub symbol: String,
+    /// Whether only GPL-compatible modules may use it.
+    pub gpl_only: bool,
+    /// The names of the modules of the stack that use it.
+    pub users: Vec<String>,
+}
+
+/// Proves a stack on each of its kernels, one after the other. Whatever one comes to, the others
+/// still run.
+///
+/// # Errors
+/// No kernel is named or prepared, or the user interrupts.
+pub fn prove(cache: &Cache, wanted: &Wanted) -> Result<StackProof> {
+    if wanted.kernels.is_empty() {
+        return Err(Problem::host("no kernel is prepared").hint("cargo xtask setup"));
+    }
+    let mut proof = StackProof { stack: wanted.stack.to_string(), ..StackProof::default() };
+    for name in &wanted.kernels {
+        let one = on_kernel::prove(cache, name, wanted);
+        if interrupted().is_some() {
+            return Err(Problem::host("interrupted"));
+        }
+        let (word, seconds) = (one.word(), one.time.as_secs_f64());
+        say(&format!("{name}: {word} ({seconds:.1} s)"));
+        proof.kernels.push(one);
+    }
+    Ok(proof)
+}
+
+/// The kernels that have a name and are prepared.
+pub fn prepared(cache: &Cache) -> Vec<KernelName> {
+    let names = KERNELS.into_iter().map(|recipe| KernelName::Listed(recipe, None));
+    names.filter(|name| Kernel::present(cache, name).is_some()).collect()
+}
+
+/// Text as one line, without what would command its reader.
+fn one_line(text: &str) -> String {
+    Text(text.trim().as_bytes()).to_string().replace(['\n', '\t'], " ")
+}
+
+impl KernelProof {
+    /// Kbuild before 6.13, and what is compiled with it, names files by their whole path.
+    fn name_files_within_the_stack(&mut self) {
+        let whole = format!("{}/", self.build_folder.display());
+        for point in &mut self.points {
+            if let Some(fault) = point.answer.fault_mut() {
+                fault.reason = fault.reason.replace(&whole, "");
+            }
+        }
+        self.build_said = self.build_said.replace(&whole, "");
+    }
+
+    /// In one word what it came to.
+    pub fn word(&self) -> &'static str {
+        match self.kind() {
+            Some(_) if self.differs() => "OUR PREDICTION WAS WRONG",
+            Some(Kind::DoesNotHold) => "does not hold",
+            Some(Kind::Usage) => "wrong request",
+            Some(Kind::Host) => "not possible on this machine",
+            None if self.is_skipped() => "skipped",
+            None => "holds",
+        }
+    }
+
+    /// The same for machines, in the words of [`Answered::word`].
+    pub fn result(&self) -> &'static str {
+        match self.kind() {
+            Some(_) if self.differs() => "differs",
+            Some(Kind::DoesNotHold) => "fails",
+            Some(_) => "not-possible",
+            None if self.is_skipped() => "skipped",
+            None => "holds",
+        }
+    }
+
+    /// Which exit status it deserves when it does not hold.
+    pub fn kind(&self) -> Option<Kind> {
+        let kinds = self.points.iter().filter_map(|point| point.answer.kind());
+        kinds.min_by_key(|kind| kind.status())
+    }
+
+    /// Whether the stack was not tried on it, for a reason that is no fault.
+    pub fn is_skipped(&self) -> bool {
+        self.kind().is_none() && !self.points.iter().any(|point| point.answer == Answered::Holds)
+    }
+
+    /// Whether something happened that had been predicted otherwise.
+    pub fn differs(&self) -> bool {
+        self.points.iter().any(|point| matches!(point.answer, Answered::Differs(_)))
+    }
+}
+
+impl StackProof {
+    /// Which exit status it deserves when it does not hold: what does not hold counts before what
+    /// this machine could not do. A stack that was tried on no kernel does not hold.
+    pub fn kind(&self) -> Option<Kind> {
+        let kinds = self.kernels.iter().filter_map(KernelProof::kind);
+        let none = self.kernels.iter().all(KernelProof::is_skipped);
+        let kind = kinds.min_by_key(|kind| (*kind != Kind::DoesNotHold, *kind != Kind::Host));
+        kind.or(none.then_some(Kind::DoesNotHold))
+    }
+}

@@ -1,0 +1,143 @@
+//! A stack on one kernel, from the kernel itself to the guest's end.
+
+use std::{path::PathBuf, time::Instant};
+
+use super::{
+    KernelProof, Wanted, held, in_guest,
+    point::{Answered, Point, Subject},
+    prediction::{self, Prediction},
+};
+use crate::{
+    build::{BuildDir, MakeTarget},
+    guest::Guest,
+    host::cache::Cache,
+    kernel::{Kernel, KernelName, archive::Refresh},
+    problem::{Problem, Result},
+};
+
+/// How many lines of the compilers' words are told as a reason.
+const WORDS_MAX: usize = 3;
+
+/// Proves a stack on one kernel. Nothing that it comes to ends the others.
+pub(super) fn prove(cache: &Cache, name: &KernelName, wanted: &Wanted) -> KernelProof {
+    let mut proof = KernelProof { kernel: name.to_string(), ..KernelProof::default() };
+    let kernel = match Kernel::obtain(cache, name, Refresh::Daily) {
+        Ok(kernel) => kernel,
+        Err(problem) => {
+            proof.points.push(Point::new(Subject::Kernel, in_guest::failed(&problem)));
+            return proof;
+        }
+    };
+    proof.release = Some(kernel.release.clone());
+    let begin = Instant::now();
+    if let Some(modules) = build(&kernel, wanted, &mut proof) {
+        if let Err(problem) = load(cache, &kernel, &modules, wanted, &mut proof) {
+            proof.points.push(Point::new(Subject::Guest, in_guest::failed(&problem)));
+        }
+    }
+    proof.time = begin.elapsed();
+    proof.name_files_within_the_stack();
+    proof
+}
+
+/// Builds the stack, or says in the compilers' words why not.
+fn build(kernel: &Kernel, wanted: &Wanted, proof: &mut KernelProof) -> Option<Vec<PathBuf>> {
+    let mut build = || {
+        let build_dir = BuildDir::open(kernel, &wanted.stack)?;
+        proof.build_folder = build_dir.folder.clone();
+        build_dir.try_build(MakeTarget::Modules, &mut proof.build_said)
+    };
+    let (answer, modules) = match build() {
+        Ok(modules) => (Answered::Holds, Some(modules)),
+        Err(problem) => (unbuilt(kernel, wanted, &problem, &proof.build_said), None),
+    };
+    proof.points.push(Point::new(Subject::Build, answer));
+    modules
+}
+
+/// Why a stack was not built.
+fn unbuilt(kernel: &Kernel, wanted: &Wanted, problem: &Problem, said: &str) -> Answered {
+    let has_rust = kernel.config().is_ok_and(|config| config.has("RUST"));
+    let rust = wanted.stack.rust_source().ok().flatten().filter(|_| !has_rust);
+    if let Some(source) = rust {
+        let reason = format!("{source} is Rust, and this kernel has no CONFIG_RUST");
+        return if wanted.skip_others {
+            Answered::skipped("no Rust", reason)
+        } else {
+            Answered::fails("no Rust", reason)
+        };
+    }
+    let words = compilers_words(said);
+    match in_guest::failed(problem) {
+        Answered::Fails(kind, mut fault) => {
+            fault.word = if said.is_empty() { "nothing" } else { "no build" }.into();
+            if !words.is_empty() {
+                fault.reason = words;
+            }
+            Answered::Fails(kind, fault)
+        }
+        answer => answer,
+    }
+}
+
+/// The first lines of what Kbuild said that tell of an error. What make says of its own targets
+/// counts only where nothing else does.
+fn compilers_words(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().map(str::trim).collect();
+    let (mut words, mut makes) = (Vec::new(), Vec::new());
+    for (at, line) in lines.iter().enumerate() {
+        let tells = ["error: ", "error[", "ERROR: ", "*** "].iter().any(|word| line.contains(word));
+        match line {
+            _ if !tells || line.starts_with("error: aborting") => {}
+            line if line.starts_with("make") => makes.push((*line).to_owned()),
+            // rustc names the place on a line of its own.
+            line => {
+                words.push(match lines.get(at + 1).and_then(|next| next.strip_prefix("--> ")) {
+                    Some(place) => format!("{place}: {line}"),
+                    None => (*line).to_owned(),
+                })
+            }
+        }
+    }
+    let mut words = if words.is_empty() { makes } else { words };
+    words.truncate(WORDS_MAX);
+    words.join("; ")
+}
+
+/// Predicts what the modules come to, and loads them in a guest.
+fn load(
+    cache: &Cache,
+    kernel: &Kernel,
+    modules: &[PathBuf],
+    wanted: &Wanted,
+    proof: &mut KernelProof,
+) -> Result<()> {
+    let prediction = prediction::predict(cache, kernel, modules)?;
+    for load in prediction.loads.iter().filter(|load| load.of_stack) {
+        let subject = Subject::Check(load.name.clone());
+        proof.points.push(Point::new(subject, held::check(load, &prediction.cycles)));
+    }
+    let guest = Guest::on(cache, kernel)?.deadline(wanted.deadline);
+    let guest = prediction.loads.iter().fold(guest, |guest, load| guest.module(&load.file));
+    in_guest::prove(&guest, &prediction, wanted.command.as_deref(), proof);
+    let Prediction { modules, picture, .. } = prediction;
+    (proof.modules, proof.picture) = (modules, picture);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_compilers_words_are_those_about_errors() {
+        let said =
+            "  CC [M]  a.o\na.c:3:1: error: expected ';'\n  3 | }\nmake[2]: *** [a.o] Error 1\n";
+        assert_eq!(compilers_words(said), "a.c:3:1: error: expected ';'");
+        let said =
+            "error[E0425]: cannot find `a`\n --> a.rs:3:1\n\nerror: aborting due to 1 error\n";
+        assert_eq!(compilers_words(said), "a.rs:3:1: error[E0425]: cannot find `a`");
+        assert_eq!(compilers_words("make: *** [a.o] Error 1"), "make: *** [a.o] Error 1");
+        assert_eq!(compilers_words("  LD [M]  a.ko\n"), "");
+    }
+}

@@ -1,0 +1,167 @@
+//! One question that a proof asks, and its answer.
+
+use std::fmt;
+
+use crate::problem::Kind;
+
+/// A question with its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// What was asked.
+    pub subject: Subject,
+    /// The answer.
+    pub answer: Answered,
+    /// Which of the proof's steps answered it, if one did.
+    pub step: Option<usize>,
+}
+
+impl Point {
+    /// A question that no command in the guest answers.
+    pub fn new(subject: Subject, answer: Answered) -> Self {
+        Self { subject, answer, step: None }
+    }
+}
+
+/// What is asked, of a module by its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// Is the kernel there, or can it be prepared?
+    Kernel,
+    /// Does the stack build for it?
+    Build,
+    /// Would the module load?
+    Check(String),
+    /// Does the guest come up?
+    Guest,
+    /// Does depmod find an order?
+    Depmod,
+    /// Does the module load?
+    Load(String),
+    /// Does the user's command end with status 0?
+    Run,
+    /// Does the module go?
+    Unload(String),
+    /// Did the kernel keep quiet, and the guest end as agreed?
+    Log,
+}
+
+impl Subject {
+    /// The module that it is about.
+    pub fn module(&self) -> Option<&str> {
+        match self {
+            Self::Check(name) | Self::Load(name) | Self::Unload(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// What is asked, in one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Build => "build",
+            Self::Check(_) => "check",
+            Self::Guest => "guest",
+            Self::Depmod => "depmod",
+            Self::Load(_) => "load",
+            Self::Run => "run",
+            Self::Unload(_) => "unload",
+            Self::Log => "kernel log",
+        }
+    }
+}
+
+/// For example `load provider`.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.module() {
+            Some(module) => write!(f, "{} {module}", self.word()),
+            None => f.write_str(self.word()),
+        }
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// Yes.
+    Holds,
+    /// It could not be asked, because of something else that is told, or that is no fault.
+    Skipped(Fault),
+    /// No; whose fault that is.
+    Fails(Kind, Fault),
+    /// What was predicted is not what happened: a fault of this program.
+    Differs(Fault),
+}
+
+/// Why an answer is not yes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fault {
+    /// In a word or two, for a table.
+    pub word: String,
+    /// In a sentence.
+    pub reason: String,
+}
+
+impl Fault {
+    /// A fault in a word and in a sentence.
+    pub fn new(word: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { word: word.into(), reason: reason.into() }
+    }
+}
+
+impl Answered {
+    /// No, and it is the stack's fault.
+    pub fn fails(word: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Fails(Kind::DoesNotHold, Fault::new(word, reason))
+    }
+
+    /// It could not be asked.
+    pub fn skipped(word: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Skipped(Fault::new(word, reason))
+    }
+
+    /// Why it is not yes.
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Holds => None,
+            Self::Skipped(fault) | Self::Fails(_, fault) | Self::Differs(fault) => Some(fault),
+        }
+    }
+
+    pub(super) fn fault_mut(&mut self) -> Option<&mut Fault> {
+        match self {
+            Self::Holds => None,
+            Self::Skipped(fault) | Self::Fails(_, fault) | Self::Differs(fault) => Some(fault),
+        }
+    }
+
+    /// Which exit status it deserves when it is no.
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Holds | Self::Skipped(_) => None,
+            Self::Fails(kind, _) => Some(*kind),
+            Self::Differs(_) => Some(Kind::DoesNotHold),
+        }
+    }
+
+    /// The word for it in every form for machines.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Skipped(_) => "skipped",
+            Self::Fails(Kind::DoesNotHold, _) => "fails",
+            Self::Fails(..) => "not-possible",
+            Self::Differs(_) => "differs",
+        }
+    }
+
+    /// How much it matters beside other answers: the worst is shown.
+    pub fn rank(&self) -> u8 {
+        match self {
+            Self::Holds => 0,
+            Self::Skipped(_) => 1,
+            Self::Fails(..) => 2,
+            Self::Differs(_) => 3,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What would happen to the modules of a stack, before any is loaded.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use ko::text::Text;
+use loader::{kernel_model::KernelModel, verdict::Verdict};
+use stack::{
+    graph::{Cycle, Graph},
+    module_name::ModuleName,
+};
+
+use super::{ExportInStack, ModuleInStack};
+use crate::{
+    build,
+    host::cache::Cache,
+    kernel::{Kernel, facts, make_folder, table::Ships},
+    problem::{OrProblem, Result},
+    tree::{judge, load_plan, picture::Picture, scan::scan, section_reader::ModuleBuffer, walk},
+};
+
+/// One load, and what the kernel would do.
+#[derive(Debug)]
+pub(super) struct PredictedLoad {
+    pub(super) file: PathBuf,
+    pub(super) name: String,
+    /// It is of the stack; else it is one of the kernel's own that the stack needs.
+    pub(super) of_stack: bool,
+    pub(super) verdict: Verdict,
+}
+
+/// All loads in their order.
+#[derive(Debug)]
+pub(super) struct Prediction {
+    pub(super) loads: Vec<PredictedLoad>,
+    /// Modules that need each other. depmod gives up then.
+    pub(super) cycles: Vec<Cycle>,
+    pub(super) modules: Vec<ModuleInStack>,
+    pub(super) picture: String,
+}
+
+/// Predicts the loads of a stack's modules, and of what they need of the kernel's own.
+pub(super) fn predict(cache: &Cache, kernel: &Kernel, files: &[PathBuf]) -> Result<Prediction> {
+    let graph = Graph::new(scan(walk::module_files(files)?).modules);
+    let cycles = graph.users_first().err().unwrap_or_default();
+    let plan = match own_modules(cache, kernel, &graph)? {
+        Some(own) => {
+            let memory = cache.path("facts");
+            make_folder(&memory)?;
+            load_plan::with_dependencies(files, Some(&own), &memory)?
+        }
+        None => load_plan::in_order(files)?,
+    };
+    let facts = facts::of_kernel(kernel, || build::this_module(kernel))?;
+    let (mut model, mut buffer) = (KernelModel::new(&facts.target), ModuleBuffer::default());
+    let mut loads = Vec::new();
+    for load in plan {
+        let raw = fs::read(&load.file).or_host(|| format!("{}", load.file.display()))?;
+        let request = judge::request(&load.file, &raw, &facts.target, &mut buffer)?;
+        let verdict = model.finit_module(request);
+        loads.push(PredictedLoad {
+            name: name(&load.file),
+            file: load.file,
+            of_stack: load.wanted,
+            verdict,
+        });
+    }
+    let order: Vec<usize> = loads.iter().filter_map(|load| index(&graph, &load.name)).collect();
+    let picture = Picture::new(&graph, &order).svg();
+    let modules = order.iter().map(|&index| module(&graph, index)).collect();
+    Ok(Prediction { loads, cycles, modules, picture })
+}
+
+/// The folder of the kernel's own modules, where a module of the stack depends on one of them.
+fn own_modules(cache: &Cache, kernel: &Kernel, graph: &Graph) -> Result<Option<PathBuf>> {
+    let foreign = |name: Text<'_>| index(graph, &name.lossy()).is_none();
+    let asks = graph.modules().iter().any(|module| module.info.depends.iter().any(foreign));
+    match kernel.name.ships() {
+        _ if !asks => Ok(None),
+        Ships::Nothing => Ok(kernel.modules.is_dir().then(|| kernel.modules.clone())),
+        Ships::Inside | Ships::Apart => kernel.shipped_modules(cache).map(Some),
+    }
+}
+
+fn index(graph: &Graph, name: &str) -> Option<usize> {
+    graph.index_of(&ModuleName::new(name))
+}
+
+/// The name under which the kernel has a module.
+fn name(file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.split_once(".ko").map_or(&*name, |(stem, _)| stem);
+    stem.replace('-', "_")
+}
+
+fn module(graph: &Graph, index: usize) -> ModuleInStack {
+    let info = &graph.modules()[index].info;
+    let uses = graph.edges(index).iter().map(|edge| graph.name(edge.to).to_owned()).collect();
+    let users: Vec<(usize, Vec<Text<'_>>)> = (0..graph.modules().len())
+        .filter(|&user| graph.edges(user).iter().any(|edge| edge.to == index))
+        .map(|user| (user, graph.symbols(user, index)))
+        .collect();
+    let export = |symbol: Text<'_>| ExportInStack {
+        symbol: symbol.lossy().into_owned(),
+        gpl_only: info.gpl_exports.iter().any(|gpl| gpl == symbol),
+        users: users
+            .iter()
+            .filter(|(_, symbols)| symbols.contains(&symbol))
+            .map(|(user, _)| graph.name(*user).to_owned())
+            .collect(),
+    };
+    ModuleInStack {
+        name: graph.name(index).to_owned(),
+        uses,
+        exports: info.exports.iter().map(export).collect(),
+    }
+}
