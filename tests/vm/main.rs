@@ -15,6 +15,7 @@ mod build;
 #[path = "../corpus/mod.rs"]
 mod corpus;
 mod crates;
+mod exercise;
 mod guest;
 mod kmod;
 mod lesson;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     let files = [
         verdict::tests(),
         lesson::tests(),
+        exercise::tests(),
         mistakes::tests(),
         broken_state::tests(),
         saved_state::tests(),

@@ -37,6 +37,7 @@ enum Verb {
     Check(command::check::Args),
     Vermagic(command::vermagic::Args),
     Lesson(command::lesson::Args),
+    Exercise(command::exercise::Args),
     Bless(command::lesson::BlessArgs),
     Bench(command::bench::Args),
 }
@@ -60,6 +61,7 @@ impl Verb {
             Self::Check(args) => args.run(),
             Self::Vermagic(args) => args.run(),
             Self::Lesson(args) => args.run(),
+            Self::Exercise(args) => args.run(),
             Self::Bless(args) => args.run(),
             Self::Bench(args) => args.run(),
         }

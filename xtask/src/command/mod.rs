@@ -33,6 +33,7 @@ pub mod check;
 pub mod demo;
 pub mod doctor;
 pub mod enter;
+pub mod exercise;
 pub mod inspect;
 pub mod lesson;
 pub mod order;

@@ -7,7 +7,10 @@ use std::{
 
 use crate::{
     build::{BuildDir, Stack},
-    guest::{Guest, Session, console, report::Message},
+    guest::{
+        Guest, Session, console,
+        report::{CommandReport, Message},
+    },
     host::{
         cache::{Cache, Lock},
         run::{Run, this_program},
@@ -210,12 +213,7 @@ impl<'a> Runner<'a> {
             recording.add(&entry.command, &self.session()?.exec("cat /proc/modules")?.text())?;
             self.recording = Some(recording);
         }
-        let mut text = whole(step.text(), step.status.into());
-        let messages = step.kernel.iter().chain(&step.late);
-        messages.filter(|message| !is_noise(message)).for_each(|message| {
-            message.text.lines().for_each(|line| text.push_str(&format!("[kernel] {line}\n")));
-        });
-        Ok(text)
+        Ok(said_in_guest(&step))
     }
 
     /// What a guest leaves on its console when a command ends it.
@@ -259,6 +257,16 @@ impl<'a> Runner<'a> {
         self.programs = Some(format!("kmod {}, QEMU {qemu}", kmod.unwrap_or("?")));
         Ok(session)
     }
+}
+
+/// What a page shows of a command in the guest: what it printed, and what the kernel logged.
+pub(super) fn said_in_guest(step: &CommandReport) -> String {
+    let mut text = whole(step.text(), step.status.into());
+    let messages = step.kernel.iter().chain(&step.late);
+    messages.filter(|message| !is_noise(message)).for_each(|message| {
+        message.text.lines().for_each(|line| text.push_str(&format!("[kernel] {line}\n")));
+    });
+    text
 }
 
 /// What a command printed, and its status unless that is 0.

@@ -3,15 +3,14 @@
 #include <linux/atomic.h>
 #include <linux/module.h>
 
-#include "mine.h"
+#include "greeter_named.h"
 
 static atomic_t calls;
 
-int mine_calls(void)
+int greeter_named_calls(void)
 {
 	return atomic_inc_return(&calls);
 }
-EXPORT_SYMBOL_NS_GPL(mine_calls, "MINE");
 
 MODULE_DESCRIPTION("Counts its calls");
 MODULE_LICENSE("GPL");

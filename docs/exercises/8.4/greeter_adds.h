@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What greeter_adds has for other modules. */
+#ifndef _GREETER_ADDS_H
+#define _GREETER_ADDS_H
+
+int greeter_add(int a, int b);
+
+#endif /* _GREETER_ADDS_H */

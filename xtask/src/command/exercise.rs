@@ -1,0 +1,181 @@
+//! `exercise`: the book's exercises, and what is still different in the reader's work.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use crate::{
+    build::{Stack, changes::Changes, project},
+    host::{
+        cache::{self, Cache},
+        process::interrupted,
+        progress::say,
+        run,
+    },
+    lesson::{
+        attempt,
+        exercise::{self, Exercise, Language, State},
+    },
+    problem::{Kind, OrProblem, Problem, Result},
+};
+
+/// The book's exercises with your progress, or one of them to work on
+///
+/// The first time it writes what you start from into a folder of yours, and shows the transcript
+/// to reach. From then on it builds what is there, loads it in a guest, and says in a sentence
+/// what is still different. The book itself is never touched.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// The exercise, for example 7.2; without it all are listed
+    number: Option<String>,
+    /// The folder that has yours, each in a folder of its number, and your progress in `solved`
+    /// [default: target/exercises in the project, which `cargo clean` removes]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// The language of what you start from, where the exercise has both
+    #[arg(long = "in", value_name = "LANGUAGE", default_value = "c")]
+    language: Language,
+    /// Show the page's hint
+    #[arg(long, requires = "number")]
+    hint: bool,
+    /// Show the answer, and write its files beside yours
+    #[arg(long, requires = "number", conflicts_with = "hint")]
+    solution: bool,
+    /// Check again on every save, until it is solved
+    #[arg(long, requires = "number", conflicts_with_all = ["hint", "solution"])]
+    watch: bool,
+}
+
+impl Args {
+    /// Lists, shows or checks; status 1 while an exercise is not solved.
+    ///
+    /// # Errors
+    /// There is no such exercise, or its modules cannot be built or tried.
+    pub fn run(self) -> Result<ExitCode> {
+        let all = exercise::all(project())?;
+        let base = self.dir.clone().unwrap_or_else(|| project().join("target/exercises"));
+        let Some(number) = &self.number else { return list(&all, &base) };
+        let one = all.iter().find(|one| one.number == *number).ok_or_else(|| {
+            let problem = Problem::usage(format!("the book has no exercise {number}"));
+            problem.hint("cargo xtask exercise lists them")
+        })?;
+        let folder = base.join(number);
+        if self.hint {
+            outln!("{}", one.hint);
+        } else if self.solution {
+            self.show_solution(one, &base)?;
+        } else if !folder.exists() {
+            one.write(&folder, self.language, State::Skeleton)?;
+            begin(one, &folder)?;
+        } else if self.watch {
+            return watch(one, &base);
+        } else {
+            return check(one, &base);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn show_solution(&self, one: &Exercise, base: &Path) -> Result<()> {
+        outln!("{}", one.answer()?);
+        let folder = base.join(format!("{one}-solution"));
+        // It is ours, and may be in another language now.
+        cache::remove_dir(&folder)?;
+        one.write(&folder, self.language, State::Solution)?;
+        say(&format!("the files are in {}", folder.display()));
+        Ok(())
+    }
+}
+
+/// The file that keeps which exercises are solved, a number a line.
+fn progress(base: &Path) -> PathBuf {
+    base.join("solved")
+}
+
+fn solved(base: &Path) -> Vec<String> {
+    let text = fs::read_to_string(progress(base)).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn list(all: &[Exercise], base: &Path) -> Result<ExitCode> {
+    let solved = solved(base);
+    let mut lesson = "";
+    for one in all {
+        if one.lesson != lesson {
+            lesson = &one.lesson;
+            outln!("{lesson}");
+        }
+        let state = if solved.contains(&one.number) {
+            "solved"
+        } else if base.join(&one.number).exists() {
+            "begun"
+        } else {
+            ""
+        };
+        let mut question: String = one.question.split('\n').next().unwrap_or_default().into();
+        if let Some((end, _)) = question.char_indices().nth(70) {
+            question.truncate(end);
+            question.push('…');
+        }
+        outln!("  {:5} {state:6}  {question}", one.number);
+    }
+    let count = all.iter().filter(|one| solved.contains(&one.number)).count();
+    outln!("{count} of {} are solved; cargo xtask exercise N works on one", all.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn begin(one: &Exercise, folder: &Path) -> Result<()> {
+    outln!("{one}. {}\n", one.question);
+    outln!("What you start from is in {}.", folder.display());
+    if one.in_words() {
+        outln!("Write your answers into {}, after the question marks.", exercise::ANSWER);
+    } else {
+        outln!("It is solved when a guest says this:\n\n{}", one.shown_transcript());
+    }
+    if one.has_choice()? {
+        outln!("There is one for C and one for Rust: --in c, --in rust.");
+    }
+    outln!("cargo xtask exercise {one} says what is still different, with --hint a hint.");
+    Ok(())
+}
+
+fn check(one: &Exercise, base: &Path) -> Result<ExitCode> {
+    run::echo_off();
+    let different = attempt::still_different(&Cache::open()?, one, &base.join(&one.number))?;
+    if let Some(different) = different {
+        outln!("{one} is not solved yet: {different}");
+        return Ok(ExitCode::from(1));
+    }
+    let mut all = solved(base);
+    if !all.contains(&one.number) {
+        all.push(one.number.clone());
+        cache::write_atomic(&progress(base), format!("{}\n", all.join("\n")).as_bytes())?;
+    }
+    outln!("{one} is solved");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn watch(one: &Exercise, base: &Path) -> Result<ExitCode> {
+    if one.in_words() {
+        let problem = Problem::usage(format!("{one} is answered in words, which nothing builds"));
+        return Err(problem.hint(format!("cargo xtask exercise {one}")));
+    }
+    let folder = base.join(&one.number);
+    let folder = fs::canonicalize(&folder).or_usage(|| folder.display().to_string())?;
+    let stack = Stack::in_folder(&folder)?;
+    loop {
+        // Begun before the check: what is saved meanwhile gives the next one.
+        let mut changes = Changes::begin(&stack)?;
+        match check(one, base) {
+            Ok(status) if status == ExitCode::SUCCESS => return Ok(status),
+            Err(problem) if problem.kind != Kind::DoesNotHold => return Err(problem),
+            Err(problem) => outln!("{one} is not solved yet: {problem}"),
+            Ok(_) => (),
+        }
+        say("waiting for the next save; Ctrl-C ends");
+        if interrupted().is_some() || !changes.wait(|| interrupted().is_some())? {
+            return Ok(ExitCode::from(1));
+        }
+    }
+}

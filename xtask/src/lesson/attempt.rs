@@ -1,0 +1,206 @@
+//! A reader's attempt at an exercise, compared with what is to be reached.
+
+use std::{fs, path::Path};
+
+use super::{
+    exercise::{ANSWER, Exercise, Language, State, asked},
+    page::ConsoleEntry,
+    redact::Redactor,
+    runner::said_in_guest,
+};
+use crate::{
+    build::{BuildDir, MakeTarget, Stack},
+    guest::{Guest, Session},
+    host::cache::Cache,
+    kernel::{Kernel, KernelName, archive::Refresh},
+    problem::{OrProblem, Result},
+};
+
+/// What the kernel says of the first module of this kind only: a matter of what was loaded before.
+const FIRST: [&str; 2] = [
+    ": loading out-of-tree module taints kernel.",
+    ": module verification failed: signature and/or required key missing - tainting kernel",
+];
+
+/// Modules of exercises, built together, and a guest that has them.
+#[derive(Debug)]
+pub struct Attempts {
+    guest: Guest,
+    /// None when the last attempt left something in it.
+    session: Option<Session>,
+    redactor: Redactor,
+}
+
+/// What is still different in a folder of the reader's, in one sentence; nothing when it is solved.
+/// A module is built, and loaded in a guest that is restored for it.
+///
+/// # Errors
+/// The modules do not build, a file is missing, or the guest cannot be had.
+pub fn still_different(
+    cache: &Cache,
+    exercise: &Exercise,
+    folder: &Path,
+) -> Result<Option<String>> {
+    if exercise.in_words() {
+        let path = folder.join(ANSWER);
+        let given = fs::read_to_string(&path).or_usage(|| path.display().to_string())?;
+        let solved = exercise.files(Language::C, State::Solution)?;
+        let wanted = solved.iter().find(|(path, _)| path == Path::new(ANSWER));
+        return Ok(wanted.and_then(|(_, wanted)| different_words(wanted, &given)));
+    }
+    let mut attempts = Attempts::build(cache, folder)?;
+    let different = attempts.play(exercise, "")?;
+    // What is different says more than that the kernel complained.
+    if different.is_none() {
+        attempts.finish()?;
+    }
+    Ok(different)
+}
+
+impl Attempts {
+    /// Builds a folder: one exercise, or several, each in a folder called by its number.
+    ///
+    /// # Errors
+    /// The modules do not build, or the kernel cannot be prepared.
+    pub fn build(cache: &Cache, folder: &Path) -> Result<Self> {
+        let kernel = Kernel::obtain(cache, &KernelName::STOCK, Refresh::Daily)?;
+        let build_dir = BuildDir::open(&kernel, &Stack::in_folder(folder)?)?;
+        let mut guest = Guest::on(cache, &kernel)?;
+        for module in build_dir.build_quiet(MakeTarget::Modules)? {
+            let near = module.strip_prefix(&build_dir.folder).unwrap_or(&module);
+            guest = guest.file_at(near.to_owned(), &module);
+        }
+        let redactor = Redactor::new(&kernel, &[], &build_dir.folder)?;
+        Ok(Self { guest, session: None, redactor })
+    }
+
+    /// What is still different in one of several exercises. They share a guest until one of them
+    /// leaves a module or a device behind.
+    ///
+    /// # Errors
+    /// The guest cannot be had, or has ended.
+    pub fn still_different(&mut self, exercise: &Exercise) -> Result<Option<String>> {
+        let different = self.play(exercise, &format!("cd {}; ", exercise.number))?;
+        let left = "cat /proc/modules; ls /dev | grep -E '^(mended|one|extra)$'";
+        let session = self.session.as_mut();
+        let clean = session.map(|session| session.exec(left)).transpose()?;
+        if clean.is_none_or(|step| !step.text().is_empty()) {
+            self.session = None;
+        }
+        Ok(different)
+    }
+
+    fn play(&mut self, exercise: &Exercise, before: &str) -> Result<Option<String>> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => self.guest.start()?,
+        };
+        let session = self.session.insert(session);
+        for entry in &exercise.transcript {
+            let step = session.exec(format!("{before}{}", entry.command))?;
+            let said = self.redactor.redact(&said_in_guest(&step), &entry.printed);
+            if let Some(different) = different(entry, &said) {
+                return Ok(Some(different));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Ends the guest.
+    ///
+    /// # Errors
+    /// The kernel complained: see [`Session::finish`].
+    pub fn finish(self) -> Result<()> {
+        self.session.map_or(Ok(()), |session| session.finish().map(drop))
+    }
+}
+
+/// Where what a command said is not what it should say.
+fn different(entry: &ConsoleEntry, said: &str) -> Option<String> {
+    let lines = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| !FIRST.iter().any(|first| line.ends_with(first)));
+        lines.map(str::to_owned).collect()
+    };
+    let (wanted, said) = (lines(&entry.printed), lines(said));
+    let index = (0..wanted.len().max(said.len())).find(|n| wanted.get(*n) != said.get(*n))?;
+    let after = format!("after `{}`", entry.command.trim());
+    Some(match (wanted.get(index), said.get(index)) {
+        (Some(wanted), Some(said)) => {
+            format!("{after} the answer should be `{wanted}`, and is `{said}`")
+        }
+        (Some(wanted), None) => format!("{after} the answer `{wanted}` is missing"),
+        (None, said) => {
+            let said = said.map(String::as_str).unwrap_or_default();
+            format!("{after} nothing more should come, yet `{said}` does")
+        }
+    })
+}
+
+/// The first question whose answer does not hold.
+fn different_words(wanted: &str, given: &str) -> Option<String> {
+    let mut answers = given.lines().filter_map(asked_or_open);
+    for (question, right) in wanted.lines().filter_map(asked) {
+        let Some((_, answer)) = answers.find(|(asked, _)| *asked == question) else {
+            return Some(format!("the question {question:?} is missing from {ANSWER}"));
+        };
+        let answer = plain(answer);
+        if answer.is_empty() {
+            return Some(format!("{question}? has no answer yet"));
+        }
+        let holds = right == "*" || right.split(" | ").any(|right| plain(right) == answer);
+        if !holds {
+            return Some(format!("{question}? is not answered by {answer:?}"));
+        }
+    }
+    None
+}
+
+/// As [`asked`], where an editor may have cut the space at the end.
+fn asked_or_open(line: &str) -> Option<(&str, &str)> {
+    asked(line).or_else(|| line.strip_suffix('?').map(|question| (question, "")))
+}
+
+/// An answer without what does not matter.
+pub(super) fn plain(answer: &str) -> String {
+    let answer = answer.replace('`', "").to_lowercase();
+    let words: Vec<&str> = answer.split_whitespace().collect();
+    words.join(" ").trim_end_matches('.').into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_one_sentence() {
+        let entry = |printed: &str| ConsoleEntry {
+            shown: String::new(),
+            command: "insmod a.ko\n".into(),
+            printed: printed.into(),
+        };
+        let said = |printed: &str, said: &str| different(&entry(printed), said);
+        let first = "[kernel] a: loading out-of-tree module taints kernel.\n";
+        assert_eq!(said("[kernel] a: 1\n", &format!("{first}[kernel] a: 1\n")), None);
+        assert_eq!(said(&format!("{first}[kernel] a: 1\n"), "[kernel] a: 1\n"), None);
+        let wrong = said("[kernel] a: 1\n", "[kernel] a: 2\n").unwrap();
+        assert_eq!(
+            wrong,
+            "after `insmod a.ko` the answer should be `[kernel] a: 1`, and is `[kernel] a: 2`"
+        );
+        assert!(said("[kernel] a: 1\n", "").unwrap().ends_with("`[kernel] a: 1` is missing"));
+        assert!(said("", "[kernel] a: 1\n").unwrap().ends_with("yet `[kernel] a: 1` does"));
+    }
+
+    #[test]
+    fn words_are_compared_without_case_and_quotes() {
+        let wanted = "Which error? ENODEV | -19\nWhy? *\n";
+        let given = |first: &str, second: &str| {
+            different_words(wanted, &format!("Which error? {first}\nWhy? {second}\n"))
+        };
+        assert_eq!(given("`enodev`.", "because"), None);
+        assert_eq!(given("-19", "x"), None);
+        assert_eq!(given("ENODEV", "").unwrap(), "Why? has no answer yet");
+        assert!(given("EBUSY", "x").unwrap().starts_with("Which error? is not answered by"));
+        assert!(different_words(wanted, "Why?\n").unwrap().contains("is missing"));
+    }
+}
