@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Goes up three steps, and down those that it went up.
+
+use core::borrow::Borrow;
+use kernel::prelude::*;
+
+module! {
+    type: Ladder,
+    name: "ladder",
+    authors: ["The symstack authors"],
+    description: "Goes up three steps, and down those that it went up",
+    license: "GPL",
+    params: {
+        fails: u8 {
+            default: 0,
+            description: "Which step fails, 1 to 3; none by default",
+        },
+    },
+}
+
+/// A step that is done for as long as this value lives.
+struct Step(u8);
+
+impl Step {
+    fn new(number: u8) -> Result<Self> {
+        let fails: u8 = *Borrow::borrow(&module_parameters::fails.value());
+
+        if number == fails {
+            return Err(EBUSY);
+        }
+        pr_info!("step {number} is done\n");
+        Ok(Self(number))
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        pr_info!("step {} is undone\n", self.0);
+    }
+}
+
+/// Fields are dropped in the order of their declaration: the last step stands first.
+struct Ladder {
+    _third: Step,
+    _second: Step,
+    _first: Step,
+}
+
+impl kernel::Module for Ladder {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let first = Step::new(1)?;
+        let second = Step::new(2)?;
+        let third = Step::new(3)?;
+
+        Ok(Self {
+            _third: third,
+            _second: second,
+            _first: first,
+        })
+    }
+}
