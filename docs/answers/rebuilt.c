@@ -4,14 +4,12 @@
 
 #include <linux/init.h>
 #include <linux/module.h>
-#include <linux/utsname.h>
 
 #include <generated/utsrelease.h>
 
 static int __init rebuilt_init(void)
 {
-	pr_info("built for %s, runs on %s\n", UTS_RELEASE,
-		init_utsname()->release);
+	pr_info("built for %s\n", UTS_RELEASE);
 	return 0;
 }
 module_init(rebuilt_init);

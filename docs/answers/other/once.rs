@@ -2,7 +2,10 @@
 
 //! Says ten times the same, and once only.
 
-use kernel::prelude::*;
+use kernel::{
+    pr_info_once,
+    prelude::*, //
+};
 
 module! {
     type: Once,

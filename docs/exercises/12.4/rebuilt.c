@@ -4,11 +4,10 @@
 
 #include <linux/init.h>
 #include <linux/module.h>
-#include <linux/utsname.h>
 
 static int __init rebuilt_init(void)
 {
-	pr_info("runs on %s\n", init_utsname()->release);
+	pr_info("built for some kernel\n");
 	return 0;
 }
 module_init(rebuilt_init);
