@@ -31,7 +31,7 @@ pub struct Args {
     /// The exercise, for example 7.2; without it all are listed
     number: Option<String>,
     /// The folder that has yours, each in a folder of its number, and your progress in `solved`
-    /// [default: target/exercises in the project, which `cargo clean` removes]
+    /// [default: `exercises` in the project, which git ignores]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// The language of what you start from, where the exercise has both
@@ -55,7 +55,7 @@ impl Args {
     /// There is no such exercise, or its modules cannot be built or tried.
     pub fn run(self) -> Result<ExitCode> {
         let all = exercise::all(project())?;
-        let base = self.dir.clone().unwrap_or_else(|| project().join("target/exercises"));
+        let base = self.dir.clone().unwrap_or_else(|| project().join("exercises"));
         let Some(number) = &self.number else { return list(&all, &base) };
         let one = all.iter().find(|one| one.number == *number).ok_or_else(|| {
             let problem = Problem::usage(format!("the book has no exercise {number}"));
@@ -66,13 +66,17 @@ impl Args {
             outln!("{}", one.hint);
         } else if self.solution {
             self.show_solution(one, &base)?;
-        } else if !folder.exists() {
-            one.write(&folder, self.language, State::Skeleton)?;
-            begin(one, &folder)?;
-        } else if self.watch {
-            return watch(one, &base);
         } else {
-            return check(one, &base);
+            let new = !folder.exists();
+            if new {
+                one.write(&folder, self.language, State::Skeleton)?;
+                begin(one, &folder)?;
+            }
+            if self.watch {
+                return watch(one, &base);
+            } else if !new {
+                return check(one, &base);
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

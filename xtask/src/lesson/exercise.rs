@@ -339,8 +339,8 @@ mod tests {
         assert_eq!(fs::read_to_string(own.join("visitor_own.rs")).unwrap(), "mine");
     }
 
-    /// What is in `docs/exercises` is what the pages ask, at least three a lesson, one of
-    /// them in code of either language; and of what is answered in words a reader is given no answer.
+    /// `docs/exercises` has what the pages ask: at least three a lesson, one of them in code of
+    /// either language. A reader is given no answer to what is answered in words.
     #[test]
     fn every_exercise_has_what_a_reader_starts_from_and_what_is_to_be_reached() {
         let all = all(project()).unwrap();

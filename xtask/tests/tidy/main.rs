@@ -96,9 +96,9 @@ fn collect(root: &Path, below: &str, files: &mut Vec<File>) {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().expect("names are UTF-8");
         let path = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
-        // What builds leave behind is no part of the project.
+        // What builds leave behind and what a reader writes are no part of the project.
         let made = name.starts_with('.') || name.ends_with(".mod.c") || name.contains("_generated");
-        if made || path == "target" {
+        if made || ["target", "exercises"].contains(&path.as_str()) {
             continue;
         }
         if entry.file_type().unwrap().is_dir() {
