@@ -8,10 +8,7 @@ use std::path::Path;
 use loader::errno::Errno;
 use loader::kernel_facts::KernelFacts;
 
-use super::{
-    edit::{Module, header, rela, section, symbol},
-    sign::{self, Form},
-};
+use super::edit::{Module, header, rela, section, symbol};
 
 /// One load of a fixture.
 #[derive(Clone)]
@@ -45,7 +42,7 @@ pub(crate) struct Shows(pub(crate) Option<Errno>, pub(crate) &'static str);
 
 /// The modules of the corpus, as built.
 pub(crate) struct Built {
-    plain: Module,
+    pub(super) plain: Module,
     gives: Module,
     again: Module,
     takes: Module,
@@ -54,6 +51,9 @@ pub(crate) struct Built {
     percpu: Module,
     /// A module of the kernel's own, with its signature.
     pub(crate) shipped: Option<Vec<u8>>,
+    /// Modules of the kernel's own, each needed by the next; the last has a parameter that moves
+    /// hardware, `io`.
+    pub(crate) hardware: Vec<Vec<u8>>,
 }
 
 impl Built {
@@ -71,6 +71,7 @@ impl Built {
             takes_gpl: read("takes_gpl"),
             percpu: read("percpu"),
             shipped: None,
+            hardware: Vec::new(),
         }
     }
 
@@ -107,19 +108,19 @@ impl Built {
 
 /// Puts the corpus together.
 pub(crate) struct Maker<'a> {
-    built: &'a Built,
-    target: &'a KernelFacts,
+    pub(super) built: &'a Built,
+    pub(super) target: &'a KernelFacts,
     pub(crate) cases: Vec<Case>,
 }
 
-const OK: Option<Errno> = None;
-const ENOEXEC: Option<Errno> = Some(Errno::ENOEXEC);
-const EINVAL: Option<Errno> = Some(Errno::EINVAL);
-const ENOENT: Option<Errno> = Some(Errno::ENOENT);
-const EPERM: Option<Errno> = Some(Errno::EPERM);
-const EBADMSG: Option<Errno> = Some(Errno::EBADMSG);
+pub(super) const OK: Option<Errno> = None;
+pub(super) const ENOEXEC: Option<Errno> = Some(Errno::ENOEXEC);
+pub(super) const EINVAL: Option<Errno> = Some(Errno::EINVAL);
+pub(super) const ENOENT: Option<Errno> = Some(Errno::ENOENT);
+pub(super) const EPERM: Option<Errno> = Some(Errno::EPERM);
+pub(super) const EBADMSG: Option<Errno> = Some(Errno::EBADMSG);
 
-fn load(module: &Module) -> Load {
+pub(super) fn load(module: &Module) -> Load {
     Load { file: module.bytes.clone(), args: "", flags: 0 }
 }
 
@@ -127,8 +128,10 @@ impl<'a> Maker<'a> {
     pub(crate) fn all(built: &'a Built, target: &'a KernelFacts) -> Vec<Case> {
         let mut maker = Self { built, target, cases: Vec::new() };
         maker.requests();
+        maker.compressed();
         maker.signatures();
         maker.headers();
+        maker.ignored_fields();
         maker.names();
         maker.this_module();
         maker.symbol_tables();
@@ -144,7 +147,7 @@ impl<'a> Maker<'a> {
         maker.cases
     }
 
-    fn add(&mut self, id: &str, shows: Shows, loads: Vec<Load>) -> &mut Case {
+    pub(super) fn add(&mut self, id: &str, shows: Shows, loads: Vec<Load>) -> &mut Case {
         self.cases.push(Case { id: id.into(), shows, boot: "", loads, own_init: false });
         self.cases.last_mut().unwrap()
     }
@@ -186,171 +189,7 @@ impl<'a> Maker<'a> {
         self.add("as-built", Shows(OK, ""), vec![load(&plain, 0)]);
         self.add("flags-unknown", Shows(EINVAL, ""), vec![load(&plain, 8)]);
         self.add("file-empty", Shows(EINVAL, ""), vec![load(b"", 0)]);
-        let xz = xz(&plain);
-        let unpacks = self.target.options.unpacks.is_some();
-        let magic = "Invalid ELF header magic: != \x7fELF";
-        self.add("packed-given-bare", Shows(ENOEXEC, magic), vec![load(&xz, 0)]);
-        let (as_xz, as_gzip) = match unpacks {
-            true => (Shows(OK, ""), Shows(EINVAL, "not an xz compressed module")),
-            false => (Shows(Some(Errno::EOPNOTSUPP), ""), Shows(Some(Errno::EOPNOTSUPP), "")),
-        };
-        self.add("packed", as_xz, vec![load(&xz, 4)]);
-        if unpacks {
-            let status = |status: &'static str| Shows(EINVAL, status);
-            let crc64 = xz_with(&plain, liblzma::stream::Check::Crc64);
-            let says = "decompression failed with status 6";
-            self.add("packed-crc64", status(says), vec![load(&crc64, 4)]);
-            let says = "decompression failed with status 0";
-            self.add("packed-cut", status(says), vec![load(&xz[..xz.len() / 2], 4)]);
-            let mut damaged = xz.clone();
-            damaged[xz.len() - 40] ^= 0x40;
-            let says = "decompression failed with status 7";
-            self.add("packed-damaged", status(says), vec![load(&damaged, 4)]);
-            let unchecked = xz_with(&plain, liblzma::stream::Check::None);
-            self.add("packed-unchecked", Shows(OK, ""), vec![load(&unchecked, 4)]);
-            let followed = [xz.as_slice(), b"whatever follows"].concat();
-            self.add("packed-followed", Shows(OK, ""), vec![load(&followed, 4)]);
-        }
-        self.add("packed-otherwise", as_gzip, vec![load(&[0x1f, 0x8b, 8, 0, 0, 0], 4)]);
         self.add("disabled", Shows(EPERM, ""), vec![load(&plain, 0)]).boot = "nomodule";
-    }
-
-    /// `plain.ko` with something that ends as a signature does.
-    fn signed(&mut self, id: &str, shows: Shows, message: &[u8], info: [u8; 8], length: u32) {
-        let mut module = self.built.plain.clone();
-        module.bytes.extend_from_slice(message);
-        module.bytes.extend_from_slice(&info);
-        module.bytes.extend_from_slice(&length.to_be_bytes());
-        module.bytes.extend_from_slice(b"~Module signature appended~\n");
-        let shows = match self.target.options.signatures {
-            true => shows,
-            false => Shows(OK, ""),
-        };
-        self.add(id, shows, vec![load(&module)]);
-    }
-
-    fn signatures(&mut self) {
-        const PKCS7: [u8; 8] = [0, 0, 2, 0, 0, 0, 0, 0];
-        self.signed("signature-too-long", Shows(EBADMSG, ""), b"", PKCS7, u32::MAX);
-        let says = "module: not signed with expected PKCS#7 message";
-        self.signed("signature-kind", Shows(OK, says), b"x", [0; 8], 1);
-        let says = "module: PKCS#7 signature info has unexpected non-zero params";
-        self.signed("signature-params", Shows(EBADMSG, says), b"x", [1, 0, 2, 0, 0, 0, 0, 0], 1);
-        self.signed("signature-garbage", Shows(EBADMSG, ""), b"garbage!", PKCS7, 8);
-        self.signed("signature-nothing", Shows(EBADMSG, ""), b"", PKCS7, 0);
-        if self.target.options.signatures {
-            let mut bare = self.built.plain.clone();
-            bare.bytes = b"~Module signature appended~\n".to_vec();
-            self.add(
-                "signature-alone",
-                Shows(ENOEXEC, "Invalid ELF header len 28"),
-                vec![load(&bare)],
-            );
-            let plain = load(&self.built.plain);
-            let says = "Loading of unsigned module is rejected";
-            let rejected = Some(Errno::EKEYREJECTED);
-            self.add("unsigned-enforced", Shows(rejected, says), vec![plain.clone()]).boot =
-                "module.sig_enforce=1";
-            let says = "Loading of module with unsupported crypto is rejected";
-            let mut kind =
-                self.cases.iter().find(|case| case.id == "signature-kind").unwrap().clone();
-            kind.id = "signature-kind-enforced".into();
-            (kind.shows, kind.boot) = (Shows(rejected, says), "module.sig_enforce=1");
-            self.cases.push(kind);
-            let says = "Lockdown: finit: unsigned module loading is restricted";
-            self.add("unsigned-lockdown", Shows(EPERM, says), vec![plain]).boot =
-                "lockdown=integrity";
-            self.unknown_keys();
-            self.shipped();
-        }
-    }
-
-    /// The same file into a kernel that enforces signatures and into one that does not.
-    fn enforced_and_not(&mut self, id: &str, file: &[u8], off: Shows, on: Shows) {
-        for (end, shows, boot) in [("", off, ""), ("-enforced", on, "module.sig_enforce=1")] {
-            let load = Load { file: file.to_vec(), args: "", flags: 0 };
-            self.add(&format!("{id}{end}"), shows, vec![load]).boot = boot;
-        }
-    }
-
-    /// `plain.ko`, signed by a key that no kernel knows.
-    fn unknown_keys(&mut self) {
-        let plain = self.built.plain.bytes.clone();
-        let rejected = Some(Errno::EKEYREJECTED);
-        let form = Form::default();
-        let no_key = Shows(rejected, "Loading of module with unavailable key is rejected");
-        let no_digest = Shows(rejected, "Loading of module with unsupported crypto is rejected");
-        let attributes = Shows(rejected, "PKCS7: Invalid module sig (has authattrs)");
-        let capabilities = Shows(rejected, "PKCS7: S/MIME Caps only allowed with Authenticode");
-        let attached = Shows(EBADMSG, "PKCS#7 signature with non-detached data");
-        let loads = Shows(OK, "");
-        let with_attributes = Form { attributes: true, ..form };
-        for (id, form, off, on) in [
-            ("unknown-key", form, loads, no_key),
-            ("unknown-key-by-id", Form { by_key_id: true, ..form }, loads, no_key),
-            ("unknown-key-with-certificate", Form { certificate: true, ..form }, loads, no_key),
-            ("digest-md5", Form { md5: true, ..form }, Shows(OK, "Unsupported digest"), no_digest),
-            ("signed-attributes", with_attributes, attributes, attributes),
-            (
-                "signed-capabilities",
-                Form { capabilities: true, ..with_attributes },
-                capabilities,
-                capabilities,
-            ),
-            ("signature-attached", Form { attached: true, ..form }, attached, attached),
-        ] {
-            self.enforced_and_not(id, &sign::signed(&plain, form), off, on);
-        }
-        let certificate = Form { certificate: true, ..form };
-        let mut tampered = sign::signed(&plain, certificate);
-        let at = plain.len() / 2;
-        tampered[at] ^= 1;
-        let refused = Shows(rejected, "");
-        self.enforced_and_not("own-certificate-tampered", &tampered, refused, refused);
-        let message = sign::message(&plain, form);
-        let mut garbled = message.clone();
-        garbled[1] = 0x7f;
-        let bad = Shows(EBADMSG, "");
-        self.enforced_and_not("signature-garbled", &sign::append(&plain, &garbled), bad, bad);
-        let cut = sign::append(&plain, &message[..message.len() - 20]);
-        self.enforced_and_not("signature-cut", &cut, bad, bad);
-        let mut forced = load(&self.built.plain);
-        (forced.file, forced.flags) = (sign::signed(&plain, form), 2);
-        let says = "Loading of unsigned module is rejected";
-        self.add("signed-and-forced-enforced", Shows(rejected, says), vec![forced]).boot =
-            "module.sig_enforce=1";
-    }
-
-    /// A module that the kernel's own key signed.
-    fn shipped(&mut self) {
-        let Some(shipped) = self.built.shipped.clone() else { return };
-        let (loads, rejected) = (Shows(OK, ""), Some(Errno::EKEYREJECTED));
-        self.enforced_and_not("shipped", &shipped, loads, loads);
-        let mut tampered = shipped.clone();
-        let at = shipped.len() / 3;
-        tampered[at] ^= 0x10;
-        let refused = Shows(rejected, "");
-        self.enforced_and_not("shipped-tampered", &tampered, refused, refused);
-        let end = shipped.len() - b"~Module signature appended~\n".len();
-        let change = |at: usize, byte: u8| {
-            let mut file = shipped.clone();
-            file[at] = byte;
-            file
-        };
-        let bad = Shows(EBADMSG, "");
-        self.enforced_and_not("shipped-length", &change(end - 4, 0xff), bad, bad);
-        let kind = change(end - 10, 1);
-        let says = "module: not signed with expected PKCS#7 message";
-        let on = Shows(rejected, "Loading of module with unsupported crypto is rejected");
-        self.enforced_and_not("shipped-kind", &kind, Shows(OK, says), on);
-        let unsigned: Vec<u8> = shipped[..end].to_vec();
-        let on = Shows(rejected, "Loading of unsigned module is rejected");
-        self.enforced_and_not("shipped-unsigned", &unsigned, loads, on);
-        let twice = sign::signed(&shipped, Form::default());
-        let on = Shows(rejected, "Loading of module with unavailable key is rejected");
-        self.enforced_and_not("shipped-signed-again", &twice, loads, on);
-        let load = Load { file: shipped, args: "", flags: 0 };
-        self.add("shipped-lockdown", loads, vec![load]).boot = "lockdown=integrity";
     }
 
     fn headers(&mut self) {
@@ -383,6 +222,59 @@ impl<'a> Maker<'a> {
             let index = m.section(".modinfo");
             m.set_section(index, section::OFFSET, u64::MAX - 8);
         });
+    }
+
+    /// What the loader does not look at, and what it does, byte by byte.
+    fn ignored_fields(&mut self) {
+        for at in 4..16 {
+            self.plain(&format!("ident-{at}"), OK, "", |m| m.bytes[at] ^= 0x55);
+        }
+        let fields = [("version", 20, 4), ("entry", 24, 8), ("program-headers", 32, 8)];
+        for (id, at, bytes) in fields.into_iter().chain([
+            ("flags", 48, 4),
+            ("header-size", 52, 2),
+            ("program-header-size", 54, 2),
+            ("program-header-count", 56, 2),
+        ]) {
+            self.plain(&format!("elf-{id}"), OK, "", |m| m.set(at, bytes, u64::MAX));
+        }
+        for kind in [0, 2, 3, 4, 0xff00] {
+            let says = "Invalid ELF header type: ";
+            self.plain(&format!("elf-type-{kind}"), ENOEXEC, says, |m| {
+                m.set_header(header::TYPE, kind);
+            });
+        }
+        for machine in [0, 3, 21, 40, 243, 258] {
+            let says = "Invalid architecture in ELF header: ";
+            self.plain(&format!("elf-machine-{machine}"), ENOEXEC, says, |m| {
+                m.set_header(header::MACHINE, machine);
+            });
+        }
+        // The fields of a section that is kept in memory which no one reads.
+        for (id, field) in [("link", section::LINK), ("info", section::INFO)] {
+            self.plain(&format!("text-{id}"), OK, "", |m| {
+                let index = m.section(".text");
+                m.set_section(index, field, 0x7f);
+            });
+        }
+        for name in [".text", ".modinfo", ".symtab", ".strtab", ".shstrtab", ".rela.init.text"] {
+            for (id, size) in [("beyond", 1 << 40), ("wraps", u64::MAX)] {
+                let errno = ENOEXEC;
+                self.plain(&format!("size-{id}{name}"), errno, "", |m| {
+                    let index = m.section(name);
+                    m.set_section(index, section::SIZE, size);
+                });
+            }
+        }
+        for (index, value) in ["", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "MIT"]
+            .into_iter()
+            .enumerate()
+        {
+            let says = "plain: module license '";
+            let is_good = index > 0 && value != "MIT";
+            let says = if is_good { "" } else { says };
+            self.plain(&format!("license-{index}"), OK, says, |m| m.info("license", Some(value)));
+        }
     }
 
     fn names(&mut self) {
@@ -833,9 +725,45 @@ impl<'a> Maker<'a> {
         self.add("export-versions-obsolete", Shows(OK, says), vec![load(&old)]);
     }
 
+    /// It is long because it is a list of words.
     fn params(&mut self) {
+        let longest: &'static str = format!("text={}", "x".repeat(1024)).leak();
         let long: &'static str = format!("text={}", "x".repeat(1025)).leak();
-        let cases: [(&str, &'static str, Option<Errno>, &'static str); 17] = [
+        let erange = Some(Errno::ERANGE);
+        let cases: &[(&str, &'static str, Option<Errno>, &'static str)] = &[
+            ("hexadecimal", "number=0x7fffffff", OK, ""),
+            ("hexadecimal-large", "number=0x80000000", erange, "invalid for parameter `number'"),
+            ("octal", "number=0777", OK, ""),
+            ("octal-wrong", "number=089", EINVAL, "invalid for parameter `number'"),
+            ("plus", "number=+5", OK, ""),
+            ("minus", "number=-2147483648", OK, ""),
+            ("minus-large", "number=-2147483649", erange, "invalid for parameter `number'"),
+            ("newline", "number=5\n", OK, ""),
+            ("words-after", "number=5x", EINVAL, "`5x' invalid for parameter `number'"),
+            ("byte", "small=255", OK, ""),
+            ("byte-minus", "small=-1", EINVAL, "`-1' invalid for parameter `small'"),
+            ("twice", "number=1 number=2", OK, ""),
+            ("bool-on", "flag=on", OK, ""),
+            ("bool-off", "flag=off", OK, ""),
+            ("bool-1", "flag=1", OK, ""),
+            ("bool-0", "flag=0", OK, ""),
+            ("bool-false", "flag=false", OK, ""),
+            ("bool-empty", "flag=", EINVAL, "`' invalid for parameter `flag'"),
+            ("text-empty", "text=", OK, ""),
+            ("text-longest", longest, OK, ""),
+            ("ulong", "wide=18446744073709551615", OK, ""),
+            ("ulong-large", "wide=18446744073709551616", erange, "invalid for parameter `wide'"),
+            ("quote-open", "text=\"a b", OK, ""),
+            ("quoted-whole", "\"text=a b\"", OK, ""),
+            ("quotes-alone", "\"\"", OK, "unknown parameter '' ignored"),
+            ("equals-first", "=1", OK, "unknown parameter '' ignored"),
+            ("equals-twice", "text=a=b", OK, ""),
+            ("spaces", "   number=1    flag   ", OK, ""),
+            ("tab", "number=1\tflag", OK, ""),
+            ("latin-1", "text=à flag", OK, ""),
+            ("upper-case", "NUMBER=1", OK, "unknown parameter 'NUMBER' ignored"),
+            ("dyndbg-of", "plain.dyndbg=+p", OK, "unknown parameter 'plain.dyndbg' ignored"),
+            ("dashes-only", "--", OK, "plain: parameters '' after `--' ignored"),
             ("good", "number=1 text=a small=2 flag=y wide=0xff", OK, ""),
             ("flag-bare", "flag", OK, ""),
             ("invalid", "number=x", EINVAL, "plain: `x' invalid for parameter `number'"),
@@ -874,7 +802,7 @@ impl<'a> Maker<'a> {
             ),
             ("too-long", long, Some(Errno::ENOSPC), "text: string parameter too long"),
         ];
-        for (id, args, errno, says) in cases {
+        for &(id, args, errno, says) in cases {
             let load = Load { args, ..load(&self.built.plain) };
             self.add(&format!("param-{id}"), Shows(errno, says), vec![load]);
         }
@@ -921,18 +849,4 @@ fn rename_version(module: &mut Module, symbol: &str) {
     let name = [symbol.as_bytes(), b"\0"].concat();
     let place = module.contents(index).windows(name.len()).position(|part| part == name).unwrap();
     module.bytes[at + place] = b'#';
-}
-
-/// Packs a file.
-pub(crate) fn xz(plain: &[u8]) -> Vec<u8> {
-    xz_with(plain, liblzma::stream::Check::Crc32)
-}
-
-/// Packs a file with this check.
-fn xz_with(plain: &[u8], check: liblzma::stream::Check) -> Vec<u8> {
-    use liblzma::stream::{Action, Stream};
-    let mut packed = Vec::with_capacity(plain.len() + 1024);
-    let mut stream = Stream::new_easy_encoder(1, check).unwrap();
-    stream.process_vec(plain, &mut packed, Action::Finish).unwrap();
-    packed
 }

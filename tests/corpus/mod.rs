@@ -2,5 +2,7 @@
 
 pub(crate) mod cases;
 pub(crate) mod edit;
+pub(crate) mod packed;
 pub(crate) mod random;
 pub(crate) mod sign;
+mod signatures;

@@ -14,10 +14,27 @@ pub(crate) struct Form {
     pub(crate) capabilities: bool,
     /// The signer named by the key id instead of issuer and serial number.
     pub(crate) by_key_id: bool,
-    /// The name of a digest that no kernel takes.
-    pub(crate) md5: bool,
     /// The data within the message.
     pub(crate) attached: bool,
+    /// The identifier of the digest, where it is not SHA-256; the digest itself is SHA-256 all the
+    /// same.
+    pub(crate) digest: Option<&'static [u8]>,
+    /// The identifier of the kind of key, where it is not ECDSA with SHA-256.
+    pub(crate) key: Option<&'static [u8]>,
+    /// What the message says that it is of, where that is not data.
+    pub(crate) content: Option<&'static [u8]>,
+    /// The versions of the message and of its signer.
+    pub(crate) versions: Option<[u8; 2]>,
+    /// Sequences where the kernel takes sets or sequences.
+    pub(crate) sequences: bool,
+    /// Attributes that are not signed.
+    pub(crate) unsigned_attributes: bool,
+    /// An attribute of the issuer's name that the kernel does not know.
+    pub(crate) odd_name: bool,
+    /// How many signers more.
+    pub(crate) more_signers: usize,
+    /// No signer at all.
+    pub(crate) no_signer: bool,
 }
 
 const SEQUENCE: u8 = 0x30;
@@ -32,10 +49,18 @@ const CONTENT_TYPE: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x03";
 const MESSAGE_DIGEST: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x04";
 const CAPABILITIES: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0f";
 const SHA256: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x01";
-const MD5: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x02\x05";
+pub(crate) const SHA1: &[u8] = b"\x2b\x0e\x03\x02\x1a";
+pub(crate) const SHA224: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x04";
+pub(crate) const SHA384: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x02";
+pub(crate) const SHA512: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x03";
+pub(crate) const MD5: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x02\x05";
 const ECDSA_SHA256: &[u8] = b"\x2a\x86\x48\xce\x3d\x04\x03\x02";
 const EC_KEY: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
 const P256: &[u8] = b"\x2a\x86\x48\xce\x3d\x03\x01\x07";
+pub(crate) const RSA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
+pub(crate) const AUTHENTICODE: &[u8] = b"\x2b\x06\x01\x04\x01\x82\x37\x02\x01\x04";
+/// An identifier that is in nobody's registry.
+pub(crate) const UNKNOWN: &[u8] = b"\x2a\x03\x04";
 const COMMON_NAME: &[u8] = b"\x55\x04\x03";
 const KEY_ID: &[u8] = b"\x55\x1d\x0e";
 const SERIAL: &[u8] = b"\x47\x11";
@@ -57,6 +82,12 @@ fn algorithm(oid: &[u8]) -> Vec<u8> {
 
 fn name() -> Vec<u8> {
     let pair = der(SEQUENCE, &[&der(OID, &[COMMON_NAME]), &der(0x0c, &[b"a key of nobody's"])]);
+    der(SEQUENCE, &[&der(SET, &[&pair])])
+}
+
+/// A name with an attribute of a kind that the kernel does not know.
+fn odd_name() -> Vec<u8> {
+    let pair = der(SEQUENCE, &[&der(OID, &[UNKNOWN]), &der(0x0c, &[b"odd"])]);
     der(SEQUENCE, &[&der(SET, &[&pair])])
 }
 
@@ -100,13 +131,16 @@ pub(crate) fn certificate() -> Vec<u8> {
 }
 
 /// The PKCS#7 message over some bytes.
+/// It is long because it puts the parts of one message together.
 pub(crate) fn message(data: &[u8], form: Form) -> Vec<u8> {
-    let version: &[u8] = if form.by_key_id { &[3] } else { &[1] };
-    let digest = algorithm(if form.md5 { MD5 } else { SHA256 });
+    let versions = form.versions.unwrap_or(if form.by_key_id { [3, 3] } else { [1, 1] });
+    let digest = algorithm(form.digest.unwrap_or(SHA256));
+    let set = if form.sequences { SEQUENCE } else { SET };
+    let name = if form.odd_name { odd_name() } else { name() };
     let signer = if form.by_key_id {
         der(0x80, &[&key_id()])
     } else {
-        der(SEQUENCE, &[&name(), &der(INTEGER, &[SERIAL])])
+        der(SEQUENCE, &[&name, &der(INTEGER, &[SERIAL])])
     };
     let attribute =
         |kind: &[u8], value: &[u8]| der(SEQUENCE, &[&der(OID, &[kind]), &der(SET, &[value])]);
@@ -126,28 +160,36 @@ pub(crate) fn message(data: &[u8], form: Form) -> Vec<u8> {
     let signer_info = der(
         SEQUENCE,
         &[
-            &der(INTEGER, &[version]),
+            &der(INTEGER, &[&versions[1..]]),
             &signer,
             &digest,
             &attributes,
-            &algorithm(ECDSA_SHA256),
+            &algorithm(form.key.unwrap_or(ECDSA_SHA256)),
             &der(OCTETS, &[&sign(&signed)]),
+            &if form.unsigned_attributes {
+                der(0xa1, &[&attribute(UNKNOWN, &der(OCTETS, &[b"x"]))])
+            } else {
+                Vec::new()
+            },
         ],
     );
+    let signers = if form.no_signer { 0 } else { 1 + form.more_signers };
+    let signer_infos = vec![signer_info; signers].concat();
+    let kind = der(OID, &[form.content.unwrap_or(DATA)]);
     let certificates = if form.certificate { der(0xa0, &[&certificate()]) } else { Vec::new() };
     let content = if form.attached {
-        der(SEQUENCE, &[&der(OID, &[DATA]), &der(0xa0, &[&der(OCTETS, &[b"data"])])])
+        der(SEQUENCE, &[&kind, &der(0xa0, &[&der(OCTETS, &[b"data"])])])
     } else {
-        der(SEQUENCE, &[&der(OID, &[DATA])])
+        der(SEQUENCE, &[&kind])
     };
     let signed_data = der(
         SEQUENCE,
         &[
-            &der(INTEGER, &[version]),
-            &der(SET, &[&digest]),
+            &der(INTEGER, &[&versions[..1]]),
+            &der(set, &[&digest]),
             &content,
             &certificates,
-            &der(SET, &[&signer_info]),
+            &der(set, &[&signer_infos]),
         ],
     );
     der(SEQUENCE, &[&der(OID, &[SIGNED_DATA]), &der(0xa0, &[&signed_data])])

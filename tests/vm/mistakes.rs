@@ -48,7 +48,7 @@ fn mistakes(built: &Built, other: &Built) -> Vec<Mistake> {
     let takes = |change: fn(&mut Module)| ("takes.ko", changed(built.takes(), change));
     let plain = |change: fn(&mut Module)| ("plain.ko", changed(built.plain_module(), change));
     let again = changed(built.again(), |m| m.swap(b"again_any\0", b"gives_any\0"));
-    let packed = Module::new(crate::corpus::cases::xz(built.plain()));
+    let packed = Module::new(crate::corpus::packed::xz(built.plain()));
     let untyped = |m: &mut Module| m.set_section(m.section(".symtab"), section::TYPE, 1);
     let (alone, one): (_, &[_]) = ("plain.ko", &["insmod plain.ko"]);
     let (pair, both): (_, &[_]) = ("gives.ko takes.ko", &["insmod gives.ko", "insmod takes.ko"]);

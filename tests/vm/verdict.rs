@@ -60,7 +60,9 @@ pub(crate) fn built() -> &'static Built {
     BUILT.get_or_init(|| {
         let mut built = built_for(kernel());
         if target_of(kernel(), built.plain()).options.signatures {
-            built.shipped = Some(shipped(&own_modules(&kernel().name)));
+            let own = own_modules(&kernel().name);
+            built.shipped = Some(shipped(&own, "nls_iso8859_1"));
+            built.hardware = ["parport", "parport_pc"].map(|name| shipped(&own, name)).into();
         }
         built
     })
@@ -192,7 +194,7 @@ pub(crate) fn all_agree(what: &str, cases: Vec<(&str, Vec<Load>)>) -> usize {
 }
 
 /// How many loads the corpus has at least.
-const CORPUS_MIN: usize = 110;
+const CORPUS_MIN: usize = 200;
 /// How many of the kernel's own modules are tried, of those that can be.
 const OWN_MAX: usize = 200;
 /// How many of another kernel's are tried.
@@ -225,10 +227,10 @@ fn own_modules(name: &KernelName) -> PathBuf {
     kernel.shipped_modules(&cache).unwrap()
 }
 
-/// A small module of the kernel's own that needs no other.
-fn shipped(folder: &Path) -> Vec<u8> {
+/// A module of the kernel's own.
+fn shipped(folder: &Path, name: &str) -> Vec<u8> {
     let files = walk::modules(folder, &DepmodConfig::default()).unwrap();
-    let file = files.iter().find(|file| &*file.name == "nls_iso8859_1").unwrap();
+    let file = files.iter().find(|file| &*file.name == name).unwrap();
     ModuleBuffer::default().read(&file.full).unwrap().to_vec()
 }
 
@@ -275,7 +277,7 @@ fn own_cases(folder: &Path, count: usize, with_needs: bool) -> Vec<Case> {
 }
 
 /// The seed and the number of the random changes.
-const RANDOM: (u64, usize) = (20_261_123, 300);
+const RANDOM: (u64, usize) = (20_261_123, 480);
 /// How many of their loads must be decided.
 const RANDOM_DECIDED_PERCENT: usize = 88;
 

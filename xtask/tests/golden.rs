@@ -16,6 +16,10 @@ use std::{
     process::Command,
 };
 
+#[expect(dead_code, reason = "the corpus signs in more forms")]
+#[path = "../../tests/corpus/sign.rs"]
+mod sign;
+
 use serde_json::Value;
 use snapbox::{Data, assert::Assert};
 
@@ -49,8 +53,18 @@ fn fixtures() -> tempfile::TempDir {
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         fs::copy(here().join("fixtures").join(from), to).unwrap();
     }
+    let hello = fs::read(folder.path().join("hello.ko")).unwrap();
+    for (file, bytes) in [
+        ("hello.signed", sign::signed(&hello, sign::Form::default())),
+        ("signed.der", sign::certificate()),
+    ] {
+        fs::write(folder.path().join(file), bytes).unwrap();
+    }
     let key = here().join("../loader/tests/fixtures/p256.der");
-    fs::copy(key, folder.path().join("key.der")).unwrap();
+    fs::copy(&key, folder.path().join("key.der")).unwrap();
+    // An image that is not packed, with the certificate that is built into it.
+    let image = [b"a kernel".as_slice(), &fs::read(key).unwrap()].concat();
+    fs::write(folder.path().join("kernel/vmlinuz"), image).unwrap();
     for (file, text) in [
         ("modules.builtin", ""),
         ("modules.builtin.modinfo", "printk.parmtype=time:bool\0"),
@@ -85,8 +99,10 @@ fn run(folder: &Path, line: &str) -> String {
 }
 
 /// Each command, and the file that has what it prints.
-const COMMANDS: [(&str, &str); 23] = [
+const COMMANDS: [(&str, &str); 25] = [
     ("inspect", "inspect exporter.ko importer.ko hello.ko 6.12/exporter.ko"),
+    ("inspect-signed", "inspect --tree kernel --certificate signed.der hello.signed hello.ko"),
+    ("inspect-unknown", "inspect --tree kernel hello.signed"),
     ("inspect-no-module", "inspect torn.ko hello.ko absent.ko"),
     ("order", "order exporter.ko importer.ko hello.ko --symvers kernel/Module.symvers"),
     ("order-tree", "order --tree kernel"),
@@ -103,13 +119,10 @@ const COMMANDS: [(&str, &str); 23] = [
     ("order-modules-weakdep", "order importer.ko --format modules.weakdep"),
     ("order-dot", "order exporter.ko importer.ko --format dot"),
     ("order-svg", "order exporter.ko importer.ko --format svg"),
-    ("check", "check --tree kernel --certificate key.der importer.ko exporter.ko hello.ko"),
-    (
-        "check-refused",
-        "check --tree kernel --certificate key.der --as-given importer.ko 6.12/exporter.ko",
-    ),
-    ("check-with-deps", "check --tree kernel --certificate key.der --with-deps importer.ko"),
-    ("check-all", "check --tree kernel --certificate key.der --all ."),
+    ("check", "check --tree kernel importer.ko exporter.ko hello.ko"),
+    ("check-refused", "check --tree kernel --as-given importer.ko 6.12/exporter.ko"),
+    ("check-with-deps", "check --tree kernel --with-deps importer.ko"),
+    ("check-all", "check --tree kernel --all ."),
     ("vermagic", "vermagic --tree kernel 6.12/exporter.ko exporter.ko"),
     ("vermagic-no-kernel", "vermagic --tree 6.12 exporter.ko"),
     ("symvers-diff", "symvers diff old.symvers new.symvers"),

@@ -1,6 +1,6 @@
 //! The model's predictions beside what the kernel did, and how many of them agree.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use loader::{
     errno::Errno,
@@ -182,6 +182,21 @@ impl Table {
         }
     }
 
+    /// Why loads were not decided, with how many of each; numbers are left out.
+    fn reasons(&self) -> BTreeMap<String, usize> {
+        let mut reasons = BTreeMap::new();
+        for line in &self.unknown {
+            let reason = line.split(": ").nth(1).unwrap_or_default();
+            let reason = reason.split(" (kernel").next().unwrap_or_default();
+            let words = reason.split(' ').map(|word| {
+                let is_number = word.starts_with(|c: char| c.is_ascii_digit());
+                if is_number { "N" } else { word }
+            });
+            *reasons.entry(words.collect::<Vec<_>>().join(" ")).or_default() += 1;
+        }
+        reasons
+    }
+
     /// Fails where a prediction differs, or where fewer loads than `decided_min` were decided: a
     /// model that answers "unknown" to everything must not pass.
     pub(super) fn holds(&self, what: &str, decided_min: usize) {
@@ -192,6 +207,9 @@ impl Table {
              init, {unknown_len} unknown, {differ_len} differ",
             kernel()
         );
+        for (reason, count) in self.reasons() {
+            println!("  {count:>4} unknown: {reason}");
+        }
         let undecided = || format!("init: {init:#?}\nunknown: {unknown:#?}");
         let decided = agree + init_len;
         assert!(

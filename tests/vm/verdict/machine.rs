@@ -84,7 +84,8 @@ impl Machine {
         let mut all: Vec<CaseRan> = Vec::new();
         while all.len() < cases.len() {
             let begin = all.len();
-            let (taints, mut ran) = self.boot(&cases[begin..], begin, words);
+            let end = begin + batch(&cases[begin..]);
+            let (taints, mut ran) = self.boot(&cases[begin..end], begin, words);
             if let Some(first) = ran.first_mut() {
                 first.fresh = Some(taints);
             }
@@ -123,6 +124,17 @@ impl Machine {
         let ran = read(session.report(), cases, begin);
         (taints.trim().parse().unwrap(), ran)
     }
+}
+
+/// How many of the first cases fit into one guest.
+fn batch(cases: &[&[Load]]) -> usize {
+    const BYTES_MAX: usize = 80 << 20;
+    let bytes = |case: &&[Load]| case.iter().map(|load| load.file.len()).sum::<usize>();
+    let fits = cases.iter().scan(0, |sum, case| {
+        *sum += bytes(case);
+        Some(*sum)
+    });
+    fits.take_while(|&sum| sum <= BYTES_MAX).count().max(1)
 }
 
 /// Puts together what the program printed and what the kernel logged between its marks.

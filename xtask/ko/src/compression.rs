@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use liblzma::stream::{Action, IGNORE_CHECK, Status, Stream};
+use liblzma::stream::{Action, Filters, IGNORE_CHECK, Status, Stream};
 use ruzstd::decoding::{
     StreamingDecoder,
     errors::{FrameDecoderError, ReadFrameHeaderError::SkipFrame},
@@ -71,39 +71,94 @@ pub fn unpack(
     }
 }
 
-/// Why a file cannot be unpacked as the kernel would.
+/// How a decoder of raw LZMA2 data ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum XzError {
+pub enum LzmaEnd {
+    /// At its end mark, after so many bytes.
+    Complete(usize),
     /// The data ends too early.
     Truncated,
     /// The data contradicts itself.
     Damaged,
-    /// Something else, such as the limit of size.
-    Other,
+    /// It was not decoded: it is larger than the limit, or the decoder cannot be made.
+    Refused,
 }
 
-/// Unpacks what the kernel's decoders would (`kernel/module/decompress.c`): the first stream alone,
-/// whatever follows it; of gzip with no header field but the name, and without its checksum.
-///
-/// # Errors
-/// What is wrong with the file, as far as it can be told.
+/// The CRC32 that xz uses.
+pub fn crc32(bytes: &[u8]) -> u32 {
+    crc32fast::hash(bytes)
+}
+
+/// Unpacks LZMA2 data as it stands in a block of an xz file, without the block's headers, to the
+/// end of `plain`, which then holds at most `bytes_max`. `properties` is the byte of the
+/// dictionary's size, `branch` the id of a branch filter before it, of those that xz has.
+pub fn unpack_lzma2(
+    packed: &[u8],
+    properties: u8,
+    branch: Option<u8>,
+    plain: &mut Vec<u8>,
+    bytes_max: usize,
+) -> LzmaEnd {
+    let Some(mut stream) = lzma2_decoder(properties, branch) else { return LzmaEnd::Refused };
+    loop {
+        if plain.len() == plain.capacity() {
+            plain.reserve(packed.len().max(plain.len()).max(4096).min(bytes_max) + 1);
+        }
+        let rest = packed.get(stream.total_in() as usize..).unwrap_or_default();
+        match stream.process_vec(rest, plain, Action::Run) {
+            _ if plain.len() > bytes_max => return LzmaEnd::Refused,
+            Ok(Status::StreamEnd) => return LzmaEnd::Complete(stream.total_in() as usize),
+            Ok(_) if rest.is_empty() && plain.len() < plain.capacity() => {
+                return LzmaEnd::Truncated;
+            }
+            Ok(_) => {}
+            Err(liblzma::stream::Error::Data) => return LzmaEnd::Damaged,
+            Err(_) => return LzmaEnd::Refused,
+        }
+    }
+}
+
+fn lzma2_decoder(properties: u8, branch: Option<u8>) -> Option<Stream> {
+    // Twice this step is the exponent (the .xz format, 5.3.1): a larger dictionary takes more
+    // memory than is given here.
+    const STEP_MAX: u8 = 2 * (27 - 12);
+    if properties > STEP_MAX {
+        return None;
+    }
+    let mut filters = Filters::new();
+    match branch {
+        None => {}
+        Some(4) => _ = filters.x86(),
+        Some(5) => _ = filters.powerpc(),
+        Some(7) => _ = filters.arm(),
+        Some(8) => _ = filters.arm_thumb(),
+        Some(9) => _ = filters.sparc(),
+        Some(10) => _ = filters.arm64(),
+        Some(11) => _ = filters.riscv(),
+        Some(_) => return None,
+    }
+    filters.lzma2_properties(&[properties]).ok()?;
+    Stream::new_raw_decoder(&filters).ok()
+}
+
+/// Unpacks what the kernel's decoders of zstd and gzip would (`kernel/module/decompress.c`): the
+/// first frame alone, whatever follows it; of gzip with no header field but the name, and without
+/// its checksum. None where it is damaged, or larger than `bytes_max`.
 pub fn unpack_as_kernel(
     compression: Compression,
     packed: &[u8],
     plain: &mut Vec<u8>,
     bytes_max: usize,
-) -> Result<(), XzError> {
+) -> Option<()> {
     match compression {
-        Compression::None => Err(XzError::Other),
-        Compression::Xz => unpack_first_xz(packed, plain, bytes_max),
+        Compression::None | Compression::Xz => None,
         Compression::Zstd => {
             let mut packed = packed;
-            unpack_zstd_frame(&mut packed, plain, bytes_max).map_err(|_| XzError::Other)
+            unpack_zstd_frame(&mut packed, plain, bytes_max).ok()
         }
         Compression::Gzip => {
-            let data = gzip_data(packed).ok_or(XzError::Other)?;
-            let decoder = flate2::bufread::DeflateDecoder::new(data);
-            unpack_stream("gzip data", decoder, plain, bytes_max).map_err(|_| XzError::Other)
+            let decoder = flate2::bufread::DeflateDecoder::new(gzip_data(packed)?);
+            unpack_stream("gzip data", decoder, plain, bytes_max).ok()
         }
     }
 }
@@ -117,28 +172,6 @@ fn gzip_data(packed: &[u8]) -> Option<&[u8]> {
         0 => Some(rest),
         NAME => Some(&rest[rest.iter().position(|&byte| byte == 0)? + 1..]),
         _ => None,
-    }
-}
-
-fn unpack_first_xz(packed: &[u8], plain: &mut Vec<u8>, bytes_max: usize) -> Result<(), XzError> {
-    use liblzma::stream::Error;
-    let mut stream =
-        Stream::new_stream_decoder(DECODER_BYTES_MAX, 0).map_err(|_| XzError::Other)?;
-    loop {
-        if plain.len() == plain.capacity() {
-            plain.reserve(packed.len().max(plain.len()).max(4096).min(bytes_max) + 1);
-        }
-        let rest = packed.get(stream.total_in() as usize..).unwrap_or_default();
-        match stream.process_vec(rest, plain, Action::Run) {
-            _ if plain.len() > bytes_max => return Err(XzError::Other),
-            Ok(Status::StreamEnd) => return Ok(()),
-            Ok(_) if rest.is_empty() && plain.len() < plain.capacity() => {
-                return Err(XzError::Truncated);
-            }
-            Ok(_) => {}
-            Err(Error::Data) => return Err(XzError::Damaged),
-            Err(_) => return Err(XzError::Other),
-        }
     }
 }
 

@@ -2,8 +2,13 @@
 //! `MODULE_INIT_COMPRESSED_FILE`. kmod does so when the kernel's compression is the file's own, and
 //! unpacks the file itself otherwise.
 
-use crate::{errno::Errno, hint::Cause, kernel_facts::ConfigOptions};
-use ko::compression::{Compression, UNPACKED_BYTES_MAX, XzError, unpack_as_kernel};
+use crate::{
+    errno::Errno,
+    hint::Cause,
+    kernel_facts::ConfigOptions,
+    xz_dec::{self, Refused},
+};
+use ko::compression::{Compression, UNPACKED_BYTES_MAX, unpack_as_kernel};
 
 /// Why the kernel does not unpack a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,11 +18,6 @@ pub(super) enum Refusal {
     /// It cannot be decided offline; the reason.
     Unknown(String),
 }
-
-/// `enum xz_ret` (`include/linux/xz.h`), as far as a file brings it about.
-const XZ_OK: u32 = 0;
-const XZ_OPTIONS_ERROR: u32 = 6;
-const XZ_DATA_ERROR: u32 = 7;
 
 /// `module_decompress()`: the unpacked module.
 pub(super) fn module_decompress(file: &[u8], options: &ConfigOptions) -> Result<Vec<u8>, Refusal> {
@@ -44,86 +44,44 @@ pub(super) fn module_decompress(file: &[u8], options: &ConfigOptions) -> Result<
         });
     }
     if wanted == Compression::Xz {
-        if let Some((have, cause)) = xz_header(file, options) {
-            return Err(xz_status(XZ_OPTIONS_ERROR, have, cause));
-        }
+        return xz_dec::unpack(file, &options.xz_filters, UNPACKED_BYTES_MAX).map_err(xz_refusal);
     }
     let mut plain = Vec::new();
     match unpack_as_kernel(wanted, file, &mut plain, UNPACKED_BYTES_MAX) {
-        Ok(()) => Ok(plain),
-        Err(XzError::Truncated) if wanted == Compression::Xz => {
-            Err(xz_status(XZ_OK, "a file that is cut short".into(), Cause::CompressedForm))
-        }
-        Err(XzError::Damaged) if wanted == Compression::Xz => {
-            Err(xz_status(XZ_DATA_ERROR, "damaged data".into(), Cause::CompressedForm))
-        }
-        Err(_) => Err(Refusal::Unknown(
-            "the compressed file is damaged, and the decoder's status not modelled".into(),
+        Some(()) => Ok(plain),
+        None => Err(Refusal::Unknown(
+            "the compressed file is damaged, and how the kernel's decoder of its kind tells that \
+             is not modelled: compress it again"
+                .into(),
         )),
     }
 }
 
+fn xz_refusal(refused: Refused) -> Refusal {
+    let Refused::Status(status, have, is_check) = refused else {
+        return Refusal::Unknown(
+            "unpacking the file takes so much memory that the kernel may not have it: compress it \
+             again with xz --check=crc32"
+                .into(),
+        );
+    };
+    Refusal::Errno {
+        errno: Errno::EINVAL,
+        line: Some(format!("decompression failed with status {}", status as u32)),
+        have,
+        cause: Some(if is_check { Cause::XzCheck } else { Cause::CompressedForm }),
+    }
+}
+
 /// The bytes that [`refuses_form`] looks at.
-pub const FORM_BYTES: usize = 64;
+pub const FORM_BYTES: usize = xz_dec::FORM_BYTES;
 
 /// Whether the kernel is given this compressed file by kmod, and its decoder lacks the file's form:
 /// the first [`FORM_BYTES`] of the file tell.
 pub fn refuses_form(head: &[u8], options: &ConfigOptions) -> bool {
     options.unpacks == Some(Compression::Xz)
         && Compression::detect(head) == Compression::Xz
-        && xz_header(head, options).is_some()
-}
-
-fn xz_status(status: u32, have: String, cause: Cause) -> Refusal {
-    Refusal::Errno {
-        errno: Errno::EINVAL,
-        line: Some(format!("decompression failed with status {status}")),
-        have,
-        cause: Some(cause),
-    }
-}
-
-/// The forms of xz that liblzma reads and the kernel's decoder does not: `dec_stream_header()` and
-/// `dec_block_header()` (`lib/xz/xz_dec_stream.c`). The CRCs of the headers are liblzma's to check.
-fn xz_header(file: &[u8], options: &ConfigOptions) -> Option<(String, Cause)> {
-    const BLOCK_AT: usize = 12;
-    const LZMA2: u8 = 0x21;
-    let check = match *file.get(7)? {
-        0 | 1 => None,
-        4 => Some("CRC64, which is xz's default"),
-        10 => Some("SHA-256"),
-        _ => Some("an unknown check"),
-    };
-    if let Some(check) = check {
-        return Some((format!("an xz file with {check}"), Cause::XzCheck));
-    }
-    let flags = *file.get(BLOCK_AT + 1)?;
-    if *file.get(BLOCK_AT)? == 0 {
-        // The index: there is no block.
-        return None;
-    }
-    let form = |what: &str| Some((format!("an xz file with {what}"), Cause::CompressedForm));
-    if flags & 0x3f > 1 {
-        return form("more than two filters");
-    }
-    let mut at = BLOCK_AT + 2;
-    for _ in 0..(flags >> 6 & 1) + (flags >> 7) {
-        while file.get(at)? & 0x80 != 0 {
-            at += 1;
-        }
-        at += 1;
-    }
-    if flags & 1 == 1 {
-        let filter = *file.get(at)?;
-        if !options.xz_filters.contains(&filter) {
-            return form(&format!("the filter {filter}, which the kernel does not have"));
-        }
-        if *file.get(at + 1)? != 0 {
-            return form("a filter that starts at an offset");
-        }
-        at += 2;
-    }
-    if *file.get(at)? == LZMA2 { None } else { form("another filter than LZMA2") }
+        && xz_dec::refuses_form(head, &options.xz_filters)
 }
 
 /// The branch filters of xz by their configuration and their id (`xz_dec_bcj_reset()`,
@@ -190,5 +148,14 @@ mod tests {
         let followed = [good.as_slice(), b"whatever follows"].concat();
         assert_eq!(line(&followed), None);
         assert_eq!(line(b"\x1f\x8b\x08"), Some("not an xz compressed module".into()));
+        // A header is judged by its CRC before what it says.
+        let mut header = good.clone();
+        header[7] ^= 4;
+        assert_eq!(line(&header), status(7));
+        for at in 6..good.len() {
+            let mut damaged = good.clone();
+            damaged[at] ^= 0x20;
+            assert_ne!(line(&damaged), None, "{at}");
+        }
     }
 }

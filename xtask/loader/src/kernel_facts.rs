@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     decompress::XZ_FILTERS,
-    signature::{Trust, certificate::Certificate},
+    signature::{Keyring, Trust, certificate::Certificate},
     version_rules::{Version, VersionRules},
 };
 use ko::{
@@ -125,11 +125,16 @@ pub struct SourcePatches {
     /// (`check_version()`, `kernel/module/version.c`); Debian's
     /// `module-disable-matching-missing-version-crc.patch` refuses.
     pub missing_crc_refused: Option<bool>,
+    /// A key that is in none of the trusted keyrings is looked for in `.platform`. Mainline's
+    /// `mod_verify_sig()` (`kernel/module/signing.c`) does not; Debian's
+    /// `KEYS-Make-use-of-platform-keyring-for-module-signature.patch` does.
+    pub platform_keyring_asked: Option<bool>,
 }
 
 impl SourcePatches {
     /// Debian's kernels.
-    pub const DEBIAN: Self = Self { missing_crc_refused: Some(true) };
+    pub const DEBIAN: Self =
+        Self { missing_crc_refused: Some(true), platform_keyring_asked: Some(true) };
 
     /// The patches of a kernel that says whose it is: Debian sets `CONFIG_BUILD_SALT` to the
     /// release, which ends in the name of its architecture.
@@ -138,10 +143,14 @@ impl SourcePatches {
         if is_debian { Self::DEBIAN } else { Self::default() }
     }
 
-    /// The patches that the source shows: the text of `kernel/module/version.c`.
-    pub fn from_source(version_c: &str) -> Self {
+    /// The patches that the source shows: the texts of `version.c` and `signing.c` of
+    /// `kernel/module`.
+    pub fn from_source(version_c: Option<&str>, signing_c: Option<&str>) -> Self {
+        let is_mainline = |text: &str| text.contains("pr_warn_once(\"%s: no symbol version");
+        let asks = |text: &str| text.contains("VERIFY_USE_PLATFORM_KEYRING");
         Self {
-            missing_crc_refused: Some(!version_c.contains("pr_warn_once(\"%s: no symbol version")),
+            missing_crc_refused: version_c.map(|text| !is_mainline(text)),
+            platform_keyring_asked: signing_c.map(asks),
         }
     }
 }
@@ -176,8 +185,8 @@ pub struct KernelFacts {
     pub trust: Trust,
     /// Whether [`KernelFacts::trust`] has the certificates that are built into its image.
     pub certificates_known: bool,
-    /// Whether the machine's firmware may bring keys (EFI's db and MokListRT) that were not read.
-    pub firmware_keys_unread: bool,
+    /// Why its keyrings may hold keys whose certificates were not read, as a phrase.
+    pub keys_unread: Option<String>,
     /// What it exports itself.
     pub exports: HashMap<Vec<u8>, Export>,
     /// The modules that `module_blacklist=` on its command line names.
@@ -208,7 +217,7 @@ impl Default for KernelFacts {
             this_module: None,
             trust: Trust::default(),
             certificates_known: false,
-            firmware_keys_unread: false,
+            keys_unread: None,
             exports: HashMap::new(),
             blacklist: Vec::new(),
             signatures_enforced: false,
@@ -251,7 +260,7 @@ impl KernelFacts {
     /// which a running kernel may trust as well, are in no file of the kernel's.
     #[must_use]
     pub fn with_certificates(mut self, certificates: Vec<Certificate>) -> Self {
-        self.trust.certificates = certificates;
+        self.trust.add(Keyring::Builtin, certificates);
         self.certificates_known = true;
         self
     }
@@ -394,9 +403,11 @@ mod tests {
         let salt = "CONFIG_BUILD_SALT=\"6.12.1+deb13-amd64\"\n";
         assert_eq!(of("6.12.1+deb13-amd64", salt), SourcePatches::DEBIAN);
         assert_eq!(of("6.12.1", salt), SourcePatches::default());
-        let mainline =
-            SourcePatches::from_source("pr_warn_once(\"%s: no symbol version for %s\\n\"");
+        let warns = "pr_warn_once(\"%s: no symbol version for %s\\n\"";
+        let mainline = SourcePatches::from_source(Some(warns), Some("mod_verify_sig"));
         assert_eq!(mainline.missing_crc_refused, Some(false));
+        assert_eq!(mainline.platform_keyring_asked, Some(false));
+        assert_eq!(SourcePatches::from_source(None, None), SourcePatches::default());
     }
 
     #[test]

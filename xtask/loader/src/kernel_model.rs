@@ -27,7 +27,7 @@ impl<'k> KernelModel<'k> {
     /// it can.
     pub fn finit_module(&mut self, request: LoadRequest<'_>) -> Verdict {
         if request.flags & COMPRESSED_FILE == 0 {
-            return load_module(request, self.kernel, &mut self.state);
+            return load_module(request, false, self.kernel, &mut self.state);
         }
         // What cannot be unpacked is refused by the check of it.
         let plain = module_decompress(request.file, &self.kernel.options);
@@ -38,6 +38,6 @@ impl<'k> KernelModel<'k> {
             }
             Err(_) => request,
         };
-        load_module(request, self.kernel, &mut self.state)
+        load_module(request, plain.is_ok(), self.kernel, &mut self.state)
     }
 }

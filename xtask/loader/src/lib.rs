@@ -10,6 +10,7 @@
 //! | what differs between kernel versions | [`version_rules::VersionRules`] |
 //! | what one load changes for the next | [`kernel_state::KernelState`] |
 //! | the order of the checks | `checks/mod.rs`; one small function each |
+//! | whether a signature is good, and by which keyring | [`verify_signature`] |
 //! | GPL-only symbols | [`gpl_only`] |
 //! | what to do about a refusal | `hint.rs` |
 //!
@@ -51,5 +52,6 @@ pub mod taints;
 mod tests;
 pub mod verdict;
 pub mod version_rules;
+mod xz_dec;
 
-pub use load_module::early_verdict;
+pub use load_module::{early_verdict, verify_signature};

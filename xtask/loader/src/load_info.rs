@@ -63,6 +63,8 @@ pub(super) struct LoadInfo<'a> {
     pub(super) request: LoadRequest<'a>,
     pub(super) kernel: &'a KernelFacts,
     pub(super) state: &'a mut KernelState,
+    /// Whether the kernel has unpacked the file itself.
+    pub(super) is_unpacked: bool,
     pub(super) elf: RawElf<'a>,
     /// `info->len`: the length of the file without its signature.
     pub(super) len: u64,
@@ -132,6 +134,7 @@ impl<'a> LoadInfo<'a> {
             request,
             kernel,
             state,
+            is_unpacked: false,
             elf: RawElf::new(request.file),
             len: request.file.len() as u64,
             header: Ehdr::default(),

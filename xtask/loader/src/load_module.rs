@@ -4,22 +4,27 @@ use ko::{license::License, module::Module};
 
 use crate::{
     check_id::CheckId,
-    checks::in_order,
+    checks::{self, in_order},
     hint,
     kernel_facts::{Export, KernelFacts},
     kernel_state::{KernelState, LoadedModule, NamedExport},
     load_info::{LoadInfo, LoadRequest},
     module_exports,
+    signature::{Rejection, Vouched},
     verdict::{Answer, CheckResult, Finding, Outcome, Verdict},
 };
 
-/// Loads one file into `state`, or finds why it would be refused.
+/// Loads one file into `state`, or finds why it would be refused. `is_unpacked` says that the
+/// kernel has unpacked the file itself.
 pub(super) fn load_module<'a>(
     request: LoadRequest<'a>,
+    is_unpacked: bool,
     kernel: &'a KernelFacts,
     state: &'a mut KernelState,
 ) -> Verdict {
-    walk(LoadInfo::new(request, kernel, state), None)
+    let mut load = LoadInfo::new(request, kernel, state);
+    load.is_unpacked = is_unpacked;
+    walk(load, None)
 }
 
 /// The verdict where the file and the kernel alone decide, whatever is loaded there; none where
@@ -28,6 +33,16 @@ pub fn early_verdict(request: LoadRequest<'_>, kernel: &KernelFacts) -> Option<V
     let mut state = KernelState::default();
     let verdict = walk(LoadInfo::new(request, kernel, &mut state), Some(CheckId::Loaded));
     (!verdict.loads()).then_some(verdict)
+}
+
+/// Whether the signature of an unpacked module is good for a kernel.
+///
+/// # Errors
+/// Why it is not: `ENODATA` for no signature, `ENOKEY` for a key that the kernel does not have,
+/// `ENOPKG` for an algorithm that it does not know, `EKEYREJECTED` for a file that was changed,
+/// `EBADMSG` or `EINVAL` for a damaged message; or that it cannot be decided offline.
+pub fn verify_signature(file: &[u8], kernel: &KernelFacts) -> Result<Vouched, Rejection> {
+    checks::verify_file(file, kernel)
 }
 
 fn walk(mut load: LoadInfo<'_>, stop_before: Option<CheckId>) -> Verdict {

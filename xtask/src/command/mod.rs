@@ -35,6 +35,7 @@ pub mod doctor;
 pub mod enter;
 pub mod exercise;
 pub mod inspect;
+pub mod judge_args;
 pub mod lesson;
 pub mod order;
 pub mod prove;

@@ -9,7 +9,10 @@ use std::{
 use crate::tree::section_reader::ModuleBuffer;
 use crate::tree::walk;
 use crate::{
-    kernel::{Kernel, KernelName, certificates, config},
+    kernel::{
+        Kernel, KernelName, certificates, config,
+        live_keys::{self, LiveKeys},
+    },
     problem::{OrProblem, Problem, Result},
 };
 use ko::kconfig::Kconfig;
@@ -17,7 +20,7 @@ use loader::kernel_facts::{KernelFacts, SourcePatches, ThisModule};
 use loader::kernel_model::KernelModel;
 use loader::kernel_state::OnceMessage;
 use loader::load_info::LoadRequest;
-use loader::signature::certificate::Certificate;
+use loader::signature::{Keyring, certificate::Certificate};
 use loader::struct_module;
 use loader::taints::Taints;
 use stack::depmod_config::DepmodConfig;
@@ -103,8 +106,10 @@ pub fn of_tree(folder: &Path, overrides: &Overrides) -> Result<TreeFacts> {
     };
     let builtin = fs::read(folder.join("modules.builtin.modinfo")).unwrap_or_default();
     target = target.with_builtin_modinfo(&builtin);
-    if let Some(source) = first_text(&[folder.join("kernel/module/version.c")]) {
-        target.patches = SourcePatches::from_source(&source);
+    let source = |name: &str| first_text(&[folder.join("kernel/module").join(name)]);
+    let (version_c, signing_c) = (source("version.c"), source("signing.c"));
+    if version_c.is_some() || signing_c.is_some() {
+        target.patches = SourcePatches::from_source(version_c.as_deref(), signing_c.as_deref());
     }
     if let Some(hash) = first_text(&[folder.join("include/generated/randstruct_hash.h")]) {
         target = target.with_randstruct_hash(&Kconfig::parse(&config), &hash);
@@ -145,10 +150,7 @@ fn with_certificates(
 impl TreeFacts {
     /// Adds a certificate that the kernel trusts.
     pub fn trust(&mut self, certificate: Certificate) {
-        self.target.trust.certificates.push(certificate);
-        self.target.certificates_known = true;
-        self.target.firmware_keys_unread = false;
-        self.note_unknown();
+        self.target.trust.add(Keyring::Named, [certificate]);
     }
 
     fn note_unknown(&mut self) {
@@ -223,7 +225,14 @@ pub fn of_running(overrides: &Overrides) -> Result<TreeFacts> {
     let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
     target.sysfs_names = Some(names.filter(|name| !loaded.contains(name)).collect());
     target.signatures_enforced |= text_of("/sys/module/module/parameters/sig_enforce") == "Y";
-    target.firmware_keys_unread = Path::new("/sys/firmware/efi").exists();
+    let builtin: Vec<Certificate> =
+        target.trust.keys.iter().map(|trusted| trusted.certificate.clone()).collect();
+    let LiveKeys { trusted, unread } =
+        live_keys::read(Path::new("/"), &builtin, &target.trust.keyrings);
+    for (keyring, certificate) in trusted {
+        target.trust.add(keyring, [certificate]);
+    }
+    target.keys_unread = unread;
     target.disabled |= text_of("/proc/sys/kernel/modules_disabled") == "1";
     let lockdown = text_of("/sys/kernel/security/lockdown");
     target.locked_down |= !lockdown.is_empty() && !lockdown.contains("[none]");

@@ -8,6 +8,7 @@ pub mod config;
 pub mod facts;
 pub mod kernel_vermagic;
 pub mod lab;
+mod live_keys;
 mod metadata;
 mod name;
 mod preparation;

@@ -185,7 +185,7 @@ fn fingerprint(target: &KernelFacts, files: &[ModuleFile]) -> String {
         spectre_v2,
         trust,
         certificates_known,
-        firmware_keys_unread,
+        keys_unread,
     } = target;
     let sorted = |names: &std::collections::HashSet<String>| {
         let mut names: Vec<String> = names.iter().cloned().collect();
@@ -195,7 +195,7 @@ fn fingerprint(target: &KernelFacts, files: &[ModuleFile]) -> String {
     let names = (sysfs_names.as_ref().map(sorted), sorted(builtin_names));
     let version = (program_stamp(), release, rules, patches, vermagic, options, this_module);
     let state = (blacklist, signatures_enforced, locked_down, disabled, spectre_v2, names);
-    let keys = (trust, certificates_known, firmware_keys_unread);
+    let keys = (trust, certificates_known, keys_unread);
     hash.update(format!("{version:?} {state:?} {keys:?}"));
     let mut names: Vec<_> = exports.iter().collect();
     names.sort_by_key(|(name, _)| *name);

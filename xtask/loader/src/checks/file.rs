@@ -29,9 +29,10 @@ pub(super) fn flags(load: &mut LoadInfo<'_>) -> Finding {
         .have(format!("{unknown:#x} as well"))
 }
 
-/// `kernel_read_file()` (`fs/kernel_read_file.c`) refuses an empty file.
+/// `kernel_read_file()` (`fs/kernel_read_file.c`) refuses an empty file, not one that is empty when
+/// it is unpacked.
 pub(super) fn empty(load: &mut LoadInfo<'_>) -> Finding {
-    if load.elf.is_empty() {
+    if load.elf.is_empty() && !load.is_unpacked {
         return Finding::fail(Errno::EINVAL).want("a file").have("no bytes");
     }
     Finding::pass()

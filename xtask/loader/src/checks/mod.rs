@@ -20,6 +20,8 @@ mod sysfs;
 mod taints;
 mod versions;
 
+pub(super) use signature::verify_file;
+
 use crate::{
     check_id::CheckId, load_info::LoadInfo, verdict::Finding, version_rules::VersionRules,
 };

@@ -3,8 +3,10 @@
 use crate::{
     errno::Errno,
     hint::Cause,
-    load_info::{COMPRESSED_FILE, LoadInfo},
-    signature::{Rejection, verify},
+    kernel_facts::KernelFacts,
+    kernel_state::KernelState,
+    load_info::{COMPRESSED_FILE, LoadInfo, LoadRequest},
+    signature::{Keyring, Lookup, Rejection, Vouched, verify},
     verdict::Finding,
 };
 use ko::signature::MAGIC;
@@ -23,9 +25,10 @@ pub(super) fn signature(load: &mut LoadInfo<'_>) -> Finding {
         return Finding::skip("the kernel does not check signatures (no CONFIG_MODULE_SIG)");
     }
     let (errno, lines) = match mod_verify_sig(load) {
-        Ok(subject) => {
+        Ok(Vouched { subject, keyring, lines }) => {
+            lines.into_iter().for_each(|line| load.say(line));
             load.sig_ok = Some(true);
-            return Finding::pass().have(format!("signed by {subject}"));
+            return Finding::pass().have(format!("signed by {subject}, of {keyring}"));
         }
         Err(Rejection::Unknown(reason)) => return undecided(load, reason),
         Err(Rejection::Errno(errno, lines)) => (errno, lines),
@@ -48,6 +51,13 @@ pub(super) fn signature(load: &mut LoadInfo<'_>) -> Finding {
         return Finding::pass().have(reason);
     };
     finding.want("a signature by a key that the kernel trusts").have(reason)
+}
+
+/// Whether the signature of a file is good for a kernel, whatever that does with an answer.
+pub(crate) fn verify_file(file: &[u8], kernel: &KernelFacts) -> Result<Vouched, Rejection> {
+    let mut state = KernelState::default();
+    let request = LoadRequest { file, ..LoadRequest::default() };
+    mod_verify_sig(&mut LoadInfo::new(request, kernel, &mut state))
 }
 
 /// A signature that the kernel refuses whether it enforces signatures or not.
@@ -77,9 +87,9 @@ pub(super) fn log_lockdown(load: &mut LoadInfo<'_>, what: &str) {
     load.say(line);
 }
 
-/// `mod_verify_sig()` with `mod_check_sig()` (`kernel/module_signature.c`): the subject of the
-/// certificate that vouches for the module. The signature is taken off the length of the file.
-fn mod_verify_sig(load: &mut LoadInfo<'_>) -> Result<String, Rejection> {
+/// `mod_verify_sig()` with `mod_check_sig()` (`kernel/module_signature.c`). The signature is taken
+/// off the length of the file.
+fn mod_verify_sig(load: &mut LoadInfo<'_>) -> Result<Vouched, Rejection> {
     let silent = |errno| Err(Rejection::Errno(errno, Vec::new()));
     let marker = MAGIC.len() as u64;
     // A module loaded by force is no longer the one that was signed.
@@ -110,17 +120,55 @@ fn mod_verify_sig(load: &mut LoadInfo<'_>) -> Result<String, Rejection> {
     load.len -= bytes + INFO_BYTES;
     let message = load.elf.slice(load.len, bytes);
     let data = load.elf.slice(0, load.len);
-    let found = verify(data, message, &load.kernel.trust);
-    if found != silent(Errno::ENOKEY) {
-        return found;
-    }
-    let unread = if !load.kernel.certificates_known {
-        "the kernel's certificates are unknown: name its image or a certificate"
-    } else if load.kernel.firmware_keys_unread {
-        "none of the kernel's own certificates made its signature, and the firmware's are not \
-         read: name the certificate"
+    let secondary = verify(data, message, &load.kernel.trust, Lookup::Secondary);
+    let Err(Rejection::Errno(Errno::ENOKEY, lines)) = secondary else { return secondary };
+    look_in_platform_keyring(load, data, message, lines)
+}
+
+/// Debian's kernels look an unknown key up in the firmware's keyring as well, with all checks done
+/// and logged once more; mainline's do not.
+fn look_in_platform_keyring(
+    load: &LoadInfo<'_>,
+    data: &[u8],
+    message: &[u8],
+    lines: Vec<String>,
+) -> Result<Vouched, Rejection> {
+    let trust = &load.kernel.trust;
+    let no_key = |lines| Err(Rejection::Errno(Errno::ENOKEY, lines));
+    let found = if trust.keyrings.contains(&Keyring::Platform) {
+        match load.kernel.patches.platform_keyring_asked {
+            Some(true) => verify(data, message, trust, Lookup::Platform),
+            Some(false) => no_key(Vec::new()),
+            None if lines.is_empty() && load.kernel.keys_unread.is_none() => no_key(Vec::new()),
+            None => Err(Rejection::Unknown(
+                "whether this kernel looks a module's key up in .platform, its source tells and \
+                 no other file: Debian's does, mainline's does not"
+                    .into(),
+            )),
+        }
     } else {
-        return found;
+        no_key(Vec::new())
     };
-    Err(Rejection::Unknown(unread.into()))
+    let found = match found {
+        Ok(vouched) => {
+            return Ok(Vouched { lines: [lines, vouched.lines].concat(), ..vouched });
+        }
+        Err(Rejection::Errno(errno, more)) => Err(Rejection::Errno(errno, [lines, more].concat())),
+        unknown => return unknown,
+    };
+    let is_no_key = matches!(found, Err(Rejection::Errno(Errno::ENOKEY, _)));
+    let reason = match &load.kernel.keys_unread {
+        _ if !is_no_key => return found,
+        _ if !load.kernel.certificates_known => {
+            "the kernel's certificates are unknown: name its image (--image) or the certificate \
+             (--certificate)"
+                .into()
+        }
+        Some(unread) => format!(
+            "none of the certificates that were read made its signature, and {unread}: name the \
+             certificate (--certificate)"
+        ),
+        None => return found,
+    };
+    Err(Rejection::Unknown(reason))
 }

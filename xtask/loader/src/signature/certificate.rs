@@ -3,7 +3,7 @@
 
 use super::{
     pkcs7::{Digest, KeyAlgorithm},
-    public_key::PublicKey,
+    public_key::{PublicKey, Verification},
 };
 use ko::{
     der::{Reader, oid_text, tag},
@@ -17,6 +17,7 @@ pub struct Certificate {
     pub subject: String,
     /// Serial number and issuer, one after the other, as the kernel joins them.
     pub(super) id: Vec<u8>,
+    serial: Vec<u8>,
     /// The subject key id.
     pub(super) key_id: Option<Vec<u8>>,
     /// The subject key id of the issuer.
@@ -54,6 +55,7 @@ impl Certificate {
         let mut certificate = Self {
             subject: common_name(Reader(subject)).unwrap_or_default().lossy().into_owned(),
             id: [serial, issuer].concat(),
+            serial: serial.to_vec(),
             key_id: None,
             issuer_key_id: None,
             issuer_id: None,
@@ -94,16 +96,22 @@ impl Certificate {
         Some(())
     }
 
+    /// The id with which `/proc/keys` shows a key: that of the subject, or else the serial number
+    /// (`x509_key_preparse()`, `crypto/asymmetric_keys/x509_public_key.c`).
+    pub fn shown_id(&self) -> String {
+        let id = self.key_id.as_ref().unwrap_or(&self.serial);
+        id.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Whether issuer and subject are the same.
     pub(super) fn is_self_issued(&self) -> bool {
         self.raw_subject == self.raw_issuer
             && (self.issuer_key_id.is_none() || self.issuer_key_id == self.key_id)
     }
 
-    /// Whether this certificate's key signed another certificate; none when that is not computed
-    /// here.
-    pub(super) fn has_signed(&self, other: &Self) -> Option<bool> {
-        let (key, digest) = other.algorithm?;
+    /// What the kernel says of another certificate's signature by this one's key.
+    pub(super) fn has_signed(&self, other: &Self) -> Verification {
+        let Some((key, digest)) = other.algorithm else { return Verification::NotModelled };
         self.key.verify(key, digest, &other.signed, &other.signature)
     }
 

@@ -2,12 +2,17 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `ber.rs`, `oid.rs` | the kernel's ASN.1 decoder, and the identifiers that it knows |
 //! | `pkcs7.rs` | the message (`crypto/asymmetric_keys/pkcs7_parser.c`) |
 //! | `certificate.rs` | a certificate (`x509_cert_parser.c`), and how they are found in a kernel image |
+//! | `efi.rs` | the certificates in the firmware's variables |
 //! | `public_key.rs` | RSA and ECDSA (`public_key.c`) |
 //! | `verify.rs` | the order of the checks (`pkcs7_verify.c`, `pkcs7_trust.c`, `certs/system_keyring.c`) |
 
+mod ber;
 pub mod certificate;
+pub mod efi;
+mod oid;
 mod pkcs7;
 mod public_key;
 #[cfg(test)]
@@ -16,4 +21,4 @@ mod verify;
 
 pub use pkcs7::{Digest, Rejection};
 pub use public_key::PublicKey;
-pub use verify::{DigestSupport, Trust, verify};
+pub use verify::{DigestSupport, Keyring, Lookup, Trust, Trusted, Vouched, verify};

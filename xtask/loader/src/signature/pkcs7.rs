@@ -1,10 +1,16 @@
 //! A PKCS#7 message, read as `pkcs7_parse_message()` reads it
 //! (`crypto/asymmetric_keys/pkcs7_parser.c` and `pkcs7.asn1` of 7.3.4): what it refuses is refused
 //! at the same place, with the same error and the same line.
+//!
+//! It is long because it is one grammar, with what the kernel does at each of its places.
 
-use super::certificate::Certificate;
+use super::{
+    ber::{self, Bad, Ber, Found},
+    certificate::Certificate,
+    oid,
+};
 use crate::{errno::Errno, verdict::NUMBER};
-use ko::der::{Element, Reader, oid_text, tag};
+use ko::der::tag;
 
 /// Why a signature is not good.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +39,7 @@ pub(super) struct SignerInfo<'a> {
     pub(super) digest: Digest,
     pub(super) key_algorithm: KeyAlgorithm,
     pub(super) signature: &'a [u8],
+    has_attributes: bool,
 }
 
 /// The parts of a message that decide.
@@ -45,6 +52,8 @@ pub(super) struct Message<'a> {
     pub(super) has_signed_attributes: bool,
     pub(super) certificates: Vec<Certificate>,
     pub(super) signers: Vec<SignerInfo<'a>>,
+    /// What reading it logged.
+    pub(super) lines: Vec<String>,
 }
 
 /// A digest that the parser knows.
@@ -87,266 +96,402 @@ const DIGESTS: [(&str, Digest); 11] = [
     ("1.2.643.7.1.1.2.3", Digest::Other("streebog512")),
 ];
 
-/// The beginnings of the OIDs that `look_up_OID()` knows (`include/linux/oid_registry.h`), as far
-/// as messages have them: an OID of none of these is logged.
-const REGISTRY: [&str; 13] = [
-    "1.2.840.10045.4.",
-    "1.2.840.113549.1.1.",
-    "1.2.840.113549.1.7.",
-    "1.2.840.113549.1.9.",
-    "1.3.6.1.4.1.311.2.1.",
-    "1.3.14.3.2.26",
-    "2.16.840.1.101.3.4.2.",
-    "2.16.840.1.101.3.4.3.",
-    "2.5.4.",
-    "2.5.29.",
-    "1.2.643.",
-    "1.2.156.10197.1.",
-    "1.2.840.10040.4.",
-];
-
 type Parsed<T> = Result<T, Rejection>;
-
-/// The kernel's ASN.1 decoder on what is no valid message: silent, EBADMSG.
-fn bad<T>(found: Option<T>) -> Parsed<T> {
-    found.ok_or(Rejection::silent(Errno::EBADMSG))
-}
 
 fn warn<T>(errno: Errno, line: &str) -> Parsed<T> {
     Err(Rejection::Errno(errno, vec![format!("PKCS7: {line}")]))
 }
 
-/// Reads a message.
-pub(super) fn parse(bytes: &[u8]) -> Parsed<Message<'_>> {
-    // BER's indefinite lengths, which no tool writes into a module, are not read here.
-    if bytes.starts_with(&[tag::SEQUENCE, 0x80]) {
-        return Err(Rejection::unknown("its signature is encoded with indefinite lengths"));
-    }
-    let mut parser = Parser { whole: bytes, lines: Vec::new() };
-    let message = parser.content_info(Reader(bytes));
-    // Lines about unknown OIDs come before whatever ends the parser.
-    match message {
-        Err(Rejection::Errno(errno, mut lines)) if !parser.lines.is_empty() => {
-            lines.splice(0..0, parser.lines);
-            Err(Rejection::Errno(errno, lines))
-        }
-        Ok(_) if !parser.lines.is_empty() => {
-            Err(Rejection::unknown("its signature has OIDs that the kernel may not know"))
-        }
-        message => message,
+/// The kernel's ASN.1 decoder on what is no valid message.
+impl From<Bad> for Rejection {
+    fn from(_: Bad) -> Self {
+        Self::silent(Errno::EBADMSG)
     }
 }
 
+/// Reads a message.
+pub(super) fn parse(bytes: &[u8]) -> Parsed<Message<'_>> {
+    if bytes.len() > ber::BYTES_MAX {
+        return Err(Rejection::unknown("its signature is larger than the kernel's decoder takes"));
+    }
+    let mut parser = Parser::new(bytes);
+    let parsed = parser.content_info();
+    let Parser { mut message, lines, knows_ml_dsa, .. } = parser;
+    if knows_ml_dsa {
+        return Err(Rejection::unknown("its signature names ML-DSA, which is not modelled"));
+    }
+    let checked = parsed.and_then(|()| check_attributes(&message));
+    if let Err(Rejection::Errno(errno, more)) = checked {
+        return Err(Rejection::Errno(errno, [lines, more].concat()));
+    }
+    checked?;
+    message.lines = lines;
+    Ok(message)
+}
+
+/// `pkcs7_check_authattrs()`: all signers have signed attributes, or none has.
+fn check_attributes(message: &Message<'_>) -> Parsed<()> {
+    let has = |signer: &SignerInfo<'_>| signer.has_attributes == message.has_signed_attributes;
+    if !message.signers.is_empty() && message.signers.iter().all(has) {
+        return Ok(());
+    }
+    warn(Errno::EINVAL, "Inconsistently supplied authAttrs")
+}
+
+/// `struct pkcs7_parse_context`.
 struct Parser<'a> {
-    whole: &'a [u8],
+    bytes: &'a [u8],
+    ber: Ber<'a>,
+    message: Message<'a>,
     lines: Vec<String>,
+    /// Whether an identifier of ML-DSA was met.
+    knows_ml_dsa: bool,
+    /// `last_oid`; none for one that is not in the registry.
+    last_oid: Option<&'static str>,
+    version: u8,
+    serial: &'a [u8],
+    issuer: &'a [u8],
+    key_id: &'a [u8],
+}
+
+/// What has been read of one signer.
+#[derive(Default)]
+struct Signer<'a> {
+    by_key_id: bool,
+    digest: Option<Digest>,
+    key_algorithm: Option<KeyAlgorithm>,
+    signature: &'a [u8],
+    has_attributes: bool,
+    /// `aa_set`: the attributes that were there.
+    seen: Vec<&'static str>,
 }
 
 impl<'a> Parser<'a> {
-    /// `pkcs7_note_OID()`.
-    fn note_oid(&mut self, value: &[u8]) -> String {
-        let text = oid_text(value).unwrap_or_default();
-        if !REGISTRY.iter().any(|known| text.starts_with(known)) {
-            let at = value.as_ptr() as usize - self.whole.as_ptr() as usize;
-            self.lines.push(format!("PKCS7: Unknown OID: [{at}] {text}"));
+    fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            ber: Ber::new(bytes),
+            message: Message::default(),
+            lines: Vec::new(),
+            knows_ml_dsa: false,
+            last_oid: None,
+            version: 0,
+            serial: &[],
+            issuer: &[],
+            key_id: &[],
         }
-        text
     }
 
-    fn content_info(&mut self, mut reader: Reader<'a>) -> Parsed<Message<'a>> {
-        let mut info = bad(reader.enter(tag::SEQUENCE))?;
-        let kind = self.note_oid(bad(info.expect(tag::OID))?);
-        if kind != "1.2.840.113549.1.7.2" {
+    /// `pkcs7_note_OID()`.
+    fn note_oid(&mut self, value: &[u8], at: usize) {
+        self.last_oid = oid::look_up(value);
+        self.knows_ml_dsa |= self.last_oid.is_some_and(|oid| oid::ML_DSA.contains(&oid));
+        if self.last_oid.is_none() {
+            self.lines.push(format!("PKCS7: Unknown OID: [{at}] {}", oid::sprint(value)));
+        }
+    }
+
+    fn expect_oid(&mut self) -> Parsed<()> {
+        let found = self.ber.expect(tag::OID)?;
+        self.note_oid(found.value, found.at);
+        Ok(())
+    }
+
+    /// `PKCS7ContentInfo`.
+    fn content_info(&mut self) -> Parsed<()> {
+        self.ber.open(tag::SEQUENCE)?;
+        self.expect_oid()?;
+        if self.last_oid != Some("1.2.840.113549.1.7.2") {
             return warn(Errno::EINVAL, "Only support pkcs7_signedData type");
         }
-        if info.peek().is_none() {
-            return warn(Errno::EINVAL, "Inconsistently supplied authAttrs");
+        if self.ber.open_if(tag::CONTEXT_0)? {
+            self.signed_data()?;
+            self.ber.close()?;
         }
-        let signed_data = bad(info.enter(tag::CONTEXT_0))?.enter(tag::SEQUENCE);
-        self.signed_data(bad(signed_data)?)
+        self.ber.close()?;
+        Ok(())
     }
 
-    fn signed_data(&mut self, mut reader: Reader<'a>) -> Parsed<Message<'a>> {
-        let mut message = Message::default();
-        let version = match bad(reader.expect(tag::INTEGER))? {
+    fn signed_data(&mut self) -> Parsed<()> {
+        self.ber.open(tag::SEQUENCE)?;
+        self.version = match self.ber.expect(tag::INTEGER)?.value {
             [version @ (1 | 3)] => *version,
             _ => return warn(Errno::EINVAL, "Unsupported SignedData version"),
         };
-        let mut digests = bad(self.set_or_sequence(&mut reader))?;
-        while digests.peek().is_some() {
-            let mut digest = bad(digests.enter(tag::SEQUENCE))?;
-            self.note_oid(bad(digest.expect(tag::OID))?);
-        }
-        let mut content = bad(reader.enter(tag::SEQUENCE))?;
-        match self.note_oid(bad(content.expect(tag::OID))?).as_str() {
-            "1.2.840.113549.1.7.1" => message.is_data = true,
-            "1.3.6.1.4.1.311.2.1.4" => {}
-            _ => {
-                return warn(Errno::EINVAL, &format!("Unsupported data type {NUMBER}"));
-            }
-        }
-        message.has_data = content.peek().is_some();
-        if let Some(tag::CONTEXT_0 | tag::CONTEXT_2) = reader.peek() {
-            let mut certificates = Reader(bad(reader.any())?.value);
-            while certificates.peek().is_some() {
-                let Element { tag, raw, .. } = bad(certificates.any())?;
-                if tag != tag::SEQUENCE {
-                    return Err(Rejection::silent(Errno::EBADMSG));
-                }
-                let certificate = Certificate::parse(raw).ok_or_else(|| {
-                    Rejection::unknown("a certificate in its signature is of a form not modelled")
-                })?;
-                message.certificates.push(certificate);
-            }
-        }
-        if let Some(tag::CONTEXT_1 | tag::CONTEXT_3) = reader.peek() {
-            bad(reader.any())?;
-        }
-        let mut signers = bad(self.set_or_sequence(&mut reader))?;
-        while signers.peek().is_some() {
-            let signer = bad(signers.enter(tag::SEQUENCE))?;
-            let signed = self.signer_info(signer, version, &mut message)?;
-            message.signers.push(signed);
-        }
-        if message.signers.is_empty() {
-            return warn(Errno::EINVAL, "Inconsistently supplied authAttrs");
-        }
-        Ok(message)
+        self.either(tag::SET, tag::SEQUENCE, |parser| {
+            parser.ber.open(tag::SEQUENCE)?;
+            parser.algorithm()
+        })?;
+        self.ber.one_matched()?;
+        self.content()?;
+        let extract = |parser: &mut Self| parser.certificate();
+        self.either(tag::CONTEXT_0, tag::CONTEXT_2, extract)?;
+        self.either(tag::CONTEXT_1, tag::CONTEXT_3, |parser| {
+            parser.ber.open(tag::SEQUENCE)?;
+            parser.list(extract)
+        })?;
+        self.either(tag::SET, tag::SEQUENCE, |parser| {
+            parser.ber.open(tag::SEQUENCE)?;
+            parser.signer_info()
+        })?;
+        self.ber.one_matched()?;
+        self.ber.close()?;
+        Ok(())
     }
 
-    fn set_or_sequence(&self, reader: &mut Reader<'a>) -> Option<Reader<'a>> {
-        let element = reader.any()?;
-        [tag::SET, tag::SEQUENCE].contains(&element.tag).then_some(Reader(element.value))
-    }
-
-    fn signer_info(
+    /// A list under one of two tags, if there is one.
+    fn either(
         &mut self,
-        mut reader: Reader<'a>,
-        message_version: u8,
-        message: &mut Message<'a>,
-    ) -> Parsed<SignerInfo<'a>> {
-        let by_key_id = match bad(reader.expect(tag::INTEGER))? {
-            [1] if message_version == 1 => false,
-            [3] if message_version != 1 => true,
+        first: u8,
+        second: u8,
+        member: impl Fn(&mut Self) -> Parsed<()>,
+    ) -> Parsed<()> {
+        if self.ber.open_if(first)? || self.ber.open_else(second)? {
+            self.list(member)?;
+            self.ber.returned();
+        }
+        Ok(())
+    }
+
+    /// The members of a list that is open, of which there must be one.
+    fn list(&mut self, member: impl Fn(&mut Self) -> Parsed<()>) -> Parsed<()> {
+        loop {
+            member(self)?;
+            if self.ber.close_list()?.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The rest of an `AlgorithmIdentifier`: its parameters may be anything.
+    fn algorithm(&mut self) -> Parsed<()> {
+        self.expect_oid()?;
+        self.ber.skip_any()?;
+        self.ber.close()?;
+        self.ber.returned();
+        Ok(())
+    }
+
+    /// `ContentInfo`: the type of what is signed.
+    fn content(&mut self) -> Parsed<()> {
+        self.ber.open(tag::SEQUENCE)?;
+        let found = self.ber.expect(tag::OID)?;
+        // The grammar names the action twice.
+        self.note_oid(found.value, found.at);
+        self.note_oid(found.value, found.at);
+        if self.ber.open_if(tag::CONTEXT_0)? {
+            self.ber.any()?;
+            self.ber.close()?;
+            self.ber.returned();
+            self.message.has_data = true;
+        }
+        self.ber.close()?;
+        match self.last_oid {
+            Some(DATA) => self.message.is_data = true,
+            Some("1.3.6.1.4.1.311.2.1.4") => {}
+            _ => return warn(Errno::EINVAL, &format!("Unsupported data type {NUMBER}")),
+        }
+        Ok(())
+    }
+
+    /// `pkcs7_extract_cert()`.
+    fn certificate(&mut self) -> Parsed<()> {
+        let found = self.ber.any()?;
+        if found.tag != tag::SEQUENCE {
+            return Err(Rejection::silent(Errno::EBADMSG));
+        }
+        let certificate = Certificate::parse(found.raw(self.bytes)).ok_or_else(|| {
+            Rejection::unknown("a certificate in its signature is of a form not modelled")
+        })?;
+        self.message.certificates.push(certificate);
+        Ok(())
+    }
+
+    fn signer_info(&mut self) -> Parsed<()> {
+        let by_key_id = match self.ber.expect(tag::INTEGER)?.value {
+            [1] if self.version == 1 => false,
+            [3] if self.version != 1 => true,
             [1 | 3] => return warn(Errno::EBADMSG, "SignedData-SignerInfo version mismatch"),
             _ => return warn(Errno::EINVAL, "Unsupported SignerInfo version"),
         };
-        let key_id = self.signer_id(bad(reader.any())?, by_key_id)?;
-        let mut algorithm = bad(reader.enter(tag::SEQUENCE))?;
-        let oid = self.note_oid(bad(algorithm.expect(tag::OID))?);
-        let digest = DIGESTS.iter().find(|(known, _)| *known == oid).map(|(_, digest)| *digest);
-        let Some(digest) = digest else {
-            let line = format!("Unsupported digest algo: {NUMBER}");
-            return Err(Rejection::Errno(Errno::ENOPKG, vec![line]));
-        };
-        if let Some(tag::CONTEXT_0 | tag::CONTEXT_2) = reader.peek() {
-            self.signed_attributes(bad(reader.any())?, message)?;
-            message.has_signed_attributes = true;
+        let mut signer = Signer { by_key_id, ..Signer::default() };
+        if self.ber.open_if(tag::SEQUENCE)? {
+            self.issuer_and_serial()?;
+        } else if let Some(found) = self.ber.expect_else(tag::CONTEXT_0_PRIMITIVE)? {
+            self.key_id = found.value;
         }
-        let mut algorithm = bad(reader.enter(tag::SEQUENCE))?;
-        let oid = self.note_oid(bad(algorithm.expect(tag::OID))?);
-        let key_algorithm = match oid.as_str() {
-            "1.2.840.113549.1.1.1" => KeyAlgorithm::Rsa,
-            _ if oid.starts_with("1.2.840.10045.4.") => KeyAlgorithm::Ecdsa,
-            "2.16.840.1.101.3.4.3.10" | "2.16.840.1.101.3.4.3.11" | "2.16.840.1.101.3.4.3.12" => {
-                KeyAlgorithm::Ecdsa
-            }
-            "1.2.643.7.1.1.1.1" | "1.2.643.7.1.1.1.2" => KeyAlgorithm::Other("ecrdsa"),
-            "2.16.840.1.101.3.4.3.17" | "2.16.840.1.101.3.4.3.18" | "2.16.840.1.101.3.4.3.19" => {
-                KeyAlgorithm::Other("mldsa")
-            }
+        self.ber.one_matched()?;
+        self.ber.open(tag::SEQUENCE)?;
+        self.algorithm()?;
+        signer.digest = Some(self.digest()?);
+        self.attributes(&mut signer)?;
+        self.ber.open(tag::SEQUENCE)?;
+        self.algorithm()?;
+        signer.key_algorithm = Some(self.key_algorithm()?);
+        signer.signature = self.ber.expect(tag::OCTET_STRING)?.value;
+        self.either(tag::CONTEXT_1, tag::CONTEXT_3, |parser| {
+            parser.ber.open(tag::SEQUENCE)?;
+            parser.ber.expect(tag::OID)?;
+            parser.ber.open(tag::SET)?;
+            parser.list(|parser| Ok(parser.ber.any().map(drop)?))?;
+            parser.ber.close()?;
+            Ok(())
+        })?;
+        self.ber.close()?;
+        self.ber.returned();
+        self.note_signed_info(signer)
+    }
+
+    /// `pkcs7_note_signed_info()`.
+    fn note_signed_info(&mut self, signer: Signer<'a>) -> Parsed<()> {
+        if !self.message.is_data && !signer.has_attributes {
+            return warn(Errno::EBADMSG, "Authenticode requires AuthAttrs");
+        }
+        let key_id = if signer.by_key_id {
+            self.key_id.to_vec()
+        } else {
+            [self.serial, self.issuer].concat()
+        };
+        let (Some(digest), Some(key_algorithm)) = (signer.digest, signer.key_algorithm) else {
+            return Ok(());
+        };
+        if self.message.signers.is_empty() {
+            self.message.has_signed_attributes = signer.has_attributes;
+        }
+        self.message.signers.push(SignerInfo {
+            key_id,
+            digest,
+            key_algorithm,
+            signature: signer.signature,
+            has_attributes: signer.has_attributes,
+        });
+        Ok(())
+    }
+
+    /// `pkcs7_sig_note_digest_algo()`.
+    fn digest(&self) -> Parsed<Digest> {
+        let known = DIGESTS.iter().find(|(known, _)| self.last_oid == Some(known));
+        known.map(|(_, digest)| *digest).ok_or_else(|| {
+            let line = format!("Unsupported digest algo: {NUMBER}");
+            Rejection::Errno(Errno::ENOPKG, vec![line])
+        })
+    }
+
+    /// `pkcs7_sig_note_pkey_algo()`.
+    fn key_algorithm(&self) -> Parsed<KeyAlgorithm> {
+        Ok(match self.last_oid {
+            Some("1.2.840.113549.1.1.1") => KeyAlgorithm::Rsa,
+            Some(oid) if oid.starts_with("1.2.840.10045.4.") => KeyAlgorithm::Ecdsa,
+            Some(
+                "2.16.840.1.101.3.4.3.10" | "2.16.840.1.101.3.4.3.11" | "2.16.840.1.101.3.4.3.12",
+            ) => KeyAlgorithm::Ecdsa,
+            Some("1.2.643.7.1.1.1.1" | "1.2.643.7.1.1.1.2") => KeyAlgorithm::Other("ecrdsa"),
+            Some(oid) if oid::ML_DSA.contains(&oid) => KeyAlgorithm::Other("mldsa"),
             _ => {
                 let line = format!("Unsupported pkey algo: {NUMBER}");
                 return Err(Rejection::Errno(Errno::ENOPKG, vec![line]));
             }
+        })
+    }
+
+    /// `IssuerAndSerialNumber`.
+    fn issuer_and_serial(&mut self) -> Parsed<()> {
+        self.ber.open(tag::SEQUENCE)?;
+        self.issuer = loop {
+            self.ber.open(tag::SET)?;
+            self.list(|parser| {
+                parser.ber.open(tag::SEQUENCE)?;
+                parser.expect_oid()?;
+                parser.ber.any()?;
+                parser.ber.close()?;
+                Ok(())
+            })?;
+            if let Some(issuer) = self.ber.close_list()? {
+                break issuer;
+            }
         };
-        let signature = bad(reader.expect(tag::OCTET_STRING))?;
-        Ok(SignerInfo { key_id, digest, key_algorithm, signature })
+        self.serial = self.ber.expect(tag::INTEGER)?.value;
+        self.ber.close()?;
+        self.ber.returned();
+        Ok(())
     }
 
-    fn signer_id(&mut self, element: Element<'a>, by_key_id: bool) -> Parsed<Vec<u8>> {
-        match (element.tag, by_key_id) {
-            (tag::CONTEXT_0_PRIMITIVE, true) => Ok(element.value.to_vec()),
-            (tag::SEQUENCE, false) => {
-                let mut reader = Reader(element.value);
-                let issuer = bad(reader.expect(tag::SEQUENCE))?;
-                let mut names = Reader(issuer);
-                while names.peek().is_some() {
-                    let mut set = bad(names.enter(tag::SET))?;
-                    while set.peek().is_some() {
-                        let mut pair = bad(set.enter(tag::SEQUENCE))?;
-                        self.note_oid(bad(pair.expect(tag::OID))?);
-                    }
-                }
-                let serial = bad(reader.expect(tag::INTEGER))?;
-                Ok([serial, issuer].concat())
-            }
-            (tag::SEQUENCE | tag::CONTEXT_0_PRIMITIVE, _) => {
-                Err(Rejection::unknown("its signer is not named as its version asks for"))
-            }
-            _ => Err(Rejection::silent(Errno::EBADMSG)),
+    /// The signed attributes, if there are some.
+    fn attributes(&mut self, signer: &mut Signer<'a>) -> Parsed<()> {
+        if self.ber.open_if(tag::CONTEXT_0)? {
+            while {
+                self.attribute(signer)?;
+                self.ber.close_list()?.is_none()
+            } {}
+            self.ber.returned();
+            return self.note_attributes(signer);
         }
+        if self.ber.open_else(tag::CONTEXT_2)? {
+            self.ber.open(tag::SEQUENCE)?;
+            while {
+                self.attribute(signer)?;
+                self.ber.close_list()?.is_none()
+            } {}
+            self.ber.close()?;
+            self.ber.returned();
+        }
+        Ok(())
     }
 
-    /// `pkcs7_sig_note_authenticated_attr()` for each value, then
     /// `pkcs7_sig_note_set_of_authattrs()`.
-    fn signed_attributes(&mut self, set: Element<'a>, message: &Message<'a>) -> Parsed<()> {
-        let mut attributes = Reader(set.value);
-        if set.tag == tag::CONTEXT_2 {
-            attributes = bad(attributes.enter(tag::SEQUENCE))?;
+    fn note_attributes(&mut self, signer: &mut Signer<'a>) -> Parsed<()> {
+        let has = |kind: &str| signer.seen.contains(&kind);
+        if !has(CONTENT_TYPE) || !has(MESSAGE_DIGEST) {
+            return warn(Errno::EBADMSG, "Missing required AuthAttr");
         }
-        let mut seen: Vec<String> = Vec::new();
-        while attributes.peek().is_some() {
-            let mut attribute = bad(attributes.enter(tag::SEQUENCE))?;
-            let kind = self.note_oid(bad(attribute.expect(tag::OID))?);
-            let mut values = bad(attribute.enter(tag::SET))?;
-            while values.peek().is_some() {
-                let value = bad(values.any())?;
-                self.signed_attribute(&kind, value, message, &mut seen)?;
-            }
+        if self.message.is_data && has(MS_OPUS_INFO) {
+            return warn(Errno::EBADMSG, "Unexpected Authenticode AuthAttr");
         }
-        let has = |kind: &str| seen.iter().any(|seen| seen == kind);
-        if has(CONTENT_TYPE) && has(MESSAGE_DIGEST) || set.tag == tag::CONTEXT_2 {
-            return Ok(());
-        }
-        warn(Errno::EBADMSG, "Missing required AuthAttr")
+        signer.has_attributes = true;
+        Ok(())
     }
 
-    fn signed_attribute(
-        &mut self,
-        kind: &str,
-        value: Element<'a>,
-        message: &Message<'a>,
-        seen: &mut Vec<String>,
-    ) -> Parsed<()> {
-        let is_known = [
-            CONTENT_TYPE,
-            MESSAGE_DIGEST,
-            "1.2.840.113549.1.9.5",
-            SMIME_CAPABILITIES,
-            "1.3.6.1.4.1.311.2.1.12",
-            "1.3.6.1.4.1.311.2.1.11",
-        ];
-        if !is_known.contains(&kind) {
+    fn attribute(&mut self, signer: &mut Signer<'a>) -> Parsed<()> {
+        self.ber.open(tag::SEQUENCE)?;
+        self.expect_oid()?;
+        self.ber.open(tag::SET)?;
+        while {
+            let value = self.ber.any()?;
+            self.attribute_value(&value, signer)?;
+            self.ber.close_list()?.is_none()
+        } {}
+        self.ber.close()?;
+        Ok(())
+    }
+
+    /// `pkcs7_sig_note_authenticated_attr()`.
+    fn attribute_value(&mut self, value: &Found<'a>, signer: &mut Signer<'a>) -> Parsed<()> {
+        let Some(kind) = self.last_oid.filter(|kind| KNOWN_ATTRIBUTES.contains(kind)) else {
             return Ok(());
-        }
-        if seen.iter().any(|seen| seen == kind) {
+        };
+        if signer.seen.contains(&kind) {
             return warn(Errno::EKEYREJECTED, "Repeated/multivalue AuthAttrs not permitted");
         }
-        seen.push(kind.to_owned());
+        signer.seen.push(kind);
+        let is_data = self.message.is_data;
         match kind {
-            CONTENT_TYPE if message.is_data != (oid_text(value.value).as_deref() == Some(DATA)) => {
-                let line =
-                    format!("Mismatch between global data type ({NUMBER}) and sinfo 0 ({NUMBER})");
+            CONTENT_TYPE if is_data != (oid::look_up(value.value) == Some(DATA)) => {
+                let index = self.message.signers.len();
+                let line = format!(
+                    "Mismatch between global data type ({NUMBER}) and sinfo {index} ({NUMBER})"
+                );
                 warn(Errno::EBADMSG, &line)
+            }
+            SIGNING_TIME if !is_time(value.tag, value.value) => {
+                Err(Rejection::silent(Errno::EBADMSG))
             }
             MESSAGE_DIGEST if value.tag != tag::OCTET_STRING => {
                 Err(Rejection::silent(Errno::EBADMSG))
             }
-            SMIME_CAPABILITIES if message.is_data => {
+            SMIME_CAPABILITIES if is_data => {
                 warn(Errno::EKEYREJECTED, "S/MIME Caps only allowed with Authenticode")
             }
-            _ if kind.starts_with("1.3.6.1.4.1.311.") && message.is_data => {
+            MS_OPUS_INFO | MS_STATEMENT_TYPE if is_data => {
                 warn(Errno::EKEYREJECTED, "Authenticode AuthAttrs only allowed with Authenticode")
             }
             _ => Ok(()),
@@ -354,6 +499,55 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// `x509_decode_time()` (`x509_cert_parser.c`): whether this is a date and time.
+pub(super) fn is_time(tag: u8, text: &[u8]) -> bool {
+    const UTC: u8 = 0x17;
+    const GENERALIZED: u8 = 0x18;
+    let Some((b'Z', digits)) = text.split_last() else { return false };
+    let (century, digits) = match (tag, digits.len()) {
+        (UTC, 12) => (None, digits),
+        (GENERALIZED, 14) => (Some(&digits[..2]), &digits[2..]),
+        _ => return false,
+    };
+    let number = |pair: &[u8]| match pair {
+        [tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => {
+            Some(10 * u32::from(tens - b'0') + u32::from(ones - b'0'))
+        }
+        _ => None,
+    };
+    let numbers: Option<Vec<u32>> = digits.chunks(2).map(number).collect();
+    let Some([short, month, day, hour, minute, second]) = numbers.as_deref() else { return false };
+    let year = match century.map(number) {
+        None => short + if *short >= 50 { 1900 } else { 2000 },
+        Some(Some(century)) => 100 * century + short,
+        Some(None) => return false,
+    };
+    // What fits into the short form must have it.
+    if century.is_some() && (1950..=2049).contains(&year) || year < 1970 {
+        return false;
+    }
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return false,
+    };
+    (1..=days).contains(day) && *hour <= 24 && *minute <= 59 && *second <= 60
+}
+
+const KNOWN_ATTRIBUTES: [&str; 6] = [
+    CONTENT_TYPE,
+    MESSAGE_DIGEST,
+    SIGNING_TIME,
+    SMIME_CAPABILITIES,
+    MS_OPUS_INFO,
+    MS_STATEMENT_TYPE,
+];
+const MS_OPUS_INFO: &str = "1.3.6.1.4.1.311.2.1.12";
+const MS_STATEMENT_TYPE: &str = "1.3.6.1.4.1.311.2.1.11";
+const SIGNING_TIME: &str = "1.2.840.113549.1.9.5";
 const DATA: &str = "1.2.840.113549.1.7.1";
 const CONTENT_TYPE: &str = "1.2.840.113549.1.9.3";
 const MESSAGE_DIGEST: &str = "1.2.840.113549.1.9.4";

@@ -1,7 +1,11 @@
 //! Public keys: RSA and ECDSA over P-256 and P-384 (`crypto/asymmetric_keys/public_key.c`,
 //! `crypto/rsassa-pkcs1.c`, `crypto/ecdsa.c`).
 
-use super::pkcs7::{Digest, KeyAlgorithm};
+use super::{
+    ber::ecdsa_signature,
+    pkcs7::{Digest, KeyAlgorithm},
+};
+use crate::errno::Errno;
 use crypto_bigint::{
     BoxedUint, Odd,
     modular::{BoxedMontyForm, BoxedMontyParams},
@@ -54,38 +58,54 @@ impl PublicKey {
         }
     }
 
-    /// Whether this key made a signature over these bytes; none when that is not computed here.
+    /// What the kernel says of a signature over these bytes by this key.
     pub(super) fn verify(
         &self,
         algorithm: KeyAlgorithm,
         digest: Digest,
         data: &[u8],
         signature: &[u8],
-    ) -> Option<bool> {
-        let hash = digest.compute(data)?;
+    ) -> Verification {
+        let Some(hash) = digest.compute(data) else { return Verification::NotModelled };
         match (self, algorithm) {
             (Self::Rsa(modulus, exponent), KeyAlgorithm::Rsa) => {
                 verify_rsa(modulus, exponent, digest, &hash, signature)
+                    .unwrap_or(Verification::NotModelled)
             }
             (Self::P256(point), KeyAlgorithm::Ecdsa) => {
-                let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?;
-                let Ok(signature) = p256::ecdsa::Signature::from_der(signature) else {
-                    return Some(false);
+                let Ok(key) = p256::ecdsa::VerifyingKey::from_sec1_bytes(point) else {
+                    return Verification::NotModelled;
                 };
-                Some(key.verify_prehash(&to_field(&hash, 32), &signature).is_ok())
+                verify_ecdsa::<32>(signature, |r, s| {
+                    let signature = p256::ecdsa::Signature::from_scalars(r, s).ok()?;
+                    Some(key.verify_prehash(&to_field(&hash, 32), &signature).is_ok())
+                })
             }
             (Self::P384(point), KeyAlgorithm::Ecdsa) => {
-                let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(point).ok()?;
-                let Ok(signature) = p384::ecdsa::Signature::from_der(signature) else {
-                    return Some(false);
+                let Ok(key) = p384::ecdsa::VerifyingKey::from_sec1_bytes(point) else {
+                    return Verification::NotModelled;
                 };
-                Some(key.verify_prehash(&to_field(&hash, 48), &signature).is_ok())
+                verify_ecdsa::<48>(signature, |r, s| {
+                    let signature = p384::ecdsa::Signature::from_scalars(r, s).ok()?;
+                    Some(key.verify_prehash(&to_field(&hash, 48), &signature).is_ok())
+                })
             }
-            (_, KeyAlgorithm::Other(_)) => None,
+            (_, KeyAlgorithm::Other(_)) => Verification::NotModelled,
             // `public_key_verify_signature()`: the signature must be of the key's own kind.
-            _ => Some(false),
+            _ => Verification::Bad(Errno::EKEYREJECTED),
         }
     }
+}
+
+/// What comes of a verification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verification {
+    /// The key made the signature.
+    Good,
+    /// It did not, or the signature is no signature; the kernel's error.
+    Bad(Errno),
+    /// It is not computed here.
+    NotModelled,
 }
 
 /// A hash as a number of the field: cut at its end, or filled with zeros at its beginning.
@@ -94,28 +114,80 @@ fn to_field(hash: &[u8], bytes: usize) -> Vec<u8> {
     [&vec![0; bytes - hash.len()], hash].concat()
 }
 
-/// `rsassa_pkcs1_verify()`: the signature to the power of the exponent is the padded digest.
+/// `ecdsa_x962_verify()` (`crypto/ecdsa-x962.c`): the signature is taken apart, its numbers must be
+/// below the order of the curve, and then it is verified.
+fn verify_ecdsa<const BYTES: usize>(
+    signature: &[u8],
+    verify: impl FnOnce([u8; BYTES], [u8; BYTES]) -> Option<bool>,
+) -> Verification {
+    let Ok(numbers) = ecdsa_signature(signature) else {
+        return Verification::Bad(Errno::EBADMSG);
+    };
+    let [Some(r), Some(s)] = numbers.map(ecdsa_number) else {
+        return Verification::Bad(Errno::EINVAL);
+    };
+    match verify(r, s) {
+        Some(true) => Verification::Good,
+        Some(false) => Verification::Bad(Errno::EKEYREJECTED),
+        // Zero, or not below the order.
+        None => Verification::Bad(Errno::EBADMSG),
+    }
+}
+
+/// `ecdsa_get_signature_rs()`: one more byte than the curve's is allowed when it is zero.
+fn ecdsa_number<const BYTES: usize>(value: &[u8]) -> Option<[u8; BYTES]> {
+    let value = if value.len() == BYTES + 1 { value.strip_prefix(&[0])? } else { value };
+    if value.is_empty() || value.len() > BYTES {
+        return None;
+    }
+    let mut number = [0; BYTES];
+    number[BYTES - value.len()..].copy_from_slice(value);
+    Some(number)
+}
+
+/// `rsassa_pkcs1_verify()` (`crypto/rsassa-pkcs1.c`): the signature to the power of the exponent is
+/// the padded digest.
 fn verify_rsa(
     modulus: &[u8],
     exponent: &[u8],
     digest: Digest,
     hash: &[u8],
     signature: &[u8],
-) -> Option<bool> {
+) -> Option<Verification> {
     if signature.len() != modulus.len() {
-        return Some(false);
+        return Some(Verification::Bad(Errno::EINVAL));
     }
-    let padded = pkcs1(digest.prefix()?, hash, modulus.len());
+    let padded = pkcs1(digest.prefix()?, hash, modulus.len())?;
     let bits = u32::try_from(8 * modulus.len()).ok()?.next_multiple_of(64);
     let number = |bytes: &[u8]| BoxedUint::from_be_slice(bytes, bits).ok();
     let (base, power) = (number(signature)?, number(exponent)?);
     let modulus = number(modulus)?;
     if base >= modulus {
-        return Some(false);
+        return Some(Verification::Bad(Errno::EINVAL));
     }
     let odd = Option::<Odd<BoxedUint>>::from(Odd::new(modulus))?;
     let found = BoxedMontyForm::new(base, &BoxedMontyParams::new(odd)).pow(&power).retrieve();
-    Some(Some(found) == padded.and_then(|padded| number(&padded)))
+    if found == number(&padded)? {
+        return Some(Verification::Good);
+    }
+    let found = found.to_be_bytes();
+    Some(Verification::Bad(padding_error(&found, padded.len() - hash.len(), padded.len())))
+}
+
+/// Which check of the padding fails (RFC 8017, 8.2.2, step 3): all but the last `EBADMSG`.
+fn padding_error(found: &[u8], padding_bytes: usize, bytes: usize) -> Errno {
+    let found = &found[found.len().saturating_sub(bytes)..];
+    match found {
+        [0, 1, ..] => {}
+        [0, ..] if found.get(1) == Some(&0) => return Errno::EINVAL,
+        [0, ..] => return Errno::EBADMSG,
+        _ => return Errno::EINVAL,
+    }
+    let ones = found[2..].iter().take_while(|&&byte| byte == 0xff).count();
+    if ones < 8 || found.get(2 + ones) != Some(&0) || 3 + ones > padding_bytes {
+        return Errno::EBADMSG;
+    }
+    Errno::EKEYREJECTED
 }
 
 /// `EMSA-PKCS1-v1_5` (RFC 8017, 9.2): 0, 1, ones, 0, the digest's name, the digest.

@@ -1,6 +1,6 @@
 //! Signatures that `openssl` made (see `tests/fixtures/README`), and what damages them.
 
-use super::{Rejection, Trust, certificate::Certificate, verify};
+use super::{Lookup, Rejection, Trust, certificate::Certificate};
 use crate::errno::Errno;
 use ko::kconfig::Kconfig;
 
@@ -31,6 +31,10 @@ fn trust(certificates: &[&[u8]]) -> Trust {
     );
     let parse = |der: &&[u8]| Certificate::parse(der).unwrap();
     Trust::new(&config, certificates.iter().map(parse).collect())
+}
+
+fn verify(data: &[u8], message: &[u8], trust: &Trust) -> Result<String, Rejection> {
+    super::verify(data, message, trust, Lookup::Secondary).map(|vouched| vouched.subject)
 }
 
 fn errno(data: &[u8], message: &[u8], trust: &Trust) -> Option<Errno> {
@@ -94,4 +98,18 @@ fn certificates_are_found_among_other_bytes() {
     let found = super::certificate::find_certificates(&image);
     let subjects: Vec<_> = found.iter().map(|certificate| certificate.subject.as_str()).collect();
     assert_eq!(subjects, ["rsa of the fixtures", "p384 of the fixtures"]);
+}
+
+#[test]
+fn a_short_time_and_a_long_one_are_read_as_by_the_kernel() {
+    let is_time = super::pkcs7::is_time;
+    for good in ["250101000000Z", "991231235960Z", "240229240000Z"] {
+        assert!(is_time(0x17, good.as_bytes()), "{good}");
+    }
+    for bad in ["250229000000Z", "251301000000Z", "2501010000Z", "250101000000+", "500101000000Z"] {
+        assert!(!is_time(0x17, bad.as_bytes()), "{bad}");
+    }
+    assert!(is_time(0x18, b"20500101000000Z"));
+    assert!(!is_time(0x18, b"20490101000000Z") && !is_time(0x18, b"250101000000Z"));
+    assert!(!is_time(0x04, b"250101000000Z"));
 }

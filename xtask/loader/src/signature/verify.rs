@@ -3,17 +3,56 @@
 use super::{
     certificate::Certificate,
     pkcs7::{Message, Rejection, SignerInfo, parse},
+    public_key::Verification,
 };
 use crate::errno::Errno;
 use ko::kconfig::Kconfig;
+
+/// A keyring that the kernel looks a module's key up in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keyring {
+    /// The certificates that are built into the image.
+    Builtin,
+    /// Those that were added and that a trusted certificate vouches for.
+    Secondary,
+    /// The owner's keys (MOK), which the firmware hands over.
+    Machine,
+    /// The firmware's own keys (db), and the owner's where there is no machine keyring.
+    Platform,
+    /// None that was seen: whoever asks says that the kernel trusts the certificate.
+    Named,
+}
+
+impl std::fmt::Display for Keyring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Builtin => ".builtin_trusted_keys",
+            Self::Secondary => ".secondary_trusted_keys",
+            Self::Machine => ".machine",
+            Self::Platform => ".platform",
+            Self::Named => "the certificate that was named",
+        })
+    }
+}
+
+/// A certificate in a keyring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trusted {
+    /// Where it is.
+    pub keyring: Keyring,
+    /// Itself.
+    pub certificate: Certificate,
+}
 
 /// What a kernel trusts and can compute.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
     /// The certificates of its keyrings.
-    pub certificates: Vec<Certificate>,
+    pub keys: Vec<Trusted>,
     /// How each digest is there; none named here is missing.
     pub digests: Vec<(&'static str, DigestSupport)>,
+    /// The keyrings that its configuration has.
+    pub keyrings: Vec<Keyring>,
 }
 
 /// How a digest is there.
@@ -28,25 +67,99 @@ pub enum DigestSupport {
 /// The options of the digests (`CONFIG_CRYPTO_…`).
 const DIGEST_OPTIONS: [&str; 4] = ["SHA1", "SHA256", "SHA512", "SHA3"];
 
+/// The options of the keyrings (`CONFIG_…`); the first is there without one.
+const KEYRING_OPTIONS: [(&str, Keyring); 3] = [
+    ("SECONDARY_TRUSTED_KEYRING", Keyring::Secondary),
+    ("INTEGRITY_MACHINE_KEYRING", Keyring::Machine),
+    ("INTEGRITY_PLATFORM_KEYRING", Keyring::Platform),
+];
+
 impl Trust {
-    /// What a configuration says of the digests, and these certificates.
+    /// What a configuration says of digests and keyrings, and the certificates that are built in.
     pub fn new(config: &Kconfig, certificates: Vec<Certificate>) -> Self {
         let support = |option: &'static str| match config.get(&format!("CRYPTO_{option}"))? {
             "y" => Some((option, DigestSupport::BuiltIn)),
             "m" => Some((option, DigestSupport::Module)),
             _ => None,
         };
-        Self { certificates, digests: DIGEST_OPTIONS.into_iter().filter_map(support).collect() }
+        let has = |(option, keyring)| config.has(option).then_some(keyring);
+        let mut trust = Self {
+            keys: Vec::new(),
+            digests: DIGEST_OPTIONS.into_iter().filter_map(support).collect(),
+            keyrings: [Keyring::Builtin]
+                .into_iter()
+                .chain(KEYRING_OPTIONS.into_iter().filter_map(has))
+                .collect(),
+        };
+        trust.add(Keyring::Builtin, certificates);
+        trust
+    }
+
+    /// Adds certificates of a keyring.
+    pub fn add(&mut self, keyring: Keyring, certificates: impl IntoIterator<Item = Certificate>) {
+        let trusted = |certificate| Trusted { keyring, certificate };
+        self.keys.extend(certificates.into_iter().map(trusted));
+    }
+
+    /// The certificates of a keyring.
+    fn of(&self, which: Lookup) -> impl Iterator<Item = &Trusted> {
+        let is_asked = move |key: &&Trusted| match which {
+            Lookup::Secondary => key.keyring != Keyring::Platform,
+            Lookup::Platform => key.keyring == Keyring::Platform,
+        };
+        self.keys.iter().filter(is_asked)
     }
 }
 
-/// `verify_pkcs7_signature()` (`certs/system_keyring.c` of 7.3.4): the subject of the certificate
-/// that vouches for the signature.
+/// The keyring that a verification is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// `VERIFY_USE_SECONDARY_KEYRING`, which links to the built-in and the machine one.
+    Secondary,
+    /// `VERIFY_USE_PLATFORM_KEYRING`.
+    Platform,
+}
+
+/// A signature that is good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vouched {
+    /// The subject of the certificate that vouches for it.
+    pub subject: String,
+    /// The keyring that has it.
+    pub keyring: Keyring,
+    /// What the kernel logs all the same.
+    pub lines: Vec<String>,
+}
+
+/// `verify_pkcs7_signature()` (`certs/system_keyring.c` of 7.3.4).
 ///
 /// # Errors
 /// Why the signature is not good: `ENOKEY` when no trusted certificate is named by it.
-pub fn verify(data: &[u8], message: &[u8], trust: &Trust) -> Result<String, Rejection> {
+pub fn verify(
+    data: &[u8],
+    message: &[u8],
+    trust: &Trust,
+    which: Lookup,
+) -> Result<Vouched, Rejection> {
     let message = parse(message)?;
+    let logged = |more: Vec<String>| [message.lines.clone(), more].concat();
+    match verify_message(data, &message, trust, which) {
+        Ok(Trusted { keyring, certificate }) => Ok(Vouched {
+            subject: certificate.subject.clone(),
+            keyring: *keyring,
+            lines: logged(Vec::new()),
+        }),
+        Err(Rejection::Errno(errno, lines)) => Err(Rejection::Errno(errno, logged(lines))),
+        Err(unknown) => Err(unknown),
+    }
+}
+
+fn verify_message<'t>(
+    data: &[u8],
+    message: &Message<'_>,
+    trust: &'t Trust,
+    which: Lookup,
+) -> Result<&'t Trusted, Rejection> {
     let reject = |errno, line: &str| Err(Rejection::Errno(errno, vec![line.to_owned()]));
     if message.has_data {
         let lines = ["PKCS7: Data already supplied", "PKCS#7 signature with non-detached data"];
@@ -60,7 +173,7 @@ pub fn verify(data: &[u8], message: &[u8], trust: &Trust) -> Result<String, Reje
     }
     let mut supported = Vec::new();
     for signer in &message.signers {
-        if verify_own(data, &message, signer, trust)? {
+        if verify_own(data, message, signer, trust)? {
             supported.push(signer);
         }
     }
@@ -69,20 +182,24 @@ pub fn verify(data: &[u8], message: &[u8], trust: &Trust) -> Result<String, Reje
     }
     let mut found = Err(Rejection::silent(Errno::ENOKEY));
     for signer in supported {
-        match validate_trust(data, &message, signer, trust) {
+        match validate_trust(data, message, signer, trust, which) {
             Err(Rejection::Errno(Errno::ENOKEY, _)) => {}
-            Ok(subject) => found = Ok(subject),
+            Ok(trusted) => found = Ok(trusted),
             other => return other,
         }
     }
     found
 }
 
-/// The answer of a verification that was computed; an error where it cannot be.
-fn computed(answer: Option<bool>) -> Result<bool, Rejection> {
-    answer.ok_or_else(|| {
-        Rejection::unknown("its signature is of a kind whose verification is not modelled")
-    })
+/// The answer of a verification that was computed: the kernel's error, none for a good signature.
+fn computed(answer: Verification) -> Result<Option<Errno>, Rejection> {
+    match answer {
+        Verification::Good => Ok(None),
+        Verification::Bad(errno) => Ok(Some(errno)),
+        Verification::NotModelled => {
+            Err(Rejection::unknown("its signature is of a kind whose verification is not modelled"))
+        }
+    }
 }
 
 /// `pkcs7_verify_one()`: a certificate that the message brings for its signer must fit. False when
@@ -106,8 +223,9 @@ fn verify_own(
     }
     let Some(own) = own_certificate(message, signer) else { return Ok(true) };
     let SignerInfo { key_algorithm, digest, signature, .. } = signer;
-    if !computed(own.key.verify(*key_algorithm, *digest, data, signature))? {
-        return Err(Rejection::silent(Errno::EKEYREJECTED));
+    // Here alone the error of the verification itself is returned.
+    if let Some(errno) = computed(own.key.verify(*key_algorithm, *digest, data, signature))? {
+        return Err(Rejection::silent(errno));
     }
     // `pkcs7_verify_sig_chain()`, as far as the message brings the chain.
     let mut lower = own;
@@ -116,8 +234,8 @@ fn verify_own(
             break;
         }
         let Some(upper) = issuer_in(&message.certificates, lower) else { break };
-        if !computed(upper.has_signed(lower))? {
-            return Err(Rejection::silent(Errno::EKEYREJECTED));
+        if let Some(errno) = computed(upper.has_signed(lower))? {
+            return Err(Rejection::silent(errno));
         }
         lower = upper;
     }
@@ -143,33 +261,32 @@ fn is_issuer(upper: &Certificate, lower: &Certificate) -> bool {
 
 /// `pkcs7_validate_trust_one()` (`crypto/asymmetric_keys/pkcs7_trust.c`): a certificate of the
 /// signer's chain is trusted, or was issued by a trusted one, or a trusted one is the signer's.
-fn validate_trust(
+fn validate_trust<'t>(
     data: &[u8],
     message: &Message<'_>,
     signer: &SignerInfo<'_>,
-    trust: &Trust,
-) -> Result<String, Rejection> {
+    trust: &'t Trust,
+    which: Lookup,
+) -> Result<&'t Trusted, Rejection> {
     let SignerInfo { key_algorithm, digest, signature, .. } = signer;
-    let signed_by = |certificate: &Certificate| {
-        computed(certificate.key.verify(*key_algorithm, *digest, data, signature))
+    let find = |is: &dyn Fn(&Certificate) -> bool| trust.of(which).find(|key| is(&key.certificate));
+    let signed_by = |trusted: &Trusted| {
+        trusted.certificate.key.verify(*key_algorithm, *digest, data, signature)
     };
-    let vouched = |is_good: bool, trusted: &Certificate| {
-        if is_good {
-            Ok(trusted.subject.clone())
-        } else {
-            Err(Rejection::silent(Errno::EKEYREJECTED))
-        }
+    let vouched = |answer: Verification, trusted: &'t Trusted| match computed(answer)? {
+        None => Ok(trusted),
+        Some(_) => Err(Rejection::silent(Errno::EKEYREJECTED)),
     };
     let mut lower: Option<&Certificate> = None;
     let mut next = own_certificate(message, signer);
     for _ in 0..=message.certificates.len() {
         let Some(certificate) = next else { break };
-        if let Some(trusted) = trust.certificates.iter().find(|t| t.id == certificate.id) {
-            let is_good = match lower {
-                None => signed_by(trusted)?,
-                Some(lower) => computed(trusted.has_signed(lower))?,
+        if let Some(trusted) = find(&|known| known.id == certificate.id) {
+            let answer = match lower {
+                None => signed_by(trusted),
+                Some(lower) => trusted.certificate.has_signed(lower),
             };
-            return vouched(is_good, trusted);
+            return vouched(answer, trusted);
         }
         if certificate.is_self_issued() {
             return Err(Rejection::silent(Errno::ENOKEY));
@@ -178,12 +295,16 @@ fn validate_trust(
         next = issuer_in(&message.certificates, certificate);
     }
     if let Some(lower) = lower {
-        if let Some(root) = trust.certificates.iter().find(|root| is_issuer(root, lower)) {
-            return vouched(computed(root.has_signed(lower))?, root);
+        if let Some(root) = find(&|root| is_issuer(root, lower)) {
+            return vouched(root.certificate.has_signed(lower), root);
         }
     }
-    match trust.certificates.iter().find(|trusted| trusted.is_named_by(&signer.key_id)) {
-        Some(trusted) => vouched(signed_by(trusted)?, trusted),
+    // A search for no id at all is no search (`asymmetric_key_match_preparse()`).
+    if signer.key_id.is_empty() {
+        return Err(Rejection::silent(Errno::EINVAL));
+    }
+    match find(&|known| known.is_named_by(&signer.key_id)) {
+        Some(trusted) => vouched(signed_by(trusted), trusted),
         None => Err(Rejection::silent(Errno::ENOKEY)),
     }
 }

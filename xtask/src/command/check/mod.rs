@@ -18,15 +18,10 @@ use stack::depmod_config::DepmodConfig;
 
 use self::form::{AllForm, CheckForm};
 use crate::{
-    build::{self, BuiltStack},
-    command::StackArg,
+    build::BuiltStack,
+    command::{StackArg, judge_args::JudgeArgs},
     host::cache::Cache,
-    kernel::{
-        Kernel, KernelName,
-        archive::Refresh,
-        certificates,
-        facts::{self, Overrides, TreeFacts},
-    },
+    kernel::facts::{self, TreeFacts},
     problem::{OrProblem, Problem, Result},
     tree::{
         judge::{self, ModuleRow, RowVerdict},
@@ -52,27 +47,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     #[arg(conflicts_with_all = ["files", "folder", "with_deps", "as_given", "bare"])]
     all: Option<PathBuf>,
-    /// Its name.
-    #[arg(long, value_name = "K", help = KernelName::choices(), conflicts_with_all = ["tree", "live"])]
-    kernel: Option<KernelName>,
-    /// A prepared kernel tree, or an installed /lib/modules/RELEASE
-    #[arg(long, value_name = "DIR", conflicts_with = "live")]
-    tree: Option<PathBuf>,
-    /// The configuration, where the tree has none
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The kernel's Module.symvers, where the tree has none
-    #[arg(long, value_name = "FILE")]
-    symvers: Option<PathBuf>,
-    /// The kernel's image (vmlinuz), whose certificates verify signatures, where the tree has none
-    #[arg(long, value_name = "FILE")]
-    image: Option<PathBuf>,
-    /// A certificate in DER that the kernel trusts besides those in its image
-    #[arg(long, value_name = "FILE")]
-    certificate: Vec<PathBuf>,
-    /// The running kernel, with what is loaded there
-    #[arg(long)]
-    live: bool,
+    #[command(flatten)]
+    kernel: JudgeArgs,
     /// Load first what the files need, out of the kernel's own modules and those beside them
     #[arg(long, conflicts_with = "as_given")]
     with_deps: bool,
@@ -105,14 +81,14 @@ impl Args {
         for file in &self.files {
             fs::metadata(file).or_usage(|| format!("cannot read {}", file.display()))?;
         }
-        let mut facts = self.facts()?;
+        let mut facts = self.kernel.facts()?;
         facts.target = std::mem::take(&mut facts.target).with_command_line(&self.cmdline);
         if let Some(folder) = &self.all {
             return self.judge_all(&facts, folder);
         }
         let loads = self.plan(&facts)?;
         let mut model = KernelModel::new(&facts.target);
-        if let Some(folder) = facts.modules.as_deref().filter(|_| self.live) {
+        if let Some(folder) = facts.modules.as_deref().filter(|_| self.kernel.live) {
             facts::play_loaded(&mut model, folder)?;
         }
         let mut verdicts = Vec::new();
@@ -130,11 +106,11 @@ impl Args {
 
     /// Builds the stack that was named; its modules are judged with the files.
     fn take_the_stack(&mut self) -> Result<()> {
-        if self.live || self.tree.is_some() {
+        if self.kernel.live || self.kernel.tree.is_some() {
             return Err(Problem::usage("--stack is built for a kernel of --kernel"));
         }
-        let name = self.kernel.clone().unwrap_or(KernelName::STOCK);
-        let built = BuiltStack::obtain(&Cache::open()?, &name, &self.stack.chosen()?)?;
+        let built =
+            BuiltStack::obtain(&Cache::open()?, &self.kernel.name(), &self.stack.chosen()?)?;
         self.files.extend(built.modules);
         Ok(())
     }
@@ -156,35 +132,6 @@ impl Args {
         let memory = Cache::open()?.path("facts");
         fs::create_dir_all(&memory).or_host(|| format!("{} cannot be made", memory.display()))?;
         Ok(memory)
-    }
-
-    fn facts(&self) -> Result<TreeFacts> {
-        let mut facts = self.kernel_facts()?;
-        for file in &self.certificate {
-            facts.trust(certificates::of_file(file)?);
-        }
-        Ok(facts)
-    }
-
-    fn kernel_facts(&self) -> Result<TreeFacts> {
-        let overrides = Overrides {
-            config: self.config.clone(),
-            symvers: self.symvers.clone(),
-            image: self.image.clone(),
-        };
-        if self.live {
-            return facts::of_running(&overrides);
-        }
-        if let Some(tree) = &self.tree {
-            return facts::of_tree(tree, &overrides);
-        }
-        if self.config.is_some() || self.symvers.is_some() || self.image.is_some() {
-            let fact = "--config, --symvers and --image go with --tree or --live";
-            return Err(Problem::usage(fact));
-        }
-        let name = self.kernel.clone().unwrap_or(KernelName::STOCK);
-        let kernel = Kernel::obtain(&Cache::open()?, &name, Refresh::Daily)?;
-        facts::of_kernel(&kernel, || build::this_module(&kernel))
     }
 
     /// The files in the order in which they are loaded.

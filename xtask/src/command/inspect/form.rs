@@ -16,8 +16,10 @@ use ko::{
     vermagic::Vermagic,
     versions::VersionTable,
 };
+use loader::kernel_facts::KernelFacts;
 use serde::{Serialize, Serializer};
 
+use super::verification::{Answer, Verification};
 use crate::command::license_word;
 use crate::tree::section_reader::{FileError, ModuleBuffer};
 
@@ -31,15 +33,21 @@ pub(super) struct InspectForm<'a> {
 
 struct Files<'a> {
     files: &'a [PathBuf],
+    kernel: Option<&'a KernelFacts>,
     buffer: RefCell<ModuleBuffer>,
     failed: &'a Cell<bool>,
 }
 
 impl<'a> InspectForm<'a> {
-    /// The form of these files; `failed` is set when one of them is no module.
-    pub(super) fn new(files: &'a [PathBuf], failed: &'a Cell<bool>) -> Self {
+    /// The form of these files, their signatures verified for a kernel; `failed` is set when one
+    /// of them is no module.
+    pub(super) fn new(
+        files: &'a [PathBuf],
+        kernel: Option<&'a KernelFacts>,
+        failed: &'a Cell<bool>,
+    ) -> Self {
         let buffer = RefCell::default();
-        Self { format: "inspect/2", modules: Files { files, buffer, failed } }
+        Self { format: "inspect/2", modules: Files { files, kernel, buffer, failed } }
     }
 }
 
@@ -58,11 +66,17 @@ impl Serialize for OneFile<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let file = self.file.display().to_string();
         let mut buffer = self.all.buffer.borrow_mut();
-        let facts = buffer
-            .read(self.file)
-            .and_then(|bytes| Module::read(bytes)?.facts().map_err(FileError::from));
+        let facts = buffer.read(self.file).and_then(|bytes| {
+            let verification = self.all.kernel.map(|kernel| Verification::of(bytes, kernel));
+            Ok((Module::read(bytes)?.facts().map_err(FileError::from)?, verification))
+        });
         match facts {
-            Ok(facts) => FileForm { file, facts: ModuleForm::from(&facts) }.serialize(serializer),
+            Ok((facts, verification)) => FileForm {
+                file,
+                facts: ModuleForm::from(&facts),
+                verification: verification.as_ref().map(VerificationForm::from),
+            }
+            .serialize(serializer),
             Err(error) => {
                 self.all.failed.set(true);
                 errln!("error: {file}: {error}");
@@ -83,6 +97,35 @@ struct FileForm<'a> {
     file: String,
     #[serde(flatten)]
     facts: ModuleForm<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification: Option<VerificationForm<'a>>,
+}
+
+#[derive(Serialize)]
+struct VerificationForm<'a> {
+    release: &'a str,
+    verifies: &'static str,
+    by: Option<&'a str>,
+    keyring: Option<String>,
+    errno: Option<String>,
+    reason: String,
+    keyrings: &'a [String],
+}
+
+impl<'a> From<&'a Verification> for VerificationForm<'a> {
+    fn from(verification: &'a Verification) -> Self {
+        let Verification { release, answer, keyrings } = verification;
+        let (by, keyring) = match answer {
+            Answer::Good { subject, keyring } => (Some(&**subject), Some(keyring.to_string())),
+            _ => (None, None),
+        };
+        let errno = match answer {
+            Answer::Bad(errno) => Some(errno.to_string()),
+            _ => None,
+        };
+        let (verifies, reason) = (answer.word(), answer.to_string());
+        Self { release, verifies, by, keyring, errno, reason, keyrings }
+    }
 }
 
 /// Text of a module, with U+FFFD for what is not UTF-8.

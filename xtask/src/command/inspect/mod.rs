@@ -1,6 +1,7 @@
 //! `inspect`: what a module says about itself.
 
 mod form;
+mod verification;
 
 use std::{
     cell::Cell,
@@ -9,7 +10,8 @@ use std::{
     process::ExitCode,
 };
 
-use self::form::InspectForm;
+use self::{form::InspectForm, verification::Verification};
+use crate::command::judge_args::JudgeArgs;
 use crate::problem::Result;
 use crate::tree::section_reader::{FileError, ModuleBuffer};
 use ko::exports::{Export, ExportLayout};
@@ -20,6 +22,7 @@ use ko::params::Param;
 use ko::signature::Signature;
 use ko::text::Text;
 use ko::versions::VersionTable;
+use loader::kernel_facts::KernelFacts;
 
 /// Show what a module says about itself, without loading it
 ///
@@ -29,6 +32,9 @@ pub struct Args {
     /// The modules: .ko, .ko.xz, .ko.zst or .ko.gz
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// The kernel that its signature is verified for; without one it is only shown.
+    #[command(flatten)]
+    kernel: JudgeArgs,
     /// Print the documented JSON form
     #[arg(long)]
     json: bool,
@@ -41,13 +47,15 @@ impl Args {
     /// None for the files: each is answered in its turn.
     pub fn run(self) -> Result<ExitCode> {
         let failed = Cell::new(false);
+        let kernel = self.kernel.is_named().then(|| self.kernel.facts()).transpose()?;
+        let kernel = kernel.as_ref().map(|facts| &facts.target);
         if self.json {
-            super::print_json(&InspectForm::new(&self.files, &failed))?;
+            super::print_json(&InspectForm::new(&self.files, kernel, &failed))?;
             return Ok(ExitCode::from(u8::from(failed.get())));
         }
         let mut buffer = ModuleBuffer::default();
         for file in &self.files {
-            if let Err(error) = show(&mut buffer, file) {
+            if let Err(error) = show(&mut buffer, file, kernel) {
                 failed.set(true);
                 errln!("error: {}: {error}", file.display());
             }
@@ -56,9 +64,15 @@ impl Args {
     }
 }
 
-fn show(buffer: &mut ModuleBuffer, file: &Path) -> Result<(), FileError> {
-    let facts = Module::read(buffer.read(file)?)?.facts()?;
-    print_text(file, &facts);
+fn show(
+    buffer: &mut ModuleBuffer,
+    file: &Path,
+    kernel: Option<&KernelFacts>,
+) -> Result<(), FileError> {
+    let bytes = buffer.read(file)?;
+    let facts = Module::read(bytes)?.facts()?;
+    let verification = kernel.map(|kernel| Verification::of(bytes, kernel));
+    print_text(file, &facts, verification.as_ref());
     Ok(())
 }
 
@@ -88,9 +102,10 @@ fn listed<T: Display>(label: &str, items: &[T]) {
     }
 }
 
-fn print_text(file: &Path, facts: &Facts<'_>) {
+fn print_text(file: &Path, facts: &Facts<'_>, verification: Option<&Verification>) {
     outln!("{}", file.display());
     print_identity(facts);
+    print_signature(facts, verification);
     print_kernel(facts);
     print_relations(facts);
     print_params(&facts.params);
@@ -110,12 +125,23 @@ fn print_identity(facts: &Facts<'_>) {
     optional("version", facts.version);
     optional("srcversion", facts.srcversion);
     optional("build id", facts.build_id.as_deref());
+}
+
+/// By whom it is signed, and what a kernel says of that.
+fn print_signature(facts: &Facts<'_>, verification: Option<&Verification>) {
     match (&facts.signature, facts.signature_unreadable) {
-        (Some(Signature { id, signer, hash, .. }), _) => {
+        (Some(Signature { id, signer, hash, key, .. }), _) => {
             line("signature", format!("{id}, {hash}, by {signer}"));
+            line("", format!("with the key whose certificate has the serial number {key}"));
         }
         (None, true) => line("signature", "announced, but unreadable"),
         (None, false) => line("signature", "none"),
+    }
+    if let Some(Verification { release, answer, keyrings, .. }) = verification {
+        line("verifies", format!("{} on {release}: {answer}", answer.word()));
+        if answer.wants_key() {
+            line("", format!("its certificate would have to be in {}", keyrings.join(", ")));
+        }
     }
 }
 

@@ -1,0 +1,160 @@
+//! Compressed files: what the kernel's own decoder takes, given as modprobe gives them.
+
+use liblzma::stream::{Action, Check, Filters, LzmaOptions, Stream};
+use loader::errno::Errno;
+
+use super::{
+    cases::{EINVAL, ENOEXEC, Load, Maker, OK, Shows},
+    sign::{self, Form},
+};
+
+/// What the kernel says for its decoder's status.
+const STATUS: [&str; 9] = [
+    "decompression failed with status 0",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "decompression failed with status 6",
+    "decompression failed with status 7",
+    "",
+];
+
+impl Maker<'_> {
+    fn packed(&mut self, id: &str, shows: Shows, file: &[u8]) {
+        // A kernel that unpacks nothing says so of every file.
+        let no_support = Shows(Some(Errno::EOPNOTSUPP), "");
+        let shows = if self.target.options.unpacks.is_some() { shows } else { no_support };
+        self.add(id, shows, vec![Load { file: file.to_vec(), args: "", flags: 4 }]);
+    }
+
+    /// It is long because it is a list of forms.
+    pub(super) fn compressed(&mut self) {
+        let plain = self.built.plain.bytes.clone();
+        let good = xz(&plain);
+        let status = |status: usize| Shows(EINVAL, STATUS[status]);
+        let loads = Shows(OK, "");
+        let magic = "Invalid ELF header magic: != \x7fELF";
+        let bare = Load { file: good.clone(), args: "", flags: 0 };
+        self.add("packed-given-bare", Shows(ENOEXEC, magic), vec![bare]);
+        self.packed("packed", loads, &good);
+        for (id, check, shows) in [
+            ("crc64", Check::Crc64, status(6)),
+            ("sha256", Check::Sha256, status(6)),
+            ("unchecked", Check::None, loads),
+        ] {
+            self.packed(&format!("packed-{id}"), shows, &xz_with(&plain, check));
+        }
+        for end in [1, 6, 8, 12, 13, 24, good.len() / 2, good.len() - 1] {
+            let shows = if end < 6 { Shows(EINVAL, "not an xz compressed") } else { status(0) };
+            self.packed(&format!("packed-cut-{end}"), shows, &good[..end]);
+        }
+        self.packed("packed-nothing", Shows(EINVAL, ""), b"");
+        // Each part of the container, with one bit changed.
+        let len = good.len();
+        for at in [6, 7, 8, 12, 13, 14, 16, 20, 24, len / 2, len - 40, len - 28, len - 12, len - 1]
+        {
+            let mut damaged = good.clone();
+            damaged[at] ^= 0x40;
+            self.packed(&format!("packed-damaged-{at}"), Shows(EINVAL, "status "), &damaged);
+        }
+        let mut unknown = good.clone();
+        set_flags(&mut unknown, [0, 2]);
+        self.packed("packed-check-unknown", status(6), &unknown);
+        set_flags(&mut unknown, [1, 1]);
+        self.packed("packed-flags-unknown", status(6), &unknown);
+        let filter = |add: fn(&mut Filters)| {
+            let mut chain = Filters::new();
+            add(&mut chain);
+            chain.lzma2(&LzmaOptions::new_preset(1).unwrap());
+            encoded(&plain, &chain, Check::Crc32)
+        };
+        self.packed("packed-x86", loads, &filter(|chain| _ = chain.x86()));
+        let has_arm = self.target.options.xz_filters.contains(&7);
+        let arm = if has_arm { loads } else { status(6) };
+        self.packed("packed-arm", arm, &filter(|chain| _ = chain.arm()));
+        self.packed(
+            "packed-delta",
+            status(6),
+            &filter(|chain| _ = chain.delta_properties(&[0]).unwrap()),
+        );
+        self.packed(
+            "packed-two-filters",
+            status(6),
+            &filter(|chain| _ = chain.x86().delta_properties(&[0]).unwrap()),
+        );
+        let offset = filter(|chain| _ = chain.x86_properties(&[0, 16, 0, 0]).unwrap());
+        self.packed("packed-filter-offset", status(6), &offset);
+        self.packed("packed-followed", loads, &[good.as_slice(), b"whatever follows"].concat());
+        self.packed("packed-streams-2", loads, &[good.as_slice(), good.as_slice()].concat());
+        self.packed("packed-padded", loads, &[good.as_slice(), &[0; 8]].concat());
+        self.packed("packed-blocks", loads, &blocks(&plain));
+        for dictionary in [4096, 1 << 20, 64 << 20] {
+            let mut options = LzmaOptions::new_preset(6).unwrap();
+            let mut chain = Filters::new();
+            chain.lzma2(options.dict_size(dictionary));
+            let file = encoded(&plain, &chain, Check::Crc32);
+            self.packed(&format!("packed-dictionary-{dictionary}"), loads, &file);
+        }
+        let says = Shows(ENOEXEC, "Invalid ELF header len 0");
+        self.packed("packed-empty", says, &xz(b""));
+        self.packed("packed-short", Shows(ENOEXEC, "Invalid ELF header len 5"), &xz(b"short"));
+        self.packed("packed-twice", Shows(ENOEXEC, magic), &xz(&good));
+        let page = &plain[..4096];
+        let overflow = Shows(ENOEXEC, "Invalid ELF section header overflow");
+        self.packed("packed-page", overflow, &xz(page));
+        let signed = sign::signed(&plain, Form::default());
+        self.packed("packed-signed", loads, &xz(&signed));
+        let gzip = [0x1f, 0x8b, 8, 0, 0, 0];
+        let other = Shows(EINVAL, "not an xz compressed module");
+        self.packed("packed-gzip", other, &gzip);
+        self.packed("packed-zstd", other, &[0x28, 0xb5, 0x2f, 0xfd, 0, 0]);
+        self.packed("packed-elf", other, &plain);
+    }
+}
+
+/// Changes the flags of a stream, with their CRC.
+fn set_flags(file: &mut [u8], flags: [u8; 2]) {
+    file[6..8].copy_from_slice(&flags);
+    file[8..12].copy_from_slice(&ko::compression::crc32(&flags).to_le_bytes());
+}
+
+/// Packs a file.
+pub(crate) fn xz(plain: &[u8]) -> Vec<u8> {
+    xz_with(plain, Check::Crc32)
+}
+
+/// Packs a file with this check.
+pub(crate) fn xz_with(plain: &[u8], check: Check) -> Vec<u8> {
+    finished(Stream::new_easy_encoder(1, check).unwrap(), plain)
+}
+
+fn encoded(plain: &[u8], chain: &Filters, check: Check) -> Vec<u8> {
+    finished(Stream::new_stream_encoder(chain, check).unwrap(), plain)
+}
+
+/// Packs a file in several blocks, as `xz --block-size` does.
+fn blocks(plain: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(2 * plain.len() + 4096);
+    let mut stream = Stream::new_easy_encoder(1, Check::Crc32).unwrap();
+    let (first, rest) = plain.split_at(plain.len() / 3);
+    for (part, action) in [(first, Action::FullFlush), (rest, Action::Finish)] {
+        let begin = stream.total_in();
+        loop {
+            let left = &part[(stream.total_in() - begin) as usize..];
+            match stream.process_vec(left, &mut packed, action).unwrap() {
+                liblzma::stream::Status::StreamEnd => break,
+                _ if left.is_empty() && matches!(action, Action::FullFlush) => break,
+                _ => {}
+            }
+        }
+    }
+    packed
+}
+
+fn finished(mut stream: Stream, plain: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(2 * plain.len() + 4096);
+    stream.process_vec(plain, &mut packed, Action::Finish).unwrap();
+    packed
+}
