@@ -21,6 +21,11 @@ const STATUS: [&str; 9] = [
     "",
 ];
 
+/// The headers of the stream and of its block.
+const HEADERS_BYTES: usize = 12 + 12;
+/// What stands before the data of the first chunk: control, sizes, properties.
+const FIRST_CHUNK_BYTES: usize = 6;
+
 impl Maker<'_> {
     fn packed(&mut self, id: &str, shows: Shows, file: &[u8]) {
         // A kernel that unpacks nothing says so of every file.
@@ -50,7 +55,12 @@ impl Maker<'_> {
             let shows = if end < 6 { Shows(EINVAL, "not an xz compressed") } else { status(0) };
             self.packed(&format!("packed-cut-{end}"), shows, &good[..end]);
         }
-        self.packed("packed-nothing", Shows(EINVAL, ""), b"");
+        let nothing = Load { file: Vec::new(), args: "", flags: 4 };
+        self.add("packed-nothing", Shows(EINVAL, ""), vec![nothing]);
+        // The first byte of the data, which the kernel's decoder does not look at.
+        let mut first = good.clone();
+        first[HEADERS_BYTES + FIRST_CHUNK_BYTES] ^= 0x10;
+        self.packed("packed-first-byte", loads, &first);
         // Each part of the container, with one bit changed.
         let len = good.len();
         for at in [6, 7, 8, 12, 13, 14, 16, 20, 24, len / 2, len - 40, len - 28, len - 12, len - 1]
@@ -97,8 +107,14 @@ impl Maker<'_> {
             let file = encoded(&plain, &chain, Check::Crc32);
             self.packed(&format!("packed-dictionary-{dictionary}"), loads, &file);
         }
-        let says = Shows(ENOEXEC, "Invalid ELF header len 0");
-        self.packed("packed-empty", says, &xz(b""));
+        let is_measured =
+            self.target.options.ima_appraise && self.target.rules.unpacked_is_measured;
+        let empty = if is_measured {
+            Shows(Some(Errno::EACCES), "")
+        } else {
+            Shows(ENOEXEC, "Invalid ELF header len 0")
+        };
+        self.packed("packed-empty", empty, &xz(b""));
         self.packed("packed-short", Shows(ENOEXEC, "Invalid ELF header len 5"), &xz(b"short"));
         self.packed("packed-twice", Shows(ENOEXEC, magic), &xz(&good));
         let page = &plain[..4096];

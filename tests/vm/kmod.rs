@@ -41,6 +41,7 @@ pub(crate) fn tests() -> Vec<Test> {
             weak_dependencies_load_nothing,
             a_cycle_of_symbols_has_no_order,
             modprobes_configuration_is_read_as_modprobe_reads_it,
+            parameters_on_the_kernels_command_line_are_modprobes,
         ],
     )
 }
@@ -153,6 +154,14 @@ impl Fixture {
         depmod.arg("-C").arg(self.folder.join("config")).arg(RELEASE).output().unwrap()
     }
 
+    /// The same fixture on a kernel with this command line.
+    fn with_command_line(&self, words: &str) -> Self {
+        let file = self.folder.join("cmdline");
+        fs::write(&file, format!("{words}\n")).unwrap();
+        let sandbox = self.sandbox.clone().read_only(&file, "/proc/cmdline");
+        Self { folder: self.folder.clone(), sandbox }
+    }
+
     /// What modprobe would do for a name under a modprobe.d file, a line for each action. It may
     /// name a file twice, and then finds it loaded.
     fn modprobe(&self, config: &str, name: &str) -> Vec<String> {
@@ -200,7 +209,8 @@ impl Fixture {
     /// The same under a modprobe.d file.
     fn same_as_modprobe_with(&self, config: &str, name: &str) -> Vec<String> {
         let graph = self.graph("");
-        let modprobe_config = ModprobeConfig::new().with_file(config);
+        let words = fs::read_to_string(self.folder.join("cmdline")).unwrap_or_default();
+        let modprobe_config = ModprobeConfig::new().with_file(config).with_command_line(&words);
         let wanted = modprobe_config.lookup(&graph, name);
         let order = load_order_with(&graph, &wanted, None, &modprobe_config).unwrap();
         let action = |step: &LoadStep<'_>| match step.install {
@@ -389,5 +399,27 @@ fn modprobes_configuration_is_read_as_modprobe_reads_it() {
         ("blacklist base\nblacklist top\n", "top", &["base", "top"]),
     ] {
         assert_eq!(fixture.same_as_modprobe_with(config, name), modules, "{config}");
+    }
+}
+
+fn parameters_on_the_kernels_command_line_are_modprobes() {
+    let fixture = Fixture::new(
+        "cmdline",
+        &[module("kernel/top-one.ko").needs(&["b"]), module("kernel/base.ko").exports(&["b"])],
+    );
+    fixture.same_as_depmod("");
+    for words in [
+        "quiet base.x=1 top_one.y top-one.z=2 root=/dev/vda1",
+        "base.text=\"a b\" base.w",
+        "\"base.text=a b\" base.w",
+        "base.a.b=1 base=1 base ba\"se.x=1\" base.\"x\"=1",
+        "base.x=1 base.y=\"open base.z=2",
+        "modprobe.blacklist=base,top-one base.x=1",
+        "base.x=1\ttop-one.y=2  base.x=3",
+        "base.=1 .x=1 base.x=",
+    ] {
+        let fixture = fixture.with_command_line(words);
+        let loaded = fixture.same_as_modprobe_with("options base first=0\n", "top-one");
+        assert_eq!(loaded, ["base", "top_one"], "{words}");
     }
 }

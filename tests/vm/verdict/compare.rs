@@ -57,7 +57,8 @@ impl Compared<'_> {
         let expected = match &verdict.answer {
             Answer::Unknown(reason) => return Agreement::Unknown(reason.clone()),
             Answer::Loads => 0,
-            Answer::Refused(errno) => errno.number(),
+            // The program's exit status has no room for the kernel's own numbers.
+            Answer::Refused(errno) => errno.number().min(255),
         };
         if verdict.loads() && ran.errno != Some(0) && self.came_to_init() {
             let did = format!("errno {:?}, {:?}", ran.errno, ran.messages.first());
@@ -144,6 +145,7 @@ fn take_over(state: &mut KernelState, ran: &Ran) {
     for (once, text) in [
         (OnceMessage::Unsigned, "module verification failed: "),
         (OnceMessage::Livepatch, "tainting kernel with TAINT_LIVEPATCH"),
+        (OnceMessage::BtfMismatch, "Kernel module BTF mismatch detected"),
         (OnceMessage::NoExtendedVersion, "no extended symbol version for "),
         (OnceMessage::LockDebugging, "Disabling lock debugging due to kernel taint"),
     ] {

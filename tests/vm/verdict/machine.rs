@@ -198,8 +198,9 @@ fn messages(report: &Report, id: &str) -> Vec<String> {
 }
 
 /// How lines begin that the kernel logs when it gets to it, whatever is loaded: the clocks are
-/// settled some seconds after the boot, the random numbers later.
-const OTHERS: [&str; 4] = ["clocksource: ", "random: ", "tsc: ", "sched_clock: "];
+/// settled some seconds after the boot, the random numbers later. The BPF verifier tells what it is
+/// at, which is not predicted.
+const OTHERS: [&str; 5] = ["clocksource: ", "random: ", "tsc: ", "sched_clock: ", "BPF:"];
 
 fn finit(cache: &Cache, root: &Root) -> PathBuf {
     let sources = SOURCES.iter().flat_map(|(path, text)| [*path, *text]);

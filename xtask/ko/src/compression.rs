@@ -90,9 +90,47 @@ pub fn crc32(bytes: &[u8]) -> u32 {
 }
 
 /// Unpacks LZMA2 data as it stands in a block of an xz file, without the block's headers, to the
-/// end of `plain`, which then holds at most `bytes_max`. `properties` is the byte of the
+/// end of `plain`, which then holds at most `bytes_max`. The first byte of a chunk, which is zero,
+/// may be any: the kernel's decoder shifts it out (`rc_read_init()`, `lib/xz/xz_dec_lzma2.c`), and
+/// liblzma refuses it. `properties` is the byte of the
 /// dictionary's size, `branch` the id of a branch filter before it, of those that xz has.
 pub fn unpack_lzma2(
+    packed: &[u8],
+    properties: u8,
+    branch: Option<u8>,
+    plain: &mut Vec<u8>,
+    bytes_max: usize,
+) -> LzmaEnd {
+    let begin = plain.len();
+    let end = decode_lzma2(packed, properties, branch, plain, bytes_max);
+    if end != LzmaEnd::Damaged {
+        return end;
+    }
+    let Some(packed) = with_zeros_first(packed) else { return end };
+    plain.truncate(begin);
+    decode_lzma2(&packed, properties, branch, plain, bytes_max)
+}
+
+/// The data with a zero at the beginning of each chunk; none when that is so.
+fn with_zeros_first(packed: &[u8]) -> Option<Vec<u8>> {
+    const LZMA: u8 = 0x80;
+    const WITH_PROPERTIES: u8 = 0xc0;
+    let mut changed = None;
+    let mut at = 0;
+    while let Some(&control) = packed.get(at).filter(|&&control| control != 0) {
+        let size_at = if control >= LZMA { at + 3 } else { at + 1 };
+        let Some(&[high, low]) = packed.get(size_at..size_at + 2) else { break };
+        let size = usize::from(u16::from_be_bytes([high, low])) + 1;
+        let data_at = size_at + 2 + usize::from(control >= WITH_PROPERTIES);
+        if control >= LZMA && packed.get(data_at).is_some_and(|&first| first != 0) {
+            changed.get_or_insert_with(|| packed.to_vec())[data_at] = 0;
+        }
+        at = data_at + size;
+    }
+    changed
+}
+
+fn decode_lzma2(
     packed: &[u8],
     properties: u8,
     branch: Option<u8>,

@@ -14,6 +14,8 @@ pub enum Errno {
     ENOEXEC = 8,
     /// Cannot allocate memory.
     ENOMEM = 12,
+    /// Permission denied.
+    EACCES = 13,
     /// Device or resource busy.
     EBUSY = 16,
     /// File exists: the module is loaded already.
@@ -24,6 +26,8 @@ pub enum Errno {
     ENOSPC = 28,
     /// Numerical result out of range.
     ERANGE = 34,
+    /// Too many levels: types that lead to each other without end.
+    ELOOP = 40,
     /// No data available: no signature.
     ENODATA = 61,
     /// Package not installed: a digest or key of a kind that the kernel lacks.
@@ -32,6 +36,8 @@ pub enum Errno {
     EBADMSG = 74,
     /// Operation not supported.
     EOPNOTSUPP = 95,
+    /// The kernel's own "not supported", which user space has no name for.
+    ENOTSUPP = 524,
     /// Required key not available.
     ENOKEY = 126,
     /// Key was rejected by service.
@@ -40,22 +46,25 @@ pub enum Errno {
 
 impl Errno {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::EPERM,
         Self::ENOENT,
         Self::ENOEXEC,
         Self::ENOMEM,
+        Self::EACCES,
         Self::EBUSY,
         Self::EEXIST,
         Self::EINVAL,
         Self::ENOSPC,
         Self::ERANGE,
+        Self::ELOOP,
         Self::ENODATA,
         Self::ENOPKG,
         Self::EBADMSG,
         Self::EOPNOTSUPP,
         Self::ENOKEY,
         Self::EKEYREJECTED,
+        Self::ENOTSUPP,
     ];
 
     /// The number, positive.
@@ -75,17 +84,20 @@ impl Errno {
             Self::ENOENT => "No such file or directory",
             Self::ENOEXEC => "Exec format error",
             Self::ENOMEM => "Cannot allocate memory",
+            Self::EACCES => "Permission denied",
             Self::EBUSY => "Device or resource busy",
             Self::EEXIST => "File exists",
             Self::EINVAL => "Invalid argument",
             Self::ENOSPC => "No space left on device",
             Self::ERANGE => "Numerical result out of range",
+            Self::ELOOP => "Too many levels of symbolic links",
             Self::ENODATA => "No data available",
             Self::ENOPKG => "Package not installed",
             Self::EBADMSG => "Bad message",
             Self::EOPNOTSUPP => "Operation not supported",
             Self::ENOKEY => "Required key not available",
             Self::EKEYREJECTED => "Key was rejected by service",
+            Self::ENOTSUPP => "Unknown error 524",
         }
     }
 }
@@ -97,17 +109,20 @@ impl fmt::Display for Errno {
             Self::ENOENT => "ENOENT",
             Self::ENOEXEC => "ENOEXEC",
             Self::ENOMEM => "ENOMEM",
+            Self::EACCES => "EACCES",
             Self::EBUSY => "EBUSY",
             Self::EEXIST => "EEXIST",
             Self::EINVAL => "EINVAL",
             Self::ENOSPC => "ENOSPC",
             Self::ERANGE => "ERANGE",
+            Self::ELOOP => "ELOOP",
             Self::ENODATA => "ENODATA",
             Self::ENOPKG => "ENOPKG",
             Self::EBADMSG => "EBADMSG",
             Self::EOPNOTSUPP => "EOPNOTSUPP",
             Self::ENOKEY => "ENOKEY",
             Self::EKEYREJECTED => "EKEYREJECTED",
+            Self::ENOTSUPP => "ENOTSUPP",
         })
     }
 }

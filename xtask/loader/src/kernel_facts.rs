@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
+    btf::KernelBtf,
     decompress::XZ_FILTERS,
     signature::{Keyring, Trust, certificate::Certificate},
     version_rules::{Version, VersionRules},
@@ -47,6 +48,10 @@ pub struct ConfigOptions {
     pub constructors: bool,
     /// `CONFIG_DEBUG_INFO_BTF_MODULES`
     pub btf: bool,
+    /// `CONFIG_IMA_APPRAISE`
+    pub ima_appraise: bool,
+    /// `CONFIG_MODULE_ALLOW_BTF_MISMATCH`
+    pub btf_mismatch_allowed: bool,
     /// `CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS`
     pub missing_namespaces: bool,
     /// `CONFIG_SMP`
@@ -99,6 +104,8 @@ impl ConfigOptions {
             livepatch: has("LIVEPATCH"),
             constructors: has("CONSTRUCTORS"),
             btf: has("DEBUG_INFO_BTF_MODULES"),
+            ima_appraise: has("IMA_APPRAISE"),
+            btf_mismatch_allowed: has("MODULE_ALLOW_BTF_MISMATCH"),
             missing_namespaces: has("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS"),
             smp: has("SMP"),
             retpoline: has("MITIGATION_RETPOLINE") || has("RETPOLINE"),
@@ -181,6 +188,8 @@ pub struct KernelFacts {
     pub options: ConfigOptions,
     /// Its `struct module`, if known.
     pub this_module: Option<ThisModule>,
+    /// Its own BTF, if known.
+    pub btf: Option<KernelBtf>,
     /// What it verifies signatures with.
     pub trust: Trust,
     /// Whether [`KernelFacts::trust`] has the certificates that are built into its image.
@@ -215,6 +224,7 @@ impl Default for KernelFacts {
             vermagic: String::new(),
             options: ConfigOptions::default(),
             this_module: None,
+            btf: None,
             trust: Trust::default(),
             certificates_known: false,
             keys_unread: None,

@@ -41,6 +41,8 @@ pub enum OnceMessage {
     NoExtendedVersion,
     /// `no symbol version for …`, of mainline
     NoVersion,
+    /// `Kernel module BTF mismatch detected, …`
+    BtfMismatch,
     /// `Disabling lock debugging due to kernel taint`
     LockDebugging,
 }

@@ -31,6 +31,7 @@
 //!
 //! Nothing here starts a process, or reads anything but the bytes it is given.
 
+pub mod btf;
 pub mod check_id;
 mod checks;
 pub mod decompress;

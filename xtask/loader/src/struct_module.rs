@@ -36,13 +36,13 @@ pub fn this_module_of_module(file: &[u8]) -> Option<ThisModule> {
     (found.init_at != u64::MAX).then_some(found)
 }
 
-/// The kernel's `struct module` as the BTF of its `vmlinux` has it.
-pub fn this_module_of_vmlinux(file: &[u8]) -> Option<ThisModule> {
+/// The BTF of a `vmlinux`.
+pub fn btf_of_vmlinux(file: &[u8]) -> Option<&[u8]> {
     let e = LittleEndian;
     let header = Header::parse(file).ok()?;
     let sections = header.sections(e, file).ok()?;
     let (_, section) = sections.section_by_name(e, b".BTF")?;
-    this_module_of_btf(section.data(e, file).ok()?)
+    section.data(e, file).ok()
 }
 
 /// `BTF_KIND_STRUCT` (`include/uapi/linux/btf.h`).

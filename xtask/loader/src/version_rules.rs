@@ -44,6 +44,11 @@ pub struct VersionRules {
     /// `simplify_symbols()` refuses a symbol of a section that is not there (7.0; seen in
     /// 6.12.117). Before, it read beyond the section headers.
     pub symbol_section_checked: bool,
+    /// Security modules are asked about a file that the kernel has unpacked (seen in 7.2; not in
+    /// 6.12).
+    pub unpacked_is_measured: bool,
+    /// `.BTF.base` is read, and its types are looked for among the kernel's (6.11).
+    pub btf_base: bool,
     /// Relocations of the per-CPU section are applied, and a bad one is named with its section and
     /// index (6.15).
     pub percpu_relocations: bool,
@@ -60,6 +65,8 @@ impl VersionRules {
             module_namespaces: version >= Version(6, 16, 0),
             flag_table: version >= Version(7, 1, 0),
             symbol_section_checked: version.has(Version(7, 0, 0), Version(6, 12, 117)),
+            unpacked_is_measured: version >= Version(7, 2, 0),
+            btf_base: version >= Version(6, 11, 0),
             percpu_relocations: version >= Version(6, 15, 0),
         }
     }

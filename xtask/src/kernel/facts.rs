@@ -16,6 +16,7 @@ use crate::{
     problem::{OrProblem, Problem, Result},
 };
 use ko::kconfig::Kconfig;
+use loader::btf::KernelBtf;
 use loader::kernel_facts::{KernelFacts, SourcePatches, ThisModule};
 use loader::kernel_model::KernelModel;
 use loader::kernel_state::OnceMessage;
@@ -115,7 +116,10 @@ pub fn of_tree(folder: &Path, overrides: &Overrides) -> Result<TreeFacts> {
         target = target.with_randstruct_hash(&Kconfig::parse(&config), &hash);
     }
     let vmlinux = first(&[folder.join("vmlinux"), folder.join("build/vmlinux")]);
-    target.this_module = vmlinux.and_then(|file| struct_module::this_module_of_vmlinux(&file));
+    if let Some(btf) = vmlinux.as_deref().and_then(struct_module::btf_of_vmlinux) {
+        target.this_module = struct_module::this_module_of_btf(btf);
+        target.btf = KernelBtf::new(btf);
+    }
     if target.this_module.is_none() {
         target.this_module = this_module_of(&[folder]);
     }
@@ -240,6 +244,7 @@ pub fn of_running(overrides: &Overrides) -> Result<TreeFacts> {
     target.spectre_v2 = Some(spectre.starts_with("Mitigation"));
     if let Ok(btf) = fs::read("/sys/kernel/btf/vmlinux") {
         target.this_module = struct_module::this_module_of_btf(&btf).or(target.this_module);
+        target.btf = KernelBtf::new(&btf).or(target.btf.take());
     }
     facts.modules = Some(folder);
     facts.note_unknown();

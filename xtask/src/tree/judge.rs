@@ -10,7 +10,7 @@ use std::{
     path::Path,
     sync::{Mutex, PoisonError, mpsc},
     thread,
-    time::SystemTime,
+    time::{Duration, Instant, SystemTime},
 };
 
 use loader::{
@@ -20,6 +20,7 @@ use loader::{
     kernel_model::KernelModel,
     load_info::LoadRequest,
     verdict::{Answer, Verdict},
+    verify_signature,
 };
 use rayon::{iter::Either, prelude::*};
 use serde::{Deserialize, Serialize};
@@ -98,15 +99,26 @@ pub fn request<'a>(
     Ok(LoadRequest { file, ..LoadRequest::default() })
 }
 
+/// What was found of a folder's modules.
+#[derive(Debug)]
+pub struct Judged {
+    /// A row for each.
+    pub rows: Vec<ModuleRow>,
+    /// How many signatures were verified, and how long that took, on all processors together; none
+    /// where the answers were remembered.
+    pub verified: Option<(usize, Duration)>,
+}
+
 /// Judges all modules of a folder in the order in which they depend on each other. The answers are
 /// remembered in `cache_dir`, unless a file could not be read or changed meanwhile.
-pub fn judge_tree(target: &KernelFacts, files: &[ModuleFile], cache_dir: &Path) -> Vec<ModuleRow> {
+pub fn judge_tree(target: &KernelFacts, files: &[ModuleFile], cache_dir: &Path) -> Judged {
     let remembered = cache_dir.join(format!("check-{}.json", fingerprint(target, files)));
     let known = fs::read(&remembered).ok();
     if let Some(rows) = known.and_then(|text| serde_json::from_slice(&text).ok()) {
-        return rows;
+        return Judged { rows, verified: None };
     }
-    let (mut rows, scanned) = judge_early(target, files);
+    let times = Mutex::new((0, Duration::ZERO));
+    let (mut rows, scanned) = judge_early(target, files, &times);
     // Signatures have been judged by then, and nothing else depends on them.
     let mut without_signatures = target.clone();
     without_signatures.options.signatures = false;
@@ -118,7 +130,8 @@ pub fn judge_tree(target: &KernelFacts, files: &[ModuleFile], cache_dir: &Path) 
             let _ = fs::write(&remembered, text);
         }
     }
-    rows
+    let verified = times.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Judged { rows, verified: Some(verified) }
 }
 
 /// Whether a file is still what it was when it was found, and has been for a while.
@@ -129,7 +142,13 @@ fn is_settled(file: &ModuleFile) -> bool {
 
 /// Judges each file by itself, in parallel. Those that no other module could help are done; the
 /// others come with what orders them.
-fn judge_early(target: &KernelFacts, files: &[ModuleFile]) -> (Vec<ModuleRow>, Vec<ScannedModule>) {
+fn judge_early(
+    target: &KernelFacts,
+    files: &[ModuleFile],
+    times: &Mutex<(usize, Duration)>,
+) -> (Vec<ModuleRow>, Vec<ScannedModule>) {
+    let mut without_signatures = target.clone();
+    without_signatures.options.signatures = false;
     let judged = files.par_iter().map_init(ModuleBuffer::default, |buffer, file| {
         if let Some(verdict) = refused_form(target, file) {
             return Either::Left(row(file, verdict));
@@ -139,6 +158,14 @@ fn judge_early(target: &KernelFacts, files: &[ModuleFile]) -> (Vec<ModuleRow>, V
             Err(error) => return Either::Left(unreadable_row(file, &error)),
         };
         let request = LoadRequest { file: bytes, ..LoadRequest::default() };
+        let begin = Instant::now();
+        let is_good = target.options.signatures && verify_signature(bytes, target).is_ok();
+        if target.options.signatures {
+            let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
+            *times = (times.0 + 1, times.1 + begin.elapsed());
+        }
+        // A good signature has been judged by then.
+        let target = if is_good { &without_signatures } else { target };
         match early_verdict(request, target) {
             Some(verdict) => Either::Left(row(file, verdict)),
             // A module whose dependencies cannot be read is judged like one without any.
@@ -186,6 +213,7 @@ fn fingerprint(target: &KernelFacts, files: &[ModuleFile]) -> String {
         trust,
         certificates_known,
         keys_unread,
+        btf,
     } = target;
     let sorted = |names: &std::collections::HashSet<String>| {
         let mut names: Vec<String> = names.iter().cloned().collect();
@@ -195,7 +223,7 @@ fn fingerprint(target: &KernelFacts, files: &[ModuleFile]) -> String {
     let names = (sysfs_names.as_ref().map(sorted), sorted(builtin_names));
     let version = (program_stamp(), release, rules, patches, vermagic, options, this_module);
     let state = (blacklist, signatures_enforced, locked_down, disabled, spectre_v2, names);
-    let keys = (trust, certificates_known, keys_unread);
+    let keys = (trust, certificates_known, keys_unread, btf);
     hash.update(format!("{version:?} {state:?} {keys:?}"));
     let mut names: Vec<_> = exports.iter().collect();
     names.sort_by_key(|(name, _)| *name);
@@ -313,7 +341,7 @@ mod tests {
         let (dir, mut files) = folder(2);
         files[1].full = dir.path().join("gone.ko");
         let cache = tempfile::tempdir().unwrap();
-        let rows = judge_tree(&KernelFacts::default(), &files, cache.path());
+        let rows = judge_tree(&KernelFacts::default(), &files, cache.path()).rows;
         let gone = rows.iter().find(|row| row.file == "m001.ko").unwrap();
         assert_eq!((gone.verdict, &gone.errno), (RowVerdict::Unreadable, &None));
         assert!(gone.said.as_ref().unwrap().contains("No such file"), "{gone:?}");

@@ -55,6 +55,15 @@ impl ModprobeConfig {
         self
     }
 
+    /// Adds the parameters of modules that a kernel's command line has, `MODULE.NAME=VALUE`, after
+    /// those of the files (`kmod_config_parse_kcmdline()`).
+    #[must_use]
+    pub fn with_command_line(mut self, words: &str) -> Self {
+        let lines = split_outside_quotes(words).filter_map(parameter);
+        self.options.extend(lines);
+        self
+    }
+
     /// The modules that modprobe loads for a name. An `alias` line comes first, and one to `off`
     /// stands for no module; then come the module of this name and the aliases of the modules.
     pub fn lookup(&self, graph: &Graph, name: &str) -> Vec<usize> {
@@ -102,6 +111,42 @@ impl ModprobeConfig {
     }
 }
 
+/// The words of a command line: a blank within quotes does not end one. What follows a quote that
+/// nothing closes is no word.
+fn split_outside_quotes(line: &str) -> impl Iterator<Item = &str> {
+    let mut is_quoted = false;
+    let is_end = move |c: char| {
+        is_quoted ^= c == '"';
+        !is_quoted && (c.is_ascii_whitespace() || c == '\u{b}')
+    };
+    line.split(is_end).filter(|word| word.matches('"').count() % 2 == 0)
+}
+
+/// A module's parameter. Quotes around the whole word, as some boot loaders put them, go around the
+/// value; elsewhere they stay where they are, and only a value has them.
+fn parameter(word: &str) -> Option<Line> {
+    let (word, is_quoted) = match word.strip_prefix('"') {
+        Some(word) => (word, true),
+        None => (word, false),
+    };
+    let (name, rest) = word.split_once('.')?;
+    let (param, value) = match rest.split_once('=') {
+        Some((param, value)) => (param, Some(value)),
+        None => (rest, None),
+    };
+    let is_odd = |c: char| c.is_ascii_whitespace() || ['"', '=', '.'].contains(&c);
+    let is_for_modprobe = name == "modprobe" && param == "blacklist";
+    if name.contains(is_odd) || param.contains(is_odd) || is_for_modprobe {
+        return None;
+    }
+    let value = match value {
+        Some(value) if is_quoted => format!("{param}=\"{value}"),
+        Some(value) => format!("{param}={value}"),
+        None => param.to_owned(),
+    };
+    Some(Line { name: ModuleName::new(name), value })
+}
+
 impl Line {
     fn is_for(&self, name: &ModuleName) -> bool {
         matches(self.name.as_bytes(), name.as_bytes())
@@ -112,6 +157,20 @@ impl Line {
 mod tests {
     use super::*;
     use crate::graph::tests::module;
+
+    #[test]
+    fn the_command_line_has_parameters_of_modules() {
+        let options = |words: &str, name: &str| {
+            let config = ModprobeConfig::new().with_file("options a-b z=0\n");
+            config.with_command_line(words).options(&ModuleName::new(name))
+        };
+        assert_eq!(options("quiet a_b.x=1 a-b.y root=/dev/vda1.x=2", "a-b"), "z=0 x=1 y");
+        assert_eq!(options("c.text=\"a b\" c.d", "c"), "text=\"a b\" d");
+        assert_eq!(options("\"c.text=a b\" c.d", "c"), "text=\"a b\" d");
+        assert_eq!(options("c.a.b=1 c\"x.y=1 \"c d.e=1\"", "c"), "");
+        assert_eq!(options("c.x=1 c.y=\"open c.z=2", "c"), "x=1");
+        assert_eq!(options("modprobe.blacklist=c,d", "modprobe"), "");
+    }
 
     #[test]
     fn each_kind_of_line_is_for_the_modules_that_it_names() {

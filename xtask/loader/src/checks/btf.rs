@@ -1,36 +1,63 @@
 //! BTF: type information for BPF.
 
-use crate::{load_info::LoadInfo, verdict::Finding};
+use crate::{
+    btf::{Misfit, parse_module},
+    kernel_state::OnceMessage,
+    load_info::LoadInfo,
+    verdict::Finding,
+};
 
-/// `BTF_MAGIC` (`include/uapi/linux/btf.h`).
-const BTF_MAGIC: u16 = 0xeb9f;
-
-/// `btf_module_notify()` (`kernel/bpf/btf.c`): the types must fit the kernel's own.
+/// `btf_module_notify()` (`kernel/bpf/btf.c`): the types must fit the kernel's own, or the module is
+/// refused, unless the kernel was built to take it all the same.
 pub(super) fn btf(load: &mut LoadInfo<'_>) -> Finding {
     if !load.kernel.options.btf {
         return Finding::skip("the kernel reads no BTF (no CONFIG_DEBUG_INFO_BTF_MODULES)");
     }
-    let section = load.find_any_sec(".BTF").first().map(|&index| load.sections[index]);
-    let Some(section) = section.filter(|section| section.size > 0) else {
-        return Finding::pass().have("no .BTF");
+    let Some(bytes) = section(load, ".BTF") else { return Finding::pass().have("no .BTF") };
+    let base = section(load, ".BTF.base").filter(|_| load.kernel.rules.btf_base);
+    let Some(kernel) = &load.kernel.btf else { return without_kernels(load, bytes) };
+    let Err(Misfit { errno, lines, what }) = parse_module(bytes, base, kernel) else {
+        return Finding::pass().have(if base.is_some() { "with a base of its own" } else { "" });
     };
-    let bytes = load.elf.slice(section.offset, section.size);
-    if !is_btf(bytes) {
-        return Finding::unknown("its .BTF is damaged; the kernel's verifier is not modelled");
+    lines.into_iter().for_each(|line| load.say(line));
+    if load.kernel.options.btf_mismatch_allowed {
+        let line = "Kernel module BTF mismatch detected, BTF debug info may be unavailable for \
+                    some modules";
+        load.say_once(OnceMessage::BtfMismatch, line.into());
+        return Finding::pass().have(format!("BTF that does not fit: {what}"));
     }
-    let has_own_base = !load.find_any_sec(".BTF.base").is_empty();
+    let line = format!("failed to validate module [{}] BTF: -{}", load.name, errno.number());
+    load.refuse(errno, line).want("BTF that fits the kernel's own").have(what)
+}
+
+/// The bytes of a section (`any_section_objs()`); none where it is absent or empty.
+fn section<'a>(load: &LoadInfo<'a>, name: &str) -> Option<&'a [u8]> {
+    let index = *load.find_any_sec(name).first()?;
+    let section = load.sections[index];
+    (section.size > 0).then(|| load.elf.slice(section.offset, section.size))
+}
+
+/// What can be said without the kernel's own types: those of its own release fit.
+fn without_kernels(load: &LoadInfo<'_>, bytes: &[u8]) -> Finding {
+    if load.kernel.options.btf_mismatch_allowed {
+        return Finding::open("whether the kernel warns about its BTF, as its own is not known");
+    }
     let magic = load.modinfo_value("vermagic").map(|magic| magic.lossy().into_owned());
     let is_same_release = magic.is_some_and(|magic| {
         magic.split(' ').next().is_some_and(|release| release == load.kernel.release)
     });
-    if !is_same_release {
-        return Finding::unknown("its .BTF was made for another kernel's types");
+    if is_same_release && is_btf(bytes) {
+        return Finding::pass();
     }
-    Finding::pass().have(if has_own_base { "with a base of its own" } else { "" })
+    Finding::unknown(
+        "its .BTF may not fit the kernel's types, which are not known: name a tree with the \
+         kernel's vmlinux, or take .BTF out (objcopy --remove-section .BTF)",
+    )
 }
 
 /// Whether the header fits the section: types, then strings, to its end.
 fn is_btf(bytes: &[u8]) -> bool {
+    const MAGIC: u16 = 0xeb9f;
     let u32_at = |at: usize| {
         let bytes = bytes.get(at..at + 4)?.try_into().ok()?;
         Some(u64::from(u32::from_le_bytes(bytes)))
@@ -39,7 +66,7 @@ fn is_btf(bytes: &[u8]) -> bool {
         let magic = u16::from_le_bytes(bytes.get(..2)?.try_into().ok()?);
         let (header, strings_at, strings) = (u32_at(4)?, u32_at(16)?, u32_at(20)?);
         let end = header + strings_at + strings;
-        Some(magic == BTF_MAGIC && bytes.get(2) == Some(&1) && end == bytes.len() as u64)
+        Some(magic == MAGIC && bytes.get(2) == Some(&1) && end == bytes.len() as u64)
     };
     fits().unwrap_or(false)
 }

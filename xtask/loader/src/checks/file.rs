@@ -29,13 +29,18 @@ pub(super) fn flags(load: &mut LoadInfo<'_>) -> Finding {
         .have(format!("{unknown:#x} as well"))
 }
 
-/// `kernel_read_file()` (`fs/kernel_read_file.c`) refuses an empty file, not one that is empty when
-/// it is unpacked.
+/// `kernel_read_file()` (`fs/kernel_read_file.c`) refuses an empty file. One that is empty when it is
+/// unpacked is refused by IMA alone (`ima_post_read_file()`), which is asked about it since 7.2.
 pub(super) fn empty(load: &mut LoadInfo<'_>) -> Finding {
-    if load.elf.is_empty() && !load.is_unpacked {
-        return Finding::fail(Errno::EINVAL).want("a file").have("no bytes");
+    if !load.elf.is_empty() {
+        return Finding::pass();
     }
-    Finding::pass()
+    let is_measured = load.kernel.options.ima_appraise && load.kernel.rules.unpacked_is_measured;
+    match (load.is_unpacked, is_measured) {
+        (false, _) => Finding::fail(Errno::EINVAL).want("a file").have("no bytes"),
+        (true, true) => Finding::fail(Errno::EACCES).want("a module").have("no bytes"),
+        (true, false) => Finding::pass(),
+    }
 }
 
 /// `module_decompress()` (`kernel/module/decompress.c`). A file given with [`COMPRESSED_FILE`]

@@ -175,13 +175,19 @@ fn parse_one(
 
 /// `unknown_module_param_cb()`.
 fn unknown(load: &mut LoadInfo<'_>, word: &Word) -> Set {
-    if word.name == b"dyndbg" {
+    let has_dynamic_debug = load.kernel.options.dynamic_debug;
+    // `ddebug_dyndbg_param_cb()` (`lib/dynamic_debug.c`) cuts a name at its dot.
+    let (module, name) = match word.name.iter().position(|&byte| byte == b'.') {
+        Some(dot) if has_dynamic_debug => (&word.name[..dot], &word.name[dot + 1..]),
+        _ => (&*word.name, &*word.name),
+    };
+    if name == b"dyndbg" {
         // `ddebug_dyndbg_module_param_cb()` (`include/linux/dynamic_debug.h`).
-        if !load.kernel.options.dynamic_debug {
+        if !has_dynamic_debug {
             load.say("dyndbg param is supported only in CONFIG_DYNAMIC_DEBUG builds".into());
         }
     } else if word.name != b"async_probe" {
-        let name = lossy(&word.name);
+        let name = lossy(module);
         let line = format!("{}: unknown parameter '{name}' ignored", load.name);
         load.say(line);
     }

@@ -24,7 +24,7 @@ use crate::{
     kernel::facts::{self, TreeFacts},
     problem::{OrProblem, Problem, Result},
     tree::{
-        judge::{self, ModuleRow, RowVerdict},
+        judge::{self, Judged, ModuleRow, RowVerdict},
         load_plan::{self, PlannedLoad},
         section_reader::ModuleBuffer,
         walk,
@@ -117,11 +117,19 @@ impl Args {
 
     fn judge_all(&self, facts: &TreeFacts, folder: &Path) -> Result<ExitCode> {
         let files = walk::modules(folder, &DepmodConfig::default())?;
-        let rows = judge::judge_tree(&facts.target, &files, &self.memory()?);
+        let Judged { rows, verified } = judge::judge_tree(&facts.target, &files, &self.memory()?);
         if self.json {
             super::print_json(&AllForm::new(&facts.target.release, &rows))?;
         } else {
             print_all(facts, &rows);
+        }
+        // What a few take is no news.
+        if let Some((count @ 100.., took)) = verified {
+            let each = took.as_secs_f64() * 1e3 / count as f64;
+            let took = took.as_secs_f64();
+            errln!(
+                "{count} signatures verified in {took:.1} s of processor time, {each:.2} ms each"
+            );
         }
         let holds = rows.iter().all(|row| row.verdict == RowVerdict::Loads);
         Ok(ExitCode::from(u8::from(!holds)))

@@ -60,6 +60,9 @@ pub struct Args {
     /// A modprobe.d file: alias, softdep, install, options
     #[arg(long, value_name = "FILE")]
     modprobe_config: Vec<PathBuf>,
+    /// Words of the kernel's command line, which may have parameters: MODULE.NAME=VALUE
+    #[arg(long, value_name = "WORDS", default_value = "")]
+    cmdline: String,
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -191,7 +194,7 @@ impl Args {
                 fs::read_to_string(path).or_usage(|| format!("cannot read {}", path.display()))?;
             config = config.with_file(&text);
         }
-        Ok(config)
+        Ok(config.with_command_line(&self.cmdline))
     }
 
     fn wanted(
