@@ -7,8 +7,8 @@ use crate::{
     verdict::Finding,
 };
 
-/// `btf_module_notify()` (`kernel/bpf/btf.c`): the types must fit the kernel's own, or the module is
-/// refused, unless the kernel was built to take it all the same.
+/// `btf_module_notify()` (`kernel/bpf/btf.c`): the types must fit the kernel's own, or the module
+/// is refused, unless the kernel was built to take it all the same.
 pub(super) fn btf(load: &mut LoadInfo<'_>) -> Finding {
     if !load.kernel.options.btf {
         return Finding::skip("the kernel reads no BTF (no CONFIG_DEBUG_INFO_BTF_MODULES)");

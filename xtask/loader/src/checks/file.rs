@@ -29,8 +29,8 @@ pub(super) fn flags(load: &mut LoadInfo<'_>) -> Finding {
         .have(format!("{unknown:#x} as well"))
 }
 
-/// `kernel_read_file()` (`fs/kernel_read_file.c`) refuses an empty file. One that is empty when it is
-/// unpacked is refused by IMA alone (`ima_post_read_file()`), which is asked about it since 7.2.
+/// `kernel_read_file()` (`fs/kernel_read_file.c`) refuses an empty file. One that is empty when it
+/// is unpacked is refused by IMA alone (`ima_post_read_file()`), which is asked about it since 7.2.
 pub(super) fn empty(load: &mut LoadInfo<'_>) -> Finding {
     if !load.elf.is_empty() {
         return Finding::pass();
