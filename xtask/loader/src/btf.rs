@@ -38,6 +38,8 @@ mod kind {
     pub(super) const DECL_TAG: u32 = 17;
     pub(super) const TYPE_TAG: u32 = 18;
     pub(super) const ENUM64: u32 = 19;
+    /// Those of the kernel that may stand for a type of a module's base.
+    pub(super) const OF_BASE: [u32; 7] = [INT, FLOAT, ENUM, ENUM64, FWD, STRUCT, UNION];
 }
 
 /// Why BTF is refused.
@@ -62,25 +64,66 @@ pub struct KernelBtf {
     bytes: Arc<[u8]>,
     /// How many types it has, with void.
     types: usize,
+    /// The types that a module's base may name.
+    named: Arc<[Named]>,
+}
+
+/// A type of the kernel's that has a name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Named {
+    /// Of the name: a kernel has a hundred thousand types, and each module names a few of them.
+    crc: u32,
+    id: u32,
+    /// Where it begins among the types.
+    at: u32,
 }
 
 impl KernelBtf {
     /// Takes the bytes of a kernel's BTF; none when they are no such.
     pub fn new(bytes: &[u8]) -> Option<Self> {
-        let (mut rest, _) = sections(bytes, false).ok()?;
-        let mut types = 1;
-        while !rest.is_empty() {
-            let info = u32_at(rest, 4)?;
-            rest = rest.get(12 + bytes_after(info)?..)?;
-            types += 1;
+        let (types, strings) = sections(bytes, false).ok()?;
+        let names = Btf { types: Vec::new(), strings, base: None };
+        let mut named = Vec::new();
+        let (mut at, mut id) = (0, 1);
+        while at < types.len() {
+            let (one, end) = type_at(types, at)?;
+            if one.name != 0 && kind::OF_BASE.contains(&one.kind) {
+                let crc = ko::compression::crc32(names.name(one.name)?);
+                named.push(Named { crc, id, at: u32::try_from(at).ok()? });
+            }
+            (at, id) = (end, id + 1);
         }
-        Some(Self { bytes: bytes.into(), types })
+        named.sort_unstable();
+        Some(Self { bytes: bytes.into(), types: id as usize, named: named.into() })
     }
 
     /// A number that differs with the types, for remembering what was found with them.
     pub fn fingerprint(&self) -> u32 {
         ko::compression::crc32(&self.bytes)
     }
+
+    /// The types of a name, with their ids.
+    fn by_name<'k>(&'k self, name: &'k [u8]) -> impl Iterator<Item = (u32, Type<'k>)> {
+        let crc = ko::compression::crc32(name);
+        let begin = self.named.partition_point(|named| named.crc < crc);
+        let candidates = self.named[begin..].iter().take_while(move |named| named.crc == crc);
+        let (types, strings) = sections(&self.bytes, false).unwrap_or_default();
+        let names = Btf { types: Vec::new(), strings, base: None };
+        candidates.filter_map(move |named| {
+            let (one, _) = type_at(types, named.at as usize)?;
+            (names.name(one.name) == Some(name)).then_some((named.id, one))
+        })
+    }
+}
+
+/// The type that begins there, and where the next one does.
+fn type_at(types: &[u8], at: usize) -> Option<(Type<'_>, usize)> {
+    let words = [u32_at(types, at)?, u32_at(types, at + 4)?, u32_at(types, at + 8)?];
+    let [name, info, size] = words;
+    let end = at + 12 + bytes_after(info)?;
+    let rest = types.get(at + 12..end)?;
+    let (kind, vlen) = (info >> 24 & 0x7f, info & 0xff_ffff);
+    Some((Type { name, kind, kind_flag: info >> 31 != 0, vlen, size, rest }, end))
 }
 
 impl fmt::Debug for KernelBtf {
@@ -100,7 +143,7 @@ pub(super) fn parse_module(btf: &[u8], base: Option<&[u8]>, kernel: &KernelBtf) 
     };
     let base = Btf::parse(base, None)?;
     let split = Btf::parse(btf, Some(&base))?;
-    relocate(&split, &base, &Btf::parse(&kernel.bytes, None)?)
+    relocate(&split, &base, kernel)
 }
 
 #[derive(Clone, Copy, Default)]
@@ -148,8 +191,9 @@ impl<'a> Btf<'a> {
         let (types, strings) = sections(bytes, base.is_some())?;
         let is_ended = strings.last() == Some(&0);
         let begins = base.is_some() || strings.first() == Some(&0);
+        let is_short = strings.len() <= NAME_MAX as usize + 1;
         let may_be_empty = base.is_some() && strings.is_empty();
-        if !may_be_empty && !(is_ended && begins && strings.len() <= NAME_MAX as usize + 1) {
+        if !(may_be_empty || is_ended && begins && is_short) {
             return misfit("its strings are damaged");
         }
         let mut btf = Self { types: Vec::new(), strings, base };
@@ -446,7 +490,7 @@ fn sections(bytes: &[u8], has_base: bool) -> Checked<(&[u8], &[u8])> {
 }
 
 /// `btf_relocate()`: each type of the base that the module brings is one of the kernel's.
-fn relocate(split: &Btf<'_>, base: &Btf<'_>, kernel: &Btf<'_>) -> Checked<()> {
+fn relocate(split: &Btf<'_>, base: &Btf<'_>, kernel: &KernelBtf) -> Checked<()> {
     let distilled = [kind::INT, kind::FLOAT, kind::ENUM, kind::STRUCT, kind::UNION, kind::FWD];
     for (id, one) in base.types.iter().enumerate().skip(1) {
         let line = if !distilled.contains(&one.kind) {
@@ -459,42 +503,7 @@ fn relocate(split: &Btf<'_>, base: &Btf<'_>, kernel: &Btf<'_>) -> Checked<()> {
         };
         return Err(logged(line));
     }
-    let embedded = embedded_types(split, base.types.len());
-    let mut wanted: HashMap<&[u8], Vec<usize>> = HashMap::new();
-    for (id, one) in base.types.iter().enumerate().skip(1) {
-        wanted.entry(base.name(one.name).unwrap_or_default()).or_default().push(id);
-    }
-    let mut counts: HashMap<u32, usize> = HashMap::new();
-    for one in kernel.types.iter().filter(|one| one.is_composite() && one.name != 0) {
-        *counts.entry(one.name).or_default() += 1;
-    }
-    let mut mapped: Vec<Option<usize>> = vec![None; base.types.len()];
-    for (id, one) in kernel.types.iter().enumerate().skip(1).filter(|(_, one)| one.name != 0) {
-        let name = kernel.name(one.name).unwrap_or_default();
-        let Some(candidates) = wanted.get(name) else { continue };
-        let needs_size = match one.kind {
-            kind::INT | kind::FLOAT | kind::ENUM | kind::ENUM64 => true,
-            kind::FWD => false,
-            kind::STRUCT | kind::UNION => counts.get(&one.name).is_some_and(|&count| count > 1),
-            _ => continue,
-        };
-        for &candidate in candidates {
-            let other = &base.types[candidate];
-            if needs_size && one.size != other.size
-                || !is_compatible(one, other, embedded.get(candidate) == Some(&true))
-            {
-                continue;
-            }
-            if let Some(before) = mapped[candidate] {
-                let (name, size) = (String::from_utf8_lossy(name), one.size);
-                return Err(logged(format!(
-                    "distilled base BTF type '{name}' [{candidate}], size {size} has multiple \
-                     candidates of the same size (ids [{id}, {before}]) in base BTF"
-                )));
-            }
-            mapped[candidate] = Some(id);
-        }
-    }
+    let mapped = map_base(base, &embedded_types(split, base.types.len()), kernel)?;
     match (1..base.types.len()).find(|&id| mapped[id].is_none()) {
         None => Ok(()),
         Some(id) => {
@@ -505,6 +514,51 @@ fn relocate(split: &Btf<'_>, base: &Btf<'_>, kernel: &Btf<'_>) -> Checked<()> {
             Err(logged(line))
         }
     }
+}
+
+/// `btf_relocate_map_distilled_base()`: the kernel's type for each of the base's.
+fn map_base(base: &Btf<'_>, embedded: &[bool], kernel: &KernelBtf) -> Checked<Vec<Option<u32>>> {
+    let mut wanted: HashMap<&[u8], Vec<usize>> = HashMap::new();
+    for (id, one) in base.types.iter().enumerate().skip(1) {
+        wanted.entry(base.name(one.name).unwrap_or_default()).or_default().push(id);
+    }
+    let mut mapped: Vec<Option<u32>> = vec![None; base.types.len()];
+    let mut twice: Option<(u32, String)> = None;
+    for (name, candidates) in &wanted {
+        let theirs: Vec<(u32, Type<'_>)> = kernel.by_name(name).collect();
+        let composites = theirs.iter().filter(|(_, one)| one.is_composite()).count();
+        for (id, one) in &theirs {
+            let needs_size = match one.kind {
+                kind::FWD => false,
+                kind::STRUCT | kind::UNION => composites > 1,
+                _ => true,
+            };
+            for &candidate in candidates {
+                let other = &base.types[candidate];
+                if needs_size && one.size != other.size
+                    || !is_compatible(one, other, embedded.get(candidate) == Some(&true))
+                {
+                    continue;
+                }
+                if let Some(before) = mapped[candidate].replace(*id) {
+                    // The kernel goes through its own types in their order.
+                    if twice.as_ref().is_none_or(|(first, _)| id < first) {
+                        let (name, size) = (String::from_utf8_lossy(name), one.size);
+                        let line = format!(
+                            "distilled base BTF type '{name}' [{candidate}], size {size} has \
+                             multiple candidates of the same size (ids [{id}, {before}]) in base \
+                             BTF"
+                        );
+                        twice = Some((*id, line));
+                    }
+                }
+            }
+        }
+    }
+    if let Some((_, line)) = twice {
+        return Err(logged(line));
+    }
+    Ok(mapped)
 }
 
 fn logged(line: String) -> Misfit {
