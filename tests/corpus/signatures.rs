@@ -179,7 +179,7 @@ impl Maker<'_> {
         }
         let indefinite = [&[0x30, 0x80], &message[4..], &[0, 0]].concat();
         let file = sign::append(plain, &indefinite);
-        self.enforced_and_not("message-indefinite", &file, loads, no_key);
+        self.enforced_and_not("message-indefinite", &file, bad, bad);
         let open = [&[0x30, 0x80], &message[4..]].concat();
         self.enforced_and_not("message-unended", &sign::append(plain, &open), bad, bad);
         let primitive = [&[0x10], &message[1..]].concat();

@@ -6,11 +6,12 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use crate::errno::Errno;
+use crate::{errno::Errno, version_rules::VersionRules};
 
 const MAGIC: u16 = 0xeb9f;
-/// The header without and with the place of the layout section (7.2).
-const HEADER_BYTES: [usize; 2] = [24, 32];
+/// `sizeof(struct btf_header)` with the place of the layout section, and without it.
+const HEADER_BYTES_MAX: usize = 32;
+const HEADER_BYTES_MIN: usize = 24;
 /// `BTF_MAX_TYPE` and `BTF_MAX_NAME_OFFSET` (`include/uapi/linux/btf.h`).
 const TYPE_MAX: u32 = 0xf_ffff;
 const NAME_MAX: u32 = 0xff_ffff;
@@ -81,7 +82,7 @@ struct Named {
 impl KernelBtf {
     /// Takes the bytes of a kernel's BTF; none when they are no such.
     pub fn new(bytes: &[u8]) -> Option<Self> {
-        let (types, strings) = sections(bytes, false).ok()?;
+        let (types, strings) = sections(bytes, false, HEADER_BYTES_MAX).ok()?;
         let names = Btf { types: Vec::new(), strings, base: None };
         let mut named = Vec::new();
         let (mut at, mut id) = (0, 1);
@@ -107,7 +108,7 @@ impl KernelBtf {
         let crc = ko::compression::crc32(name);
         let begin = self.named.partition_point(|named| named.crc < crc);
         let candidates = self.named[begin..].iter().take_while(move |named| named.crc == crc);
-        let (types, strings) = sections(&self.bytes, false).unwrap_or_default();
+        let (types, strings) = sections(&self.bytes, false, HEADER_BYTES_MAX).unwrap_or_default();
         let names = Btf { types: Vec::new(), strings, base: None };
         candidates.filter_map(move |named| {
             let (one, _) = type_at(types, named.at as usize)?;
@@ -133,16 +134,22 @@ impl fmt::Debug for KernelBtf {
 }
 
 /// `btf_parse_module()`: a module's BTF, with the base that it brings, against the kernel's.
-pub(super) fn parse_module(btf: &[u8], base: Option<&[u8]>, kernel: &KernelBtf) -> Checked<()> {
+pub(super) fn parse_module(
+    btf: &[u8],
+    base: Option<&[u8]>,
+    kernel: &KernelBtf,
+    rules: &VersionRules,
+) -> Checked<()> {
+    let header_bytes = if rules.btf_layout { HEADER_BYTES_MAX } else { HEADER_BYTES_MIN };
     let Some(base) = base else {
         // Of the base nothing is asked but its names and how many types it has.
-        let (_, strings) = sections(&kernel.bytes, false)?;
+        let (_, strings) = sections(&kernel.bytes, false, HEADER_BYTES_MAX)?;
         let types = vec![Type::default(); kernel.types];
         let base = Btf { types, strings, base: None };
-        return Btf::parse(btf, Some(&base)).map(drop);
+        return Btf::parse(btf, Some(&base), header_bytes).map(drop);
     };
-    let base = Btf::parse(base, None)?;
-    let split = Btf::parse(btf, Some(&base))?;
+    let base = Btf::parse(base, None, header_bytes)?;
+    let split = Btf::parse(btf, Some(&base), header_bytes)?;
     relocate(&split, &base, kernel)
 }
 
@@ -187,8 +194,8 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 impl<'a> Btf<'a> {
-    fn parse(bytes: &'a [u8], base: Option<&'a Btf<'a>>) -> Checked<Self> {
-        let (types, strings) = sections(bytes, base.is_some())?;
+    fn parse(bytes: &'a [u8], base: Option<&'a Btf<'a>>, header_bytes: usize) -> Checked<Self> {
+        let (types, strings) = sections(bytes, base.is_some(), header_bytes)?;
         let is_ended = strings.last() == Some(&0);
         let begins = base.is_some() || strings.first() == Some(&0);
         let is_short = strings.len() <= NAME_MAX as usize + 1;
@@ -446,35 +453,40 @@ fn is_wrong_section(one: &Type<'_>) -> bool {
     size == 0 || is_wrong || sum > size
 }
 
-/// `btf_parse_hdr()` with `btf_check_sec_info()`: types and strings.
-fn sections(bytes: &[u8], has_base: bool) -> Checked<(&[u8], &[u8])> {
-    let Some(header) = u32_at(bytes, 4).map(|header| header as usize) else {
+/// `btf_parse_hdr()` with `btf_check_sec_info()`: types and strings. `header_bytes` is the size of
+/// the kernel's `struct btf_header`.
+fn sections(bytes: &[u8], has_base: bool, header_bytes: usize) -> Checked<(&[u8], &[u8])> {
+    let Some(length) = u32_at(bytes, 4).map(|length| length as usize) else {
         return misfit("its BTF has no header");
     };
-    let Some(data) = bytes.get(header..) else { return misfit("its BTF has no header") };
-    if !HEADER_BYTES.contains(&header) {
-        return misfit("its BTF has a header of another size");
+    let Some(data) = bytes.get(length..) else { return misfit("its BTF has no header") };
+    let error = |errno, what: &str| Err(Misfit { errno, lines: Vec::new(), what: what.into() });
+    if bytes[..length].iter().skip(header_bytes).any(|&byte| byte != 0) {
+        return error(Errno::E2BIG, "its BTF has a longer header than the kernel knows");
     }
-    if bytes[..2] != MAGIC.to_le_bytes() {
+    let mut header = [0; HEADER_BYTES_MAX];
+    let copied = length.min(header_bytes);
+    header[..copied].copy_from_slice(&bytes[..copied]);
+    if header[..2] != MAGIC.to_le_bytes() {
         return misfit("its BTF has another magic number");
     }
-    if bytes[2..4] != [1, 0] {
-        let what = "its BTF is of another version".into();
-        return Err(Misfit { errno: Errno::ENOTSUPP, lines: Vec::new(), what });
+    if header[2..4] != [1, 0] {
+        return error(Errno::ENOTSUPP, "its BTF is of another version");
     }
     if !has_base && data.is_empty() {
         return misfit("its BTF is empty");
     }
-    let place = |at: usize| (u32_at(bytes, at).unwrap_or(0), u32_at(bytes, at + 4).unwrap_or(0));
+    let place =
+        |at: usize| (u32_at(&header, at).unwrap_or(0), u32_at(&header, at + 4).unwrap_or(0));
+    let has_layout = length >= HEADER_BYTES_MAX && place(24).1 > 0;
     let mut places = vec![place(8), place(16)];
-    if header == HEADER_BYTES[1] && place(24).1 > 0 {
-        places.push(place(24));
-    }
+    places.extend(has_layout.then(|| place(24)));
     let of = |(offset, length): (u32, u32)| {
         let end = (offset as usize).checked_add(length as usize)?;
         data.get(offset as usize..end)
     };
     let (types, strings) = (of(places[0]), of(places[1]));
+    let strings_end = u64::from(places[1].0) + u64::from(places[1].1);
     places.sort_by_key(|(offset, _)| *offset);
     let mut end = 0u64;
     for (offset, length) in places {
@@ -483,8 +495,11 @@ fn sections(bytes: &[u8], has_base: bool) -> Checked<(&[u8], &[u8])> {
         }
         end += u64::from(length);
     }
+    let is_ended = length >= HEADER_BYTES_MAX || strings_end == end;
     match (types, strings) {
-        (Some(types), Some(strings)) if end == data.len() as u64 => Ok((types, strings)),
+        (Some(types), Some(strings)) if is_ended && end == data.len() as u64 => {
+            Ok((types, strings))
+        }
         _ => misfit("the parts of its BTF do not fit its size"),
     }
 }
@@ -611,6 +626,12 @@ fn embedded_types(split: &Btf<'_>, base_types: usize) -> Vec<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::version_rules::Version;
+
+    /// Beside the kernel's types, under the rules of 7.3.4.
+    fn fits(bytes: &[u8], base: Option<&[u8]>, kernel: &KernelBtf) -> Checked<()> {
+        parse_module(bytes, base, kernel, &VersionRules::for_version(Version(7, 3, 4)))
+    }
 
     /// A BTF of these types and strings.
     fn btf(types: &[u32], strings: &[u8]) -> Vec<u8> {
@@ -636,29 +657,37 @@ mod tests {
     fn types_beside_the_kernels_are_checked_one_by_one() {
         let kernel = kernel();
         assert_eq!(kernel.types, 5);
-        let fits = |types: &[u32], strings: &[u8]| {
-            parse_module(&btf(types, strings), None, &kernel).map_err(|misfit| misfit.errno)
+        let fit = |types: &[u32], strings: &[u8]| {
+            fits(&btf(types, strings), None, &kernel).map_err(|misfit| misfit.errno)
         };
         // Names begin after the kernel's nine bytes.
-        assert_eq!(fits(&[9, TYPEDEF, 1], b"mine\0"), Ok(()));
-        assert_eq!(fits(&[1, TYPEDEF, 5], b""), Err(Errno::ELOOP), "a typedef of itself");
-        assert_eq!(fits(&[1, TYPEDEF, 6], b""), Err(Errno::EINVAL), "of none");
-        assert_eq!(fits(&[99, TYPEDEF, 1], b"mine\0"), Err(Errno::EINVAL), "a name beyond");
-        assert_eq!(fits(&[0, TYPEDEF, 1], b"mine\0"), Err(Errno::EINVAL), "no name");
-        assert_eq!(fits(&[9, TYPEDEF, 1], b"no name\0"), Err(Errno::EINVAL), "a space");
-        assert_eq!(fits(&[9, TYPEDEF | 1, 1], b"mine\0"), Err(Errno::EINVAL), "a member");
-        assert_eq!(fits(&[9, TYPEDEF, 1], b"mine"), Err(Errno::EINVAL), "no end");
-        assert_eq!(fits(&[9, TYPEDEF], b"mine\0"), Err(Errno::EINVAL), "cut short");
-        let encoded = |encoding: u32| fits(&[9, INT, 4, encoding << 24 | 32], b"mine\0");
+        assert_eq!(fit(&[9, TYPEDEF, 1], b"mine\0"), Ok(()));
+        assert_eq!(fit(&[1, TYPEDEF, 5], b""), Err(Errno::ELOOP), "a typedef of itself");
+        assert_eq!(fit(&[1, TYPEDEF, 6], b""), Err(Errno::EINVAL), "of none");
+        assert_eq!(fit(&[99, TYPEDEF, 1], b"mine\0"), Err(Errno::EINVAL), "a name beyond");
+        assert_eq!(fit(&[0, TYPEDEF, 1], b"mine\0"), Err(Errno::EINVAL), "no name");
+        assert_eq!(fit(&[9, TYPEDEF, 1], b"no name\0"), Err(Errno::EINVAL), "a space");
+        assert_eq!(fit(&[9, TYPEDEF | 1, 1], b"mine\0"), Err(Errno::EINVAL), "a member");
+        assert_eq!(fit(&[9, TYPEDEF, 1], b"mine"), Err(Errno::EINVAL), "no end");
+        assert_eq!(fit(&[9, TYPEDEF], b"mine\0"), Err(Errno::EINVAL), "cut short");
+        let encoded = |encoding: u32| fit(&[9, INT, 4, encoding << 24 | 32], b"mine\0");
         assert_eq!((encoded(4), encoded(8)), (Ok(()), Err(Errno::ENOTSUPP)));
-        let member = |offset: u32| fits(&[9, STRUCT | 1, 4, 9, 1, offset], b"mine\0");
+        let member = |offset: u32| fit(&[9, STRUCT | 1, 4, 9, 1, offset], b"mine\0");
         assert_eq!((member(32), member(33)), (Ok(()), Err(Errno::EINVAL)));
         let version = |at: usize| {
             let mut bytes = btf(&[9, TYPEDEF, 1], b"mine\0");
             bytes[at] ^= 2;
-            parse_module(&bytes, None, &kernel).unwrap_err().errno
+            fits(&bytes, None, &kernel).unwrap_err().errno
         };
         assert_eq!((version(2), version(0)), (Errno::ENOTSUPP, Errno::EINVAL));
+        let header = |more: &[u8]| {
+            let mut bytes = btf(&[9, TYPEDEF, 1], b"mine\0");
+            bytes[4] = 24 + more.len() as u8;
+            let bytes = [&bytes[..24], more, &bytes[24..]].concat();
+            fits(&bytes, None, &kernel).map_err(|misfit| misfit.errno)
+        };
+        assert_eq!((header(&[]), header(&[0; 8]), header(&[0; 16])), (Ok(()), Ok(()), Ok(())));
+        assert_eq!(header(&[0, 0, 0, 0, 0, 0, 0, 0, 1]), Err(Errno::E2BIG));
     }
 
     #[test]
@@ -667,7 +696,7 @@ mod tests {
         let line = |base: &[u32]| {
             let base = btf(base, b"\0int\0s\0t\0none\0");
             let split = btf(&[1, TYPEDEF, 1], b"");
-            parse_module(&split, Some(&base), &kernel).map_err(|misfit| misfit.lines.concat())
+            fits(&split, Some(&base), &kernel).map_err(|misfit| misfit.lines.concat())
         };
         assert_eq!(line(&[1, INT, 4, SIGNED_32]), Ok(()));
         assert_eq!(line(&[5, STRUCT, 8]), Ok(()));
@@ -687,8 +716,8 @@ mod tests {
             for bit in 0..8 {
                 let mut bytes = good.clone();
                 bytes[at] ^= 1 << bit;
-                let _ = parse_module(&bytes, None, &kernel);
-                let _ = parse_module(&good, Some(&bytes), &kernel);
+                let _ = fits(&bytes, None, &kernel);
+                let _ = fits(&good, Some(&bytes), &kernel);
                 let _ = KernelBtf::new(&bytes);
             }
         }

@@ -10,6 +10,8 @@ pub enum Errno {
     EPERM = 1,
     /// No such file or directory: for a module, a symbol that nobody exports to it.
     ENOENT = 2,
+    /// Argument list too long: types with a longer header than the kernel knows.
+    E2BIG = 7,
     /// Exec format error.
     ENOEXEC = 8,
     /// Cannot allocate memory.
@@ -46,9 +48,10 @@ pub enum Errno {
 
 impl Errno {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::EPERM,
         Self::ENOENT,
+        Self::E2BIG,
         Self::ENOEXEC,
         Self::ENOMEM,
         Self::EACCES,
@@ -93,6 +96,7 @@ impl Errno {
             Self::ELOOP => "Too many levels of symbolic links",
             Self::ENODATA => "No data available",
             Self::ENOPKG => "Package not installed",
+            Self::E2BIG => "Argument list too long",
             Self::EBADMSG => "Bad message",
             Self::EOPNOTSUPP => "Operation not supported",
             Self::ENOKEY => "Required key not available",
@@ -118,6 +122,7 @@ impl fmt::Display for Errno {
             Self::ELOOP => "ELOOP",
             Self::ENODATA => "ENODATA",
             Self::ENOPKG => "ENOPKG",
+            Self::E2BIG => "E2BIG",
             Self::EBADMSG => "EBADMSG",
             Self::EOPNOTSUPP => "EOPNOTSUPP",
             Self::ENOKEY => "ENOKEY",

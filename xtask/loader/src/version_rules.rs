@@ -49,6 +49,8 @@ pub struct VersionRules {
     pub unpacked_is_measured: bool,
     /// `.BTF.base` is read, and its types are looked for among the kernel's (6.11).
     pub btf_base: bool,
+    /// BTF has a section that tells the layout of its kinds (7.2).
+    pub btf_layout: bool,
     /// Relocations of the per-CPU section are applied, and a bad one is named with its section and
     /// index (6.15).
     pub percpu_relocations: bool,
@@ -67,6 +69,7 @@ impl VersionRules {
             symbol_section_checked: version.has(Version(7, 0, 0), Version(6, 12, 117)),
             unpacked_is_measured: version >= Version(7, 2, 0),
             btf_base: version >= Version(6, 11, 0),
+            btf_layout: version >= Version(7, 2, 0),
             percpu_relocations: version >= Version(6, 15, 0),
         }
     }

@@ -16,7 +16,8 @@ pub(super) fn btf(load: &mut LoadInfo<'_>) -> Finding {
     let Some(bytes) = section(load, ".BTF") else { return Finding::pass().have("no .BTF") };
     let base = section(load, ".BTF.base").filter(|_| load.kernel.rules.btf_base);
     let Some(kernel) = &load.kernel.btf else { return without_kernels(load, bytes) };
-    let Err(Misfit { errno, lines, what }) = parse_module(bytes, base, kernel) else {
+    let fit = parse_module(bytes, base, kernel, &load.kernel.rules);
+    let Err(Misfit { errno, lines, what }) = fit else {
         return Finding::pass().have(if base.is_some() { "with a base of its own" } else { "" });
     };
     lines.into_iter().for_each(|line| load.say(line));
