@@ -84,18 +84,6 @@ pub fn refuses_form(head: &[u8], options: &ConfigOptions) -> bool {
         && xz_dec::refuses_form(head, &options.xz_filters)
 }
 
-/// The branch filters of xz by their configuration and their id (`xz_dec_bcj_reset()`,
-/// `lib/xz/xz_dec_bcj.c`).
-pub(super) const XZ_FILTERS: [(&str, u8); 7] = [
-    ("XZ_DEC_X86", 4),
-    ("XZ_DEC_POWERPC", 5),
-    ("XZ_DEC_ARM", 7),
-    ("XZ_DEC_ARMTHUMB", 8),
-    ("XZ_DEC_SPARC", 9),
-    ("XZ_DEC_ARM64", 10),
-    ("XZ_DEC_RISCV", 11),
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     btf::KernelBtf,
-    decompress::XZ_FILTERS,
     signature::{Keyring, Trust, certificate::Certificate},
     version_rules::{Version, VersionRules},
+    xz_dec::XZ_FILTERS,
 };
 use ko::{
     compression::Compression,

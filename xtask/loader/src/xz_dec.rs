@@ -28,6 +28,18 @@ const LZMA2: u8 = 0x21;
 /// More than this in `s->dict.size` is `XZ_OPTIONS_ERROR` (`xz_dec_lzma2_reset()`).
 const DICTIONARY_MAX: u8 = 39;
 
+/// The branch filters of xz by their configuration and their id (`xz_dec_bcj_reset()`,
+/// `lib/xz/xz_dec_bcj.c`).
+pub(super) const XZ_FILTERS: [(&str, u8); 7] = [
+    ("XZ_DEC_X86", 4),
+    ("XZ_DEC_POWERPC", 5),
+    ("XZ_DEC_ARM", 7),
+    ("XZ_DEC_ARMTHUMB", 8),
+    ("XZ_DEC_SPARC", 9),
+    ("XZ_DEC_ARM64", 10),
+    ("XZ_DEC_RISCV", 11),
+];
+
 fn fail<T>(status: Status, what: impl Into<String>) -> Decoded<T> {
     Err(Refused::Status(status, what.into(), false))
 }

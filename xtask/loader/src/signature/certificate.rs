@@ -2,7 +2,7 @@
 //! (`crypto/asymmetric_keys/x509_cert_parser.c`).
 
 use super::{
-    pkcs7::{Digest, KeyAlgorithm},
+    algorithm::{Digest, KeyAlgorithm},
     public_key::{PublicKey, Verification},
 };
 use ko::{

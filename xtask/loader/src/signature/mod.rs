@@ -2,6 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `algorithm.rs` | the digests and kinds of keys |
 //! | `ber.rs`, `oid.rs` | the kernel's ASN.1 decoder, and the identifiers that it knows |
 //! | `pkcs7.rs` | the message (`crypto/asymmetric_keys/pkcs7_parser.c`) |
 //! | `certificate.rs` | a certificate (`x509_cert_parser.c`), and how they are found in a kernel image |
@@ -9,6 +10,7 @@
 //! | `public_key.rs` | RSA and ECDSA (`public_key.c`) |
 //! | `verify.rs` | the order of the checks (`pkcs7_verify.c`, `pkcs7_trust.c`, `certs/system_keyring.c`) |
 
+mod algorithm;
 mod ber;
 pub mod certificate;
 pub mod efi;
@@ -19,6 +21,7 @@ mod public_key;
 mod tests;
 mod verify;
 
-pub use pkcs7::{Digest, Rejection};
+pub use algorithm::Digest;
+pub use pkcs7::Rejection;
 pub use public_key::PublicKey;
 pub use verify::{DigestSupport, Keyring, Lookup, Trust, Trusted, Vouched, verify};

@@ -5,6 +5,7 @@
 //! It is long because it is one grammar, with what the kernel does at each of its places.
 
 use super::{
+    algorithm::{Digest, KeyAlgorithm},
     ber::{self, Bad, Ber, Found},
     certificate::Certificate,
     oid,
@@ -54,31 +55,6 @@ pub(super) struct Message<'a> {
     pub(super) signers: Vec<SignerInfo<'a>>,
     /// What reading it logged.
     pub(super) lines: Vec<String>,
-}
-
-/// A digest that the parser knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Digest {
-    Sha1,
-    Sha224,
-    Sha256,
-    Sha384,
-    Sha512,
-    Sha3_256,
-    Sha3_384,
-    Sha3_512,
-    /// `sm3` or `streebog`, which is not computed here.
-    Other(&'static str),
-}
-
-/// A kind of key that the parser knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeyAlgorithm {
-    Rsa,
-    Ecdsa,
-    /// One that is not computed here.
-    Other(&'static str),
 }
 
 /// The digests by their OIDs (`pkcs7_sig_note_digest_algo()`).

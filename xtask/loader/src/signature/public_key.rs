@@ -2,8 +2,8 @@
 //! `crypto/rsassa-pkcs1.c`, `crypto/ecdsa.c`).
 
 use super::{
+    algorithm::{Digest, KeyAlgorithm},
     ber::ecdsa_signature,
-    pkcs7::{Digest, KeyAlgorithm},
 };
 use crate::errno::Errno;
 use crypto_bigint::{
