@@ -9,17 +9,23 @@
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use ko::compression::{Compression, unpack};
 use ko::module::Module;
 use ko::signature::MAGIC;
 use loader::{
+    btf::KernelBtf,
+    check_id::CheckId,
     kernel_facts::{Export, KernelFacts},
     kernel_model::KernelModel,
     load_info::{COMPRESSED_FILE, IGNORE_MODVERSIONS, IGNORE_VERMAGIC, LoadRequest},
-    signature::certificate::Certificate,
+    signature::{
+        certificate::{Certificate, find_certificates},
+        efi,
+    },
+    struct_module,
 };
 use peak_alloc::PeakAlloc;
 use proptest::{
@@ -28,6 +34,7 @@ use proptest::{
     sample::Index,
     test_runner::{Config, TestRunner},
 };
+use rustix::time::{ClockId, clock_gettime};
 use stack::{
     dependency_info::DependencyInfo, depmod_config::DepmodConfig, graph::Graph,
     modprobe_config::ModprobeConfig, modules_dep, modules_lists::alias_lines, symtype_parser,
@@ -45,6 +52,10 @@ const SIGNATURES: [&[u8]; 4] = [
     include_bytes!("../loader/tests/fixtures/p256-attributes.p7s"),
     include_bytes!("../loader/tests/fixtures/rsa-sha256.p7s"),
     include_bytes!("../loader/tests/fixtures/rsa.der"),
+];
+/// The kind of a list of certificates, `EFI_CERT_X509_GUID`.
+const X509_LIST: [u8; 16] = [
+    0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7, 0x4a, 0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b, 0xf0, 0x72,
 ];
 const SYMVERS: &[u8] = b"0x7855d74d\tprovider_add\tprovider\tEXPORT_SYMBOL_GPL\tPROVIDER\n\
     0x00000000\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n\
@@ -67,11 +78,28 @@ static HEAP: PeakAlloc = PeakAlloc;
 /// The heap is counted for the whole process, so one case runs at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
+/// This thread's processor time: a busy machine makes no case slower.
+struct Clock(Duration);
+
+impl Clock {
+    fn now() -> Duration {
+        clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
+    }
+
+    fn start() -> Self {
+        Self(Self::now())
+    }
+
+    fn elapsed(&self) -> Duration {
+        Self::now() - self.0
+    }
+}
+
 /// Runs a parser over some bytes, and checks its time and what it held beside the bytes.
 fn bounded<T>(size: usize, parse: impl FnOnce() -> T) {
     let before = HEAP.current_usage();
     HEAP.reset_peak_usage();
-    let begin = Instant::now();
+    let begin = Clock::start();
     drop(parse());
     let took = begin.elapsed();
     let held = HEAP.peak_usage().saturating_sub(before);
@@ -89,7 +117,7 @@ fn read_module(bytes: &[u8]) {
     bounded(bytes.len(), || module.versions.index());
     bounded(bytes.len(), || module.imports().map(drop));
     // The whole form is for printing: only that it ends, without a panic, is asked of it.
-    let begin = Instant::now();
+    let begin = Clock::start();
     let _ = module.facts();
     assert!(begin.elapsed() < CASE_TIME_MAX);
 }
@@ -100,7 +128,7 @@ fn kernels() -> Vec<KernelFacts> {
     let config = "CONFIG_SMP=y\nCONFIG_PREEMPT_BUILD=y\nCONFIG_MODULE_UNLOAD=y\nCONFIG_X86_64=y\n\
                   CONFIG_MODULE_FORCE_LOAD=y\nCONFIG_STRICT_MODULE_RWX=y\nCONFIG_MODULE_SIG=y\n\
                   CONFIG_CRYPTO_SHA256=y\nCONFIG_DYNAMIC_FTRACE=y\nCONFIG_MODULE_DECOMPRESS=y\n\
-                  CONFIG_MODULE_COMPRESS_XZ=y\nCONFIG_DEBUG_INFO_BTF_MODULES=y\n";
+                  CONFIG_DEBUG_INFO_BTF_MODULES=y\nCONFIG_XZ_DEC_X86=y\nCONFIG_CRYPTO_SHA1=y\n";
     let kernel = |release: &str, more: &str| {
         let mut kernel = KernelFacts::new(release, &format!("{config}{more}")).unwrap();
         for bytes in MODULES {
@@ -108,18 +136,85 @@ fn kernels() -> Vec<KernelFacts> {
                 kernel.exports.insert(import.symbol.0.bytes().to_vec(), Export::default());
             }
         }
-        let crc = (!more.is_empty()).then_some(7);
+        let crc = more.contains("MODVERSIONS").then_some(7);
         kernel.exports.insert(b"module_layout".to_vec(), Export { crc, ..Export::default() });
-        kernel.with_certificates(Vec::new())
+        kernel.btf = KernelBtf::new(&btf(0));
+        kernel.with_certificates(vec![Certificate::parse(SIGNATURES[3]).unwrap()])
     };
-    let modversions = "CONFIG_MODVERSIONS=y\n";
     vec![
-        kernel("7.3.4+deb13-amd64", ""),
-        kernel("7.3.4+deb13-amd64", modversions),
-        kernel("6.12.107+deb13-amd64", ""),
-        kernel("6.12.117+deb13-amd64", modversions),
-        kernel("5.10.1", modversions),
+        kernel("7.3.4+deb13-amd64", "CONFIG_MODULE_COMPRESS_XZ=y\n"),
+        kernel("7.3.4+deb13-amd64", "CONFIG_MODULE_COMPRESS_ZSTD=y\nCONFIG_MODVERSIONS=y\n"),
+        kernel("6.12.107+deb13-amd64", "CONFIG_MODULE_COMPRESS_XZ=y\n"),
+        kernel("6.12.117+deb13-amd64", "CONFIG_MODULE_COMPRESS_GZIP=y\nCONFIG_MODVERSIONS=y\n"),
+        kernel("5.10.1", "CONFIG_MODVERSIONS=y\n"),
     ]
+}
+
+/// Types for BPF, one of each kind, whose names begin at an offset: those of a base come first.
+fn btf(names_at: u32) -> Vec<u8> {
+    const STRINGS: &[u8] = b"\0a\0";
+    let name = names_at + 1;
+    // Of each kind: whether it has a name, how many members, and what follows.
+    let kinds: [(bool, u32, &[u32]); 19] = [
+        (true, 0, &[4, 1 << 24 | 32]),
+        (false, 0, &[1]),
+        (false, 0, &[0, 1, 1, 4]),
+        (true, 1, &[4, name, 1, 0]),
+        (true, 1, &[4, name, 1, 0]),
+        (true, 1, &[4, name, 7]),
+        (true, 0, &[0]),
+        (true, 0, &[1]),
+        (false, 0, &[1]),
+        (false, 0, &[1]),
+        (false, 0, &[1]),
+        (true, 1, &[13]),
+        (false, 1, &[1, name, 1]),
+        (true, 0, &[1, 1]),
+        (true, 1, &[4, 14, 0, 4]),
+        (true, 0, &[4]),
+        (true, 0, &[1, u32::MAX]),
+        (true, 0, &[1]),
+        (true, 1, &[8, name, 7, 0]),
+    ];
+    let types = (1u32..).zip(kinds).flat_map(|(kind, (has_name, members, rest))| {
+        [[u32::from(has_name) * name, kind << 24 | members].as_slice(), rest].concat()
+    });
+    let types: Vec<u8> = types.flat_map(u32::to_le_bytes).collect();
+    let bytes = types.len() as u32;
+    let header = [24, 0, bytes, bytes, STRINGS.len() as u32].map(u32::to_le_bytes).concat();
+    [&[0x9f, 0xeb, 1, 0], header.as_slice(), &types, STRINGS].concat()
+}
+
+/// A module with further sections, and where their contents begin.
+fn with_sections(module: &[u8], more: &[(&str, &[u8])]) -> (Vec<u8>, usize) {
+    let number = |at: usize| u64::from_le_bytes(module[at..at + 8].try_into().unwrap());
+    let short = |at: usize| u16::from_le_bytes(module[at..at + 2].try_into().unwrap());
+    let (headers_at, count, names) = (number(40) as usize, short(60), usize::from(short(62)));
+    let mut headers = module[headers_at..headers_at + 64 * usize::from(count)].to_vec();
+    let names_header = headers_at + 64 * names;
+    let names_at = number(names_header + 24) as usize;
+    let names_bytes = number(names_header + 32) as usize;
+    let mut strings = module[names_at..names_at + names_bytes].to_vec();
+    let begin = module.len();
+    let mut bytes = module.to_vec();
+    for (name, contents) in more {
+        let (name_at, at) = (strings.len() as u32, bytes.len() as u64);
+        strings.extend_from_slice(name.as_bytes());
+        strings.push(0);
+        headers.extend_from_slice(&[name_at, 1].map(u32::to_le_bytes).concat());
+        headers.extend([0, 0, at, contents.len() as u64, 0, 1, 0].map(u64::to_le_bytes).concat());
+        bytes.extend_from_slice(contents);
+    }
+    let place = 64 * names + 24;
+    let strings_place = [bytes.len() as u64, strings.len() as u64].map(u64::to_le_bytes).concat();
+    headers[place..place + 16].copy_from_slice(&strings_place);
+    bytes.extend_from_slice(&strings);
+    let headers_at = bytes.len() as u64;
+    bytes.extend_from_slice(&headers);
+    bytes[40..48].copy_from_slice(&headers_at.to_le_bytes());
+    let count = count + more.len() as u16;
+    bytes[60..62].copy_from_slice(&count.to_le_bytes());
+    (bytes, begin)
 }
 
 /// How much of a module the whole model may hold: symbols, relocations and exports become tables.
@@ -133,7 +228,7 @@ fn load_module(bytes: &[u8], kernels: &[KernelFacts]) {
         for flags in [0, IGNORE_VERMAGIC | IGNORE_MODVERSIONS, COMPRESSED_FILE] {
             let before = HEAP.current_usage();
             HEAP.reset_peak_usage();
-            let begin = Instant::now();
+            let begin = Clock::start();
             let request =
                 LoadRequest { file: bytes, flags, args: b"a=1 b", ..LoadRequest::default() };
             let verdict = KernelModel::new(kernel).finit_module(request);
@@ -153,7 +248,7 @@ fn read_text(bytes: &[u8]) {
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = modules_dep::parse(text);
-        let begin = Instant::now();
+        let begin = Clock::start();
         let _ = version_matches(text, "7.3.4+deb13-amd64");
         let _ = DepmodConfig::default().with_file(text, "7.3.4+deb13-amd64");
         let modprobe = ModprobeConfig::new().with_file(text);
@@ -165,7 +260,7 @@ fn read_text(bytes: &[u8]) {
 
 /// Its CRCs, and how it differs from what it was before the damage.
 fn read_types(bytes: &[u8], original: &Symtypes) {
-    let begin = Instant::now();
+    let begin = Clock::start();
     let text = String::from_utf8_lossy(bytes);
     text.lines().map(symtype_parser::as_c).for_each(drop);
     if let Ok(types) = Symtypes::parse(&text) {
@@ -305,6 +400,43 @@ fn a_damaged_signature_is_verified() {
         let file = [MODULES[1], message, &info].concat();
         load_module(&file, &kernels[..1]);
         let _ = Certificate::parse(message);
+        // As in a kernel's image, and as in a variable of the firmware.
+        let begin = Clock::start();
+        let _ = find_certificates(message);
+        let bytes = u32::try_from(message.len() + 16).unwrap().to_le_bytes();
+        let list_bytes = u32::try_from(message.len() + 44).unwrap().to_le_bytes();
+        let list = [X509_LIST.as_slice(), &list_bytes, &[0; 4], &bytes, &[0; 16], message];
+        let _ = efi::certificates(&list.concat());
+        assert!(begin.elapsed() < CASE_TIME_MAX);
+    });
+}
+
+/// Types for BPF beside the kernel's, with a base of their own and without, and as the kernel's.
+#[test]
+fn damaged_types_are_loaded() {
+    let _alone = alone();
+    let kernels = kernels();
+    let base = btf(0);
+    let beside = btf(3);
+    let alone = with_sections(MODULES[2], &[(".BTF", &beside)]);
+    let both = with_sections(MODULES[2], &[(".BTF", &beside), (".BTF.base", &base)]);
+    for (whole, _) in [&alone, &both] {
+        let request = LoadRequest { file: whole, flags: IGNORE_VERMAGIC, ..LoadRequest::default() };
+        let verdict = KernelModel::new(&kernels[0]).finit_module(request);
+        assert!(verdict.checks.iter().any(|check| check.id == CheckId::Btf), "{verdict:?}");
+    }
+    let types = &*Box::leak([beside.as_slice(), &base].concat().into_boxed_slice());
+    let originals: &[&[u8]] = Box::leak(Box::new([types]));
+    run(damaged(originals), |types| {
+        for (whole, at) in [&alone, &both] {
+            let mut bytes = whole.clone();
+            let length = types.len().min(bytes.len() - at);
+            bytes[*at..at + length].copy_from_slice(&types[..length]);
+            load_module(&bytes, &kernels[..1]);
+        }
+        let begin = Clock::start();
+        let _ = (KernelBtf::new(types), struct_module::this_module_of_btf(types));
+        assert!(begin.elapsed() < CASE_TIME_MAX);
     });
 }
 
@@ -335,8 +467,10 @@ fn a_structure_of_very_many_members() {
 #[test]
 fn bytes_of_any_kind() {
     let _alone = alone();
+    let kernels = kernels();
     run(vec(any::<u8>(), 0..300), |bytes| {
         read_module(bytes);
+        load_module(bytes, &kernels[..1]);
         read_text(bytes);
         read_packed(bytes);
     });
@@ -365,7 +499,22 @@ fn a_damaged_packed_module() {
         unpack(Compression::detect(packed), packed, &mut plain, 1 << 20).unwrap();
         assert_eq!(plain, MODULES[0]);
     }
-    run(damaged(originals), |bytes| read_packed(bytes));
+    let kernels = kernels();
+    let [xz, zstd, _, gzip, _] = kernels.as_slice() else { panic!("{}", kernels.len()) };
+    let kernels = [xz, zstd, gzip].map(KernelFacts::clone);
+    for kernel in &kernels {
+        let is_read = |packed: &&[u8]| {
+            let request =
+                LoadRequest { file: packed, flags: COMPRESSED_FILE, ..LoadRequest::default() };
+            let name = KernelModel::new(kernel).finit_module(request).name;
+            name == Module::read(MODULES[0]).unwrap().name().unwrap().to_string()
+        };
+        assert_eq!(originals.iter().copied().filter(|packed| is_read(packed)).count(), 1);
+    }
+    run(damaged(originals), |bytes| {
+        read_packed(bytes);
+        load_module(bytes, &kernels);
+    });
 }
 
 /// A symbol table in which every symbol has the same long name costs its square, unless names

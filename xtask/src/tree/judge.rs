@@ -10,7 +10,7 @@ use std::{
     path::Path,
     sync::{Mutex, PoisonError, mpsc},
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use loader::{
@@ -23,6 +23,7 @@ use loader::{
     verify_signature,
 };
 use rayon::{iter::Either, prelude::*};
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use stack::{
@@ -134,6 +135,12 @@ pub fn judge_tree(target: &KernelFacts, files: &[ModuleFile], cache_dir: &Path) 
     Judged { rows, verified: Some(verified) }
 }
 
+/// This thread's processor time.
+fn thread_time() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(now).unwrap_or_default()
+}
+
 /// Whether a file is still what it was when it was found, and has been for a while.
 fn is_settled(file: &ModuleFile) -> bool {
     let now = fs::metadata(&file.full).map(|metadata| Stamp::from_metadata(&metadata));
@@ -158,11 +165,11 @@ fn judge_early(
             Err(error) => return Either::Left(unreadable_row(file, &error)),
         };
         let request = LoadRequest { file: bytes, ..LoadRequest::default() };
-        let begin = Instant::now();
+        let begin = thread_time();
         let is_good = target.options.signatures && verify_signature(bytes, target).is_ok();
         if target.options.signatures {
             let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
-            *times = (times.0 + 1, times.1 + begin.elapsed());
+            *times = (times.0 + 1, times.1 + thread_time().saturating_sub(begin));
         }
         // A good signature has been judged by then.
         let target = if is_good { &without_signatures } else { target };
