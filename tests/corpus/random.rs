@@ -43,7 +43,7 @@ impl Dice {
 type Change = fn(&mut Module, &mut Dice);
 
 /// Kinds of change.
-const KINDS: [(&str, Change); 12] = [
+const KINDS: [(&str, Change); 13] = [
     ("header", in_header),
     ("sections", in_sections),
     ("types", |module, dice| in_field(module, dice, section::TYPE, &TYPES)),
@@ -56,6 +56,7 @@ const KINDS: [(&str, Change); 12] = [
     ("relocations", in_relocations),
     ("tables", in_tables),
     ("signature", in_signature),
+    ("types-for-bpf", in_btf),
 ];
 
 /// The types of sections that there are in modules, and some others.
@@ -199,15 +200,25 @@ fn in_modinfo(module: &mut Module, dice: &mut Dice) {
     in_contents(module, ".modinfo", dice);
 }
 
+/// A byte of the types for BPF, or of the base that they bring.
+fn in_btf(module: &mut Module, dice: &mut Dice) {
+    in_one_of(module, &[".BTF", ".BTF.base"], dice);
+}
+
 fn in_versions(module: &mut Module, dice: &mut Dice) {
     let tables = ["__versions", "__version_ext_crcs", "__version_ext_names", "__kcrctab"];
+    in_one_of(module, &tables, dice);
+}
+
+/// A byte of one of these sections, or of `.modinfo` where the module has none of them.
+fn in_one_of(module: &mut Module, names: &[&str], dice: &mut Dice) {
     let found: Vec<&str> =
-        tables.into_iter().filter(|table| module.find(table).is_some()).collect();
-    match found.is_empty() {
-        true => in_modinfo(module, dice),
-        false => {
-            let table = *dice.pick(found.as_slice());
-            in_contents(module, table, dice);
+        names.iter().copied().filter(|name| module.find(name).is_some()).collect();
+    match found.as_slice() {
+        [] => in_modinfo(module, dice),
+        found => {
+            let name = *dice.pick(found);
+            in_contents(module, name, dice);
         }
     }
 }
