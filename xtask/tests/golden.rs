@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+#[path = "golden/kernels.rs"]
+mod kernels;
 #[path = "golden/proof.rs"]
 mod proof;
 
@@ -183,7 +185,7 @@ fn fields(value: &Value, path: &str, found: &mut BTreeSet<String>) {
 fn occurring() -> BTreeMap<String, BTreeSet<String>> {
     let mut forms: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let commands = COMMANDS.into_iter().map(|(name, _)| name).filter(|name| has_json(name));
-    for name in commands.chain(["prove"]) {
+    for name in commands.chain(["prove", "kernels"]) {
         let text = fs::read_to_string(golden(name, "json")).unwrap();
         let answer: Value = serde_json::from_str(&text).unwrap();
         let form = answer["format"].as_str().unwrap().to_owned();

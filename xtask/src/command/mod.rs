@@ -36,6 +36,7 @@ pub mod enter;
 pub mod exercise;
 pub mod inspect;
 pub mod judge_args;
+pub mod kernels;
 pub mod lesson;
 pub mod order;
 pub mod prove;

@@ -21,8 +21,10 @@ impl Args {
     ///
     /// # Errors
     /// One of them cannot be prepared.
-    pub fn run(self) -> Result<ExitCode> {
+    pub fn run(mut self) -> Result<ExitCode> {
         let cache = Cache::open()?;
+        // The others then find the source there, and leave it.
+        self.kernels.sort_by_key(|name| !name.keeps_source());
         for name in &self.kernels {
             let kernel = Kernel::obtain(&cache, name, Refresh::Now)?;
             outln!("{kernel} is ready: {}", kernel.tree.display());

@@ -11,6 +11,7 @@ pub mod console;
 mod initramfs;
 mod launch;
 mod ldd;
+pub mod leftovers;
 pub mod protocol;
 #[cfg(test)]
 mod protocol_tests;

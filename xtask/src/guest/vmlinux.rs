@@ -32,7 +32,7 @@ pub(super) fn extract(cache: &Cache, image: &Path) -> Result<PathBuf> {
     let what = || format!("{} cannot be read", image.display());
     // To read a kernel for its name takes longer than to restore a guest of it.
     let stamp = stamp(image).or_usage(what)?;
-    let known = cache.path(format!("guest/kernel-of-{}", cache::key([stamp.as_str()])));
+    let known = known(cache, &stamp);
     if let Ok(kernel) = fs::read_to_string(&known) {
         if Path::new(&kernel).exists() {
             return Ok(kernel.into());
@@ -63,6 +63,18 @@ pub(super) fn extract(cache: &Cache, image: &Path) -> Result<PathBuf> {
     let kernel = entry.join("kernel");
     cache::write_atomic(&known, kernel.to_string_lossy().as_bytes())?;
     Ok(kernel)
+}
+
+/// The file that has the path of what was made of a kernel.
+fn known(cache: &Cache, stamp: &str) -> PathBuf {
+    cache.path(format!("guest/kernel-of-{}", cache::key([stamp])))
+}
+
+/// The entry of the cache with what was made of a kernel, if it was.
+pub(super) fn extracted(cache: &Cache, image: &Path) -> Option<String> {
+    let kernel = fs::read_to_string(known(cache, &stamp(image).ok()?)).ok()?;
+    let entry = Path::new(&kernel).parent()?.file_name()?.to_str()?;
+    Some(format!("guest/{entry}"))
 }
 
 /// What QEMU is to be given in the place of `kernel` for a machine that does not boot: no kernel,

@@ -121,6 +121,28 @@ impl Cache {
         Ok(entry)
     }
 
+    /// Removes an entry, or what an interrupted build left of one: it is absent at once, and its
+    /// space is free soon.
+    ///
+    /// # Errors
+    /// Another symstack builds it, or the file system does not let us.
+    pub fn remove_entry(&self, name: &str) -> Result<()> {
+        let entry = self.path(name);
+        let base = LEFT.iter().find_map(|left| name.strip_suffix(left)).unwrap_or(name);
+        let lock = Lock::try_beside(&self.path(base))?;
+        let _lock =
+            lock.ok_or_else(|| Problem::host(format!("another symstack works on {base}")))?;
+        let gone = with_suffix(&entry, "gone");
+        remove_dir(&gone)?;
+        match fs::rename(&entry, &gone) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            renamed => {
+                renamed.or_host(|| format!("{} cannot be removed", entry.display()))?;
+                remove_dir(&gone)
+            }
+        }
+    }
+
     /// Takes the named lock, waiting for it.
     ///
     /// # Errors
@@ -134,12 +156,36 @@ impl Cache {
 #[derive(Clone, Debug)]
 pub struct Lock(Arc<File>);
 
+/// What the names of folders end in that are no entries: not yet, or no more.
+pub const LEFT: [&str; 2] = [".partial", ".gone"];
+
 impl Lock {
     /// Takes the lock of a file or folder, waiting for it.
     ///
     /// # Errors
     /// The lock's file, which lies beside it, cannot be made.
     pub fn beside(place: &Path) -> Result<Self> {
+        let (file, path) = Self::file(place)?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            say(&format!("another symstack works on {}: waiting for it", place.display()));
+            let locked = flock(&file, FlockOperation::LockExclusive);
+            locked.map_err(Into::into).or_host(|| format!("{}", path.display()))?;
+        }
+        Ok(Lock(Arc::new(file)))
+    }
+
+    /// Takes it if nobody has it.
+    ///
+    /// # Errors
+    /// As [`Lock::beside`].
+    pub fn try_beside(place: &Path) -> Result<Option<Self>> {
+        let (file, _) = Self::file(place)?;
+        let taken = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        Ok(taken.then(|| Lock(Arc::new(file))))
+    }
+
+    /// The lock's file, open, and its path.
+    fn file(place: &Path) -> Result<(File, PathBuf)> {
         let path = with_suffix(place, "lock");
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)
@@ -148,13 +194,7 @@ impl Lock {
         let mut options = File::options();
         let file =
             options.create(true).truncate(false).read(true).write(true).mode(0o644).open(&path);
-        let file = file.or_host(|| format!("{} cannot be opened", path.display()))?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            say(&format!("another symstack works on {}: waiting for it", place.display()));
-            let locked = flock(&file, FlockOperation::LockExclusive);
-            locked.map_err(Into::into).or_host(|| format!("{}", path.display()))?;
-        }
-        Ok(Lock(Arc::new(file)))
+        Ok((file.or_host(|| format!("{} cannot be opened", path.display()))?, path))
     }
 
     /// The lock's file as a command's standard input. It is the one way to hand on the lock that no
@@ -277,6 +317,25 @@ mod tests {
         });
         let entry = cache.entry("k", Partial::Resume, |_| Ok(())).unwrap();
         assert!(entry.join("half").exists());
+    }
+
+    #[test]
+    fn what_is_removed_is_absent_and_what_is_built_is_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path());
+        let fill = |partial: &Path| fs::write(partial.join("x"), "x").or_host(String::new);
+        let entry = cache.entry("a/b", Partial::Discard, fill).unwrap();
+        let lock = cache.lock("a/b").unwrap();
+        assert!(cache.remove_entry("a/b").is_err() && entry.exists());
+        drop(lock);
+        fs::create_dir(cache.path("a/b.partial")).unwrap();
+        fs::create_dir(cache.path("a/c.gone")).unwrap();
+        for name in ["a/b", "a/b.partial", "a/c.gone", "a/absent"] {
+            cache.remove_entry(name).unwrap();
+        }
+        let left = fs::read_dir(cache.path("a")).unwrap().flatten();
+        let folders = left.filter(|entry| entry.path().is_dir()).count();
+        assert!(!entry.exists() && folders == 0);
     }
 
     #[test]

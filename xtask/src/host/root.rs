@@ -155,7 +155,21 @@ impl Root {
     /// The root cannot be written by us.
     pub fn mount_point(&self, inside: impl AsRef<Path>) -> Result<()> {
         let path = self.path(inside);
+        // A file is one that `mount_file` made.
+        if path.is_file() {
+            return Ok(());
+        }
         fs::create_dir_all(&path).or_host(|| format!("{} cannot be made", path.display()))
+    }
+
+    /// The same for a file: an empty one is made.
+    ///
+    /// # Errors
+    /// The root cannot be written by us.
+    pub fn mount_file(&self, inside: impl AsRef<Path>) -> Result<()> {
+        let path = self.path(inside);
+        let made = fs::File::options().create(true).append(true).open(&path).map(drop);
+        made.or_host(|| format!("{} cannot be made", path.display()))
     }
 }
 

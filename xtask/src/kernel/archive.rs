@@ -19,7 +19,7 @@ use crate::{
         apt_output::{HEADERS, PackageVersion, depends, header_packages, madison},
         make_folder, names,
     },
-    problem::{Problem, Result},
+    problem::{OrProblem, Problem, Result},
 };
 
 /// How long an answer of the archive is good for when nobody asks for a newer one.
@@ -62,7 +62,7 @@ impl Candidate {
     }
 }
 
-/// The archive, as one private root sees it.
+/// A suite of the archive, as a private root sees it.
 #[derive(Debug)]
 pub struct Archive<'a> {
     cache: &'a Cache,
@@ -75,15 +75,50 @@ impl<'a> Archive<'a> {
     ///
     /// # Errors
     /// The folder of its lists cannot be made.
-    pub fn open(cache: &'a Cache, root: &'a Root) -> Result<Self> {
-        let folder = cache.path("apt").join(root.suite.name);
+    pub fn open(cache: &'a Cache, root: &'a Root, suite: &str) -> Result<Self> {
+        let own = [root.suite.name, root.suite.kernels].contains(&suite);
+        let name =
+            if own { root.suite.name.into() } else { format!("{suite}-by-{}", root.suite.name) };
+        let folder = cache.path("apt").join(name);
         for within in ["lists/partial", "cache/archives/partial"] {
             let path = folder.join(within);
             make_folder(&path)?;
         }
-        cache::write_atomic(&folder.join("cache/symstack.conf"), APT_CONF.as_bytes())?;
+        let mut conf = APT_CONF.to_owned();
+        if !own {
+            let sources = root.path("etc/apt/sources.list");
+            let text = fs::read_to_string(&sources);
+            let text = text.or_host(|| format!("{} cannot be read", sources.display()))?;
+            let text = sources_of(&text, root.suite.name, suite);
+            cache::write_atomic(&folder.join("cache/sources.list"), text.as_bytes())?;
+            conf.push_str(OTHER_SOURCES);
+        }
+        cache::write_atomic(&folder.join("cache/symstack.conf"), conf.as_bytes())?;
         write_script(&folder.join("enter"), &enter(root))?;
         Ok(Self { cache, root, folder })
+    }
+
+    /// Whether its lists were fetched within a day.
+    fn is_fresh(&self) -> bool {
+        let asked = self.folder.join(ASKED).metadata().and_then(|file| file.modified()).ok();
+        let age = asked.and_then(|then| SystemTime::now().duration_since(then).ok());
+        age.is_some_and(|age| age < FRESH)
+    }
+
+    /// The kernels for which a suite has headers.
+    ///
+    /// # Errors
+    /// It cannot be reached and never was.
+    pub fn offers(&self, suite: &str, refresh: Refresh) -> Result<Vec<Candidate>> {
+        if refresh == Refresh::Now || !self.is_fresh() {
+            match self.update(&format!("for the kernels of {suite}")) {
+                Err(_) if self.folder.join(ASKED).exists() => {
+                    say(&format!("the archive cannot be asked; {suite} is as it was last"));
+                }
+                asked => asked?,
+            }
+        }
+        self.candidates(suite)
     }
 
     /// The kernel that a name stands for, from the archive or from what it said lately.
@@ -124,13 +159,21 @@ impl<'a> Archive<'a> {
 
     fn ask(&self, name: &KernelName) -> Result<Candidate> {
         self.update(&format!("for {name}"))?;
+        self.listed(name)?.ok_or_else(|| self.not_offered(name))
+    }
+
+    /// The kernel that a name stands for, by the lists that were fetched last.
+    ///
+    /// # Errors
+    /// apt cannot read its lists, or they name no release.
+    pub fn listed(&self, name: &KernelName) -> Result<Option<Candidate>> {
         let suite = Self::suite(name)?;
         let package = match name {
             KernelName::Listed(_, Some(release)) => format!("{HEADERS}{release}"),
             _ => format!("{HEADERS}amd64"),
         };
         let versions = self.madison(&[&package])?;
-        let version = madison(&versions, suite).next().ok_or_else(|| self.not_offered(name))?;
+        let Some(version) = madison(&versions, suite).next() else { return Ok(None) };
         let version = version.version.to_owned();
         let release = match name {
             KernelName::Listed(_, Some(release)) => Some(release.clone()),
@@ -143,7 +186,7 @@ impl<'a> Archive<'a> {
         let release = release.ok_or_else(|| {
             Problem::host(format!("{package} {version} depends on no {HEADERS}RELEASE"))
         })?;
-        Ok(Candidate { release, version })
+        Ok(Some(Candidate { release, version }))
     }
 
     /// Fetches the archive's lists.
@@ -151,10 +194,12 @@ impl<'a> Archive<'a> {
     /// # Errors
     /// The archive cannot be reached.
     pub fn update(&self, what_for: &str) -> Result<()> {
-        let _lock = self.cache.lock(&format!("apt/{}", self.root.suite.name))?;
+        let name = self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let _lock = self.cache.lock(&format!("apt/{name}"))?;
         let step = Step::begin(format!("asking Debian's archive {what_for}"), "a few seconds");
-        let log = self.cache.log(&format!("archive-{}", self.root.suite.name))?;
+        let log = self.cache.log(&format!("archive-{name}"))?;
         self.apt("apt-get").arg("update").logged(&log, &step)?;
+        cache::write_atomic(&self.folder.join(ASKED), b"")?;
         step.done();
         Ok(())
     }
@@ -185,10 +230,7 @@ impl<'a> Archive<'a> {
     }
 
     /// The kernels for which a suite has headers, as the lists have it that were fetched last.
-    ///
-    /// # Errors
-    /// apt cannot read its lists.
-    pub fn candidates(&self, suite: &str) -> Result<Vec<Candidate>> {
+    fn candidates(&self, suite: &str) -> Result<Vec<Candidate>> {
         let names = self.apt("apt-cache").args(["pkgnames", HEADERS]).quiet().stdout()?;
         let packages = header_packages(&names);
         let versions = self.madison(&packages)?;
@@ -283,6 +325,33 @@ const APT_CONF: &str = "APT::Sandbox::User \"root\";\n\
     Acquire::Languages \"none\";\n\
     Acquire::Retries \"3\";\n";
 
+/// For a suite that the root was not made of.
+const OTHER_SOURCES: &str = "Dir::Etc::SourceList \"/var/cache/apt/sources.list\";\n\
+    Dir::Etc::SourceParts \"/dev/null\";\n";
+
+/// What the name of a file ends in that has what a name stands for.
+const OFFER: &str = ".offer";
+/// The file that is as old as the lists are.
+const ASKED: &str = "asked";
+
+/// The sources of apt for another suite, from the same mirror as a root's own.
+fn sources_of(own: &str, root_suite: &str, suite: &str) -> String {
+    let words = |line: &str| {
+        let word = |word| if word == root_suite { suite } else { word };
+        Vec::from_iter(line.split(' ').map(word)).join(" ") + "\n"
+    };
+    let main =
+        |line: &&str| line.starts_with("deb ") && line.split(' ').any(|word| word == root_suite);
+    own.lines().filter(main).map(words).collect()
+}
+
+/// The names for which the archive was asked.
+pub fn asked_names(cache: &Cache) -> Vec<KernelName> {
+    let files = names(&cache.path("kernels")).unwrap_or_default();
+    let named = files.iter().filter_map(|file| file.strip_suffix(OFFER)?.parse().ok());
+    named.filter(|name| matches!(name, KernelName::Listed(..))).collect()
+}
+
 /// What a name stood for when the archive was last asked.
 pub fn cached(cache: &Cache, name: &KernelName) -> Option<Candidate> {
     let text = fs::read_to_string(cache_file(cache, name)).ok()?;
@@ -291,12 +360,20 @@ pub fn cached(cache: &Cache, name: &KernelName) -> Option<Candidate> {
 }
 
 fn cache_file(cache: &Cache, name: &KernelName) -> PathBuf {
-    cache.path("kernels").join(format!("{name}.offer"))
+    cache.path("kernels").join(format!("{name}{OFFER}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Candidate;
+    use super::{Candidate, sources_of};
+
+    #[test]
+    fn another_suite_is_asked_of_the_same_mirror() {
+        let own = "deb [trusted=yes] http://a.example/trixie/ trixie main\n\
+            deb http://a.example/trixie/ trixie-backports main\n# deb http://b trixie main\n";
+        let other = "deb [trusted=yes] http://a.example/trixie/ sid main\n";
+        assert_eq!(sources_of(own, "trixie", "sid"), other);
+    }
 
     #[test]
     fn an_offer_knows_its_parts() {

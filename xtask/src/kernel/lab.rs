@@ -35,7 +35,7 @@ pub(super) fn release(candidate: &Candidate) -> String {
 /// # Errors
 /// Its source cannot be had, or it does not build.
 pub(super) fn build(prep: &Preparation) -> Result<()> {
-    let Preparation { cache, root, candidate, aside } = *prep;
+    let Preparation { cache, root, candidate, aside, .. } = *prep;
     cache::need_space(aside, SPACE)?;
     let source = Source::obtain(cache, root, candidate)?;
     let release = release(candidate);

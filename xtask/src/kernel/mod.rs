@@ -5,9 +5,11 @@ pub mod archive;
 pub mod bzimage;
 pub mod certificates;
 pub mod config;
+pub mod disk;
 pub mod facts;
 pub mod kernel_vermagic;
 pub mod lab;
+pub mod listing;
 mod live_keys;
 mod metadata;
 mod name;
@@ -111,7 +113,8 @@ impl Kernel {
                 let present = Self::present(cache, name).is_some();
                 let refresh = if present { refresh } else { Refresh::Now };
                 let followed = recipe.followed(release.as_deref());
-                let candidate = Archive::open(cache, &root)?.resolve(&followed, refresh)?;
+                let candidate =
+                    Archive::open(cache, &root, recipe.suite)?.resolve(&followed, refresh)?;
                 let folder = recipe.prepared(cache, &root, &candidate)?;
                 Ok(Self::installed(name.clone(), &folder, &(recipe.release)(&candidate)))
             }

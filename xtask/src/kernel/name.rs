@@ -47,6 +47,11 @@ impl KernelName {
         }
     }
 
+    /// Whether every build for it needs the kernel's source.
+    pub fn keeps_source(&self) -> bool {
+        matches!(self, Self::Listed(recipe, _) if *recipe == LAB)
+    }
+
     /// The part of a file's name that stands for it.
     pub(super) fn slug(&self) -> String {
         match self {

@@ -16,6 +16,8 @@ pub(super) struct Preparation<'a> {
     pub(super) root: &'a Root,
     /// The kernel's packages.
     pub(super) candidate: &'a Candidate,
+    /// The suite that has its packages.
+    pub(super) suite: &'static str,
     /// The folder that becomes the kernel's cache entry.
     pub(super) aside: &'a Path,
 }

@@ -1,11 +1,14 @@
-//! The suite's own kernel: older, without Rust, with MODVERSIONS by genksyms and the export tables
-//! of before 7.1. C modules build for it with Debian's headers as they are.
+//! Debian's older kernels: without Rust, with MODVERSIONS by genksyms and the export tables of
+//! before 7.1. C modules build for them with Debian's headers as they are.
 
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     host::{cache, progress::Step},
-    kernel::{archive::Archive, preparation::Preparation, write_enter},
+    kernel::{archive::Archive, config, make_folder, preparation::Preparation, write_enter},
     problem::{OrProblem, Result},
 };
 
@@ -13,25 +16,62 @@ use crate::{
 pub(super) const RECIPE: &str = "1";
 /// Bytes that it needs, its modules among them.
 const SPACE: u64 = 1 << 30;
+/// Where a compiler that the root lacks is, in the kernel's folder.
+const COMPILER: &str = "compiler";
 
 /// Unpacks it.
 ///
 /// # Errors
 /// The archive does not offer it any more, or it cannot be unpacked.
 pub(super) fn prepare(prep: &Preparation) -> Result<()> {
-    let Preparation { cache, root, candidate, aside } = *prep;
+    let Preparation { cache, root, candidate, suite, aside } = *prep;
     cache::need_space(aside, SPACE)?;
     let release = &candidate.release;
     let log = cache.log(&format!("kernel-{release}"))?;
     let step = Step::begin(format!("Debian's kernel {release}"), "110 MB");
-    let archive = Archive::open(cache, root)?;
+    let archive = Archive::open(cache, root, suite)?;
     let packages = archive.kernel_packages(candidate, "linux-image")?;
     archive.unpack(&step, &log, &packages, aside)?;
+    // Where newer packages have all this, and where all that boots a kernel looks.
+    let modules = Path::new("lib/modules").join(release);
+    if aside.join(&modules).is_dir() {
+        make_folder(&aside.join("usr/lib/modules"))?;
+        rename(&aside.join(&modules), &aside.join("usr").join(&modules))?;
+    }
+    let image = aside.join("usr").join(&modules).join("vmlinuz");
+    rename(&aside.join(format!("boot/vmlinuz-{release}")), &image)?;
+    let more = compiler(prep, |packages, into| archive.unpack(&step, &log, packages, into))?;
     step.done();
-    // Where newer packages have it, and where all that boots a kernel looks.
-    let (from, to) =
-        (format!("boot/vmlinuz-{release}"), format!("usr/lib/modules/{release}/vmlinuz"));
-    let (from, to) = (aside.join(from), aside.join(to));
-    fs::rename(&from, &to).or_host(|| format!("{} cannot be moved", from.display()))?;
-    write_enter(root, aside, &[])
+    write_enter(root, aside, &more)
+}
+
+/// The compiler that the kernel's configuration names, from the kernel's own suite where the root
+/// has none of this name: what is to be seen, and where.
+fn compiler(
+    prep: &Preparation,
+    unpack: impl FnOnce(&[String], &Path) -> Result<()>,
+) -> Result<Vec<(String, PathBuf)>> {
+    let headers =
+        prep.aside.join("usr/src").join(format!("linux-headers-{}", prep.candidate.release));
+    let compiler = config::read(&headers.join(".config"))?.compiler();
+    let name = compiler.trim_start_matches("CC=");
+    let package = name.trim_start_matches("x86_64-linux-gnu-");
+    let program = Path::new("/usr/bin").join(name);
+    let here = prep.root.path(&program).metadata().is_ok_and(|program| program.len() > 0);
+    let Some(version) = package.strip_prefix("gcc-").filter(|_| !here) else {
+        return Ok(Vec::new());
+    };
+    let folder = prep.aside.join(COMPILER);
+    make_folder(&folder)?;
+    unpack(&[package.into(), format!("cpp-{version}"), format!("libgcc-{version}-dev")], &folder)?;
+    prep.root.mount_file(&program)?;
+    let passes = format!("/usr/lib/gcc/x86_64-linux-gnu/{version}");
+    Ok(vec![
+        (format!("$here/{COMPILER}/usr/bin/x86_64-linux-gnu-{package}"), program),
+        (format!("$here/{COMPILER}{passes}"), passes.into()),
+    ])
+}
+
+fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).or_host(|| format!("{} cannot be moved", from.display()))
 }

@@ -25,7 +25,7 @@ use crate::{
     },
     kernel::{
         KernelName,
-        archive::{Archive, Refresh},
+        archive::{Archive, Candidate, Refresh},
         config, make_folder, metadata,
         preparation::Preparation,
         require_rust,
@@ -52,13 +52,11 @@ pub(super) fn modules(cache: &Cache, name: &KernelName) -> Result<PathBuf> {
         return Err(Problem::usage(format!("{name} is no kernel of the archive")));
     };
     let root = Root::obtain(cache, recipe.root)?;
-    let archive = Archive::open(cache, &root)?;
+    let archive = Archive::open(cache, &root, recipe.suite)?;
     let candidate = archive.resolve(name, Refresh::Daily)?;
     let release = &candidate.release;
-    // The second has `modules.order` and its like.
-    let packages = ["modules", "base"].map(|part| format!("linux-{part}-{release}"));
-    let parts = packages.iter().map(String::as_str).chain([RECIPE, &candidate.version]);
-    let entry = format!("kernels/modules-{release}-{}", cache::key(parts));
+    let packages = module_packages(&candidate);
+    let entry = modules_entry(&candidate);
     let folder = cache.entry(&entry, Partial::Discard, |aside| {
         let log = cache.log(&format!("modules-{release}"))?;
         let step = Step::begin(format!("Debian's modules of {release}"), "107 MB");
@@ -67,6 +65,18 @@ pub(super) fn modules(cache: &Cache, name: &KernelName) -> Result<PathBuf> {
         Ok(())
     })?;
     Ok(folder.join("usr/lib/modules").join(release))
+}
+
+/// The second has `modules.order` and its like.
+fn module_packages(candidate: &Candidate) -> [String; 2] {
+    ["modules", "base"].map(|part| format!("linux-{part}-{}", candidate.release))
+}
+
+/// The name in the cache of the modules of this candidate.
+pub(super) fn modules_entry(candidate: &Candidate) -> String {
+    let packages = module_packages(candidate);
+    let parts = packages.iter().map(String::as_str).chain([RECIPE, &candidate.version]);
+    format!("kernels/modules-{}-{}", candidate.release, cache::key(parts))
 }
 
 /// Prepares it.
@@ -87,7 +97,8 @@ pub(super) fn prepare(prep: &Preparation) -> Result<()> {
     metadata::complete(&headers, &prep.build(), &config)?;
     let sandbox = Sandbox::new(prep.aside.join("enter"));
     metadata::builds_a_module(sandbox, &prep.aside.join("probe"), &prep.candidate.release)?;
-    cache::remove_dir(&prep.build())
+    cache::remove_dir(&prep.build())?;
+    source.release(prep.cache)
 }
 
 impl Preparation<'_> {
@@ -102,12 +113,12 @@ impl Preparation<'_> {
 }
 
 fn unpack(prep: &Preparation) -> Result<()> {
-    let Preparation { cache, root, candidate, aside } = *prep;
+    let Preparation { cache, root, candidate, suite, aside } = *prep;
     let release = &candidate.release;
     cache::remove_dir(&aside.join("usr"))?;
     let log = cache.log(&format!("kernel-{release}"))?;
     let step = Step::begin(format!("Debian's kernel {release}, its headers"), "30 MB");
-    let archive = Archive::open(cache, root)?;
+    let archive = Archive::open(cache, root, suite)?;
     archive.unpack(&step, &log, &archive.kernel_packages(candidate, "linux-binary")?, aside)?;
     step.done();
     write_enter(root, aside, &[])

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// All kernels that have a name.
-pub const KERNELS: [&Recipe; 4] = [STOCK, LAB, STABLE, SID];
+pub const KERNELS: [&Recipe; 5] = [STOCK, LAB, STABLE, BOOKWORM, SID];
 
 /// Debian's own, the newest of the backports.
 pub const STOCK: &Recipe = &Recipe {
@@ -23,6 +23,7 @@ pub const STOCK: &Recipe = &Recipe {
     suite: root::TRIXIE.kernels,
     follows: "stock",
     entry: "stock-",
+    rust: true,
     release: |candidate| candidate.release.clone(),
     key: &[stock::RECIPE],
     leftover: Partial::Resume,
@@ -49,11 +50,22 @@ pub const STABLE: &Recipe = &Recipe {
     suite: root::TRIXIE.name,
     follows: "stable",
     entry: "stable-",
+    rust: false,
     key: &[stable::RECIPE],
     leftover: Partial::Discard,
     prepare: stable::prepare,
     ships: Ships::Inside,
     ..*STOCK
+};
+
+/// The kernel of the stable suite before that.
+pub const BOOKWORM: &Recipe = &Recipe {
+    name: "bookworm",
+    about: "Debian's own kernel of the suite before stable, for C modules",
+    suite: "bookworm",
+    follows: "bookworm",
+    entry: "bookworm-",
+    ..*STABLE
 };
 
 /// Debian's newest kernel, by its newest toolchain.
@@ -92,6 +104,8 @@ pub struct Recipe {
     follows: &'static str,
     /// What the name of its cache entry begins with; its release and its key follow.
     entry: &'static str,
+    /// Whether Rust modules can be built for it.
+    pub rust: bool,
     /// The release that it has when it is made of this candidate.
     pub(super) release: fn(&Candidate) -> String,
     /// What its cache entry's key stands for, beyond the candidate's version and the root.
@@ -140,7 +154,7 @@ impl Recipe {
         candidate: &Candidate,
     ) -> Result<PathBuf> {
         cache.entry(&self.entry(candidate), self.leftover, |aside| {
-            (self.prepare)(&Preparation { cache, root, candidate, aside })
+            (self.prepare)(&Preparation { cache, root, candidate, suite: self.suite, aside })
         })
     }
 }

@@ -1,0 +1,161 @@
+//! `kernels`: what the archive offers, what is prepared, what it costs; and to be rid of it.
+
+pub mod form;
+
+use std::{collections::BTreeSet, process::ExitCode};
+
+use clap::ValueEnum;
+
+use crate::{
+    guest::leftovers,
+    host::cache::Cache,
+    kernel::{
+        Kernel, KernelName,
+        archive::Refresh,
+        disk::{self, Item},
+        listing::{self, Listing},
+    },
+    problem::{Problem, Result},
+};
+
+/// Tell which kernels the archive offers, which are prepared, and what each takes on the disk
+///
+/// Exit status 69 when a part of the archive could not be asked.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Args {
+    #[command(subcommand)]
+    task: Option<Task>,
+    /// Only kernels that Rust modules can be built for
+    #[arg(long)]
+    rust: bool,
+    /// Only what is prepared; the archive is not asked
+    #[arg(long)]
+    prepared: bool,
+    /// Ask the archive now, and not once a day
+    #[arg(long, conflicts_with = "prepared")]
+    refresh: bool,
+    /// Print the documented JSON form
+    #[arg(long)]
+    json: bool,
+    /// Print another form
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["json", "prepared"])]
+    format: Option<Format>,
+}
+
+/// Another form of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One line of JSON for `strategy.matrix` of a GitHub workflow: what the archive offers
+    GithubMatrix,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Task {
+    /// Remove kernels, and what nothing needs without them
+    Remove {
+        /// Their names
+        #[arg(required = true, value_name = "K")]
+        kernels: Vec<KernelName>,
+    },
+    /// Remove what nothing needs any more; what is needed again comes again by itself
+    Prune {
+        /// Tell what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+impl Args {
+    /// Lists or removes.
+    ///
+    /// # Errors
+    /// The archive cannot be asked, or something cannot be removed.
+    pub fn run(self) -> Result<ExitCode> {
+        let cache = Cache::open()?;
+        match &self.task {
+            Some(Task::Remove { kernels }) => return remove(&cache, kernels),
+            Some(Task::Prune { dry_run }) => return prune(&cache, *dry_run),
+            None => (),
+        }
+        let mut listing = if self.prepared {
+            Listing::of_the_cache(&cache)
+        } else {
+            let refresh = if self.refresh { Refresh::Now } else { Refresh::Daily };
+            Listing::of_the_archive(&cache, refresh)?
+        };
+        listing.kernels.retain(|kernel| kernel.rust || !self.rust);
+        if self.format == Some(Format::GithubMatrix) {
+            // A matrix without some of the kernels would look as if they were proven.
+            if let Some((_, problem)) = listing.unknown.into_iter().next() {
+                return Err(problem);
+            }
+            outln!("{}", form::github_matrix(&listing.kernels));
+            return Ok(ExitCode::SUCCESS);
+        }
+        let items = items(&cache)?;
+        if self.json {
+            super::print_json(&form::json(&listing, &items))?;
+        } else {
+            super::print_bytes(form::text(&listing, &items, &cache.path("")).as_bytes());
+        }
+        match listing.unknown.into_iter().next() {
+            Some((suite, problem)) => {
+                Err(Problem::host(format!("{suite} is unknown: {}", problem.fact)))
+            }
+            None => Ok(ExitCode::SUCCESS),
+        }
+    }
+}
+
+/// What the cache has, and what of it nothing needs.
+fn items(cache: &Cache) -> Result<Vec<Item>> {
+    let prepared = listing::prepared(cache);
+    let kernels: Vec<Kernel> =
+        prepared.iter().filter_map(|known| Kernel::present(cache, &known.name)).collect();
+    let needed: BTreeSet<String> = leftovers::needed(cache, &kernels);
+    disk::items(cache, |entry| leftovers::is_spare(entry, &needed))
+}
+
+fn remove(cache: &Cache, names: &[KernelName]) -> Result<ExitCode> {
+    let before = items(cache)?;
+    let kept = |item: &Item| before.iter().any(|before| before == item);
+    for name in names {
+        if let KernelName::Folder(folder) = name {
+            let fact = format!("{} is its owner's, not ours to remove", folder.display());
+            return Err(Problem::usage(fact));
+        }
+        let known = listing::of_name(cache, name).ok_or_else(|| {
+            let prepared = listing::prepared(cache).into_iter().map(|known| known.name.to_string());
+            let problem = Problem::usage(format!("{name} is not prepared"));
+            problem.hint(format!("prepared are {}", Vec::from_iter(prepared).join(", ")))
+        })?;
+        cache.remove_entry(&known.entry)?;
+        let item = before.iter().find(|item| item.entry == known.entry);
+        outln!("{name} is removed: {}", form::size(item.map_or(0, |item| item.bytes)));
+    }
+    // Of the others, what became spare by that.
+    let mut freed = items(cache)?;
+    freed.retain(|item| item.spare && !kept(item));
+    remove_items(cache, &freed)
+}
+
+fn prune(cache: &Cache, dry_run: bool) -> Result<ExitCode> {
+    let mut spare = items(cache)?;
+    spare.retain(|item| item.spare);
+    if dry_run {
+        spare.iter().for_each(|item| outln!("{}", form::item(item)));
+        outln!("{} would be free", form::size(spare.iter().map(|item| item.bytes).sum()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    remove_items(cache, &spare)
+}
+
+fn remove_items(cache: &Cache, items: &[Item]) -> Result<ExitCode> {
+    for item in items {
+        cache.remove_entry(&item.entry)?;
+        outln!("{} is removed", form::item(item));
+    }
+    outln!("{} are free", form::size(items.iter().map(|item| item.bytes).sum()));
+    Ok(ExitCode::SUCCESS)
+}

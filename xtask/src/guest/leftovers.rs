@@ -1,0 +1,49 @@
+//! What earlier versions of the agent and kernels that are gone have left in the cache.
+
+use std::collections::BTreeSet;
+
+use super::{Boot, agent_build, initramfs, vmlinux};
+use crate::{
+    host::{
+        cache::Cache,
+        root::{Root, TRIXIE},
+    },
+    kernel::Kernel,
+};
+
+/// The entries of the cache's folder `guest` that guests of these kernels are made of.
+pub fn needed(cache: &Cache, kernels: &[Kernel]) -> BTreeSet<String> {
+    let mut needed = BTreeSet::new();
+    let Some(root) = Root::present(cache, TRIXIE) else { return needed };
+    let agent = agent_build::key(&root);
+    for kernel in kernels {
+        let Some(image) = kernel.image.clone() else { continue };
+        needed.extend(vmlinux::extracted(cache, &image));
+        let (release, modules) = (kernel.release.clone(), kernel.modules.clone());
+        let base = initramfs::base_key(&Boot { image, release, modules }, &agent);
+        needed.extend(base.ok().map(|base| format!("guest/base-{base}")));
+    }
+    needed.insert(format!("guest/agent-{agent}"));
+    needed
+}
+
+/// Whether an entry is one that every guest of the same kind would make again within seconds, and
+/// none of these kernels needs. Saved states look after themselves.
+pub fn is_spare(entry: &str, needed: &BTreeSet<String>) -> bool {
+    let kinds = ["guest/agent-", "guest/base-", "guest/kernel-"];
+    kinds.iter().any(|kind| entry.starts_with(kind)) && !needed.contains(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_again_is_spare_and_what_is_not_ours_to_judge_is_not() {
+        let needed = BTreeSet::from(["guest/base-1".to_owned()]);
+        assert!(is_spare("guest/base-2", &needed) && is_spare("guest/agent-1", &needed));
+        for kept in ["guest/base-1", "guest/states", "guest/finit-1"] {
+            assert!(!is_spare(kept, &needed), "{kept}");
+        }
+    }
+}
