@@ -1,5 +1,7 @@
 //! The kernels that can be had, and those that are prepared.
 
+use std::cmp::Reverse;
+
 use crate::{
     host::{
         cache::Cache,
@@ -107,7 +109,12 @@ fn offers(
     let archive = Archive::open(cache, own.as_ref().unwrap_or(root), recipe.suite)?;
     let mut candidates = archive.offers(recipe.suite, refresh)?;
     let newest = archive.listed(&recipe.followed(None))?;
-    candidates.sort_by_key(|candidate| Some(candidate) != newest.as_ref());
+    let numbers = |candidate: &Candidate| -> Vec<u32> {
+        let words = candidate.release.split(|c: char| !c.is_ascii_digit());
+        words.filter_map(|word| word.parse().ok()).collect()
+    };
+    candidates
+        .sort_by_key(|candidate| (Some(candidate) != newest.as_ref(), Reverse(numbers(candidate))));
     let known = |candidate: &Candidate| {
         let newest = Some(candidate) == newest.as_ref();
         let release = (!newest).then(|| candidate.release.clone());

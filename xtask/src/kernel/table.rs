@@ -140,7 +140,7 @@ impl Recipe {
     }
 
     /// The name of its cache entry when it is made of this candidate.
-    pub(super) fn entry(&self, candidate: &Candidate) -> String {
+    pub(crate) fn entry(&self, candidate: &Candidate) -> String {
         let root = Root::name(self.root);
         let key = cache::key(self.key.iter().copied().chain([&*candidate.version, &root]));
         format!("kernels/{}{}-{key}", self.entry, (self.release)(candidate))

@@ -159,3 +159,46 @@ fn remove_items(cache: &Cache, items: &[Item]) -> Result<ExitCode> {
     outln!("{} are free", form::size(items.iter().map(|item| item.bytes).sum()));
     Ok(ExitCode::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{
+        kernel::{
+            archive::Candidate,
+            table::{LAB, STOCK},
+        },
+        problem::Kind,
+    };
+
+    #[test]
+    fn a_kernel_goes_with_what_only_it_needed() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path());
+        let candidate =
+            Candidate { release: "7.3.4+deb13-amd64".into(), version: "7.3.4-1".into() };
+        let (stock, lab) = (STOCK.entry(&candidate), LAB.entry(&candidate));
+        let source = "sources/linux-source-7.3_7.3.4-1".to_owned();
+        let was_spare = "roots/gone-12345678".to_owned();
+        for entry in [&stock, &lab, &source, &was_spare] {
+            fs::create_dir_all(cache.path(entry)).unwrap();
+        }
+        fs::write(cache.path(&lab).join("enter"), format!("$here/../../{source}/x")).unwrap();
+        fs::write(cache.path("kernels/stock.offer"), "7.3.4+deb13-amd64 7.3.4-1\n").unwrap();
+        let there = |entry: &String| cache.path(entry).exists();
+
+        remove(&cache, &[KernelName::STOCK]).unwrap();
+        assert!(!there(&stock) && there(&lab) && there(&source));
+        remove(&cache, &[KernelName::LAB]).unwrap();
+        assert!(!there(&lab) && !there(&source) && there(&was_spare));
+        for name in [KernelName::LAB, KernelName::Folder("/".into())] {
+            assert_eq!(remove(&cache, &[name]).unwrap_err().kind, Kind::Usage);
+        }
+        prune(&cache, true).unwrap();
+        assert!(there(&was_spare));
+        prune(&cache, false).unwrap();
+        assert!(!there(&was_spare));
+    }
+}
