@@ -120,6 +120,19 @@ const FSTAB: &str = "proc /proc proc defaults 0 0\nsysfs /sys sysfs defaults 0 0
 /// What depmod wants to know of the kernel itself.
 const FACTS: [&str; 3] = ["modules.builtin", "modules.builtin.modinfo", "modules.order"];
 
+/// The drivers of the agent's channel, in the order in which they load. Debian's kernels before
+/// those of trixie have them as modules.
+const CHANNEL: [&str; 6] = [
+    "virtio/virtio",
+    "virtio/virtio_ring",
+    "virtio/virtio_pci_legacy_dev",
+    "virtio/virtio_pci_modern_dev",
+    "virtio/virtio_pci",
+    "char/virtio_console",
+];
+/// Where the agent is when it cannot be the init, because the channel needs modules.
+const AGENT: &str = "usr/lib/symstack/agent";
+
 /// Folders that are links to those of the same name in `usr`.
 const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
 
@@ -151,7 +164,7 @@ impl Initramfs {
         // Standard input, output and error of init, before it can mount anything.
         image.node("dev/console", Node::Device { major: 5, minor: 1 });
         image.node("dev/null", Node::Device { major: 1, minor: 3 });
-        image.node("init", Node::File { bytes: agent, executable: true });
+        image.init(boot, agent)?;
         image.bytes("etc/fstab", FSTAB.as_bytes());
         image.bytes("etc/passwd", b"root:x:0:0:root:/work:/bin/sh\n");
         for program in PROGRAMS {
@@ -167,6 +180,25 @@ impl Initramfs {
             )?;
         }
         Ok(image)
+    }
+
+    /// The agent, and before it the modules that its channel needs, if there are any.
+    fn init(&mut self, boot: &Boot, agent: Vec<u8>) -> Result<()> {
+        let modules = channel_modules(boot);
+        if modules.is_empty() {
+            self.node("init", Node::File { bytes: agent, executable: true });
+            return Ok(());
+        }
+        let mut script = String::from("#!/bin/sh\n");
+        for module in modules {
+            let path = format!("usr/lib/symstack/{}", name(&module)?);
+            self.host_file(&path, &module)?;
+            script.push_str(&format!("/usr/sbin/insmod /{path}\n"));
+        }
+        script.push_str(&format!("exec /{AGENT}\n"));
+        self.node("init", Node::File { bytes: script.into(), executable: true });
+        self.node(AGENT, Node::File { bytes: agent, executable: true });
+        Ok(())
     }
 
     /// A program of the private root, with all that it needs.
@@ -331,7 +363,17 @@ pub(super) fn base_key(boot: &Boot, agent: &str) -> Result<String> {
         let bytes = fs::read(&path).or_usage(|| format!("{} cannot be read", path.display()))?;
         parts.push(super::fingerprint(&bytes));
     }
+    for module in channel_modules(boot) {
+        let bytes = fs::read(&module).or_host(|| format!("{}", module.display()))?;
+        parts.push(super::fingerprint(&bytes));
+    }
     Ok(cache::key(parts.iter().map(String::as_str)))
+}
+
+/// Those of [`CHANNEL`] that the kernel has as modules.
+fn channel_modules(boot: &Boot) -> Vec<PathBuf> {
+    let module = |driver| boot.modules.join(format!("kernel/drivers/{driver}.ko"));
+    CHANNEL.iter().map(module).filter(|module| module.is_file()).collect()
 }
 
 /// The name of a file on the host, without its folder.
