@@ -20,6 +20,7 @@ mod guest;
 mod kmod;
 mod lesson;
 mod mistakes;
+mod new;
 mod prove;
 mod saved_state;
 mod stack;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         build::tests(),
         any_stack::tests(),
         prove::tests(),
+        new::tests(),
         stack::tests(),
         crates::tests(),
         guest::tests(),

@@ -6,6 +6,7 @@
 pub mod abi;
 pub mod changes;
 mod copy;
+pub mod fresh;
 mod stack;
 
 use std::{fs, os::unix::fs::MetadataExt, path::PathBuf, thread, time::Duration};

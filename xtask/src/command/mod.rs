@@ -38,6 +38,7 @@ pub mod inspect;
 pub mod judge_args;
 pub mod kernels;
 pub mod lesson;
+pub mod new;
 pub mod order;
 pub mod prove;
 pub mod setup;

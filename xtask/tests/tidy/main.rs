@@ -35,7 +35,7 @@ impl File {
         let host = ["xtask/", "tests/vm/", "tests/corpus/"];
         self.is(&["rs"])
             && host.iter().any(|folder| self.path.starts_with(folder))
-            && !self.path.contains("/fixtures/")
+            && !["/fixtures/", "xtask/new/"].iter().any(|folder| self.path.contains(folder))
     }
 
     fn is_kernel_side(&self) -> bool {

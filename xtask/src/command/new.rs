@@ -1,0 +1,51 @@
+//! `new`: a fresh stack.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use crate::{
+    build::fresh::{self, Form},
+    problem::Result,
+};
+
+/// Make a fresh stack of two modules, one that exports and one that imports
+///
+/// It builds, is proven and passes as it stands. Both modules are Rust unless told.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder, which is not there yet or empty
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// What the modules are called: NAME, and NAME_user [default: as the folder]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Both modules in C; with --rust, the lower one in C and the upper one in Rust
+    #[arg(long)]
+    c: bool,
+    /// Both modules in Rust, with a C ABI between them
+    #[arg(long)]
+    rust: bool,
+    /// The upper module uses the lower one as a crate: both in Rust, and no header
+    #[arg(long = "crate", conflicts_with = "c")]
+    as_crate: bool,
+}
+
+impl Args {
+    /// Makes it.
+    ///
+    /// # Errors
+    /// The folder has something in it, or the name is none for a module.
+    pub fn run(self) -> Result<ExitCode> {
+        let form = match (self.c, self.rust, self.as_crate) {
+            (_, _, true) => Form::Crate,
+            (true, true, _) => Form::Mixed,
+            (true, false, _) => Form::C,
+            (false, ..) => Form::Rust,
+        };
+        for file in fresh::make(&self.folder, self.name.as_deref(), form)? {
+            outln!("{}", file.display());
+        }
+        let folder = self.folder.display();
+        outln!("\nnext: cargo xtask prove --stack {folder}");
+        Ok(ExitCode::SUCCESS)
+    }
+}
