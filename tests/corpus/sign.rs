@@ -102,14 +102,14 @@ fn sign(bytes: &[u8]) -> Vec<u8> {
 
 /// The key id: a digest of the key, as `openssl` makes it, only by another digest.
 fn key_id() -> Vec<u8> {
-    Sha256::digest(key().verifying_key().to_sec1_bytes()).to_vec()
+    Sha256::digest(key().verifying_key().to_encoded_point(false)).to_vec()
 }
 
 /// A certificate of the key, signed by itself.
 pub(crate) fn certificate() -> Vec<u8> {
-    let point = key().verifying_key().to_sec1_bytes();
+    let point = key().verifying_key().to_encoded_point(false);
     let curve = der(SEQUENCE, &[&der(OID, &[EC_KEY]), &der(OID, &[P256])]);
-    let key = der(SEQUENCE, &[&curve, &der(3, &[&[0], &point])]);
+    let key = der(SEQUENCE, &[&curve, &der(3, &[&[0], point.as_bytes()])]);
     let time = |text: &str| der(0x17, &[text.as_bytes()]);
     let key_id = der(OCTETS, &[&der(OCTETS, &[&key_id()])]);
     let extension = der(SEQUENCE, &[&der(OID, &[KEY_ID]), &key_id]);

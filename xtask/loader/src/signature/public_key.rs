@@ -7,8 +7,8 @@ use super::{
 };
 use crate::errno::Errno;
 use crypto_bigint::{
-    BoxedUint, Odd,
-    modular::{BoxedMontyForm, BoxedMontyParams},
+    Encoding, U4096,
+    modular::runtime_mod::{DynResidue, DynResidueParams},
 };
 use ko::der::{Reader, oid_text, tag};
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
@@ -25,8 +25,8 @@ pub enum PublicKey {
     P384(Vec<u8>),
 }
 
-/// The largest RSA key that is computed with here.
-const RSA_BYTES_MAX: usize = 1024;
+/// The largest RSA key that the kernel takes (`rsa_check_key_length()` of crypto/rsa.c).
+const RSA_BYTES_MAX: usize = U4096::BYTES;
 
 impl PublicKey {
     /// Reads a `SubjectPublicKeyInfo`; none for a kind that is not computed here.
@@ -46,7 +46,7 @@ impl PublicKey {
                 let (modulus, exponent): (Vec<u8>, Vec<u8>) = (strip(modulus), strip(exponent));
                 let is_sound = modulus.last().is_some_and(|byte| byte & 1 == 1)
                     && modulus.len() <= RSA_BYTES_MAX
-                    && !exponent.is_empty();
+                    && (1..=RSA_BYTES_MAX).contains(&exponent.len());
                 is_sound.then_some(Self::Rsa(modulus, exponent))
             }
             "1.2.840.10045.2.1" => match oid_text(algorithm.expect(tag::OID)?)?.as_str() {
@@ -158,15 +158,14 @@ fn verify_rsa(
         return Some(Verification::Bad(Errno::EINVAL));
     }
     let padded = pkcs1(digest.prefix()?, hash, modulus.len())?;
-    let bits = u32::try_from(8 * modulus.len()).ok()?.next_multiple_of(64);
-    let number = |bytes: &[u8]| BoxedUint::from_be_slice(bytes, bits).ok();
-    let (base, power) = (number(signature)?, number(exponent)?);
-    let modulus = number(modulus)?;
+    let (base, modulus, power) = (number(signature)?, number(modulus)?, number(exponent)?);
     if base >= modulus {
         return Some(Verification::Bad(Errno::EINVAL));
     }
-    let odd = Option::<Odd<BoxedUint>>::from(Odd::new(modulus))?;
-    let found = BoxedMontyForm::new(base, &BoxedMontyParams::new(odd)).pow(&power).retrieve();
+    // Montgomery's form has no even modulus.
+    let modulus = Some(modulus).filter(|modulus| modulus.bit_vartime(0))?;
+    let base = DynResidue::new(&base, DynResidueParams::new(&modulus));
+    let found = base.pow_bounded_exp(&power, power.bits()).retrieve();
     if found == number(&padded)? {
         return Some(Verification::Good);
     }
@@ -188,6 +187,13 @@ fn padding_error(found: &[u8], padding_bytes: usize, bytes: usize) -> Errno {
         return Errno::EBADMSG;
     }
     Errno::EKEYREJECTED
+}
+
+/// A number from its bytes, the highest first; none for one that is too large.
+fn number(bytes: &[u8]) -> Option<U4096> {
+    let mut padded = [0; RSA_BYTES_MAX];
+    padded[RSA_BYTES_MAX.checked_sub(bytes.len())?..].copy_from_slice(bytes);
+    Some(U4096::from_be_bytes(padded))
 }
 
 /// `EMSA-PKCS1-v1_5` (RFC 8017, 9.2): 0, 1, ones, 0, the digest's name, the digest.
