@@ -7,12 +7,13 @@
 //! | `pkcs7.rs` | the message (`crypto/asymmetric_keys/pkcs7_parser.c`) |
 //! | `certificate.rs` | a certificate (`x509_cert_parser.c`), and how they are found in a kernel image |
 //! | `efi.rs` | the certificates in the firmware's variables |
-//! | `public_key.rs` | RSA and ECDSA (`public_key.c`) |
+//! | `public_key.rs`, `ecdsa.rs` | RSA and ECDSA (`public_key.c`) |
 //! | `verify.rs` | the order of the checks (`pkcs7_verify.c`, `pkcs7_trust.c`, `certs/system_keyring.c`) |
 
 mod algorithm;
 mod ber;
 pub mod certificate;
+mod ecdsa;
 pub mod efi;
 mod oid;
 mod pkcs7;

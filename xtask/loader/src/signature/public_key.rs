@@ -4,6 +4,7 @@
 use super::{
     algorithm::{Digest, KeyAlgorithm},
     ber::ecdsa_signature,
+    ecdsa::has_signed,
 };
 use crate::errno::Errno;
 use crypto_bigint::{
@@ -11,7 +12,6 @@ use crypto_bigint::{
     modular::runtime_mod::{DynResidue, DynResidueParams},
 };
 use ko::der::{Reader, oid_text, tag};
-use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use sha1::Digest as _;
 
 /// A public key that can be verified against.
@@ -78,7 +78,8 @@ impl PublicKey {
                 };
                 verify_ecdsa::<32>(signature, |r, s| {
                     let signature = p256::ecdsa::Signature::from_scalars(r, s).ok()?;
-                    Some(key.verify_prehash(&to_field(&hash, 32), &signature).is_ok())
+                    let hash = to_field(&hash, 32);
+                    Some(has_signed(key.as_affine(), signature.split_scalars(), (&*hash).into()))
                 })
             }
             (Self::P384(point), KeyAlgorithm::Ecdsa) => {
@@ -87,7 +88,8 @@ impl PublicKey {
                 };
                 verify_ecdsa::<48>(signature, |r, s| {
                     let signature = p384::ecdsa::Signature::from_scalars(r, s).ok()?;
-                    Some(key.verify_prehash(&to_field(&hash, 48), &signature).is_ok())
+                    let hash = to_field(&hash, 48);
+                    Some(has_signed(key.as_affine(), signature.split_scalars(), (&*hash).into()))
                 })
             }
             (_, KeyAlgorithm::Other(_)) => Verification::NotModelled,
