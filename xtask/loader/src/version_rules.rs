@@ -17,62 +17,61 @@ impl Version {
         Some(Self(parts.next()??, parts.next()??, parts.next().flatten().unwrap_or(0)))
     }
 
-    /// Whether this kernel has what came with `first`, or with `backport` into its stable series.
-    fn has(self, first: Self, backport: Self) -> bool {
-        let same_series = (self.0, self.1) == (backport.0, backport.1);
-        self >= first || same_series && self >= backport
+    /// Whether this is of the stable series of that version, and not older.
+    fn took_over(self, backport: Self) -> bool {
+        (self.0, self.1) == (backport.0, backport.1) && self >= backport
     }
 }
 
-/// What differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VersionRules {
-    /// `struct module` in the file must have the kernel's size (6.4).
-    pub this_module_size: bool,
-    /// The ELF checks are `elf_validity_cache_sechdrs()` and so on; before, all is one function in
-    /// another order (6.13, 6.12.117).
-    pub split_elf_checks: bool,
-    /// The symbols' strings are looked into: `elf_validity_cache_strtab()` (6.13).
-    pub symbol_names_checked: bool,
-    /// `__version_ext_crcs` and `__version_ext_names` are read (6.14).
-    pub extended_versions: bool,
-    /// `module:` namespaces are understood, and importing one is refused (6.16).
-    pub module_namespaces: bool,
-    /// Exports are one `__ksymtab` with `__kflagstab`; before, GPL-only ones had a table of their
-    /// own (7.1).
-    pub flag_table: bool,
-    /// `simplify_symbols()` refuses a symbol of a section that is not there (7.0; seen in
-    /// 6.12.117). Before, it read beyond the section headers.
-    pub symbol_section_checked: bool,
-    /// Security modules are asked about a file that the kernel has unpacked (seen in 7.2; not in
-    /// 6.12).
-    pub unpacked_is_measured: bool,
-    /// `.BTF.base` is read, and its types are looked for among the kernel's (6.11).
-    pub btf_base: bool,
-    /// BTF has a section that tells the layout of its kinds (7.2).
-    pub btf_layout: bool,
-    /// Relocations of the per-CPU section are applied, and a bad one is named with its section and
-    /// index (6.15).
-    pub percpu_relocations: bool,
-}
-
-impl VersionRules {
-    /// The rules of a version.
-    pub fn for_version(version: Version) -> Self {
-        Self {
-            this_module_size: version >= Version(6, 4, 0),
-            split_elf_checks: version.has(Version(6, 13, 0), Version(6, 12, 117)),
-            symbol_names_checked: version >= Version(6, 13, 0),
-            extended_versions: version >= Version(6, 14, 0),
-            module_namespaces: version >= Version(6, 16, 0),
-            flag_table: version >= Version(7, 1, 0),
-            symbol_section_checked: version.has(Version(7, 0, 0), Version(6, 12, 117)),
-            unpacked_is_measured: version >= Version(7, 2, 0),
-            btf_base: version >= Version(6, 11, 0),
-            btf_layout: version >= Version(7, 2, 0),
-            percpu_relocations: version >= Version(6, 15, 0),
+/// The table: each rule with the release that brought it, and with that of a stable series which
+/// took it over.
+macro_rules! rules {
+    ($($(#[$doc:meta])+ $name:ident since $first:tt $(and $backport:tt)?;)+) => {
+        /// What differs: a field for each rule, which is true where it holds.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct VersionRules {
+            $($(#[$doc])+ pub $name: bool,)+
         }
-    }
+
+        impl VersionRules {
+            /// The rules of a version.
+            pub fn for_version(version: Version) -> Self {
+                Self {
+                    $($name: version >= Version $first
+                        $(|| version.took_over(Version $backport))?,)+
+                }
+            }
+        }
+    };
+}
+
+rules! {
+    /// `struct module` in the file must have the kernel's size.
+    this_module_size since (6, 4, 0);
+    /// `.BTF.base` is read, and its types are looked for among the kernel's.
+    btf_base since (6, 11, 0);
+    /// The ELF checks are `elf_validity_cache_sechdrs()` and so on; before, all is one function in
+    /// another order.
+    split_elf_checks since (6, 13, 0) and (6, 12, 117);
+    /// The symbols' strings are looked into: `elf_validity_cache_strtab()`.
+    symbol_names_checked since (6, 13, 0);
+    /// `__version_ext_crcs` and `__version_ext_names` are read.
+    extended_versions since (6, 14, 0);
+    /// Relocations of the per-CPU section are applied, and a bad one is named with its section and
+    /// index.
+    percpu_relocations since (6, 15, 0);
+    /// `module:` namespaces are understood, and importing one is refused.
+    module_namespaces since (6, 16, 0);
+    /// `simplify_symbols()` refuses a symbol of a section that is not there. Before, it read beyond
+    /// the section headers.
+    symbol_section_checked since (7, 0, 0) and (6, 12, 117);
+    /// Exports are one `__ksymtab` with `__kflagstab`; before, GPL-only ones had a table of their
+    /// own.
+    flag_table since (7, 1, 0);
+    /// Security modules are asked about a file that the kernel has unpacked; not so in 6.12.
+    unpacked_is_measured since (7, 2, 0);
+    /// BTF has a section that tells the layout of its kinds; not so in 6.12.
+    btf_layout since (7, 2, 0);
 }
 
 #[cfg(test)]
