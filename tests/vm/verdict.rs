@@ -2,6 +2,7 @@
 
 mod compare;
 mod machine;
+mod whole_tree;
 
 use std::{
     path::{Path, PathBuf},
@@ -27,6 +28,7 @@ use xtask::{
 use self::{
     compare::{Compared, Table, a_wrong_prediction_differs, compare},
     machine::Machine,
+    whole_tree::every_module_that_debian_ships_is_decided_and_verified,
 };
 use crate::{
     corpus::{
@@ -51,6 +53,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ],
         Needs::OwnModules => [
             the_kernels_own_modules_are_judged_as_by_the_kernel,
+            every_module_that_debian_ships_is_decided_and_verified,
         ],
     )
 }
