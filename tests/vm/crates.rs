@@ -188,11 +188,22 @@ fn a_seal_is_asked_of_rustc_once_in_each_folder() {
 }
 
 /// Runs plain `make` for a module in a folder outside the project.
-fn make_outside(folder: &Path, module: &str, more: &[&str]) -> (bool, String) {
+pub(crate) fn make_outside(folder: &Path, module: &str, more: &[&str]) -> (bool, String) {
     let make = kernel().toolchain.run("make", folder).arg("-C").arg(&kernel().kdir);
     let make = make.arg(format!("M={}", folder.join(module).display()));
     let outcome = make.arg(kernel().config().unwrap().compiler()).args(more).output().unwrap();
     (outcome.status.success(), format!("{}{}", outcome.stdout, outcome.stderr))
+}
+
+/// Metadata as a rustc of another version would have written it.
+fn by_another_rustc(metadata: &[u8]) -> Vec<u8> {
+    let mark = b"rustc ";
+    let at = metadata.windows(mark.len()).position(|window| window == mark).unwrap();
+    let mut other = metadata.to_vec();
+    // `rustc 1.85.1` becomes `rustc 2.85.1`.
+    assert_eq!(other[at + mark.len()], b'1');
+    other[at + mark.len()] = b'2';
+    other
 }
 
 fn a_crate_is_used_by_a_module_that_is_built_elsewhere_and_later() {
@@ -230,8 +241,23 @@ fn a_crate_is_used_by_a_module_that_is_built_elsewhere_and_later() {
     fs::write(&symvers, exports).unwrap();
     let metadata = folder.join("first/provider/libprovider.rmeta");
     let whole = fs::read(&metadata).unwrap();
+    // The version of the compiler is the one thing in it that every rustc can read.
+    fs::write(&metadata, by_another_rustc(&whole)).unwrap();
+    refused("libprovider.rmeta was made by another compiler than rustc");
     fs::write(&metadata, &whole[..whole.len() / 2]).unwrap();
     refused("libprovider.rmeta was made by another compiler than rustc");
+    fs::write(&metadata, &whole).unwrap();
+
+    // Metadata that is older than its object: what is beside it is of a later build.
+    let source = folder.join("first/provider/counter.rs");
+    let text = fs::read_to_string(&source).unwrap();
+    fs::write(&source, format!("{text}\n/// New.\npub const NEW: u64 = 1;\n")).unwrap();
+    let (holds, text) = make_outside(folder, "first/provider", &[]);
+    assert!(holds, "{text}");
+    let later = fs::read(&metadata).unwrap();
+    assert_ne!(whole, later);
+    fs::write(&metadata, &whole).unwrap();
+    refused("are not of one build of provider (which exports provider_abi_");
 
     // What is gone is made again, by its own build.
     fs::remove_file(&metadata).unwrap();

@@ -12,9 +12,12 @@ mod any_stack;
 mod book;
 mod broken_state;
 mod build;
+mod by_hand;
 #[path = "../corpus/mod.rs"]
 mod corpus;
 mod crates;
+mod editor;
+mod example;
 mod exercise;
 mod guest;
 mod kmod;
@@ -52,6 +55,9 @@ fn main() -> ExitCode {
         new::tests(),
         stack::tests(),
         crates::tests(),
+        example::tests(),
+        by_hand::tests(),
+        editor::tests(),
         guest::tests(),
         kmod::tests(),
         harness::tests(),

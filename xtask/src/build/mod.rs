@@ -6,15 +6,25 @@
 pub mod abi;
 pub mod changes;
 mod copy;
+mod editor;
 pub mod fresh;
 mod stack;
 
-use std::{fs, os::unix::fs::MetadataExt, path::PathBuf, thread, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 use ::stack::depmod_config::DepmodConfig;
 use loader::{kernel_facts::ThisModule, struct_module};
 
-pub use self::stack::{SOURCES, Stack, project};
+pub use self::{
+    editor::EditorProject,
+    stack::{SOURCES, Stack, project},
+};
 use crate::{
     host::{
         cache::{self, Cache, Lock},
@@ -76,6 +86,16 @@ impl BuildDir {
         Ok(build_dir)
     }
 
+    /// A folder beside that one, for a build whose tools are called otherwise.
+    fn open_beside(kernel: &Kernel, stack: &Stack, what: &str) -> Result<Self> {
+        let mut folder = stack.build_folder(kernel)?.into_os_string();
+        folder.push(format!("-{what}"));
+        let (kernel, stack) = (kernel.clone(), stack.clone());
+        let build_dir = Self { kernel, stack, folder: folder.into() };
+        build_dir.refresh()?;
+        Ok(build_dir)
+    }
+
     /// The same, with nothing built in it.
     ///
     /// # Errors
@@ -132,12 +152,7 @@ impl BuildDir {
     /// # Errors
     /// As [`BuildDir::build`], after all that Kbuild and the compilers said.
     pub fn build_quiet(&self, target: MakeTarget) -> Result<Vec<PathBuf>> {
-        let mut said = String::new();
-        let built = self.try_build(target, &mut said);
-        if !said.is_empty() {
-            say(&said);
-        }
-        built
+        shown(|said| self.try_build(target, said))
     }
 
     /// Builds, and keeps what Kbuild said when it fails. Where nothing has changed since the last
@@ -154,15 +169,33 @@ impl BuildDir {
         if now.is_some_and(|now| fs::read(&built).is_ok_and(|before| before == now.as_bytes())) {
             return self.modules();
         }
+        self.try_make(&make, said)?;
+        if let Some(now) = self.stamps(&make) {
+            cache::write_atomic(&built, now.as_bytes())?;
+        }
+        self.modules()
+    }
+
+    /// Builds with one more variable, and shows what Kbuild said only when it fails.
+    fn build_with(&self, variable: &str) -> Result<()> {
+        let make = self.make(MakeTarget::Modules.target()).arg(variable);
+        let make = make.holding(&self.refresh()?);
+        shown(|said| self.try_make(&make, said))
+    }
+
+    fn try_make(&self, make: &Run, said: &mut String) -> Result<()> {
         let outcome = make.output()?;
         if outcome.status.success() {
-            if let Some(now) = self.stamps(&make) {
-                cache::write_atomic(&built, now.as_bytes())?;
-            }
-            return self.modules();
+            return Ok(());
         }
         *said = format!("{}\n{}", outcome.stdout.trim_end(), outcome.stderr.trim_end());
-        Err(self.broken("what Kbuild said is above", &make))
+        Err(self.broken("what Kbuild said is above", make))
+    }
+
+    /// The file that its owner edits, of a source in this folder; a generated one is its own.
+    fn source_of(&self, path: &Path) -> PathBuf {
+        let source = path.strip_prefix(&self.folder).ok().map(|path| self.stack.path(path));
+        source.filter(|source| source.exists()).unwrap_or_else(|| path.into())
     }
 
     /// The command and what it is about: the sources and the modules, each with what shows that it
@@ -217,6 +250,16 @@ impl BuildDir {
     pub fn symvers(&self) -> PathBuf {
         self.folder.join("Module.symvers")
     }
+}
+
+/// What an attempt returns, after what it said is shown.
+fn shown<T>(attempt: impl FnOnce(&mut String) -> Result<T>) -> Result<T> {
+    let mut said = String::new();
+    let outcome = attempt(&mut said);
+    if !said.is_empty() {
+        say(&said);
+    }
+    outcome
 }
 
 /// A stack, built for a kernel.

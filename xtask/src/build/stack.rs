@@ -93,7 +93,7 @@ impl Stack {
     }
 
     /// A file of the stack that the user keeps.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.join(name)
     }
 

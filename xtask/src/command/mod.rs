@@ -32,6 +32,7 @@ pub mod build;
 pub mod check;
 pub mod demo;
 pub mod doctor;
+pub mod editor;
 pub mod enter;
 pub mod exercise;
 pub mod inspect;

@@ -95,8 +95,8 @@ fn files(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
 }
 
 /// Puts into Debian's headers the files that they lack, which a kernel's `make prepare` left in
-/// `build`: the crates' metadata, the macros' libraries, the target's description. Their number
-/// changes with the kernel's version.
+/// `build`: the crates' metadata, the macros' libraries, the target's description, the generated
+/// bindings. Their number changes with the kernel's version.
 ///
 /// # Errors
 /// A kind of them was not made, or cannot be copied.
@@ -104,6 +104,8 @@ pub(super) fn complete(headers: &Path, build: &Path, config: &Kconfig) -> Result
     let rust = build.join("rust");
     let mut lacking = vec![build.join("scripts/target.json")];
     let mut kinds = vec![(rust.clone(), "rmeta"), (rust.clone(), "so")];
+    // No compiler reads these again; an editor does.
+    kinds.extend(["bindings", "uapi"].map(|generated| (rust.join(generated), "rs")));
     // With RUST_INLINE_HELPERS (since 6.19) rustc also reads the helpers' bitcode.
     if config.has("RUST_INLINE_HELPERS") {
         kinds.push((rust.join("helpers"), "bc"));
@@ -194,6 +196,12 @@ mod tests {
         fs::write(build.join("rust/libcore.rmeta"), "metadata").unwrap();
         assert!(fact(&config).contains("no *.so"));
         fs::write(build.join("rust/libmacros.so"), "library").unwrap();
+        let folders = ["bindings", "uapi"].map(|generated| build.join("rust").join(generated));
+        folders.each_ref().map(|folder| fs::create_dir(folder).unwrap());
+        for folder in folders {
+            assert!(fact(&config).contains("no *.rs"));
+            fs::write(folder.join("generated.rs"), "// made by bindgen").unwrap();
+        }
         fs::create_dir(build.join("rust/helpers")).unwrap();
         assert!(fact(&config).contains("no *.bc"));
         let config = Kconfig::parse("CONFIG_RUST=y\n");

@@ -17,11 +17,13 @@ mod preparation;
 pub mod prepared;
 pub mod shipped;
 pub mod source;
+mod source_tree;
 pub mod stable;
 pub mod stock;
 pub mod table;
 
 pub use name::KernelName;
+pub use source_tree::Place;
 
 use std::{
     fmt, fs,

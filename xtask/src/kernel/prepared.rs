@@ -81,6 +81,6 @@ fn toolchain(cache: &Cache, tree: &Path, config: &Kconfig) -> Result<Toolchain> 
 }
 
 /// The source beside a separate build folder (`make O=`), which names it by a link.
-fn source_of(tree: &Path) -> Option<PathBuf> {
+pub(super) fn source_of(tree: &Path) -> Option<PathBuf> {
     fs::canonicalize(tree.join("source")).ok().filter(|source| source != tree)
 }

@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// Part of the cache's key: raised when a kernel is prepared in another way.
-pub(super) const RECIPE: &str = "1";
+pub(super) const RECIPE: &str = "2";
 /// Bytes that the build of the metadata needs.
 const SPACE: u64 = 1 << 30;
 /// How long the build of the metadata may take: 2 minutes on 2 cores of 2026.

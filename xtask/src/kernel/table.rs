@@ -172,7 +172,7 @@ mod tests {
         };
         let stock = candidate("7.3.4+deb13-amd64", "7.3.4-1~bpo13+1");
         let root = Root::name(root::TRIXIE);
-        let key = cache::key(["1", "7.3.4-1~bpo13+1", &root]);
+        let key = cache::key(["2", "7.3.4-1~bpo13+1", &root]);
         assert_eq!(STOCK.entry(&stock), format!("kernels/stock-7.3.4+deb13-amd64-{key}"));
         let key = cache::key(["1", lab::FRAGMENT, "7.3.4-1~bpo13+1", &root]);
         assert_eq!(LAB.entry(&stock), format!("kernels/7.3.4-lab-{key}"));

@@ -1,0 +1,334 @@
+//! rust-project.json: what an editor must know of the Rust modules of a stack.
+//!
+//! The kernel's makefile tells of the kernel's crates: the target rust-analyzer of rust/Makefile.
+//! Kbuild tells of the stack's: every call of rustc is written down while the stack is built, in a
+//! folder of its own.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use super::{BuildDir, Stack};
+use crate::{
+    host::cache::{self, Cache, write_script},
+    kernel::{Kernel, Place, make_folder, names},
+    problem::{OrProblem, Problem, Result},
+};
+
+/// Runs rustc, and writes down of each crate how rustc was called and which variables it read:
+/// rustc lists those among the dependencies, before Kbuild removes that list.
+const RUSTC: &str = r#"#!/bin/sh
+rustc "$@" || exit
+for argument; do
+    case $argument in
+    --emit=dep-info=*) dependencies=${argument#--emit=dep-info=} ;;
+    /*.rs) root=$argument ;;
+    *.rs) root=$PWD/$argument ;;
+    esac
+done
+if [ "$root" ] && [ "$dependencies" ]; then
+    note=$(dirname "$0")/$(echo "$root" | tr / %)
+    { echo "$root"; echo "$PWD"; printf '%s\n' "$@"; grep '^# env-dep:' "$dependencies"; } > "$note"
+fi
+exit 0
+"#;
+
+/// The crates of a stack and of the kernel that it is built for, as rust-analyzer reads them.
+#[derive(Clone, Debug)]
+pub struct EditorProject {
+    /// The names of the stack's crates.
+    pub crates: Vec<String>,
+    /// What to write into rust-project.json.
+    pub json: Value,
+}
+
+impl EditorProject {
+    /// Builds the stack, and looks how.
+    ///
+    /// # Errors
+    /// The kernel has no Rust, the stack does not build, or has no Rust module.
+    pub fn of(cache: &Cache, kernel: &Kernel, stack: &Stack) -> Result<Self> {
+        if !kernel.config()?.has("RUST") {
+            let problem = Problem::usage(format!("{kernel} has no Rust"));
+            return Err(problem.hint("choose stock, sid or lab"));
+        }
+        let build_dir = BuildDir::open_beside(kernel, stack, "editor")?;
+        let calls = calls(&build_dir)?;
+        if calls.is_empty() {
+            return Err(Problem::does_not_hold(format!("{stack} has no Rust module")));
+        }
+        let (mut json, places) = kernel_crates(cache, kernel, &build_dir)?;
+        on_host(&mut json, &places);
+        let crates = calls.iter().map(|call| call.name.clone()).collect();
+        add(&mut json, &calls, &build_dir, &places);
+        Ok(Self { crates, json })
+    }
+}
+
+/// One call of rustc, as it is written down.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct RustcCall {
+    root: PathBuf,
+    name: String,
+    edition: String,
+    cfg: Vec<String>,
+    /// The crates it uses, and the metadata where the call names it.
+    externs: Vec<(String, Option<PathBuf>)>,
+    /// Its own metadata, if it writes it.
+    metadata: Option<PathBuf>,
+    env: BTreeMap<String, String>,
+}
+
+impl RustcCall {
+    fn parse(note: &str) -> Option<Self> {
+        let mut lines = note.lines();
+        let root = PathBuf::from(lines.next()?);
+        let folder = Path::new(lines.next()?);
+        // One file may be named in two ways.
+        let file = |name: &str| {
+            let path = folder.join(name);
+            fs::canonicalize(&path).unwrap_or(path)
+        };
+        let name = root.file_stem()?.to_string_lossy().replace('-', "_");
+        let mut call = Self { root, name, edition: "2021".into(), ..Self::default() };
+        while let Some(line) = lines.next() {
+            if let Some(variable) = line.strip_prefix("# env-dep:") {
+                let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
+                call.env.insert(name.into(), value.into());
+                continue;
+            }
+            let (option, value) = match line.split_once('=') {
+                Some((option, value)) if option.starts_with("--") => (option, value),
+                _ if ["--cfg", "--extern", "--crate-name"].contains(&line) => (line, lines.next()?),
+                _ => continue,
+            };
+            match option {
+                "--edition" => call.edition = value.into(),
+                "--crate-name" => call.name = value.into(),
+                "--cfg" => call.cfg.push(value.into()),
+                "--extern" => {
+                    let (name, path) = value.split_once('=').unwrap_or((value, ""));
+                    let metadata = (!path.is_empty()).then(|| file(path));
+                    call.externs.push((name.into(), metadata));
+                }
+                "--emit" => {
+                    let metadata = value.strip_prefix("metadata=").map(file);
+                    call.metadata = metadata.or(call.metadata);
+                }
+                _ => {}
+            }
+        }
+        Some(call)
+    }
+}
+
+/// The folder for what is written down. Kbuild calls no compiler again for what is up to date, so
+/// notes that another script left would stay.
+fn notes(build_dir: &BuildDir) -> PathBuf {
+    build_dir.folder.join(format!(".editor-{}", cache::key([RUSTC])))
+}
+
+/// Builds, and returns what was written down of the sources that are there now.
+fn calls(build_dir: &BuildDir) -> Result<Vec<RustcCall>> {
+    let notes = notes(build_dir);
+    make_folder(&notes)?;
+    let rustc = notes.join("rustc");
+    write_script(&rustc, RUSTC)?;
+    build_dir.build_with(&format!("RUSTC={}", rustc.display()))?;
+    let mut calls = Vec::new();
+    for name in names(&notes)?.iter().filter(|name| name.ends_with(".rs")) {
+        let note = notes.join(name);
+        let text = fs::read_to_string(&note).or_host(|| format!("{}", note.display()))?;
+        calls.extend(RustcCall::parse(&text).filter(|call| call.root.exists()));
+    }
+    Ok(calls)
+}
+
+/// What the kernel's own makefile says of its crates, and what is where.
+fn kernel_crates(
+    cache: &Cache,
+    kernel: &Kernel,
+    build_dir: &BuildDir,
+) -> Result<(Value, Vec<Place>)> {
+    let (toolchain, source) = kernel.with_source(cache)?;
+    let makefile = format!(
+        "objtree := {}\n\
+         srctree := {}\n\
+         obj := rust\n\
+         export RUSTC := rustc\n\
+         rustc_sysroot := $(shell rustc --print sysroot)\n\
+         RUST_LIB_SRC := $(rustc_sysroot)/lib/rustlib/src/rust/library\n\
+         include $(objtree)/include/config/auto.conf\n\
+         include $(srctree)/scripts/Makefile.compiler\n\
+         include $(srctree)/rust/Makefile\n",
+        kernel.kdir.display(),
+        source.0.display()
+    );
+    let within = notes(build_dir);
+    cache::write_atomic(&within.join("Makefile"), makefile.as_bytes())?;
+    let make = toolchain.run_in("make", &build_dir.folder, &within).arg("rust-analyzer").quiet();
+    make.stdout()?;
+    let file = within.join("rust-project.json");
+    let text = fs::read(&file).or_host(|| format!("{} was not made", file.display()))?;
+    let json = serde_json::from_slice(&text)
+        .map_err(|error| Problem::host(format!("{}: {error}", file.display())))?;
+    let mut places = vec![source];
+    places.extend(kernel.places(cache));
+    Ok((json, places))
+}
+
+/// Turns every path that the toolchain sees into the host's.
+fn on_host(value: &mut Value, places: &[Place]) {
+    match value {
+        Value::String(text) => *text = path_on_host(text, places),
+        Value::Array(values) => values.iter_mut().for_each(|value| on_host(value, places)),
+        Value::Object(values) => values.values_mut().for_each(|value| on_host(value, places)),
+        _ => {}
+    }
+}
+
+/// The host's path of what the toolchain sees; the first place that has it is the narrowest.
+fn path_on_host(text: &str, places: &[Place]) -> String {
+    let path = Path::new(text);
+    let moved = places.iter().find_map(|(inside, host)| {
+        let rest = path.strip_prefix(inside).ok()?;
+        // Nothing follows a folder that is named itself, no slash either.
+        Some(if rest.as_os_str().is_empty() { host.clone() } else { host.join(rest) })
+    });
+    moved.map_or_else(|| text.into(), |path| path.to_string_lossy().into_owned())
+}
+
+/// Adds the crates of the stack, and leaves out what they do not need.
+fn add(json: &mut Value, calls: &[RustcCall], build_dir: &BuildDir, places: &[Place]) {
+    let Some(Value::Array(crates)) = json.get_mut("crates") else { return };
+    let kernel: Vec<Value> = std::mem::take(crates);
+    let named = |name: &str| kernel.iter().position(|one| one["display_name"] == name);
+    let first = kernel.len();
+    let cfg = named("kernel").and_then(|at| kernel[at]["cfg"].as_array()).cloned();
+    let stack: Vec<Value> = calls
+        .iter()
+        .map(|call| {
+            let mut deps = Vec::new();
+            let mut add = |name: &str, at: usize| deps.push(json!({ "crate": at, "name": name }));
+            named("core").into_iter().for_each(|at| add("core", at));
+            for (name, file) in &call.externs {
+                let ours = calls
+                    .iter()
+                    .position(|other| file.is_some() && other.metadata.as_ref() == file.as_ref());
+                let at = ours.map(|at| first + at).or_else(|| named(name));
+                at.into_iter().for_each(|at| add(name, at));
+            }
+            let mut cfg = cfg.clone().unwrap_or_default();
+            cfg.extend(call.cfg.iter().map(|cfg| json!(cfg)));
+            call.json(build_dir, places, &deps, &cfg)
+        })
+        .collect();
+    *crates = needed(kernel.into_iter().chain(stack).collect(), first);
+}
+
+impl RustcCall {
+    fn json(&self, built: &BuildDir, places: &[Place], deps: &[Value], cfg: &[Value]) -> Value {
+        let root = built.source_of(&self.root);
+        let parents = [&root, &self.root].into_iter().map(PathBuf::as_path);
+        // A file that the crate includes must be in a folder that the editor reads.
+        let included = self.env.values().map(Path::new).filter(|path| path.is_file());
+        let folders = parents.chain(included).filter_map(Path::parent);
+        let folders: std::collections::BTreeSet<&Path> = folders.collect();
+        let env = self.env.iter().map(|(name, value)| (name.as_str(), path_on_host(value, places)));
+        // The macro `module!` reads it; rustc does not see that.
+        let modfile = ("RUST_MODFILE", self.name.clone());
+        let env: BTreeMap<&str, String> = env.chain([modfile]).collect();
+        json!({
+            "display_name": self.name,
+            "root_module": root,
+            "edition": self.edition,
+            "deps": deps,
+            "cfg": cfg,
+            "env": env,
+            "is_workspace_member": true,
+            "source": { "include_dirs": folders, "exclude_dirs": [] },
+        })
+    }
+}
+
+/// The crates from `first` on and all that they need, with their numbers of now. Only the stack's
+/// are the editor's user's own.
+fn needed(mut crates: Vec<Value>, first: usize) -> Vec<Value> {
+    let deps = |one: &Value| -> Vec<usize> {
+        let deps = one["deps"].as_array().into_iter().flatten();
+        deps.filter_map(|dep| usize::try_from(dep["crate"].as_u64()?).ok()).collect()
+    };
+    let mut wanted = vec![false; crates.len()];
+    let mut todo: Vec<usize> = (first..crates.len()).collect();
+    while let Some(at) = todo.pop() {
+        if let Some(wanted) = wanted.get_mut(at).filter(|wanted| !**wanted) {
+            *wanted = true;
+            todo.extend(deps(&crates[at]));
+        }
+    }
+    let number = |at: usize| wanted.iter().take(at).filter(|wanted| **wanted).count();
+    for (at, one) in crates.iter_mut().enumerate() {
+        if at < first {
+            one["is_workspace_member"] = json!(false);
+        }
+        for dep in one["deps"].as_array_mut().into_iter().flatten() {
+            let at = dep["crate"].as_u64().and_then(|at| usize::try_from(at).ok());
+            dep["crate"] = json!(at.map(number));
+        }
+    }
+    let kept = crates.into_iter().zip(&wanted).filter(|(_, wanted)| **wanted);
+    kept.map(|(one, _)| one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_tells_a_crates_name_its_uses_and_its_variables() {
+        let note = "/s/tally/tally-main.rs\n/s\n--edition=2021\n--cfg\nMODULE\n--cfg=A=\"y\"\n\
+                    --extern\nkernel\n--extern\nprovider=libprovider.rmeta\n-Lx=y\n\
+                    --emit=dep-info=d\n--emit=metadata=/s/libtally.rmeta\n--emit=obj=o\n\
+                    # env-dep:BINDINGS=/s/b.rs\n# env-dep:UNSET\n";
+        let call = RustcCall::parse(note).unwrap();
+        assert_eq!((call.name.as_str(), call.edition.as_str()), ("tally_main", "2021"));
+        assert_eq!(call.cfg, ["MODULE", "A=\"y\""]);
+        let provider = Some(PathBuf::from("/s/libprovider.rmeta"));
+        assert_eq!(call.externs, [("kernel".into(), None), ("provider".into(), provider)]);
+        assert_eq!(call.metadata, Some("/s/libtally.rmeta".into()));
+        assert_eq!(call.env["BINDINGS"], "/s/b.rs");
+        assert_eq!(call.env["UNSET"], "");
+    }
+
+    #[test]
+    fn a_path_is_the_hosts_where_the_toolchain_sees_another() {
+        let places = [("/usr/src/k".into(), "/c/k".into()), ("/usr".into(), "/r/usr".into())];
+        for (inside, host) in [
+            ("/usr/src/k", "/c/k"),
+            ("/usr/src/k/a.rs", "/c/k/a.rs"),
+            ("/usr/src/kernel/a.rs", "/r/usr/src/kernel/a.rs"),
+            ("feature=\"/usr\"", "feature=\"/usr\""),
+        ] {
+            assert_eq!(path_on_host(inside, &places), host);
+        }
+    }
+
+    #[test]
+    fn what_no_crate_of_the_stack_needs_is_left_out() {
+        let one = |name: &str, deps: &[usize]| {
+            let deps: Vec<Value> = deps.iter().map(|at| json!({ "crate": at })).collect();
+            json!({ "display_name": name, "deps": deps })
+        };
+        let crates = vec![one("core", &[]), one("std", &[0]), one("kernel", &[0]), one("m", &[2])];
+        let kept = needed(crates, 3);
+        let names: Vec<_> = kept.iter().map(|one| one["display_name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["core", "kernel", "m"]);
+        assert_eq!(kept[2]["deps"][0]["crate"], 1);
+        assert_eq!(kept[0]["is_workspace_member"], false);
+        assert_eq!(kept[2]["is_workspace_member"], Value::Null);
+    }
+}
