@@ -120,7 +120,7 @@ $(foreach module,$(crates-here),\
 	$(eval $(call crate-offer,$(module),$(call crate-name,$(module)),$(call crate-root,$(module)))))
 $(foreach user,$(crate-users),\
 	$(eval RUSTFLAGS_$(call crate-root,$(user)) += $(addprefix -Ldependency=,\
-		$(sort $(dir $(crate-found)))))\
+		$(sort $(dir $(crate-found)) $(if $(crates-here),$(obj)/))))\
 	$(foreach crate,$($(user)-crates),\
 		$(eval $(call crate-use,$(user),$(call crate-root,$(user)),$(crate)))))
 

@@ -134,7 +134,7 @@ fn a_generic_function_that_needs_what_is_not_exported_does_not_build() {
         .replace("fn press_next() -> u64;", "fn press_next() -> u64;\n        fn paper() -> u64;")
         .replace(
             "/// Returns the next number.",
-            "/// Returns how much paper is left.\n    \
+            "/// Returns how much paper is left.\n    #[inline]\n    \
             pub(super) fn paper_left() -> u64 {\n        \
             // SAFETY: It asks nothing of the caller.\n        unsafe { paper() }\n    }\n\n    \
             /// Returns the next number.",

@@ -301,7 +301,7 @@ fn blocks(text: &str, front_matter: &FrontMatter) -> Result<Vec<Block>> {
                 }
                 continue;
             }
-            [_, source] if source.contains('.') => {
+            [_, source] if source.contains(['.', '/']) => {
                 let (file, anchor) = match source.split_once('#') {
                     Some((file, anchor)) => (file, Some(anchor.into())),
                     None => (*source, None),

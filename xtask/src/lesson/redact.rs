@@ -24,6 +24,8 @@ const RULES: &[(&str, &str)] = &[
     ("[SIZE]", r"(?m)^\w+ +(?<redacted>\d+) +\d+( |$)"),
     // What rustc makes of a crate's name, its compiler and its options.
     ("[HASH]", r"Cs(?<redacted>[0-9A-Za-z]+)_\d"),
+    // And of all that it sees in a crate: the end of its seal.
+    ("[HASH]", r"_abi_(?<redacted>[0-9a-f]{16})\b"),
     // How long something took.
     ("[TIME]", r"\b(?<redacted>\d+(?:\.\d+)?) (?:ns|us|ms|s)\b"),
 ];
