@@ -30,7 +30,8 @@ clean:
 	$(call kbuild,/tests/modules) clean
 	rm -f $(foreach module,provider consumer tally,$(module)/Module.symvers $(module)/modules.order)
 
-crates := provider/provider_main.rs consumer/consumer_main.rs tally/tally_main.rs
+crates := provider/provider_main.rs consumer/consumer_main.rs tally/tally_main.rs \
+	$(wildcard tests/modules/*/*_main.rs)
 
 fmt:
 	$(RUSTFMT) $(crates)

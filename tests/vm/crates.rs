@@ -15,7 +15,7 @@ use crate::{
     corpus::cases::Load,
     harness::{Needs, Test},
     kernel,
-    stack::{build_dir, expect, run},
+    stack::{build_dir, expect, run, said},
     verdict::all_agree,
 };
 
@@ -34,6 +34,7 @@ pub(crate) fn tests() -> Vec<Test> {
             a_crate_is_used_by_a_module_that_is_built_elsewhere_and_later,
             a_user_under_another_license_does_not_build,
             a_name_that_modpost_cannot_take_does_not_build,
+            a_call_through_the_crate_costs_what_a_call_through_c_costs,
         ],
         Needs::Only(KernelName::LAB) => [an_exports_version_follows_its_type],
     )
@@ -348,4 +349,24 @@ fn broken_users_of_a_crate_are_judged_as_by_the_kernel() {
     let count = cases.len();
     let refused = all_agree("users of a crate", cases);
     assert!(refused >= count - 1, "only one pair loads whole: {refused} of {count}");
+}
+
+/// Both in one module, one guest and one run, by turns: only the ratio says something.
+fn a_call_through_the_crate_costs_what_a_call_through_c_costs() {
+    let modules = [build_dir().modules().unwrap()[0].clone(), build_dir().test_module("call_cost")];
+    let report = run(&modules, &["modprobe call_cost"]);
+    expect(&report, "modprobe call_cost", 0, &["call_cost: add: ", "call_cost: read: "]);
+    let text = said(report.commands.last().unwrap());
+    let ratio = |what: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(what)).unwrap();
+        let times: Vec<f64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+        println!("{what}{line}: {:.2}", times[1] / times[0]);
+        times[1] / times[0]
+    };
+    // A call on either side, by way of the symbol table.
+    let add = ratio("call_cost: add: ");
+    assert!((0.75..=1.33).contains(&add), "{add}: {text}");
+    // By the crate it is compiled into its caller.
+    let read = ratio("call_cost: read: ");
+    assert!(read < 1.0, "{read}: {text}");
 }
