@@ -1,6 +1,9 @@
 //! A Rust module that uses another one as a crate: what builds, what the kernel takes and refuses.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use ko::seal::Seal;
 use stack::symvers::{Symvers, SymversEntry};
@@ -207,71 +210,95 @@ fn by_another_rustc(metadata: &[u8]) -> Vec<u8> {
     other
 }
 
-fn a_crate_is_used_by_a_module_that_is_built_elsewhere_and_later() {
-    let outside = tempfile::tempdir().unwrap();
-    let folder = outside.path();
-    for (from, to) in [("provider", "first/provider"), ("tally", "second/tally")] {
-        fs::create_dir_all(folder.join(to)).unwrap();
-        for file in project().join(from).read_dir().unwrap().map(|file| file.unwrap()) {
-            fs::copy(file.path(), folder.join(to).join(file.file_name())).unwrap();
-        }
-    }
-    fs::create_dir(folder.join("second/provider")).unwrap();
-    let crates_mk = folder.join("second/provider/crates.mk");
-    fs::copy(project().join("provider/crates.mk"), crates_mk).unwrap();
+/// provider and tally in folders and builds of their own, outside of the project.
+struct Apart(tempfile::TempDir);
 
-    let symvers = folder.join("first/provider/Module.symvers");
-    let extra = format!("KBUILD_EXTRA_SYMBOLS={}", symvers.display());
-    let user = || make_outside(folder, "second/tally", &[&extra]);
-    let refused = |sentence: &str| {
-        let (holds, text) = user();
+impl Apart {
+    fn new() -> Self {
+        let outside = tempfile::tempdir().unwrap();
+        let folder = outside.path();
+        for (from, to) in [("provider", "first/provider"), ("tally", "second/tally")] {
+            fs::create_dir_all(folder.join(to)).unwrap();
+            for file in project().join(from).read_dir().unwrap().map(|file| file.unwrap()) {
+                fs::copy(file.path(), folder.join(to).join(file.file_name())).unwrap();
+            }
+        }
+        fs::create_dir(folder.join("second/provider")).unwrap();
+        let crates_mk = folder.join("second/provider/crates.mk");
+        fs::copy(project().join("provider/crates.mk"), crates_mk).unwrap();
+        Self(outside)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn provider(&self) {
+        let (holds, text) = make_outside(self.0.path(), "first/provider", &[]);
+        assert!(holds, "{text}");
+    }
+
+    fn tally(&self) -> (bool, String) {
+        let symvers = self.path("first/provider/Module.symvers");
+        let extra = format!("KBUILD_EXTRA_SYMBOLS={}", symvers.display());
+        make_outside(self.0.path(), "second/tally", &[&extra])
+    }
+
+    fn refuses_tally(&self, sentence: &str) {
+        let (holds, text) = self.tally();
         assert!(!holds && text.contains(sentence), "{sentence}:\n{text}");
-    };
-    refused("tally uses the crate provider, and libprovider.rmeta is in none of:");
-    let (holds, text) = make_outside(folder, "first/provider", &[]);
-    assert!(holds, "{text}");
-    let (holds, text) = user();
+    }
+}
+
+fn a_crate_is_used_by_a_module_that_is_built_elsewhere_and_later() {
+    let apart = Apart::new();
+    apart.refuses_tally("tally uses the crate provider, and libprovider.rmeta is in none of:");
+    apart.provider();
+    let (holds, text) = apart.tally();
     assert!(holds && text.contains("RUSTC"), "{text}");
-    let (holds, text) = user();
+    let (holds, text) = apart.tally();
     assert!(holds && !text.contains("RUSTC") && !text.contains("MODPOST"), "{text}");
 
-    // The two files of a crate come from one build, and that by the same compiler.
+    metadata_of_another_build_is_refused(&apart);
+
+    // What is gone is made again, by its own build.
+    let metadata = apart.path("first/provider/libprovider.rmeta");
+    fs::remove_file(&metadata).unwrap();
+    apart.refuses_tally("libprovider.rmeta is in none of:");
+    apart.provider();
+    assert!(metadata.exists());
+    let (holds, text) = apart.tally();
+    assert!(holds, "{text}");
+    let modules = ["first/provider/provider.ko", "second/tally/tally.ko"];
+    let report = run(&modules.map(|module| apart.path(module)), &["modprobe tally"]);
+    expect(&report, "modprobe tally", 0, &["tally: 12 marks, 2 sums in all"]);
+}
+
+/// The two files of a crate come from one build, and that by the same compiler.
+fn metadata_of_another_build_is_refused(apart: &Apart) {
+    let of_another_build = "are not of one build of provider (which exports provider_abi_";
+    let symvers = apart.path("first/provider/Module.symvers");
     let exports = fs::read_to_string(&symvers).unwrap();
     fs::write(&symvers, exports.replace("_abi_", "_abi_0")).unwrap();
-    refused("are not of one build of provider (which exports provider_abi_");
+    apart.refuses_tally(of_another_build);
     fs::write(&symvers, exports).unwrap();
-    let metadata = folder.join("first/provider/libprovider.rmeta");
+    let metadata = apart.path("first/provider/libprovider.rmeta");
     let whole = fs::read(&metadata).unwrap();
     // The version of the compiler is the one thing in it that every rustc can read.
     fs::write(&metadata, by_another_rustc(&whole)).unwrap();
-    refused("libprovider.rmeta was made by another compiler than rustc");
+    apart.refuses_tally("libprovider.rmeta was made by another compiler than rustc");
     fs::write(&metadata, &whole[..whole.len() / 2]).unwrap();
-    refused("libprovider.rmeta was made by another compiler than rustc");
+    apart.refuses_tally("libprovider.rmeta was made by another compiler than rustc");
     fs::write(&metadata, &whole).unwrap();
 
     // Metadata that is older than its object: what is beside it is of a later build.
-    let source = folder.join("first/provider/counter.rs");
+    let source = apart.path("first/provider/counter.rs");
     let text = fs::read_to_string(&source).unwrap();
     fs::write(&source, format!("{text}\n/// New.\npub const NEW: u64 = 1;\n")).unwrap();
-    let (holds, text) = make_outside(folder, "first/provider", &[]);
-    assert!(holds, "{text}");
-    let later = fs::read(&metadata).unwrap();
-    assert_ne!(whole, later);
+    apart.provider();
+    assert_ne!(whole, fs::read(&metadata).unwrap());
     fs::write(&metadata, &whole).unwrap();
-    refused("are not of one build of provider (which exports provider_abi_");
-
-    // What is gone is made again, by its own build.
-    fs::remove_file(&metadata).unwrap();
-    refused("libprovider.rmeta is in none of:");
-    let (holds, text) = make_outside(folder, "first/provider", &[]);
-    assert!(holds && metadata.exists(), "{text}");
-    let (holds, text) = user();
-    assert!(holds, "{text}");
-    let ours = [&symvers, &folder.join("second/tally/tally.ko")].map(|file| file.exists());
-    assert_eq!(ours, [true, true]);
-    let modules = ["first/provider/provider.ko", "second/tally/tally.ko"];
-    let report = run(&modules.map(|module| folder.join(module)), &["modprobe tally"]);
-    expect(&report, "modprobe tally", 0, &["tally: 12 marks, 2 sums in all"]);
+    apart.refuses_tally(of_another_build);
 }
 
 fn a_user_under_another_license_does_not_build() {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
 /* Prints numbers on tickets. */
 #include <linux/module.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0 */
 /* What press has for other modules. */
 #ifndef _PRESS_H
 #define _PRESS_H

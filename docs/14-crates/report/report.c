@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
 /* Says how heavy the evening is. */
 #include <linux/module.h>
 

@@ -135,7 +135,7 @@ impl<'a> Runner<'a> {
                 let file = self.book.join(FOLDER).join(file);
                 return code::part(&file, anchor.as_deref());
             }
-            BlockKind::Picture { command, .. } => return self.on_host(command).map(|said| said.0),
+            BlockKind::Picture { command, .. } => return self.drawn(command),
         };
         let shown = shown(self.page, block, &self.kernel);
         let mut text = String::new();
@@ -166,6 +166,17 @@ impl<'a> Runner<'a> {
     fn printed_on_host(&self, entry: &ConsoleEntry) -> Result<String> {
         let (text, status) = self.on_host(&entry.command)?;
         Ok(whole(text, status))
+    }
+
+    /// The picture that a command draws.
+    fn drawn(&self, command: &str) -> Result<String> {
+        let (text, status) = self.on_host(command)?;
+        if status != 0 {
+            let fact = format!("`{command}` draws nothing: {}", text.trim());
+            return Err(Problem::does_not_hold(fact)
+                .hint("a picture of modules stands below the block that builds them"));
+        }
+        Ok(text)
     }
 
     /// What a command line prints on the host, in the page's folder. `cargo xtask` is ourselves;
