@@ -25,6 +25,7 @@ pub(crate) fn tests() -> Vec<Test> {
             a_page_that_nobody_changed_holds,
             a_changed_word_in_a_page_fails_and_is_pointed_at,
             a_difference_is_drift_only_where_newer_programs_speak,
+            a_picture_that_cannot_be_drawn_fails,
             a_changed_printk_fails_where_the_kernel_says_it_and_where_the_page_shows_it,
             the_lessons_modules_pass_the_kernels_own_lints,
         ],
@@ -120,6 +121,17 @@ fn a_difference_is_drift_only_where_newer_programs_speak() {
     // The code in a page does not depend on who speaks.
     edit(&copy.path().join("docs/01-hello/hello.rs"), "\"Goodbye!", "\"Farewell!");
     assert_eq!(update(copy.path()).drift, None);
+}
+
+fn a_picture_that_cannot_be_drawn_fails() {
+    let copy = copied();
+    let page = copy.path().join("docs/01-hello.md");
+    let drawn = "<!-- picture: cargo xtask order --format svg nothing.ko -->\n![a](a.svg)\n";
+    let text = fs::read_to_string(&page).unwrap();
+    fs::write(&page, text.replacen("\n## ", &format!("\n{drawn}\n## "), 1)).unwrap();
+    let lessons = lesson::find(copy.path(), &["hello".into()]).unwrap();
+    let problem = lessons[0].update(&Cache::open().unwrap()).unwrap_err();
+    assert!(problem.fact.contains("cannot read nothing.ko"), "{}", problem.fact);
 }
 
 fn a_changed_printk_fails_where_the_kernel_says_it_and_where_the_page_shows_it() {

@@ -149,6 +149,8 @@ mod tests {
             ("/lib/modules/7.3.4+deb13-amd64/a\n", "/lib/modules/[KVER]/a\n"),
             ("in '/somewhere/docs/01-hello'\n", "in '[PWD]'\n"),
             ("_RNvCsbAHes1ROym8_5hello3f\n", "_RNvCs[HASH]_5hello3f\n"),
+            ("ticket_abi_5fc73b8195b0fc33 [GPL]\n", "ticket_abi_[HASH] [GPL]\n"),
+            ("landlock_abi_version\n", "landlock_abi_version\n"),
             (
                 "a message took 512 ns, 1.5 ms in all\n",
                 "a message took [TIME] ns, [TIME] ms in all\n",

@@ -176,7 +176,7 @@ impl<'a> Runner<'a> {
             return Err(Problem::does_not_hold(fact)
                 .hint("a picture of modules stands below the block that builds them"));
         }
-        Ok(text)
+        Ok(self.redactor.redact(&text, ""))
     }
 
     /// What a command line prints on the host, in the page's folder. `cargo xtask` is ourselves;
