@@ -82,6 +82,27 @@ fn fixtures() -> tempfile::TempDir {
     folder
 }
 
+/// Files with Rust's names: a module that imports a function of the crate of importer.ko, in the
+/// place of the kernel's, and what that crate exported before and after a change.
+fn mangled(folder: &Path, module: &Path) {
+    let kernels = b"_RNvNtCsb5MLIFMWygY_6kernel5print11call_printk";
+    let crates = "_RNvCs4fqI2P2rA04_7fixture4calm";
+    let mut module = fs::read(module).unwrap();
+    let name = module.windows(kernels.len()).position(|bytes| bytes == kernels).unwrap();
+    module[name..name + kernels.len()].fill(0);
+    module[name..name + crates.len()].copy_from_slice(crates.as_bytes());
+    fs::create_dir(folder).unwrap();
+    fs::write(folder.join("hello.ko"), module).unwrap();
+    for (file, crc, seal) in
+        [("old.symvers", "0x00000001", "1"), ("new.symvers", "0x00000002", "2")]
+    {
+        let seal = format!("fixture_abi_{}", seal.repeat(16));
+        let lines = [(crc, crates), ("0x00000000", &seal)]
+            .map(|(crc, symbol)| format!("{crc}\t{symbol}\timporter\tEXPORT_SYMBOL_GPL\t\n"));
+        fs::write(folder.join(file), lines.concat()).unwrap();
+    }
+}
+
 /// Runs the program in a folder: what it prints, what it says of errors, and its exit status.
 fn run(folder: &Path, line: &str) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
@@ -101,7 +122,7 @@ fn run(folder: &Path, line: &str) -> String {
 }
 
 /// Each command, and the file that has what it prints.
-const COMMANDS: [(&str, &str); 25] = [
+const COMMANDS: [(&str, &str); 29] = [
     ("inspect", "inspect exporter.ko importer.ko hello.ko 6.12/exporter.ko"),
     ("inspect-signed", "inspect --tree kernel --certificate signed.der hello.signed hello.ko"),
     ("inspect-unknown", "inspect --tree kernel hello.signed"),
@@ -137,6 +158,13 @@ const COMMANDS: [(&str, &str); 25] = [
         "symvers explain provider_add --symvers old.symvers --symtypes new.symtypes \
          --blessed old.symtypes",
     ),
+    ("order-rust", "order importer.ko rust/hello.ko --symvers kernel/Module.symvers"),
+    ("check-rust", "check --tree kernel --certificate key.der --as-given rust/hello.ko"),
+    ("symvers-diff-rust", "symvers diff rust/old.symvers rust/new.symvers"),
+    (
+        "symvers-explain-rust",
+        "symvers explain fixture::calm --symvers rust/old.symvers --modules rust/hello.ko",
+    ),
 ];
 
 /// Whether the command answers in JSON, too.
@@ -154,6 +182,9 @@ fn each_verb_prints_what_it_printed() {
     let assert = Assert::new().action_env("SNAPSHOTS").normalize_paths(false);
     for (name, line) in COMMANDS {
         let folder = fixtures();
+        if name.ends_with("-rust") {
+            mangled(&folder.path().join("rust"), &folder.path().join("hello.ko"));
+        }
         let text = format!("$ cargo xtask {line}\n{}", run(folder.path(), line));
         assert.eq(text, Data::read_from(&golden(name, "txt"), None).raw());
         if has_json(name) {

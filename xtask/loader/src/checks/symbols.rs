@@ -173,7 +173,9 @@ fn resolve(load: &mut LoadInfo<'_>, name: &str, so_far: &mut Progress<'_>) -> Re
     so_far.using_gpl_only |= export.gpl_only;
     if let Some((owner, taints)) = owner {
         if taints.has(Taints::PROPRIETARY) && !inherit_taint(load, name, &owner, so_far) {
-            let want = format!("{name} from a GPL-compatible module, as others used are GPL-only");
+            let symbol = SymbolName(name.into());
+            let want =
+                format!("{symbol} from a GPL-compatible module, as others used are GPL-only");
             let difference = (want, format!("from proprietary {owner}"));
             return Resolved::Absent(Cause::ProprietaryProvider, difference);
         }
@@ -193,8 +195,8 @@ fn resolve(load: &mut LoadInfo<'_>, name: &str, so_far: &mut Progress<'_>) -> Re
 
 /// Why a symbol is not found: nobody exports it, or not to this module.
 fn absent(load: &LoadInfo<'_>, name: &str) -> Resolved {
+    let symbol = SymbolName(name.into());
     if load.state.find_symbol(load.kernel, name.as_bytes(), true).is_none() {
-        let symbol = SymbolName(name.into());
         let want = format!("{symbol} from the kernel or a loaded module");
         if let Some(seal) = load.state.other_seal(name) {
             return Resolved::Absent(Cause::CrateDiffers, (want, seal));
@@ -203,7 +205,7 @@ fn absent(load: &LoadInfo<'_>, name: &str) -> Resolved {
     }
     let license = load.modinfo_value("license").map(|text| text.lossy().into_owned());
     let have = license.unwrap_or_else(|| "no license".into());
-    Resolved::Absent(Cause::GplOnly, (format!("a GPL-compatible license, for {name}"), have))
+    Resolved::Absent(Cause::GplOnly, (format!("a GPL-compatible license, for {symbol}"), have))
 }
 
 /// `inherit_taint()`: whether the module may use a proprietary module's symbol.
@@ -252,5 +254,6 @@ fn verify_namespace(
     if load.kernel.options.missing_namespaces {
         return Ok(());
     }
+    let symbol = SymbolName(symbol.into());
     Err((format!("import of namespace {namespace}, for {symbol}"), "none".into()))
 }

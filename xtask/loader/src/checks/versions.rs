@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{errno::Errno, kernel_state::OnceMessage, load_info::LoadInfo, verdict::Finding};
-use ko::text::Text;
+use ko::text::{SymbolName, Text};
 
 /// `sizeof(struct modversion_info)` (`include/linux/module.h`): a long and the name.
 const ENTRY_BYTES: u64 = 64;
@@ -46,7 +46,7 @@ pub(super) fn check_version(
     crc: Option<u32>,
 ) -> Result<(), Disagreement> {
     let Some(crc) = crc else { return Ok(()) };
-    let want = || format!("{symbol} with CRC {crc:#010x}");
+    let want = || format!("{} with CRC {crc:#010x}", SymbolName(symbol.into()));
     let is_extended = load.index.extended_crcs != 0;
     if !is_extended && load.index.versions == 0 {
         if load.force(symbol) {

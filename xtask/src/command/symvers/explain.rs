@@ -26,7 +26,7 @@ use stack::{
 /// exports it, or when its type differs from the blessed one.
 #[derive(Debug, clap::Args)]
 pub(super) struct Explain {
-    /// The symbol
+    /// The symbol; a mangled one also as Rust writes it
     symbol: String,
     /// The kernel that the stack is built for; one with MODVERSIONS can say why
     #[arg(long, value_name = "K", default_value = "lab", conflicts_with = "symvers")]
@@ -80,6 +80,8 @@ impl Explain {
     pub(super) fn run(mut self) -> Result<ExitCode> {
         if self.symvers.is_empty() {
             self.take_the_stack()?;
+        } else {
+            self.mangle()?;
         }
         let mut exports = Vec::new();
         for path in &self.symvers {
@@ -107,9 +109,23 @@ impl Explain {
         let built = BuiltAbi::build(&self.kernel, &stack)?;
         self.symvers = vec![built.kernel.tree.join("Module.symvers"), built.symvers];
         self.modules.extend(built.modules);
+        self.mangle()?;
         if self.symtypes.is_empty() && built.symtypes.get(&self.symbol).is_some() {
             self.symtypes.push(built.folder);
             self.blessed = Some(stack.path(BLESSED_SYMTYPES)).filter(|path| path.exists());
+        }
+        Ok(())
+    }
+
+    /// Takes the mangled name of a symbol that is given as Rust writes it.
+    fn mangle(&mut self) -> Result<()> {
+        for path in &self.symvers {
+            for SymversEntry { symbol, .. } in read_symvers(path)?.entries() {
+                if SymbolName(symbol.as_str().into()).rust().as_ref() == Some(&self.symbol) {
+                    self.symbol.clone_from(symbol);
+                    return Ok(());
+                }
+            }
         }
         Ok(())
     }
