@@ -390,9 +390,9 @@ fn a_call_through_the_crate_costs_what_a_call_through_c_costs() {
         println!("{what}{line}: {:.2}", times[1] / times[0]);
         times[1] / times[0]
     };
-    // A call on either side, by way of the symbol table.
+    // A call either way, by the symbol table; C's ABI also makes a number of the `Result`.
     let add = ratio("call_cost: add: ");
-    assert!((0.75..=1.33).contains(&add), "{add}: {text}");
+    assert!((0.5..=1.25).contains(&add), "{add}: {text}");
     // By the crate it is compiled into its caller.
     let read = ratio("call_cost: read: ");
     assert!(read < 1.0, "{read}: {text}");
