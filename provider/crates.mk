@@ -53,7 +53,7 @@ crate-hash = $(addprefix $(crate-name)_abi_,$(shell $(RUSTC) -Zls=root $(crate-m
 	sed -n 's/^hash \([0-9a-f]\{16\}\).*/\1/p'))
 
 # A name must fit in a line of modpost (SZ in scripts/mod/modpost.c, 7.3: 500), which has the
-# module's path and the class of the export too.
+# module's path and the class of the export too. The kernel takes more (KSYM_NAME_LEN: 512).
 crate-name-max := 400
 
 # What the macro module! leaves global and no importer can use.
