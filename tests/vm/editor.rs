@@ -31,7 +31,7 @@ pub(crate) fn tests() -> Vec<Test> {
 
 /// rust-analyzer of the suite whose rustc builds for this kernel: the two must be of one version,
 /// or the kernel's macros are not expanded.
-fn rust_analyzer(folder: &Path, arguments: &[&str]) -> (bool, String) {
+fn rust_analyzer(folder: &Path, stack: &Path, arguments: &[&str]) -> (bool, String) {
     let cache = Cache::open().unwrap();
     let sid = matches!(&kernel().name, KernelName::Listed(recipe, _) if recipe.root == SID);
     let root = Root::obtain(&cache, if sid { SID } else { TRIXIE }).unwrap();
@@ -50,7 +50,7 @@ fn rust_analyzer(folder: &Path, arguments: &[&str]) -> (bool, String) {
         .unwrap();
     let program = tool.join("usr/bin/rust-analyzer");
     let mut sandbox = root.sandbox().read_only(&program, "/tmp/rust-analyzer");
-    for seen in [&cache.path(""), project(), folder] {
+    for seen in [&cache.path(""), project(), stack, folder] {
         sandbox = sandbox.read_only(seen, seen);
     }
     let run: Run = sandbox.run("/tmp/rust-analyzer").args(arguments).arg(folder);
@@ -75,13 +75,13 @@ fn unresolved(said: &str) -> Vec<&str> {
     said.lines().filter(|line| CODES.iter().any(|code| line.contains(code))).collect()
 }
 
-/// What rust-analyzer says of a stack of which one text is replaced in what it is told.
-fn diagnostics(project: &EditorProject, from: &str, to: &str) -> String {
+/// What rust-analyzer says of the stack in a folder, when one text is replaced in what it is told.
+fn diagnostics(stack: &Path, project: &EditorProject, from: &str, to: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let json = project.json.to_string();
     assert!(json.contains(from), "{json}");
     fs::write(folder.path().join("rust-project.json"), json.replace(from, to)).unwrap();
-    let (_, said) = rust_analyzer(folder.path(), &["diagnostics"]);
+    let (_, said) = rust_analyzer(folder.path(), stack, &["diagnostics"]);
     assert!(said.contains("diagnostic scan complete"), "{said}");
     for name in &project.crates {
         assert!(
@@ -95,7 +95,8 @@ fn diagnostics(project: &EditorProject, from: &str, to: &str) -> String {
 fn an_editor_resolves_every_name_of_our_modules() {
     let project = EditorProject::of(&Cache::open().unwrap(), kernel(), &Stack::ours()).unwrap();
     assert_eq!(project.crates, ["consumer_main", "provider", "tally_main"]);
-    let said = diagnostics(&project, "", "");
+    let ours = xtask::build::project();
+    let said = diagnostics(ours, &project, "", "");
     assert!(unresolved(&said).is_empty(), "{said}");
 
     // Without one of the things that it is told it says so.
@@ -104,7 +105,7 @@ fn an_editor_resolves_every_name_of_our_modules() {
         ("PROVIDER_BINDINGS", "OTHER_BINDINGS", "macro-error"),
         ("libmacros", "libother", "E0432"),
     ] {
-        let said = diagnostics(&project, from, to);
+        let said = diagnostics(ours, &project, from, to);
         assert!(unresolved(&said).iter().any(|line| line.contains(code)), "{from}:\n{said}");
     }
 }
@@ -117,5 +118,5 @@ fn an_editor_resolves_crates_upon_crates_of_a_stack_elsewhere() {
     let text = project.json.to_string();
     let own = folder.path().join("ticket/ticket_main.rs");
     assert!(text.contains(&own.display().to_string()), "the owner's file, not its copy: {text}");
-    assert!(unresolved(&diagnostics(&project, "", "")).is_empty());
+    assert!(unresolved(&diagnostics(folder.path(), &project, "", "")).is_empty());
 }
