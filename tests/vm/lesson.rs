@@ -126,12 +126,12 @@ fn a_difference_is_drift_only_where_newer_programs_speak() {
 fn a_picture_that_cannot_be_drawn_fails() {
     let copy = copied();
     let page = copy.path().join("docs/01-hello.md");
-    let drawn = "<!-- picture: cargo xtask order --format svg nothing.ko -->\n![a](a.svg)\n";
+    let drawn = "<!-- picture: cat nothing.svg -->\n![a](a.svg)\n";
     let text = fs::read_to_string(&page).unwrap();
     fs::write(&page, text.replacen("\n## ", &format!("\n{drawn}\n## "), 1)).unwrap();
     let lessons = lesson::find(copy.path(), &["hello".into()]).unwrap();
     let problem = lessons[0].update(&Cache::open().unwrap()).unwrap_err();
-    assert!(problem.fact.contains("cannot read nothing.ko"), "{}", problem.fact);
+    assert!(problem.fact.contains("`cat nothing.svg` draws nothing"), "{}", problem.fact);
 }
 
 fn a_changed_printk_fails_where_the_kernel_says_it_and_where_the_page_shows_it() {
