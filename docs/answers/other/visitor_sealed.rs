@@ -21,7 +21,7 @@ struct VisitorSealed;
 
 impl kernel::Module for VisitorSealed {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        // SAFETY: `greeter_sealed` has it for as long as this module is loaded, and nobody writes it.
+        // SAFETY: `greeter_sealed` stays while this module is loaded, and nobody writes to it.
         let seal = unsafe { greeter_abi_1 };
         pr_info!("sealed with {seal}\n");
         Ok(VisitorSealed)
