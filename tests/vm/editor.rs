@@ -38,7 +38,7 @@ fn rust_analyzer(folder: &Path, stack: &Path, arguments: &[&str]) -> (bool, Stri
     let entry = format!("tools/rust-analyzer-{}", root.suite.name);
     let tool = cache
         .entry(&entry, Partial::Discard, |aside| {
-            let archive = Archive::open(&cache, &root)?;
+            let archive = Archive::open(&cache, &root, root.suite.name)?;
             let step = Step::begin("rust-analyzer", "8 MB");
             let log = cache.log("rust-analyzer")?;
             // The newest of the suite itself, which is the one beside its rustc.

@@ -197,7 +197,7 @@ mod tests {
         assert!(fact(&config).contains("no *.so"));
         fs::write(build.join("rust/libmacros.so"), "library").unwrap();
         let folders = ["bindings", "uapi"].map(|generated| build.join("rust").join(generated));
-        folders.each_ref().map(|folder| fs::create_dir(folder).unwrap());
+        folders.iter().for_each(|folder| fs::create_dir(folder).unwrap());
         for folder in folders {
             assert!(fact(&config).contains("no *.rs"));
             fs::write(folder.join("generated.rs"), "// made by bindgen").unwrap();
