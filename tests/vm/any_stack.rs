@@ -1,7 +1,13 @@
 //! Stacks that are not ours: any folder that `make -C KDIR M=DIR` builds, C or Rust.
 
-use std::{fs, path::Path, process::Command, thread};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+};
 
+use tempfile::TempDir;
 use xtask::build::{BuildDir, MakeTarget, Stack};
 
 use crate::{
@@ -49,13 +55,21 @@ $(if $(one),,$(error two builders at once))
 
 /// A stack in a folder that goes away, and with it what was built of it in the cache.
 pub(crate) struct Temporary {
-    folder: tempfile::TempDir,
+    _folder: TempDir,
+    path: PathBuf,
     stack: Stack,
 }
 
 impl Temporary {
+    /// The stack at a path within a folder.
+    pub(crate) fn within(folder: TempDir, path: &Path) -> Self {
+        let path = folder.path().join(path);
+        let stack = Stack::in_folder(&path).unwrap();
+        Self { _folder: folder, path, stack }
+    }
+
     pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
+        &self.path
     }
 }
 
@@ -76,8 +90,7 @@ pub(crate) fn stack(files: &[(&str, &str)]) -> Temporary {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    let stack = Stack::in_folder(folder.path()).unwrap();
-    Temporary { folder, stack }
+    Temporary::within(folder, Path::new(""))
 }
 
 pub(crate) fn c_stack(kbuild: &str) -> Temporary {

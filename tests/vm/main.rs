@@ -19,6 +19,7 @@ mod crates;
 mod editor;
 mod example;
 mod exercise;
+mod foreign;
 mod guest;
 mod kmod;
 mod lesson;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         any_stack::tests(),
         prove::tests(),
         new::tests(),
+        foreign::tests(),
         stack::tests(),
         crates::tests(),
         example::tests(),
