@@ -67,8 +67,8 @@ fn one_module_that_needs_none() {
 fn modules_that_stand_on_one_another() {
     prove(&Foreign {
         package: "jool-dkms",
-        folder: "src/mod",
-        kbuild: Some("obj-m := common/ nat64/ siit/\n"),
+        folder: "src",
+        kbuild: Some("obj-m := mod/common/ mod/nat64/ mod/siit/\n"),
         modules: &["jool_common", "jool", "jool_siit"],
     });
 }

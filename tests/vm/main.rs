@@ -26,6 +26,7 @@ mod lesson;
 mod mistakes;
 mod new;
 mod prove;
+mod readme;
 mod saved_state;
 mod stack;
 mod verdict;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         prove::tests(),
         new::tests(),
         foreign::tests(),
+        readme::tests(),
         stack::tests(),
         crates::tests(),
         example::tests(),

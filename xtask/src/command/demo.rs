@@ -1,6 +1,6 @@
 //! `demo`: the story of symbol stacking, told by a running kernel.
 
-use std::{fs, process::ExitCode, time::Instant};
+use std::{fs, path::PathBuf, process::ExitCode, time::Instant};
 
 use ko::text::Text;
 
@@ -10,6 +10,7 @@ use crate::{
     guest::{Guest, Session, report::CommandReport},
     host::{cache::Cache, progress::say},
     problem::{OrProblem, Problem, Result},
+    proof::{ProofStep, story::Story, web_page},
 };
 
 /// Show the stack on a real kernel: depmod, modprobe, kallsyms, rmmod, narrated
@@ -19,6 +20,9 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     kernel: KernelArg,
+    /// Write the story as one self-contained page: the picture of the stack, every transcript
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
 }
 
 /// One step of the story, run in the guest.
@@ -128,10 +132,16 @@ impl Args {
             report.boot_time.as_secs_f64(),
             report.accel
         );
-        for scene in SCENES {
-            scene.play(&mut session)?;
+        let mut scenes = Vec::new();
+        let told = SCENES.iter().try_for_each(|scene| scene.play(&mut session, &mut scenes));
+        let told = told.and_then(|()| session.finish());
+        if let Some(file) = &self.report {
+            let (stack, ended_by) = (Stack::ours().to_string(), told.as_ref().err());
+            let (kernel, modules, time) = (&kernel, modules.as_slice(), begin.elapsed());
+            let story = Story { kernel, stack, modules, scenes, ended_by, time };
+            web_page::write(&story.proof(&cache)?, "A stack, told by a running kernel", file)?;
         }
-        session.finish()?;
+        told?;
         let seconds = begin.elapsed().as_secs_f64();
         outln!(
             "Every step did what the story says, and the kernel did not complain: {seconds:.1} s."
@@ -161,8 +171,8 @@ fn exports(build_dir: &BuildDir) -> Result<()> {
 }
 
 impl Scene {
-    /// Runs it in the guest, shows it, and holds it to the story.
-    fn play(&self, session: &mut Session) -> Result<()> {
+    /// Runs it in the guest, shows it, keeps it, and holds it to the story.
+    fn play(&self, session: &mut Session, scenes: &mut Vec<ProofStep>) -> Result<()> {
         outln!("{}", self.tale);
         outln!("# {}", self.command);
         let step = session.exec(self.command)?;
@@ -175,7 +185,9 @@ impl Scene {
             outln!("    exit status {}", step.status);
         }
         outln!("");
-        self.holds(&step, &output)
+        let holds = self.holds(&step, &output);
+        scenes.push(ProofStep { what: self.tale.into(), report: step });
+        holds
     }
 
     fn holds(&self, step: &CommandReport, output: &str) -> Result<()> {

@@ -14,6 +14,7 @@ pub mod ktap;
 mod on_kernel;
 pub mod point;
 mod prediction;
+pub mod story;
 pub mod web_page;
 
 use std::{path::PathBuf, time::Duration};

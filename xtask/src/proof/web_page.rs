@@ -7,7 +7,7 @@ use ko::text::{SymbolName, Text};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{
-    KernelProof, ModuleInStack, ProofStep, StackProof,
+    KernelProof, ProofStep, StackProof,
     grid::{self, Row},
     one_line,
     point::{Answered, Fault, Point},
@@ -102,31 +102,48 @@ fn stack(proof: &StackProof) -> Markup {
                  above the module that exports it." }
             div.wide { (PreEscaped(&kernel.picture)) }
             h2 { "Who exports what to whom" }
-            (exports(&kernel.modules))
+            (exports(kernel))
         }
     }
 }
 
-fn exports(modules: &[ModuleInStack]) -> Markup {
-    let any = modules.iter().any(|module| !module.exports.is_empty());
+fn exports(kernel: &KernelProof) -> Markup {
+    let exporters = || kernel.modules.iter().filter(|module| !module.exports.is_empty());
+    let seen = !kernel.kallsyms.is_empty();
     html! {
-        @if any {
+        @if exporters().next().is_some() {
             div.wide { table {
                 thead { tr {
                     th scope="col" { "module" } th scope="col" { "symbol" }
                     th scope="col" { "for" } th scope="col" { "used by" }
+                    @if seen { th scope="col" { "in /proc/kallsyms" } }
                 } }
-                tbody { @for module in modules { @for export in &module.exports { tr {
-                    td { (one_line(&module.name)) }
+                @for module in exporters() { tbody { @for (at, export) in (0..).zip(&module.exports) { tr {
+                    @if at == 0 {
+                        th scope="rowgroup" rowspan=(module.exports.len()) { (one_line(&module.name)) }
+                    }
                     td { code { (SymbolName(Text(export.symbol.as_bytes()))) } }
-                    td { @if export.gpl_only { "GPL only" } @else { "any license" } }
+                    td.short { @if export.gpl_only { "GPL only" } @else { "any license" } }
                     td { (one_line(&export.users.join(", "))) }
+                    @if seen { td { code { (address(kernel, &module.name, &export.symbol)) } } }
                 } } } }
             } }
         } @else {
             p { "No module of it exports a symbol." }
         }
     }
+}
+
+/// Where a kernel had a symbol of a module. Each line is an address, a letter, the symbol and, in
+/// brackets, its module: kernel/kallsyms.c:s_show.
+fn address<'k>(kernel: &'k KernelProof, module: &str, symbol: &str) -> &'k str {
+    let at = kernel.kallsyms.iter().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [address, _, name, of] = words.as_slice() else { return None };
+        let of = of.trim_matches(['[', ']']);
+        (*name == symbol && of == module).then_some(*address)
+    });
+    at.unwrap_or_default()
 }
 
 fn on_kernel(kernel: &KernelProof) -> Markup {
