@@ -23,6 +23,7 @@ pub(crate) fn tests() -> Vec<Test> {
             two_builders_of_one_stack_do_not_meet,
             a_stack_that_builds_nothing_and_one_that_is_none_are_told_apart,
             a_command_sees_the_kernels_headers_and_writes_in_its_folder_alone,
+            a_guest_does_without_a_stack_and_takes_words_for_its_command_line,
         ],
     )
 }
@@ -188,4 +189,17 @@ fn a_command_sees_the_kernels_headers_and_writes_in_its_folder_alone() {
     assert_eq!(enter("test -f $KDIR/Module.symvers && echo x > here && exit 7"), Some(7));
     assert_eq!(names(folder.path()), ["here"]);
     assert_ne!(enter("echo x > $KDIR/there"), Some(0));
+}
+
+fn a_guest_does_without_a_stack_and_takes_words_for_its_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    run.current_dir(folder.path()).args(["vm", "--kernel", &kernel().name.to_string()]);
+    run.args(["--cmdline", "loglevel=3", "--cmdline", "mine.word=7", "--"]);
+    let output = run.arg("cat /proc/cmdline; ls /lib/modules/*/updates").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains(" loglevel=3 mine.word=7"), "{said}");
+    assert!(!said.contains(".ko"), "{said}");
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(!log.contains("no stack"), "{log}");
 }

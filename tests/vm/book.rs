@@ -1,20 +1,21 @@
 //! The book in a browser: it renders, its links lead somewhere, and its transcripts can be stepped
 //! through.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 
 use xtask::{
     build::project,
     host::{
         cache::Cache,
-        packages,
         root::{Root, TRIXIE},
-        run::Run,
     },
     kernel::KernelName,
 };
 
-use crate::harness::{Needs, Test, skip};
+use crate::{
+    browser,
+    harness::{Needs, Test},
+};
 
 /// The tests of this file.
 pub(crate) fn tests() -> Vec<Test> {
@@ -62,7 +63,7 @@ fn the_book_renders_and_all_its_links_lead_somewhere() {
 }
 
 /// What a reader does and sees: the button of the first stack is pressed until it is gray.
-const READER: &str = "<script>
+const READER: &str = "
 const stack = document.querySelector(\".stack\");
 const [start, , next] = stack.querySelectorAll(\"button\");
 const boxes = () => [...stack.querySelectorAll(\".module .name\")].map((name) => name.textContent);
@@ -71,23 +72,12 @@ start.click();
 const all = [seen()];
 while (!next.disabled) { next.click(); all.push(seen()); }
 document.title = all.join(\" / \");
-</script>";
+";
 
 fn a_transcript_can_be_stepped_through() {
-    // Either needs no screen.
-    let browser = packages::find("chromium").or_else(|| packages::find("google-chrome"));
-    let Some(browser) = browser else { skip("no chromium on this machine") };
     let folder = tempfile::tempdir().unwrap();
     rendered(folder.path());
-    let page = folder.path().join("07-stacking.html");
-    let html = fs::read_to_string(&page).unwrap().replace("</body>", &format!("{READER}</body>"));
-    fs::write(&page, html).unwrap();
-    let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
-    let run = Run::new(browser).quiet().deadline(Duration::from_secs(120));
-    let run = run.args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", &profile]);
-    let page = run.arg(format!("file://{}", page.display())).stdout().unwrap();
-    let (_, title) = page.split_once("<title>").unwrap();
-    let title = title.split_once("</title>").unwrap().0;
+    let title = browser::title(&folder.path().join("07-stacking.html"), READER, 1300, &[]);
     assert_eq!(
         title.split(" / ").collect::<Vec<_>>(),
         [

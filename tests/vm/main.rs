@@ -11,6 +11,7 @@ mod harness;
 mod any_stack;
 mod book;
 mod broken_state;
+mod browser;
 mod build;
 mod by_hand;
 #[path = "../corpus/mod.rs"]

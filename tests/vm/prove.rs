@@ -1,7 +1,10 @@
 //! `prove`: what it says of stacks that hold, and of each kind of stack that does not.
 
+use std::fs;
+
 use crate::{
     any_stack::{c_stack, run, stack},
+    browser,
     harness::{Needs, Test},
 };
 
@@ -17,6 +20,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Needs::Only(KernelName::STOCK) => [
             a_panic_on_one_kernel_ends_no_other,
             a_stack_with_rust_is_said_to_be_that_on_a_kernel_without,
+            the_page_of_a_proof_fits_any_window_and_can_be_read_in_the_dark,
         ],
     )
 }
@@ -145,4 +149,56 @@ fn a_stack_with_rust_is_said_to_be_that_on_a_kernel_without() {
     let row = said.lines().find(|line| line.starts_with("build ")).unwrap();
     assert!(row.split_whitespace().collect::<Vec<_>>().join(" ") == "build ok no Rust", "{said}");
     assert!(said.contains("one.rs is Rust, and this kernel has no CONFIG_RUST"), "{said}");
+}
+
+/// How far the page is wider than its window, how much lighter or darker the faintest text is than
+/// what is behind it (the contrast ratio of WCAG 2.1), how many texts there are, and whether the
+/// page is dark. What scrolls in a frame of its own is not wider than the window.
+const LOOK: &str = r#"
+const light = (color) => {
+  const [r, g, b] = color.match(/[\d.]+/g).map((c) => c / 255)
+    .map((c) => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const behind = (node) => {
+  const color = getComputedStyle(node).backgroundColor;
+  return color === "rgba(0, 0, 0, 0)" ? behind(node.parentElement) : color;
+};
+const contrast = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+document.querySelectorAll("details").forEach((details) => { details.open = true; });
+const texts = [...document.body.querySelectorAll("*")].filter((node) =>
+  !node.closest("svg, script") && [...node.childNodes].some((c) => c.nodeType === 3 && c.data.trim()));
+const ratios = texts.map((node) => contrast(light(getComputedStyle(node).color), light(behind(node))));
+const root = document.documentElement;
+document.title = [root.scrollWidth - root.clientWidth, Math.min(...ratios).toFixed(1), texts.length,
+  light(getComputedStyle(document.body).backgroundColor) < 0.1].join(" ");
+"#;
+
+fn the_page_of_a_proof_fits_any_window_and_can_be_read_in_the_dark() {
+    let folder = c_stack("obj-m := upper.o lower/\n");
+    let pages = tempfile::tempdir().unwrap();
+    let page = pages.path().join("page.html");
+    let report = page.to_string_lossy();
+    let (said, error, status) = run(&["prove"], folder.path(), &["--report", &report]);
+    assert_eq!(status, 0, "{said}{error}");
+    let text = fs::read_to_string(&page).unwrap();
+    let policy = "http-equiv=\"Content-Security-Policy\"";
+    for part in ["<svg", "lower_answer", "modprobe -v upper", "the answer is 42", policy] {
+        assert!(text.contains(part), "the page has no {part}");
+    }
+    let address = text.split("<code>ffffffff").count() - 1;
+    assert_eq!(address, 1, "one symbol is exported, at one address");
+    assert!(!text.contains("src=") && !text.contains("@import"), "the page stands for itself");
+    // No script may run in the page, so this one is held against a copy without that rule.
+    fs::write(&page, text.replace(policy, "")).unwrap();
+    let dark = "--blink-settings=preferredColorScheme=0";
+    let light = "--blink-settings=preferredColorScheme=1";
+    for (width, scheme) in [(1300, light), (500, light), (500, dark)] {
+        let title = browser::title(&page, LOOK, width, &[scheme]);
+        let seen: Vec<&str> = title.split(' ').collect();
+        let [wider, contrast, texts, is_dark] = seen[..] else { panic!("{title}") };
+        assert_eq!((wider, is_dark), ("0", if scheme == dark { "true" } else { "false" }));
+        assert!(contrast.parse::<f32>().unwrap() >= 4.5, "{title}");
+        assert!(texts.parse::<u32>().unwrap() > 40, "{title}");
+    }
 }

@@ -80,11 +80,23 @@ impl Stack {
         if let Some(folder) = named {
             return Self::in_folder(folder);
         }
-        let here = env::current_dir().or_usage(|| "the current folder is gone".into())?;
+        let here = current_folder()?;
         if here.starts_with(project()) {
             return Ok(Self::ours());
         }
         Self::in_folder(&here).map_err(|problem| problem.hint("name a stack: --stack DIR"))
+    }
+
+    /// The same for what does without a stack as well: none in a folder elsewhere that is none.
+    ///
+    /// # Errors
+    /// The named folder is no stack.
+    pub fn chosen_or_none(named: Option<&Path>) -> Result<Option<Self>> {
+        let here = current_folder()?;
+        if named.is_some() || here.starts_with(project()) || is_stack(&here) {
+            return Self::chosen(named).map(Some);
+        }
+        Ok(None)
     }
 
     /// Whether it is built by the project's Makefile.
@@ -147,6 +159,10 @@ impl fmt::Display for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.folder.display())
     }
+}
+
+fn current_folder() -> Result<PathBuf> {
+    env::current_dir().or_usage(|| "the current folder is gone".into())
 }
 
 fn is_stack(folder: &Path) -> bool {

@@ -84,7 +84,7 @@ pub struct GuestArgs {
     kernel: KernelArg,
     #[command(flatten)]
     stack: StackArg,
-    /// Build and install no stack
+    /// Build and install no stack, as outside the project in a folder that is none
     #[arg(long, conflicts_with = "folder")]
     no_stack: bool,
     /// A word for the kernel's command line; may be given several times
@@ -105,11 +105,13 @@ impl GuestArgs {
     /// The kernel cannot be prepared, or the stack does not build.
     fn guest(&self) -> Result<Guest> {
         let (cache, name) = (Cache::open()?, &self.kernel.name);
-        let guest = if self.no_stack {
-            Guest::on(&cache, &Kernel::obtain(&cache, name, Refresh::Daily)?)?
-        } else {
-            let built = BuiltStack::obtain(&cache, name, &self.stack.chosen()?)?;
-            built.modules.iter().fold(Guest::on(&cache, &built.kernel)?, Guest::module)
+        let stack = Stack::chosen_or_none(self.stack.folder.as_deref())?;
+        let guest = match stack.filter(|_| !self.no_stack) {
+            None => Guest::on(&cache, &Kernel::obtain(&cache, name, Refresh::Daily)?)?,
+            Some(stack) => {
+                let built = BuiltStack::obtain(&cache, name, &stack)?;
+                built.modules.iter().fold(Guest::on(&cache, &built.kernel)?, Guest::module)
+            }
         };
         let guest = self.cmdline.iter().fold(guest.accel(self.accel), Guest::cmdline);
         Ok(self.with.iter().fold(guest, Guest::file))
