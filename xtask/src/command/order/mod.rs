@@ -66,6 +66,9 @@ pub struct Args {
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Spell every symbol in a picture, however many there are
+    #[arg(long)]
+    all_symbols: bool,
     /// Print the documented JSON form
     #[arg(long, conflicts_with = "format")]
     json: bool,
@@ -237,6 +240,7 @@ impl Args {
         if self.format != Format::Text {
             let modules: Vec<usize> = order.steps.iter().map(|step| step.index).collect();
             let picture = Picture::new(graph, &modules);
+            let picture = if self.all_symbols { picture.with_all_symbols() } else { picture };
             let drawn = if self.format == Format::Dot { picture.dot() } else { picture.svg() };
             super::print_bytes(drawn.as_bytes());
             return Ok(());
