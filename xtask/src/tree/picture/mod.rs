@@ -4,6 +4,7 @@
 //! (`columns.rs`). A browser shows all symbols of an edge that the pointer is on.
 
 mod columns;
+mod layered;
 mod rows;
 
 use std::{collections::HashMap, fmt::Write as _};
