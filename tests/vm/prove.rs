@@ -167,7 +167,8 @@ const behind = (node) => {
 const contrast = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
 document.querySelectorAll("details").forEach((details) => { details.open = true; });
 const texts = [...document.body.querySelectorAll("*")].filter((node) =>
-  !node.closest("svg, script") && [...node.childNodes].some((c) => c.nodeType === 3 && c.data.trim()));
+  !node.closest("svg, script") &&
+  [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim()));
 const ratios = texts.map((node) => contrast(light(getComputedStyle(node).color), light(behind(node))));
 const root = document.documentElement;
 document.title = [root.scrollWidth - root.clientWidth, Math.min(...ratios).toFixed(1), texts.length,

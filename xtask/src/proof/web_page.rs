@@ -7,7 +7,7 @@ use ko::text::{SymbolName, Text};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{
-    KernelProof, ProofStep, StackProof,
+    KernelProof, ModuleInStack, ProofStep, StackProof,
     grid::{self, Row},
     one_line,
     point::{Answered, Fault, Point},
@@ -98,8 +98,8 @@ fn stack(proof: &StackProof) -> Markup {
     html! {
         @if let Some(kernel) = kernel.filter(|kernel| !kernel.modules.is_empty()) {
             h2 { "The stack" }
-            p { "As it was built for " (one_line(&kernel.kernel)) ": whoever uses a symbol stands \
-                 above the module that exports it." }
+            p { "As it was built for " (one_line(&kernel.kernel)) ": an arrow leads from whoever \
+                 uses a symbol to the module that exports it." }
             div.wide { (PreEscaped(&kernel.picture)) }
             h2 { "Who exports what to whom" }
             (exports(kernel))
@@ -109,28 +109,35 @@ fn stack(proof: &StackProof) -> Markup {
 
 fn exports(kernel: &KernelProof) -> Markup {
     let exporters = || kernel.modules.iter().filter(|module| !module.exports.is_empty());
-    let seen = !kernel.kallsyms.is_empty();
     html! {
         @if exporters().next().is_some() {
             div.wide { table {
                 thead { tr {
                     th scope="col" { "module" } th scope="col" { "symbol" }
                     th scope="col" { "for" } th scope="col" { "used by" }
-                    @if seen { th scope="col" { "in /proc/kallsyms" } }
+                    @if !kernel.kallsyms.is_empty() { th scope="col" { "in /proc/kallsyms" } }
                 } }
-                @for module in exporters() { tbody { @for (at, export) in (0..).zip(&module.exports) { tr {
-                    @if at == 0 {
-                        th scope="rowgroup" rowspan=(module.exports.len()) { (one_line(&module.name)) }
-                    }
-                    td { code { (SymbolName(Text(export.symbol.as_bytes()))) } }
-                    td.short { @if export.gpl_only { "GPL only" } @else { "any license" } }
-                    td { (one_line(&export.users.join(", "))) }
-                    @if seen { td { code { (address(kernel, &module.name, &export.symbol)) } } }
-                } } } }
+                @for module in exporters() { (exports_of(kernel, module)) }
             } }
         } @else {
             p { "No module of it exports a symbol." }
         }
+    }
+}
+
+/// The rows of one module.
+fn exports_of(kernel: &KernelProof, module: &ModuleInStack) -> Markup {
+    let ModuleInStack { name, exports, .. } = module;
+    html! {
+        tbody { @for (at, export) in (0..).zip(exports) { tr {
+            @if at == 0 { th scope="rowgroup" rowspan=(exports.len()) { (one_line(name)) } }
+            td { code { (SymbolName(Text(export.symbol.as_bytes()))) } }
+            td.short { @if export.gpl_only { "GPL only" } @else { "any license" } }
+            td { (one_line(&export.users.join(", "))) }
+            @if !kernel.kallsyms.is_empty() {
+                td { code { (address(kernel, name, &export.symbol)) } }
+            }
+        } } }
     }
 }
 
