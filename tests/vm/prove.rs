@@ -169,7 +169,8 @@ document.querySelectorAll("details").forEach((details) => { details.open = true;
 const texts = [...document.body.querySelectorAll("*")].filter((node) =>
   !node.closest("svg, script") &&
   [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim()));
-const ratios = texts.map((node) => contrast(light(getComputedStyle(node).color), light(behind(node))));
+const front = (node) => light(getComputedStyle(node).color);
+const ratios = texts.map((node) => contrast(front(node), light(behind(node))));
 const root = document.documentElement;
 document.title = [root.scrollWidth - root.clientWidth, Math.min(...ratios).toFixed(1), texts.length,
   light(getComputedStyle(document.body).backgroundColor) < 0.1].join(" ");
