@@ -16,7 +16,7 @@ use super::{
 };
 
 pub(super) fn svg(picture: &Picture) -> String {
-    let groups = groups(picture);
+    let (groups, heights) = (groups(picture), picture.heights());
     let group_of: BTreeMap<usize, usize> = (0..)
         .zip(&groups)
         .flat_map(|(group, members)| members.iter().map(move |&module| (module, group)))
@@ -27,7 +27,7 @@ pub(super) fn svg(picture: &Picture) -> String {
     }
     let mut parts: Vec<Part<'_>> = connected(groups.len(), between.keys())
         .into_iter()
-        .map(|members| Part::new(picture, &groups, &between, &members))
+        .map(|members| Part::new((picture, &heights), &groups, &between, &members))
         .collect();
     // The largest first, and what uses nothing and is not used below all.
     parts.sort_by_key(|part| (part.wires.is_empty(), std::cmp::Reverse(part.height)));
@@ -168,7 +168,7 @@ mod tests {
         let mut between: BTreeMap<(usize, usize), Vec<&Edge>> = BTreeMap::new();
         picture.edges.iter().for_each(|e| between.entry((e.from, e.to)).or_default().push(e));
         let members: Vec<usize> = (0..40).collect();
-        let part = Part::new(&picture, &groups, &between, &members);
+        let part = Part::new((&picture, &picture.heights()), &groups, &between, &members);
         for wire in &part.wires {
             let columns = wire.places.iter().map(|&place| part.places[place].column);
             let columns: Vec<usize> = columns.collect();

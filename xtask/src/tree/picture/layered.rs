@@ -46,21 +46,16 @@ pub(super) struct Part<'p> {
 
 impl<'p> Part<'p> {
     pub(super) fn new(
-        picture: &Picture,
+        (picture, heights): (&Picture, &[usize]),
         groups: &[Vec<usize>],
         between: &'p BTreeMap<(usize, usize), Vec<&'p Edge>>,
         members: &[usize],
     ) -> Self {
-        let heights = picture.heights();
         let height = |group: usize| groups[group].first().map_or(0, |&module| heights[module]);
         let top = members.iter().map(|&group| height(group)).max().unwrap_or(0);
         let place = |&group: &usize| {
             let names = groups[group].iter().map(|&module| picture.names[module].clone());
-            Place::of(
-                names.collect(),
-                top - height(group),
-                between.is_empty() || members.len() == 1,
-            )
+            Place::of(names.collect(), top - height(group), members.len() == 1)
         };
         let mut places: Vec<Place> = members.iter().map(place).collect();
         let local = |group: usize| members.iter().position(|&member| member == group);
