@@ -80,7 +80,7 @@ fn fetched(foreign: &Foreign) -> Temporary {
         let root = Root::obtain(&cache, TRIXIE)?;
         let (log, step) = (cache.log(foreign.package)?, Step::begin(foreign.package, "a second"));
         let packages = [foreign.package.to_owned()];
-        Archive::open(&cache, &root)?.unpack(&step, &log, &packages, into.path())
+        Archive::open(&cache, &root, TRIXIE.name)?.unpack(&step, &log, &packages, into.path())
     };
     let folder = tempfile::tempdir().unwrap();
     if let Err(problem) = fetch(&folder) {
