@@ -22,6 +22,7 @@ pub(crate) fn tests() -> Vec<Test> {
             a_stack_of_c_modules_is_built_loaded_and_ordered_and_its_folder_stays_clean,
             two_builders_of_one_stack_do_not_meet,
             a_stack_that_builds_nothing_and_one_that_is_none_are_told_apart,
+            a_stack_of_rust_is_refused_on_a_kernel_without_it_in_a_clear_sentence,
             a_command_sees_the_kernels_headers_and_writes_in_its_folder_alone,
             a_guest_does_without_a_stack_and_takes_words_for_its_command_line,
         ],
@@ -177,6 +178,14 @@ fn a_stack_that_builds_nothing_and_one_that_is_none_are_told_apart() {
     let empty = tempfile::tempdir().unwrap();
     let (_, error, status) = run(&["build"], empty.path(), &[]);
     assert!(status == 2 && error.contains("neither Kbuild nor Makefile"), "{error}");
+}
+
+fn a_stack_of_rust_is_refused_on_a_kernel_without_it_in_a_clear_sentence() {
+    let folder = stack(&[("Kbuild", "obj-m := a.o\n"), ("a.rs", "// Not even a module.\n")]);
+    let (_, error, status) = run(&["build"], folder.path(), &[]);
+    let refused = error.contains(&format!("a.rs is Rust, and {} has no CONFIG_RUST", kernel()));
+    let has_rust = kernel().config().unwrap().has("RUST");
+    assert!(status == 1 && refused != has_rust, "{error}");
 }
 
 fn a_command_sees_the_kernels_headers_and_writes_in_its_folder_alone() {

@@ -22,6 +22,7 @@ mod example;
 mod exercise;
 mod foreign;
 mod guest;
+mod installed;
 mod kmod;
 mod lesson;
 mod mistakes;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         new::tests(),
         foreign::tests(),
         readme::tests(),
+        installed::tests(),
         stack::tests(),
         crates::tests(),
         example::tests(),

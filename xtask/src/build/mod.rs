@@ -23,7 +23,7 @@ use loader::{kernel_facts::ThisModule, struct_module};
 
 pub use self::{
     editor::EditorProject,
-    stack::{SOURCES, Stack, project},
+    stack::{SOURCES, Stack, project, require_project},
 };
 use crate::{
     host::{
@@ -31,7 +31,7 @@ use crate::{
         progress::say,
         run::Run,
     },
-    kernel::{Kernel, KernelName, Toolchain, archive::Refresh, make_folder},
+    kernel::{Kernel, KernelName, Toolchain, archive::Refresh, make_folder, table::KERNELS},
     problem::{Problem, Result},
     tree::{section_reader::ModuleBuffer, walk},
 };
@@ -215,6 +215,14 @@ impl BuildDir {
     }
 
     fn broken(&self, above: &str, make: &Run) -> Problem {
+        let has_rust = self.kernel.config().is_ok_and(|config| config.has("RUST"));
+        let rust = self.stack.rust_source().ok().flatten().filter(|_| !has_rust);
+        if let Some(source) = rust {
+            let fact = format!("{source} is Rust, and {} has no CONFIG_RUST", self.kernel);
+            let rust = KERNELS.iter().filter(|recipe| recipe.rust).map(|recipe| recipe.name);
+            let rust = Vec::from_iter(rust).join(", ");
+            return Problem::does_not_hold(fact).hint(format!("kernels with Rust are: {rust}"));
+        }
         let fact = format!("the modules do not build for {}", self.kernel);
         Problem::does_not_hold(fact).hint(format!("{above}; by hand: {make}"))
     }

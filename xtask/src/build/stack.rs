@@ -24,6 +24,20 @@ pub fn project() -> &'static Path {
     manifest.parent().unwrap_or(manifest)
 }
 
+/// Checks that the project is still where it was when this program was built.
+///
+/// # Errors
+/// It is not.
+pub fn require_project() -> Result<()> {
+    if SOURCES.iter().all(|source| project().join(source).exists()) {
+        return Ok(());
+    }
+    let place = project().display();
+    let fact =
+        format!("this verb is about symstack's own sources, which are not in {place} any more");
+    Err(Problem::usage(fact).hint("run it in a checkout of symstack: cargo xtask VERB"))
+}
+
 /// A folder of modules that `make -C KDIR M=DIR modules` builds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stack {

@@ -7,6 +7,7 @@ use crate::{
     host::{
         cache::Cache,
         packages,
+        program::as_typed,
         root::{Root, TRIXIE},
         run::Run,
         sandbox, user_namespaces,
@@ -43,7 +44,9 @@ impl Args {
                     missing += 1;
                     outln!("missing  {what:width$}  {}", problem.fact);
                     let mend = problem.hint.iter();
-                    mend.for_each(|mend| outln!("         {:width$}  mend it: {mend}", ""));
+                    mend.for_each(|mend| {
+                        outln!("         {:width$}  mend it: {}", "", as_typed(mend))
+                    });
                 }
             }
         }

@@ -46,6 +46,7 @@ pub mod setup;
 pub mod shell;
 pub mod symvers;
 pub mod test;
+pub mod verb;
 pub mod vermagic;
 pub mod vm;
 pub mod watch;

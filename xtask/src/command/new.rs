@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use crate::{
     build::fresh::{self, Form},
+    host::program::as_typed,
     problem::Result,
 };
 
@@ -45,7 +46,7 @@ impl Args {
             outln!("{}", file.display());
         }
         let folder = self.folder.display();
-        outln!("\nnext: cargo xtask prove --stack {folder}");
+        outln!("\nnext: {} --stack {folder}", as_typed("cargo xtask prove"));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -4,6 +4,7 @@ pub mod cache;
 pub mod diagnosis;
 pub mod packages;
 pub mod process;
+pub mod program;
 pub mod progress;
 pub mod root;
 pub mod run;

@@ -8,6 +8,8 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::program::as_typed;
+
 /// Without a terminal, how often a line says that the work goes on.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 /// How much of a log's last line is shown.
@@ -71,7 +73,7 @@ impl Step {
 /// Says something about the work, beside its result: on standard error.
 pub fn say(line: &str) {
     // Nothing is lost when standard error is closed.
-    let _ = writeln!(stderr(), "{}", printable(line));
+    let _ = writeln!(stderr(), "{}", printable(&as_typed(line)));
 }
 
 /// A text that was said elsewhere, by a command or by a guest, for a terminal: control characters

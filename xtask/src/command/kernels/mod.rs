@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::{
     guest::leftovers,
-    host::cache::Cache,
+    host::{cache::Cache, program::as_typed},
     kernel::{
         Kernel, KernelName,
         archive::Refresh,
@@ -97,7 +97,8 @@ impl Args {
         if self.json {
             super::print_json(&form::json(&listing, &items))?;
         } else {
-            super::print_bytes(form::text(&listing, &items, &cache.path("")).as_bytes());
+            let text = form::text(&listing, &items, &cache.path(""));
+            super::print_bytes(as_typed(&text).as_bytes());
         }
         match listing.unknown.into_iter().next() {
             Some((suite, problem)) => {
