@@ -29,7 +29,7 @@ struct Symstack {
 #[derive(Subcommand)]
 enum AnyVerb {
     #[command(flatten)]
-    Runner(Verb),
+    Runner(Box<Verb>),
     /// Print the completions for a shell
     Completions {
         /// The shell
@@ -45,7 +45,7 @@ enum AnyVerb {
 fn main() -> ExitCode {
     program::is_called(NAME);
     let written = match Symstack::parse().verb {
-        AnyVerb::Runner(verb) => return verb::run(verb),
+        AnyVerb::Runner(verb) => return verb::run(*verb),
         AnyVerb::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Symstack::command(), NAME, &mut script);
