@@ -33,6 +33,7 @@ mod saved_state;
 mod stack;
 mod verdict;
 mod watch;
+mod workflow;
 
 use std::{process::ExitCode, sync::OnceLock};
 
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         foreign::tests(),
         readme::tests(),
         installed::tests(),
+        workflow::tests(),
         stack::tests(),
         crates::tests(),
         example::tests(),

@@ -1,0 +1,175 @@
+//! The workflow of this repository and the action for others: a linter reads them, and their shell
+//! parts run here, as far as a machine of GitHub's is not needed for them.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+use xtask::{build::project, kernel::KernelName};
+
+use crate::harness::{Needs, Test, skip};
+
+/// The tests of this file.
+pub(crate) fn tests() -> Vec<Test> {
+    tests!(Needs::Only(KernelName::STOCK) => [
+        a_linter_has_nothing_to_say_of_the_workflow_and_the_action,
+        the_workflow_proves_each_kernel_that_it_lists,
+        the_action_proves_a_stack_of_somebody_else,
+    ])
+}
+
+const WORKFLOW: &str = ".github/workflows/prove.yml";
+const ACTION: &str = "action.yml";
+/// The linter, as pip installs it. It is a program of its own, and asks nobody.
+const LINTER: &str = "zizmor==1.32.0";
+
+fn a_linter_has_nothing_to_say_of_the_workflow_and_the_action() {
+    let folder = project().join("target/linter");
+    let linter = folder.join("bin/zizmor");
+    if !linter.exists() {
+        let mut make = Command::new("python3");
+        let made = make.args(["-m", "venv", "--clear"]).arg(&folder).output();
+        let mut pip = Command::new(folder.join("bin/pip"));
+        let got = pip.args(["install", "--quiet", "--only-binary=:all:", LINTER]).output();
+        if !made.is_ok_and(|made| made.status.success())
+            || !got.is_ok_and(|got| got.status.success())
+        {
+            skip("needs a linter of workflows, which pip cannot install here");
+        }
+    }
+    let lint = |files: &[PathBuf]| {
+        let mut lint = Command::new(&linter);
+        let said = lint.args(["--offline", "--no-progress"]).args(files).output().unwrap();
+        let text =
+            [said.stdout, said.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        (said.status.success(), text.concat())
+    };
+    let (holds, text) = lint(&[project().join(WORKFLOW), project().join(ACTION)]);
+    assert!(holds, "{text}");
+    // It reads what it is given: an input in the place of a command is noticed.
+    let place = tempfile::tempdir().unwrap();
+    let broken = place.path().join(ACTION);
+    let text = fs::read_to_string(project().join(ACTION)).unwrap();
+    fs::write(&broken, text.replace("mkdir -p \"$REPORT\"", "mkdir -p ${{ inputs.report }}"))
+        .unwrap();
+    let (holds, text) = lint(&[broken]);
+    assert!(!holds && text.contains("template-injection"), "{text}");
+}
+
+/// The shell parts of a file, each with the name of its step.
+fn shell_parts(file: &str) -> Vec<(String, String)> {
+    let text = fs::read_to_string(project().join(file)).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let (mut parts, mut step) = (Vec::new(), "");
+    for (at, line) in lines.iter().enumerate() {
+        if let Some((_, name)) = line.split_once("- name: ") {
+            step = name;
+        }
+        let Some(run) = line.trim_start().strip_prefix("run: ") else { continue };
+        let block = lines[at + 1..].iter();
+        let block = block.take_while(|below| indent(below) > indent(line) || below.is_empty());
+        let block: Vec<&str> = block.map(|line| line.trim_start()).collect();
+        parts.push((step.to_owned(), if run == "|" { block.join("\n") } else { run.to_owned() }));
+    }
+    parts
+}
+
+/// A machine of GitHub's, as far as the shell parts see one.
+struct Runner {
+    place: tempfile::TempDir,
+    folder: PathBuf,
+}
+
+impl Runner {
+    /// With the checkout in `folder`, and a `sudo` that only says what it was asked for.
+    fn new(folder: &Path) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let sudo = place.path().join("bin/sudo");
+        fs::create_dir(place.path().join("bin")).unwrap();
+        fs::write(&sudo, "#!/bin/sh\necho \"sudo: $*\"\n").unwrap();
+        fs::set_permissions(&sudo, fs::Permissions::from_mode(0o755)).unwrap();
+        Self { place, folder: folder.into() }
+    }
+
+    /// Runs one part as GitHub does, and returns what it wrote.
+    #[track_caller]
+    fn run(&self, (step, script): &(String, String), env: &[(&str, &str)]) -> String {
+        let path = std::env::var("PATH").unwrap();
+        let bin = self.place.path().join("bin");
+        let mut shell = Command::new("bash");
+        shell.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", script]);
+        shell.current_dir(&self.folder).envs(env.iter().copied()).stdin(Stdio::null());
+        shell.env("PATH", format!("{}:{path}", bin.display()));
+        shell.env("GITHUB_OUTPUT", self.output()).env("RUNNER_TEMP", self.place.path());
+        let said = shell.env("GITHUB_ACTION_PATH", project()).output().unwrap();
+        let text =
+            [said.stdout, said.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        assert!(said.status.success(), "{step}: {}\n{}", said.status, text.concat());
+        text.concat()
+    }
+
+    fn output(&self) -> PathBuf {
+        self.place.path().join("output")
+    }
+}
+
+fn the_workflow_proves_each_kernel_that_it_lists() {
+    let parts = shell_parts(WORKFLOW);
+    let [machine, list, again, prove] = parts.as_slice() else { panic!("{parts:?}") };
+    assert_eq!(machine, again);
+    let runner = Runner::new(project());
+    runner.run(machine, &[]);
+    runner.run(list, &[]);
+    let output = fs::read_to_string(runner.output()).unwrap();
+    let matrix = output.strip_prefix("matrix=").unwrap();
+    let matrix: Value = serde_json::from_str(matrix).unwrap();
+    let jobs = matrix["include"].as_array().unwrap();
+    let kernels: Vec<&str> = jobs.iter().map(|job| job["kernel"].as_str().unwrap()).collect();
+    assert!(kernels.iter().any(|kernel| kernel.starts_with("stock:")), "{kernels:?}");
+    for kernel in kernels {
+        assert!(kernel.parse::<KernelName>().is_ok(), "{kernel}");
+    }
+    // The newest of them is the one that is prepared here.
+    let reports = tempfile::tempdir().unwrap();
+    let script = prove.1.replace(" prove.", &format!(" {}/prove.", reports.path().display()));
+    let said = runner.run(&(prove.0.clone(), script), &[("KERNEL", "stock")]);
+    assert!(said.contains("holds on 1 of 1 kernels"), "{said}");
+    assert!(fs::exists(reports.path().join("prove.xml")).unwrap());
+}
+
+fn the_action_proves_a_stack_of_somebody_else() {
+    let theirs = tempfile::tempdir().unwrap();
+    let mut new = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let made = new.args(["new", "drivers", "--c"]).current_dir(&theirs).output().unwrap();
+    assert!(made.status.success());
+    let runner = Runner::new(theirs.path());
+    let env = [
+        ("STACK", "drivers"),
+        ("KERNELS", "stock stable"),
+        ("COMMAND", "grep -q drivers_user /proc/modules"),
+        ("REPORT", "report"),
+    ];
+    for part in &shell_parts(ACTION) {
+        runner.run(part, &env);
+    }
+    assert_eq!(fs::read_to_string(runner.output()).unwrap(), "report=report\n");
+    let report = theirs.path().join("report");
+    let json = fs::read_to_string(report.join("prove.json")).unwrap();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["holds"], true, "{json}");
+    assert_eq!(json["kernels"].as_array().unwrap().len(), 2, "{json}");
+    for file in ["prove.html", "prove.xml"] {
+        assert!(report.join(file).metadata().unwrap().len() > 1000, "{file}");
+    }
+    // A command that fails in the guest fails the job.
+    let prove = shell_parts(ACTION).pop().unwrap();
+    let script = format!("! ({}) && test -s \"$REPORT/prove.json\"", prove.1);
+    let mut env = env;
+    env[2].1 = "false";
+    runner.run(&(prove.0, script), &env);
+}
