@@ -135,7 +135,7 @@ pub fn prove(cache: &Cache, wanted: &Wanted) -> Result<StackProof> {
 
 /// The kernels that have a name and are prepared.
 pub fn prepared(cache: &Cache) -> Vec<KernelName> {
-    let names = KERNELS.into_iter().map(|recipe| KernelName::Listed(recipe, None));
+    let names = listing::prepared(cache).into_iter().map(|known| known.name);
     names.filter(|name| Kernel::present(cache, name).is_some()).collect()
 }
 
