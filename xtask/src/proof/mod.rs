@@ -25,7 +25,7 @@ use crate::{
     build::Stack,
     guest::report::CommandReport,
     host::{cache::Cache, process::interrupted, progress::say},
-    kernel::{Kernel, KernelName, table::KERNELS},
+    kernel::{Kernel, KernelName, listing},
     problem::{Kind, Problem, Result},
 };
 
