@@ -250,5 +250,5 @@ fn require_rust(config: &Kconfig, release: &str) -> Result<()> {
         return Ok(());
     }
     let problem = Problem::usage(format!("kernel {release} is configured without CONFIG_RUST"));
-    Err(problem.hint("choose one that has it: cargo xtask setup lists what the archive offers"))
+    Err(problem.hint("choose one that has it: cargo xtask kernels lists what the archive offers"))
 }
