@@ -57,8 +57,11 @@ fn all(list: &str) -> Result<u8, Any> {
                     _ => "killed".into(),
                 };
                 let taints = fs::read_to_string("/proc/sys/kernel/tainted")?;
-                println!("{id}\t{came}\t{}\t{}", taints.trim(), modules()?);
-                if came == "killed" {
+                // Whoever died may hold the lock that the list of modules is read under.
+                let is_killed = came == "killed";
+                let modules = if is_killed { String::new() } else { modules()? };
+                println!("{id}\t{came}\t{}\t{modules}", taints.trim());
+                if is_killed {
                     return Ok(3);
                 }
             }
