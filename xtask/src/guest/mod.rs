@@ -35,6 +35,7 @@ pub use self::{accel::Accel, session::Session};
 use self::{console::Allowed, report::Report};
 use crate::{
     host::{
+        builder::builder,
         cache::Cache,
         root::{Root, TRIXIE},
     },
@@ -72,18 +73,16 @@ impl Command {
         Self { line: line.into(), split_stderr: false, deadline: None }
     }
 
-    /// Keeps its standard output and standard error apart.
-    #[must_use]
-    pub fn split_stderr(mut self) -> Self {
-        self.split_stderr = true;
-        self
-    }
+    builder! {
+        /// Keeps its standard output and standard error apart.
+        fn split_stderr(self) {
+            self.split_stderr = true;
+        }
 
-    /// Gives it another deadline than the guest's other commands.
-    #[must_use]
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
-        self
+        /// Gives it another deadline than the guest's other commands.
+        fn deadline(self, deadline: Duration) {
+            self.deadline = Some(deadline);
+        }
     }
 }
 
@@ -155,13 +154,6 @@ impl Guest {
         Ok(version.into())
     }
 
-    /// Puts a module into `/lib/modules/RELEASE/updates`. `depmod` is left to the caller.
-    #[must_use]
-    pub fn module(mut self, module: impl Into<PathBuf>) -> Self {
-        self.modules.push(module.into());
-        self
-    }
-
     /// Puts a file into `/work`, where commands run.
     #[must_use]
     pub fn file(self, file: impl Into<PathBuf>) -> Self {
@@ -171,68 +163,57 @@ impl Guest {
         self.file_at(name, file)
     }
 
-    /// Puts a file at a path below `/work`.
-    #[must_use]
-    pub fn file_at(mut self, path: impl Into<PathBuf>, file: impl Into<PathBuf>) -> Self {
-        self.files.push((path.into(), file.into()));
-        self
-    }
+    builder! {
+        /// Puts a module into `/lib/modules/RELEASE/updates`. `depmod` is left to the caller.
+        fn module(self, module: impl Into<PathBuf>) {
+            self.modules.push(module.into());
+        }
 
-    /// Puts a symbolic link at a path, in the place of what the image has there.
-    #[must_use]
-    pub fn link(mut self, path: impl Into<String>, target: impl Into<String>) -> Self {
-        self.links.push((path.into(), target.into()));
-        self
-    }
+        /// Puts a file at a path below `/work`.
+        fn file_at(self, path: impl Into<PathBuf>, file: impl Into<PathBuf>) {
+            self.files.push((path.into(), file.into()));
+        }
 
-    /// Adds a word to the kernel's command line, for example `module_blacklist=provider`.
-    #[must_use]
-    pub fn cmdline(mut self, word: impl Into<String>) -> Self {
-        self.cmdline.push(word.into());
-        self
-    }
+        /// Puts a symbolic link at a path, in the place of what the image has there.
+        fn link(self, path: impl Into<String>, target: impl Into<String>) {
+            self.links.push((path.into(), target.into()));
+        }
 
-    /// Does not count lines of the log that begin so as complaints, for the reason given.
-    #[must_use]
-    pub fn allow(mut self, begins: impl Into<String>, reason: impl Into<String>) -> Self {
-        self.allowed.push(Allowed { begins: begins.into(), reason: reason.into() });
-        self
-    }
+        /// Adds a word to the kernel's command line, for example `module_blacklist=provider`.
+        fn cmdline(self, word: impl Into<String>) {
+            self.cmdline.push(word.into());
+        }
 
-    /// Chooses what runs it.
-    #[must_use]
-    pub fn accel(mut self, accel: Accel) -> Self {
-        self.accel = accel;
-        self
-    }
+        /// Does not count lines of the log that begin so as complaints, for the reason given.
+        fn allow(self, begins: impl Into<String>, reason: impl Into<String>) {
+            self.allowed.push(Allowed { begins: begins.into(), reason: reason.into() });
+        }
 
-    /// Boots it, also where it could be restored from a saved state. A guest whose kernel has
-    /// words of its own on its command line, links, or other than one processor boots in any case.
-    #[must_use]
-    pub fn fresh_boot(mut self) -> Self {
-        self.fresh_boot = true;
-        self
-    }
+        /// Chooses what runs it.
+        fn accel(self, accel: Accel) {
+            self.accel = accel;
+        }
 
-    /// How many processors it has; default: 1, which boots fastest under emulation.
-    #[must_use]
-    pub fn cpus(mut self, cpus: u8) -> Self {
-        self.cpus = cpus;
-        self
-    }
+        /// Boots it, also where it could be restored from a saved state. A guest whose kernel has
+        /// words of its own on its command line, links, or other than one processor boots in any case.
+        fn fresh_boot(self) {
+            self.fresh_boot = true;
+        }
 
-    /// How long each command may take; [`COMMAND_DEADLINE`] unless told.
-    #[must_use]
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
-        self
-    }
+        /// How many processors it has; default: 1, which boots fastest under emulation.
+        fn cpus(self, cpus: u8) {
+            self.cpus = cpus;
+        }
 
-    /// How long it may take to come up; [`BOOT_DEADLINE`] unless told.
-    #[must_use]
-    pub fn boot_deadline(mut self, deadline: Duration) -> Self {
-        self.boot_deadline = deadline;
-        self
+        /// How long each command may take; [`COMMAND_DEADLINE`] unless told.
+        fn deadline(self, deadline: Duration) {
+            self.deadline = deadline;
+        }
+
+        /// How long it may take to come up; [`BOOT_DEADLINE`] unless told.
+        fn boot_deadline(self, deadline: Duration) {
+            self.boot_deadline = deadline;
+        }
     }
 
     /// Runs commands in a fresh guest, one after the other whatever their statuses.

@@ -1,5 +1,6 @@
 //! The machine: running commands, the cache, packages, the private Debian root.
 
+pub(crate) mod builder;
 pub mod cache;
 pub mod diagnosis;
 pub mod packages;

@@ -19,6 +19,7 @@ use std::{
 use self::said::{drain, end_of, last_line, pipes, read_from};
 use crate::{
     host::{
+        builder::builder,
         cache::Lock,
         diagnosis,
         process::{Group, Process, interrupted},
@@ -88,60 +89,46 @@ impl Run {
         }
     }
 
-    /// Adds one argument.
-    #[must_use]
-    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
-        self.args.push(arg.as_ref().into());
-        self
-    }
+    builder! {
+        /// Adds one argument.
+        fn arg(self, arg: impl AsRef<OsStr>) {
+            self.args.push(arg.as_ref().into());
+        }
 
-    /// Adds arguments.
-    #[must_use]
-    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
-        self.args.extend(args.into_iter().map(|arg| arg.as_ref().into()));
-        self
-    }
+        /// Adds arguments.
+        fn args(self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) {
+            self.args.extend(args.into_iter().map(|arg| arg.as_ref().into()));
+        }
 
-    /// Sets a variable of its environment.
-    #[must_use]
-    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.envs.push((name.as_ref().into(), value.as_ref().into()));
-        self
-    }
+        /// Sets a variable of its environment.
+        fn env(self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) {
+            self.envs.push((name.as_ref().into(), value.as_ref().into()));
+        }
 
-    /// Runs it in this folder.
-    #[must_use]
-    pub fn cwd(mut self, cwd: impl Into<PathBuf>) -> Self {
-        self.cwd = Some(cwd.into());
-        self
-    }
+        /// Runs it in this folder.
+        fn cwd(self, cwd: impl Into<PathBuf>) {
+            self.cwd = Some(cwd.into());
+        }
 
-    /// Ends it after this time.
-    #[must_use]
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
-        self
-    }
+        /// Ends it after this time.
+        fn deadline(self, deadline: Duration) {
+            self.deadline = deadline;
+        }
 
-    /// Does not echo it: it only looks, and changes nothing.
-    #[must_use]
-    pub fn quiet(mut self) -> Self {
-        self.echo = false;
-        self
-    }
+        /// Does not echo it: it only looks, and changes nothing.
+        fn quiet(self) {
+            self.echo = false;
+        }
 
-    /// What to do when it fails.
-    #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
+        /// What to do when it fails.
+        fn hint(self, hint: impl Into<String>) {
+            self.hint = Some(hint.into());
+        }
 
-    /// Lets it hold a lock until it ends, also when we are killed before.
-    #[must_use]
-    pub fn holding(mut self, lock: &Lock) -> Self {
-        self.lock = Some(lock.clone());
-        self
+        /// Lets it hold a lock until it ends, also when we are killed before.
+        fn holding(self, lock: &Lock) {
+            self.lock = Some(lock.clone());
+        }
     }
 
     /// Runs it with its output collected; a status other than 0 is left to the caller.
