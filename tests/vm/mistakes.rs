@@ -4,6 +4,7 @@ use std::{fmt::Write as _, fs, process::Command};
 
 use xtask::{
     build::project,
+    command::lesson::BLESS,
     host::cache::Cache,
     kernel::{Kernel, KernelName, archive::Refresh},
     lesson::PageUpdate,
@@ -127,10 +128,10 @@ fn the_page_of_mistakes_is_what_the_kernel_says() {
     let (_, recorded) = old.split_once("refused by ").unwrap();
     let recorded = recorded.split(' ').next().unwrap().to_owned();
     let page = PageUpdate { path, old, new, drift: None };
-    if std::env::var_os("SYMSTACK_BLESS").is_some() {
+    if std::env::var_os(BLESS).is_some() {
         page.write().unwrap();
     } else if !page.holds() {
-        println!("SYMSTACK_BLESS=1 rewrites docs/verdict.md");
+        println!("cargo xtask bless verdict rewrites docs/verdict.md");
         differs_since(&recorded, "docs/verdict.md", &page.difference());
     }
 }

@@ -1,10 +1,16 @@
 //! What the verbs that need no VM print, as text and as JSON, held against the files in `golden/`,
 //! and docs/json.md against the JSON among them.
 //!
-//! `SNAPSHOTS=overwrite cargo test --test golden` rewrites those files.
+//! `cargo xtask bless golden` rewrites those files.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot set itself up has failed"
+)]
 
+#[path = "golden/doctor.rs"]
+mod doctor;
 #[path = "golden/kernels.rs"]
 mod kernels;
 #[path = "golden/proof.rs"]
@@ -24,6 +30,7 @@ mod sign;
 
 use serde_json::Value;
 use snapbox::{Data, assert::Assert};
+use xtask::command::lesson::BLESS;
 
 fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
@@ -177,19 +184,33 @@ fn golden(name: &str, extension: &str) -> PathBuf {
     here().join("golden").join(format!("{name}.{extension}"))
 }
 
+/// Holds a text against its file, or rewrites that.
+fn hold(name: &str, extension: &str, text: impl Into<Data>) {
+    let golden = golden(name, extension);
+    if std::env::var_os(BLESS).is_some() {
+        fs::write(golden, text.into().to_bytes().unwrap()).unwrap();
+        return;
+    }
+    let found = Assert::new().normalize_paths(false).try_eq(
+        Some(&golden.display()),
+        text.into(),
+        Data::read_from(&golden, None).raw(),
+    );
+    found.unwrap_or_else(|differs| panic!("{differs}\ncargo xtask bless golden rewrites it"));
+}
+
 #[test]
 fn each_verb_prints_what_it_printed() {
-    let assert = Assert::new().action_env("SNAPSHOTS").normalize_paths(false);
     for (name, line) in COMMANDS {
         let folder = fixtures();
         if name.ends_with("-rust") {
             mangled(&folder.path().join("rust"), &folder.path().join("hello.ko"));
         }
         let text = format!("$ cargo xtask {line}\n{}", run(folder.path(), line));
-        assert.eq(text, Data::read_from(&golden(name, "txt"), None).raw());
+        hold(name, "txt", text);
         if has_json(name) {
             let json = run(folder.path(), &format!("{line} --json"));
-            assert.eq(json, Data::read_from(&golden(name, "json"), None).raw());
+            hold(name, "json", json);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::{
-    guest::saved_state,
+    guest::{leftovers, saved_state},
     host::{
         cache::Cache,
         packages,
@@ -12,7 +12,10 @@ use crate::{
         run::Run,
         sandbox, user_namespaces,
     },
-    kernel::{Kernel, KernelName},
+    kernel::{
+        Kernel, KernelName,
+        disk::{Item, size},
+    },
     problem::{Problem, Result},
 };
 
@@ -77,7 +80,18 @@ fn look(cache: &Cache) -> Vec<Finding> {
         let found = format!("{} MiB, {}", state.bytes >> 20, state.about);
         findings.push(finding("saved guest", Ok(found)));
     }
+    findings.push(finding("cache", cache_size(cache)));
     findings
+}
+
+/// What the cache takes on the disk; `kernels` tells its parts.
+fn cache_size(cache: &Cache) -> Result<String> {
+    let items = leftovers::items(cache)?;
+    let sum = |items: &mut dyn Iterator<Item = &Item>| size(items.map(|item| item.bytes).sum());
+    let (all, path) = (sum(&mut items.iter()), cache.path(""));
+    let spare = sum(&mut items.iter().filter(|item| item.spare));
+    let prune = as_typed("cargo xtask kernels prune");
+    Ok(format!("{all} in {}, of it {spare} for {prune}", path.display()))
 }
 
 fn host_command(needed: packages::Needed) -> Result<String> {

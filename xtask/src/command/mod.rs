@@ -2,16 +2,17 @@
 
 use std::{
     io::{self, BufWriter, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    time::Duration,
 };
 
 use ko::license::License;
 use serde::Serialize;
 
 use crate::{
-    build::{BuiltStack, Stack},
+    build::{BuiltStack, Stack, project},
     guest::{Accel, Guest},
-    host::cache::Cache,
+    host::{cache::Cache, packages, run::Run},
     kernel::{Kernel, KernelName, archive::Refresh},
     problem::{Problem, Result},
     tree::scan::UnreadableFile,
@@ -173,4 +174,17 @@ fn license_word(license: License) -> &'static str {
         License::Any => "any",
         License::GplOnly => "gpl-only",
     }
+}
+
+/// How long one tier may take on 2 cores without KVM.
+const TESTS_DEADLINE: Duration = Duration::from_secs(30 * 60);
+
+/// The cargo that runs us, in the project's folder.
+pub(crate) fn cargo(args: &[&str]) -> Run {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let name = Path::new(&cargo).file_name().map_or("cargo".into(), |name| name.to_os_string());
+    // The echoed command is for pasting: the bare name, where it means the same program.
+    let same = packages::find("cargo").is_some() && name == "cargo";
+    let program = if same { "cargo".into() } else { cargo };
+    Run::new(program).args(args).cwd(project()).deadline(TESTS_DEADLINE)
 }

@@ -8,11 +8,28 @@ use crate::{
         cache::Cache,
         root::{Root, TRIXIE},
     },
-    kernel::Kernel,
+    kernel::{
+        Kernel,
+        disk::{self, Item},
+        listing,
+    },
+    problem::Result,
 };
 
+/// What the cache has, and what of it nothing needs.
+///
+/// # Errors
+/// The cache cannot be read.
+pub fn items(cache: &Cache) -> Result<Vec<Item>> {
+    let prepared = listing::prepared(cache);
+    let kernels: Vec<Kernel> =
+        prepared.iter().filter_map(|known| Kernel::present(cache, &known.name)).collect();
+    let needed = needed(cache, &kernels);
+    disk::items(cache, |entry| is_spare(entry, &needed))
+}
+
 /// The entries of the cache's folder `guest` that guests of these kernels are made of.
-pub fn needed(cache: &Cache, kernels: &[Kernel]) -> BTreeSet<String> {
+fn needed(cache: &Cache, kernels: &[Kernel]) -> BTreeSet<String> {
     let mut needed = BTreeSet::new();
     let Some(root) = Root::present(cache, TRIXIE) else { return needed };
     let agent = agent_build::key(&root);
@@ -29,7 +46,7 @@ pub fn needed(cache: &Cache, kernels: &[Kernel]) -> BTreeSet<String> {
 
 /// Whether an entry is one that every guest of the same kind would make again within seconds, and
 /// none of these kernels needs. Saved states look after themselves.
-pub fn is_spare(entry: &str, needed: &BTreeSet<String>) -> bool {
+fn is_spare(entry: &str, needed: &BTreeSet<String>) -> bool {
     let kinds = ["guest/agent-", "guest/base-", "guest/kernel-"];
     kinds.iter().any(|kind| entry.starts_with(kind)) && !needed.contains(entry)
 }

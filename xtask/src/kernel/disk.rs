@@ -24,6 +24,17 @@ pub struct Item {
     pub spare: bool,
 }
 
+/// Bytes of a mebibyte.
+pub const MEBIBYTE: u64 = 1 << 20;
+
+/// Bytes for a reader.
+pub fn size(bytes: u64) -> String {
+    match bytes / MEBIBYTE {
+        mebibytes @ 0..1000 => format!("{mebibytes} MiB"),
+        mebibytes => format!("{}.{} GiB", mebibytes >> 10, (mebibytes & 1023) * 10 / 1024),
+    }
+}
+
 /// All parts of the cache. `spare` says of the entries of `guest` whether nothing needs them.
 ///
 /// # Errors

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use snapbox::{Data, assert::Assert};
 use xtask::{
     command::kernels::form,
     kernel::{
@@ -56,14 +55,13 @@ fn kernels_are_shown_as_they_were() {
         item("guest/base-3", 16, true),
         item("logs", 0, false),
     ];
-    let assert = Assert::new().action_env("SNAPSHOTS").normalize_paths(false);
     let mut json = serde_json::to_string_pretty(&form::json(&listing, &items)).unwrap();
     json.push('\n');
-    assert.eq(json, Data::read_from(&super::golden("kernels", "json"), None).raw());
+    super::hold("kernels", "json", json);
     let text = form::text(&listing, &items, Path::new("/home/a/.cache/symstack"));
     let matrix = form::github_matrix(&listing.kernels);
     let both = format!(
         "$ cargo xtask kernels\n{text}\n$ cargo xtask kernels --format github-matrix\n{matrix}\n"
     );
-    assert.eq(both, Data::read_from(&super::golden("kernels", "txt"), None).raw());
+    super::hold("kernels", "txt", both);
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::kernel::{
     KernelName,
-    disk::Item,
+    disk::{Item, MEBIBYTE, size},
     listing::{Known, Listing},
 };
 
@@ -140,16 +140,6 @@ pub fn text(listing: &Listing, items: &[Item], cache: &Path) -> String {
 /// A part of the cache, with its size.
 pub fn item(item: &Item) -> String {
     format!("{}: {}", item.entry, size(item.bytes))
-}
-
-const MEBIBYTE: u64 = 1 << 20;
-
-/// Bytes for a reader.
-pub fn size(bytes: u64) -> String {
-    match bytes / MEBIBYTE {
-        mebibytes @ 0..1000 => format!("{mebibytes} MiB"),
-        mebibytes => format!("{}.{} GiB", mebibytes >> 10, (mebibytes & 1023) * 10 / 1024),
-    }
 }
 
 fn is_kernel(item: &Item) -> bool {

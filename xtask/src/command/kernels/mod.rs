@@ -2,17 +2,17 @@
 
 pub mod form;
 
-use std::{collections::BTreeSet, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::ValueEnum;
 
 use crate::{
-    guest::leftovers,
+    guest::leftovers::items,
     host::{cache::Cache, program::as_typed},
     kernel::{
-        Kernel, KernelName,
+        KernelName,
         archive::Refresh,
-        disk::{self, Item},
+        disk::{Item, size},
         listing::{self, Listing},
     },
     problem::{Problem, Result},
@@ -109,15 +109,6 @@ impl Args {
     }
 }
 
-/// What the cache has, and what of it nothing needs.
-fn items(cache: &Cache) -> Result<Vec<Item>> {
-    let prepared = listing::prepared(cache);
-    let kernels: Vec<Kernel> =
-        prepared.iter().filter_map(|known| Kernel::present(cache, &known.name)).collect();
-    let needed: BTreeSet<String> = leftovers::needed(cache, &kernels);
-    disk::items(cache, |entry| leftovers::is_spare(entry, &needed))
-}
-
 fn remove(cache: &Cache, names: &[KernelName]) -> Result<ExitCode> {
     let before = items(cache)?;
     let kept = |item: &Item| before.iter().any(|before| before == item);
@@ -133,7 +124,7 @@ fn remove(cache: &Cache, names: &[KernelName]) -> Result<ExitCode> {
         })?;
         cache.remove_entry(&known.entry)?;
         let item = before.iter().find(|item| item.entry == known.entry);
-        outln!("{name} is removed: {}", form::size(item.map_or(0, |item| item.bytes)));
+        outln!("{name} is removed: {}", size(item.map_or(0, |item| item.bytes)));
     }
     // Of the others, what became spare by that.
     let mut freed = items(cache)?;
@@ -146,7 +137,7 @@ fn prune(cache: &Cache, dry_run: bool) -> Result<ExitCode> {
     spare.retain(|item| item.spare);
     if dry_run {
         spare.iter().for_each(|item| outln!("{}", form::item(item)));
-        outln!("{} would be free", form::size(spare.iter().map(|item| item.bytes).sum()));
+        outln!("{} would be free", size(spare.iter().map(|item| item.bytes).sum()));
         return Ok(ExitCode::SUCCESS);
     }
     remove_items(cache, &spare)
@@ -157,7 +148,7 @@ fn remove_items(cache: &Cache, items: &[Item]) -> Result<ExitCode> {
         cache.remove_entry(&item.entry)?;
         outln!("{} is removed", form::item(item));
     }
-    outln!("{} are free", form::size(items.iter().map(|item| item.bytes).sum()));
+    outln!("{} are free", size(items.iter().map(|item| item.bytes).sum()));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,25 +3,22 @@
 
 mod tally;
 
-use std::{fs, path::Path, process::ExitCode, time::Duration};
+use std::{fs, process::ExitCode};
 
 use self::tally::{Tally, Tier};
 use crate::{
     build::project,
-    command::lesson,
+    command::{cargo, lesson},
     host::{
         cache::Cache,
         packages,
         progress::say,
         root::{Root, TRIXIE},
-        run::Run,
     },
     kernel::{Kernel, KernelName, archive::Refresh, shipped},
     problem::{OrProblem, Result},
 };
 
-/// How long one tier may take on 2 cores without KVM.
-const DEADLINE: Duration = Duration::from_secs(30 * 60);
 /// The crates below the runner, whose examples are part of their documentation.
 const LIBRARIES: [&str; 3] = ["ko", "stack", "loader"];
 
@@ -117,14 +114,4 @@ fn facts_beside_kmods(tier: &mut Tier) -> Result<()> {
         tier.comparisons(&release, &compared);
     }
     Ok(())
-}
-
-/// The cargo that runs us, in the project's folder.
-fn cargo(args: &[&str]) -> Run {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let name = Path::new(&cargo).file_name().map_or("cargo".into(), |name| name.to_os_string());
-    // The echoed command is for pasting: the bare name, where it means the same program.
-    let same = packages::find("cargo").is_some() && name == "cargo";
-    let program = if same { "cargo".into() } else { cargo };
-    Run::new(program).args(args).cwd(project()).deadline(DEADLINE)
 }
