@@ -195,7 +195,8 @@ impl Guest {
         }
 
         /// Boots it, also where it could be restored from a saved state. A guest whose kernel has
-        /// words of its own on its command line, links, or other than one processor boots in any case.
+        /// words of its own on its command line, links, or other than one processor boots in any
+        /// case.
         fn fresh_boot(self) {
             self.fresh_boot = true;
         }
