@@ -135,7 +135,7 @@ fn exports_of(kernel: &KernelProof, module: &ModuleInStack) -> Markup {
             td.short { @if export.gpl_only { "GPL only" } @else { "any license" } }
             td { (one_line(&export.users.join(", "))) }
             @if !kernel.kallsyms.is_empty() {
-                td { code { (address(kernel, name, &export.symbol)) } }
+                td.short { code { (address(kernel, name, &export.symbol)) } }
             }
         } } }
     }
