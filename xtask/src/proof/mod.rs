@@ -133,7 +133,7 @@ pub fn prove(cache: &Cache, wanted: &Wanted) -> Result<StackProof> {
     Ok(proof)
 }
 
-/// The kernels that have a name and are prepared.
+/// The kernels that have a name and are prepared, those of an older release as well.
 pub fn prepared(cache: &Cache) -> Vec<KernelName> {
     let names = listing::prepared(cache).into_iter().map(|known| known.name);
     names.filter(|name| Kernel::present(cache, name).is_some()).collect()
