@@ -37,9 +37,9 @@ pub(crate) fn tests() -> Vec<Test> {
             a_crate_is_used_by_a_module_that_is_built_elsewhere_and_later,
             a_user_under_another_license_does_not_build,
             a_name_that_modpost_cannot_take_does_not_build,
-            a_call_through_the_crate_costs_what_a_call_through_c_costs,
         ],
         Needs::Only(KernelName::LAB) => [an_exports_version_follows_its_type],
+        Needs::Only(KernelName::STOCK) => [a_call_of_a_crate_costs_what_a_call_of_c_costs],
     )
 }
 
@@ -379,7 +379,8 @@ fn broken_users_of_a_crate_are_judged_as_by_the_kernel() {
 }
 
 /// Both in one module, one guest and one run, by turns: only the ratio says something.
-fn a_call_through_the_crate_costs_what_a_call_through_c_costs() {
+/// The clock of lab does not see 20,000 calls pass.
+fn a_call_of_a_crate_costs_what_a_call_of_c_costs() {
     let modules = [build_dir().modules().unwrap()[0].clone(), build_dir().test_module("call_cost")];
     let report = run(&modules, &["modprobe call_cost"]);
     expect(&report, "modprobe call_cost", 0, &["call_cost: add: ", "call_cost: read: "]);
