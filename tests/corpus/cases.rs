@@ -85,18 +85,6 @@ impl Built {
         ]
     }
 
-    pub(crate) fn plain_module(&self) -> &Module {
-        &self.plain
-    }
-
-    pub(crate) fn takes(&self) -> &Module {
-        &self.takes
-    }
-
-    pub(crate) fn again(&self) -> &Module {
-        &self.again
-    }
-
     pub(crate) fn gives(&self) -> &Module {
         &self.gives
     }
@@ -858,14 +846,6 @@ impl<'a> Maker<'a> {
             let load = Load { args, ..load(&self.built.plain) };
             self.add(&format!("param-{id}"), Shows(errno, says), vec![load]);
         }
-    }
-}
-
-impl Module {
-    /// Makes it one that was built when a symbol had another type.
-    pub(crate) fn stale(&mut self, symbol: &str) {
-        let at = version_at(self, symbol);
-        self.bytes[at] ^= 1;
     }
 }
 

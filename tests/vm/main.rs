@@ -25,7 +25,6 @@ mod guest;
 mod installed;
 mod kmod;
 mod lesson;
-mod mistakes;
 mod new;
 mod prove;
 mod readme;
@@ -49,7 +48,6 @@ fn main() -> ExitCode {
         verdict::tests(),
         lesson::tests(),
         exercise::tests(),
-        mistakes::tests(),
         broken_state::tests(),
         saved_state::tests(),
         watch::tests(),

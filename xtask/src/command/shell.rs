@@ -2,7 +2,13 @@
 
 use std::process::ExitCode;
 
-use crate::{command::GuestArgs, problem::Result};
+use crate::{
+    build::project,
+    command::GuestArgs,
+    host::{cache::Cache, progress::say, run},
+    lesson,
+    problem::Result,
+};
 
 /// A shell in the guest, with a stack installed and the given files beside it.
 ///
@@ -11,15 +17,32 @@ use crate::{command::GuestArgs, problem::Result};
 pub struct Args {
     #[command(flatten)]
     guest: GuestArgs,
+    /// The guest of a page of the book instead, for example 7: the page's folders, built, its
+    /// kernel and command line, and nothing installed. What the page shows after `vm#` is typed
+    /// there.
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with_all = ["name", "no_stack", "folder", "cmdline", "with", "accel"]
+    )]
+    lesson: Option<String>,
 }
 
 impl Args {
     /// Runs it until its user leaves.
     ///
     /// # Errors
-    /// Those of [`crate::guest::Guest::shell`].
+    /// There is no such lesson; those of [`crate::guest::Guest::shell`].
     pub fn run(self) -> Result<ExitCode> {
-        self.guest.guest()?.shell(&["/usr/sbin/depmod -a"])?;
+        let Some(name) = self.lesson else {
+            self.guest.guest()?.shell(&["/usr/sbin/depmod -a"])?;
+            return Ok(ExitCode::SUCCESS);
+        };
+        run::echo_off();
+        for lesson in lesson::find(project(), &[name])? {
+            say(&format!("==> {}: the page's commands on the host, then its guest", lesson.name));
+            lesson.shell(&Cache::open()?)?;
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -37,7 +37,8 @@ impl Guest {
                 return Err(Problem::does_not_hold(format!("`{command}` failed: {said}")));
             }
         }
-        let size = tcgetwinsize(stdout());
+        // A terminal that a program makes may have no size.
+        let size = tcgetwinsize(stdout()).ok().filter(|size| size.ws_row > 0 && size.ws_col > 0);
         let (rows, columns) = size.map_or((24, 80), |size| (size.ws_row, size.ws_col));
         let request = Request::Shell { rows, columns };
         session.ask("the shell", &request, DEADLINE, &mut |news| {

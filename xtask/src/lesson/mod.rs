@@ -12,6 +12,7 @@ mod page;
 mod redact;
 mod runner;
 mod steps;
+pub mod typed;
 
 use std::{
     fs,

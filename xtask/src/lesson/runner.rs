@@ -89,25 +89,35 @@ impl<'a> Runner<'a> {
     /// What each block shows on this kernel. The host's commands run first: the guest is given
     /// what they built.
     pub(super) fn run(&mut self) -> Result<Vec<String>> {
-        let blocks = &self.page.blocks;
-        let mut said = vec![String::new(); blocks.len()];
+        let mut said = vec![String::new(); self.page.blocks.len()];
+        self.run_where(true, &mut said)?;
+        self.run_where(false, &mut said)?;
+        if let Some(session) = self.session.take() {
+            session.finish()?;
+        }
+        Ok(said)
+    }
+
+    /// The page's guest, with what the page builds on the host.
+    pub(super) fn built_guest(&mut self) -> Result<Guest> {
+        let mut said = vec![String::new(); self.page.blocks.len()];
+        self.run_where(true, &mut said)?;
+        self.guest()
+    }
+
+    /// Runs the blocks of the host, or all others.
+    fn run_where(&mut self, on_host: bool, said: &mut [String]) -> Result<()> {
         let host = |block: &Block| {
             matches!(
                 block.kind,
                 BlockKind::Console { place: Place::Host, .. } | BlockKind::Picture { .. }
             )
         };
-        for first in [true, false] {
-            for (block, said) in blocks.iter().zip(&mut said) {
-                if host(block) == first {
-                    *said = self.block(block).map_err(|problem| at(block, problem))?;
-                }
-            }
+        let pairs = self.page.blocks.iter().zip(said);
+        for (block, said) in pairs.filter(|(block, _)| host(block) == on_host) {
+            *said = self.block(block).map_err(|problem| at(block, problem))?;
         }
-        if let Some(session) = self.session.take() {
-            session.finish()?;
-        }
-        Ok(said)
+        Ok(())
     }
 
     /// The page's recording, where it has one: its file, relative to the page, and what belongs
@@ -249,7 +259,7 @@ impl<'a> Runner<'a> {
     }
 
     /// A guest that has what was built, at the same places as here.
-    fn boot(&mut self) -> Result<Session> {
+    fn guest(&self) -> Result<Guest> {
         let front_matter = &self.page.front_matter;
         let mut guest = Guest::on(self.cache, &self.kernel)?;
         for module in built(&self.build_dir)? {
@@ -259,8 +269,11 @@ impl<'a> Runner<'a> {
             guest = guest.file_at(near.to_owned(), &module);
         }
         guest = front_matter.cmdline.iter().fold(guest, Guest::cmdline);
-        guest =
-            front_matter.allow.iter().fold(guest, |guest, (begins, why)| guest.allow(begins, why));
+        Ok(front_matter.allow.iter().fold(guest, |guest, (begins, why)| guest.allow(begins, why)))
+    }
+
+    fn boot(&mut self) -> Result<Session> {
+        let guest = self.guest()?;
         let session = guest.start()?;
         let tools = session.hello().tools;
         let kmod = tools.first().and_then(|(_, said)| said.split_whitespace().nth(2));

@@ -89,7 +89,7 @@ impl Agent {
         let script = format!("stty rows {rows} cols {columns}; exec setsid -c $SHELL -i");
         let terminal = File::options().read(true).write(true).open("/dev/hvc0")?;
         let mut command = shell(&script);
-        command.env("SHELL", "/usr/bin/bash").env("PS1", "guest:\\w# ");
+        command.env("SHELL", "/usr/bin/bash").env("PS1", "vm:\\w# ");
         command.stdin(terminal.try_clone()?).stdout(terminal.try_clone()?).stderr(terminal);
         let mut child = command.spawn()?;
         let status = loop {
