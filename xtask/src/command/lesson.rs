@@ -24,7 +24,7 @@ pub struct Args {
 #[derive(Debug, clap::Args)]
 pub struct BlessArgs {
     /// The lessons, for example 01-hello, hello or 1; default: all. `golden` is what the verbs that
-    /// need no VM print, `verdict` is docs/verdict.md
+    /// need no VM print
     names: Vec<String>,
 }
 
@@ -32,10 +32,7 @@ pub struct BlessArgs {
 pub const BLESS: &str = "SYMSTACK_BLESS";
 
 /// What tests expect: its name for `bless`, the kind of test and the test, and the test's kernel.
-const EXPECTED: [(&str, &[&str], &str); 2] = [
-    ("golden", &["golden"], "none"),
-    ("verdict", &["vm", "the_page_of_mistakes_is_what_the_kernel_says"], "lab"),
-];
+const EXPECTED: [(&str, &[&str], &str); 1] = [("golden", &["golden"], "none")];
 
 impl Args {
     /// Compares; status 1 when a page does not hold.
