@@ -71,6 +71,7 @@ pub struct Session {
     heard: Instant,
     status: Option<ExitStatus>,
     pub(super) over: Option<Problem>,
+    died: bool,
     thread: PhantomData<*const ()>,
 }
 
@@ -91,6 +92,7 @@ impl Session {
             heard: now,
             status: None,
             over: None,
+            died: false,
             thread: PhantomData,
         }
     }
@@ -103,6 +105,11 @@ impl Session {
     /// The report as far as it is there.
     pub fn report(&self) -> &Report {
         &self.recorder.report
+    }
+
+    /// Whether the guest ended by its own doing without a goodbye: a panic, a reset.
+    pub fn died(&self) -> bool {
+        self.died
     }
 
     /// The process that holds QEMU.
@@ -282,6 +289,7 @@ impl Session {
             self.child.terminate();
         }
         self.recorder.report.whole_time = self.begin.elapsed();
+        self.died = ended && end == End::Closed && self.status.is_some_and(|end| end.success());
         let status = self.status.filter(|_| ended);
         let (console, said) = (self.read(qemu::CONSOLE), self.read(QEMU_LOG));
         let (console, unread) = match console {

@@ -243,9 +243,15 @@ impl<'a> Runner<'a> {
             Some(session) => session,
             None => self.boot()?,
         };
-        if session.exec(entry.command.as_str()).is_ok() {
-            let fact = format!("the guest lives on after `{}`", entry.command.trim());
-            return Err(Problem::does_not_hold(fact).hint("is the block rightly called `dies`?"));
+        match session.exec(entry.command.as_str()) {
+            Err(_) if session.died() => {}
+            // A deadline, an agent that sends nonsense: it was we who ended the guest.
+            Err(problem) => return Err(problem),
+            Ok(_) => {
+                let fact = format!("the guest lives on after `{}`", entry.command.trim());
+                let problem = Problem::does_not_hold(fact);
+                return Err(problem.hint("is the block rightly called `dies`?"));
+            }
         }
         let console = session.report().console.lines().map(console::bare);
         Ok(console.map(|line| format!("[kernel] {line}\n")).collect())
