@@ -50,6 +50,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Needs::Rust => [
             a_warning_is_named_though_every_command_succeeded,
             a_command_that_does_not_end_is_told_from_a_guest_that_hangs,
+            a_guest_that_resets_has_died,
         ],
     )
 }
@@ -224,6 +225,13 @@ fn a_command_that_does_not_end_is_told_from_a_guest_that_hangs() {
     let outcome = session.exec("insmod /lib/modules/*/updates/hangs.ko").map(|_| Report::default());
     let fact = red(Kind::Host, outcome);
     says(&fact, "the guest hangs in `insmod /lib/modules/*/updates/hangs.ko`: silent for 1");
+    assert!(!session.died(), "it was ended");
+}
+
+fn a_guest_that_resets_has_died() {
+    let mut session = guest().start().unwrap();
+    session.exec("echo b > /proc/sysrq-trigger").unwrap_err();
+    assert!(session.died());
 }
 
 fn a_kernel_that_spins_will_panic_and_so_tell() {
