@@ -215,6 +215,13 @@ fn what_the_kernel_does_not_check_is_unknown() {
     assert!(matches!(no_symbol, Answer::Unknown(_)), "{no_symbol:?}");
     let not_init = unknown(&rela(INIT_AT, 1, 1, 0), &rela(INIT_AT - 8, 1, 1, 0));
     assert!(matches!(not_init, Answer::Unknown(_)), "{not_init:?}");
+    // The symbols and their strings are laid out, too, without SHF_ALLOC.
+    for section in [4, 5] {
+        let mut file = module();
+        set_section(&mut file, section, 48, &(1u64 << 49).to_le_bytes());
+        let aligned = judge(&target(), &file).answer;
+        assert!(matches!(aligned, Answer::Unknown(_)), "{aligned:?}");
+    }
 }
 
 /// Sets a field of the header of a section of [`module`].

@@ -40,7 +40,8 @@ pub(super) fn layout(load: &mut LoadInfo<'_>) -> Finding {
         section.flags &= !SHF_ALLOC;
     }
     let mut bytes = 0u64;
-    for (index, section) in load.sections.iter().enumerate().filter(|(_, s)| s.is_alloc()) {
+    let laid_out = |&(index, _): &(usize, &_)| load.is_in_memory(index);
+    for (index, section) in load.sections.iter().enumerate().filter(laid_out) {
         if section.align > ALIGN_MAX || section.align & section.align.wrapping_sub(1) != 0 {
             let align = section.align;
             return Finding::unknown(format!(
