@@ -21,8 +21,8 @@ pub fn read(path: &Path) -> Result<Kconfig> {
 /// The file that only a prepared kernel tree has: it states the release.
 pub const RELEASE_FILE: &str = "include/config/kernel.release";
 
-/// The file that states what `uname -r` says and a vermagic begins with. Debian's headers of 6.1 and
-/// older give it the package's release, and the kernel's version to [`RELEASE_FILE`].
+/// The file that states what `uname -r` says and a vermagic begins with. Debian's headers of 6.1
+/// and older give it the package's release, and the kernel's version to [`RELEASE_FILE`].
 const UTS_RELEASE_FILE: &str = "include/generated/utsrelease.h";
 
 /// The prepared tree that a folder is or, as an installed `lib/modules/RELEASE`, has in its
