@@ -46,7 +46,10 @@ impl kernel::Module for Evening {
         let (mut coats, mut umbrellas) = (Cloakroom::new(), Cloakroom::new());
         let first = coats.take(Coat)?;
         let second = umbrellas.take(Umbrella(5))?;
-        pr_info!("tickets {first} and {second}, {} in all\n", ticket::weight());
+        pr_info!(
+            "tickets {first} and {second}, {} in all\n",
+            ticket::weight()
+        );
 
         while coats.take(Coat).is_ok() {}
         pr_info!("{} in all\n", ticket::weight());
