@@ -64,6 +64,8 @@ pub(super) fn load(verdict: &Verdict, step: &CommandReport, accepted: Option<boo
         (Answer::Loads, false) => match accepted {
             Some(true) => init_failed(&said),
             Some(false) => differs("refused", format!("we said that it loads, but: {said}")),
+            // Only a module's own code gives such an error.
+            None if internal(&said).is_some() => init_failed(&said),
             None => Answered::fails("no load", said),
         },
         (Answer::Unknown(_), false) => Answered::fails("no load", said),
@@ -93,10 +95,21 @@ fn is_said(errno: Errno, said: &str) -> bool {
     said.ends_with(own) || said.ends_with(errno.text())
 }
 
+/// The text of the error that modprobe's words end with.
+fn error_text(said: &str) -> &str {
+    said.rsplit_once("': ").map_or(said, |(_, text)| text)
+}
+
+/// The internal error that modprobe's words are about: its name, and why it is one.
+fn internal(said: &str) -> Option<(&'static str, &'static str)> {
+    let text = error_text(said);
+    INTERNAL.iter().find(|(number, ..)| text == *number).map(|(_, name, why)| (*name, *why))
+}
+
 fn init_failed(said: &str) -> Answered {
-    let text = said.rsplit_once("': ").map_or(said, |(_, text)| text);
-    if let Some((_, name, why)) = INTERNAL.iter().find(|(number, ..)| text == *number) {
-        return Answered::fails(*name, format!("its init returns {name}: {why}"));
+    let text = error_text(said);
+    if let Some((name, why)) = internal(said) {
+        return Answered::fails(name, format!("its init returns {name}: {why}"));
     }
     let errno = Errno::ALL.into_iter().find(|errno| is_said(*errno, text));
     let word = errno.map_or("init fails".into(), |errno| errno.to_string());

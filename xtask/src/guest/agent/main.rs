@@ -37,6 +37,8 @@ const SILENCE: [Duration; 2] = [Duration::from_millis(60), Duration::from_secs(2
 /// The same before the machine's state is saved: a kernel that has booted goes on for a while, for
 /// example to measure its clocks, and is not to do so in every run again.
 const REST: [Duration; 2] = [Duration::from_millis(1500), Duration::from_secs(10)];
+/// How long a machine may take from the end of its devices to its restart.
+const RESTART: Duration = Duration::from_secs(5);
 /// The folder in which commands run.
 const WORK: &str = "/work";
 /// The commands that must be kmod's own.
@@ -47,6 +49,17 @@ fn main() -> io::Result<()> {
         eprintln!("guest-agent is the init of symstack's guest, it does nothing elsewhere");
         std::process::exit(2);
     }
+    let served = serve();
+    if served.is_err() {
+        // A machine that restarts takes the port away first, and goes without a panic of ours:
+        // drivers/virtio/virtio.c:virtio_dev_shutdown, 7.3.
+        thread::sleep(RESTART);
+    }
+    served
+}
+
+/// Does what the host asks for, until it asks for the end.
+fn serve() -> io::Result<()> {
     let mounted = Command::new("/usr/bin/busybox").args(["mount", "-a"]).status()?;
     // Once for all commands: to give each its own, the standard library needs the sockets of the
     // Unix domain, which a small kernel has not.
