@@ -4,7 +4,8 @@
 //! the flags itself; the proof compares numbers. Each line of the list is `ID`, flags, file,
 //! parameters, with tabs between, or `unload`, which removes every module. What came of a line is
 //! printed as `ID`, the error's number or `killed`, the kernel's taints and the loaded modules with
-//! theirs. The kernel's log has a mark before and after each.
+//! theirs. The kernel's log has a mark before and after each. Modules that were there before the
+//! first line are the guest's own: they stay, and are not told.
 //!
 //! Each load has a process of its own: where the kernel's own code faults, only that one dies.
 
@@ -43,10 +44,11 @@ fn one(flags: &str, file: &str, params: &str) -> u8 {
 type Any = Box<dyn std::error::Error>;
 
 fn all(list: &str) -> Result<u8, Any> {
+    let own: Vec<String> = names(&fs::read_to_string("/proc/modules")?).map(Into::into).collect();
     for line in fs::read_to_string(list)?.lines() {
         let fields: Vec<&str> = line.split('\t').collect();
         match fields.as_slice() {
-            ["unload"] => unload(),
+            ["unload"] => unload(&own),
             [id, flags, file, params] => {
                 mark(&format!("begin {id}"))?;
                 let this = env::current_exe()?;
@@ -59,7 +61,7 @@ fn all(list: &str) -> Result<u8, Any> {
                 let taints = fs::read_to_string("/proc/sys/kernel/tainted")?;
                 // Whoever died may hold the lock that the list of modules is read under.
                 let is_killed = came == "killed";
-                let modules = if is_killed { String::new() } else { modules()? };
+                let modules = if is_killed { String::new() } else { modules(&own)? };
                 println!("{id}\t{came}\t{}\t{modules}", taints.trim());
                 if is_killed {
                     return Ok(3);
@@ -77,8 +79,9 @@ fn mark(text: &str) -> Result<(), Any> {
 }
 
 /// The loaded modules as `name:taints`, the latest first.
-fn modules() -> Result<String, Any> {
+fn modules(own: &[String]) -> Result<String, Any> {
     let text = fs::read_to_string("/proc/modules")?;
+    let is_told = |line: &&str| names(line).all(|name| own.iter().all(|own| own != name));
     let module = |line: &str| {
         let mut fields = line.split(' ');
         let name = fields.next().unwrap_or_default().to_owned();
@@ -86,14 +89,19 @@ fn modules() -> Result<String, Any> {
         let taints = taints.strip_prefix('(').and_then(|t| t.strip_suffix(')')).unwrap_or("");
         format!("{name}:{taints}")
     };
-    Ok(text.lines().map(module).collect::<Vec<_>>().join(" "))
+    Ok(text.lines().filter(is_told).map(module).collect::<Vec<_>>().join(" "))
 }
 
-/// Removes all modules: users before what they use.
-fn unload() {
+/// The names in the text of `/proc/modules`.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| line.split(' ').next())
+}
+
+/// Removes all modules but the guest's own: users before what they use.
+fn unload(own: &[String]) {
     while let Ok(text) = fs::read_to_string("/proc/modules") {
-        let names = text.lines().filter_map(|line| line.split(' ').next());
-        let gone = names.filter(|name| syscall::delete_module(name) == 0).count();
+        let ours = names(&text).filter(|name| own.iter().all(|own| own != name));
+        let gone = ours.filter(|name| syscall::delete_module(name) == 0).count();
         if gone == 0 {
             return;
         }
