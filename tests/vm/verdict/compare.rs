@@ -212,6 +212,9 @@ impl Table {
         for (reason, count) in self.reasons() {
             println!("  {count:>4} unknown: {reason}");
         }
+        if !differ.is_empty() {
+            differs(what, &differ.join("\n"));
+        }
         let undecided = || format!("init: {init:#?}\nunknown: {unknown:#?}");
         let decided = agree + init_len;
         assert!(
@@ -219,9 +222,6 @@ impl Table {
             "{decided_min} are to be decided; {}",
             undecided()
         );
-        if !differ.is_empty() {
-            differs(what, &differ.join("\n"));
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which kernel checks what: every difference between versions that the model knows, in one place.
 //!
-//! 6.12.107, 6.12.117 and 7.3.4 were read and are proven against running kernels; what lies between
+//! 6.1.176 was seen. 6.12.107, 6.12.117 and 7.3.4 were read and are proven against running kernels; what lies between
 //! them, or before, follows the history of `kernel/module` and is not proven.
 //! A stable series takes over checks of later kernels, so its third number decides as well.
 
@@ -46,6 +46,12 @@ macro_rules! rules {
 }
 
 rules! {
+    /// There must be one `.modinfo`, one `struct module` and one symbol table; before, the first of
+    /// each is taken (seen in 6.1.176).
+    sections_counted since (6, 4, 0);
+    /// A license that taints is told a second time, as that of the module; before, only where the
+    /// module's name taints (seen in 6.1.176).
+    license_told_twice since (6, 4, 0);
     /// `struct module` in the file must have the kernel's size.
     this_module_size since (6, 4, 0);
     /// `.BTF.base` is read, and its types are looked for among the kernel's.

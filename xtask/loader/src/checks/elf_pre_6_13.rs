@@ -54,26 +54,48 @@ fn named(load: &LoadInfo<'_>, name: &str) -> Vec<usize> {
     load.find_any_sec(name).into_iter().filter(with_bytes).collect()
 }
 
+/// The sections of a name that are counted, or the one that is taken uncounted.
+fn taken(load: &LoadInfo<'_>, name: &str) -> Vec<usize> {
+    if load.kernel.rules.sections_counted {
+        named(load, name)
+    } else {
+        load.find_sec(name).into_iter().collect()
+    }
+}
+
 /// At most one `.modinfo`.
 pub(super) fn modinfo(load: &mut LoadInfo<'_>) -> Finding {
-    let found = named(load, ".modinfo");
+    let found = taken(load, ".modinfo");
     elf::modinfo_of(load, &found)
 }
 
 /// One symbol table.
 pub(super) fn symbols(load: &mut LoadInfo<'_>) -> Finding {
-    elf::symbols(load)
+    let is_table = |index: &usize| load.sections[*index].kind == SHT_SYMTAB;
+    let mut tables: Vec<usize> = (1..load.sections.len()).filter(is_table).collect();
+    if !load.kernel.rules.sections_counted {
+        tables.truncate(1);
+    }
+    elf::symbols_of(load, &tables)
 }
 
 /// The section that becomes `struct module`; with it the index is complete.
 pub(super) fn this_module(load: &mut LoadInfo<'_>) -> Finding {
-    let found = named(load, ".gnu.linkonce.this_module");
+    let found = taken(load, ".gnu.linkonce.this_module");
+    let is_counted = load.kernel.rules.sections_counted;
     let [index] = *found.as_slice() else {
         let name = load.info_name_or_note();
-        let line = format!("module {name}: Only one .gnu.linkonce.this_module section must exist.");
+        let line = if is_counted {
+            format!("module {name}: Only one .gnu.linkonce.this_module section must exist.")
+        } else {
+            format!("{name}: No module found in object")
+        };
         let finding = load.refuse(Errno::ENOEXEC, line);
         return finding.want("one .gnu.linkonce.this_module").have(found.len().to_string());
     };
+    if !is_counted && load.sections[index].is_without_bytes() {
+        return Finding::unknown("its struct module has no bytes, which the kernel does not check");
+    }
     let finding = elf::this_module_at(load, index);
     if !matches!(finding.outcome, Outcome::Pass) {
         return finding;

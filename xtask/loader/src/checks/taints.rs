@@ -7,7 +7,7 @@ use crate::{
 /// `module_augment_kernel_taints()`, in its order.
 pub(super) fn taints(load: &mut LoadInfo<'_>) -> Finding {
     let name = load.name.clone();
-    let was_proprietary = load.state.taints.has(Taints::PROPRIETARY);
+    let mut was_proprietary = load.state.taints.has(Taints::PROPRIETARY);
     if load.modinfo_value("intree").is_none() {
         if !load.state.taints.has(Taints::OUT_OF_TREE) {
             load.say(format!("{name}: loading out-of-tree module taints kernel."));
@@ -30,6 +30,9 @@ pub(super) fn taints(load: &mut LoadInfo<'_>) -> Finding {
         );
     }
     license(load);
+    if !load.kernel.rules.license_told_twice {
+        was_proprietary = load.state.taints.has(Taints::PROPRIETARY);
+    }
     if load.modinfo_value("test").is_some() {
         if !load.state.taints.has(Taints::TEST) {
             load.say(format!("{name}: loading test module taints kernel."));
