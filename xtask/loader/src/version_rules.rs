@@ -1,7 +1,7 @@
 //! Which kernel checks what: every difference between versions that the model knows, in one place.
 //!
-//! 6.12.107, 6.12.117 and 7.3.4 were read and are proven against running kernels, and 6.1.176 was
-//! seen; what lies between them, or before, follows the history of `kernel/module` and is not proven.
+//! 6.12.107, 6.12.117 and 7.3.4 were read and are proven against running kernels; 6.1.176 was seen.
+//! What lies between them, or before, follows the history of `kernel/module` and is not proven.
 //! A stable series takes over checks of later kernels, so its third number decides as well.
 
 /// The version of a kernel: `VERSION`, `PATCHLEVEL` and `SUBLEVEL` of its Makefile.
