@@ -2,6 +2,7 @@
 
 mod compare;
 mod machine;
+mod trouble;
 mod whole_tree;
 
 use std::{
@@ -28,6 +29,7 @@ use xtask::{
 use self::{
     compare::{Compared, Table, a_wrong_prediction_differs, compare},
     machine::Machine,
+    trouble::Trouble,
     whole_tree::every_module_that_debian_ships_is_decided_and_verified,
 };
 use crate::{
@@ -149,9 +151,10 @@ fn the_corpus_is_judged_as_by_the_kernel() {
         println!("skipped on {}: nomodule, with which its guest does not come up", kernel());
     }
     let mut table = Table::default();
-    let mut wrong = Vec::new();
+    let (trouble, mut wrong) = (Trouble::read(), Vec::new());
     for boot in by_boot(&cases) {
         let compared = compare(target(), &boot);
+        wrong.extend(compared.iter().filter_map(|one| trouble.lacks(&one.verdict)));
         for last in compared.iter().filter(|one| one.load + 1 == one.case.loads.len()) {
             wrong.extend(not_shown(last));
         }

@@ -43,9 +43,10 @@ impl Guest {
         let request = Request::Shell { rows, columns };
         session.ask("the shell", &request, DEADLINE, &mut |news| {
             if let Update::Kernel(message) = news {
-                // The terminal is raw: a line needs its carriage return.
+                // The terminal is raw: a line needs its carriage return. In one piece, so that what
+                // is typed meanwhile does not come between.
                 let text = message.to_string().replace('\n', "\r\n");
-                let _ = write!(stderr(), "\r{text}\r\n");
+                let _ = stderr().write_all(format!("\r{text}\r\n").as_bytes());
             }
         })?;
         session.finish().map(drop)

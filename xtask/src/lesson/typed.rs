@@ -61,37 +61,50 @@ impl Lesson {
 }
 
 impl Typed {
-    /// A line of the page that a terminal did not show, on a kernel of this release.
+    /// A line of the page that a terminal did not show after this command, on a kernel of this
+    /// release; what the kernel logged is left to [`missing_in_log`].
     ///
-    /// A terminal also has what the page leaves out, `ls` in columns, the kernel's lines at their
-    /// own time, and the words of another shell where the shell complains: so a line is there
-    /// when its words are, in this order and after those of the line before. What the kernel
-    /// says may come later than the next prompt.
+    /// A terminal also has what the page leaves out, `ls` in columns, the words of another shell
+    /// where the shell complains, and lines in the order in which a terminal gets them: so a line
+    /// is there when its words are, in this order.
     ///
     /// # Errors
     /// None while the rules of redaction are well formed.
-    pub fn missing(&self, terminal: &str, later: &str, release: &str) -> Result<Option<String>> {
-        let redactor = Redactor::for_release(release, Path::new("/work"))?;
-        let redact = |terminal: &str| {
-            let lines = terminal.split(['\r', '\n']).filter(|line| !line.is_empty());
-            let lines: String = lines.map(|line| format!("{line}\n")).collect();
-            redactor.redact(&lines, "")
-        };
-        let printed = redact(terminal);
-        let logged = printed.clone() + &redact(later);
-        let logged: Vec<&str> =
-            logged.lines().filter_map(|line| line.strip_prefix("[T] ")).collect();
+    pub fn missing(&self, terminal: &str, release: &str) -> Result<Option<String>> {
+        let printed = redacted(terminal, release)?;
         let printed = printed.lines().filter(|line| !line.starts_with("[T] "));
-        let mut words = printed.flat_map(str::split_whitespace);
-        let missing = |line: &&str| match line.strip_prefix("[kernel] ") {
-            Some(text) => !logged.iter().any(|logged| logged.trim_end() == text.trim_end()),
-            None => !line.split_whitespace().all(|word| words.any(|other| other == word)),
-        };
-        let shown = self.shown.lines().filter(|line| {
-            *line != "..." && !line.starts_with("[status ") && !line.starts_with("/bin/sh: ")
+        let words: Vec<&str> = printed.flat_map(str::split_whitespace).collect();
+        let mut shown = self.shown.lines().filter(|line| {
+            let other = ["[status ", "/bin/sh: ", "[kernel] "];
+            *line != "..." && !other.iter().any(|begin| line.starts_with(begin))
         });
-        Ok({ shown }.find(missing).map(str::to_owned))
+        let missing = |line: &&str| {
+            let mut words = words.iter();
+            !line.split_whitespace().all(|word| words.any(|other| *other == word))
+        };
+        Ok(shown.find(missing).map(str::to_owned))
     }
+}
+
+/// A line of the kernel that a terminal did not show in its place after all these commands: a slow
+/// guest shows it after the next prompt, or later.
+///
+/// # Errors
+/// None while the rules of redaction are well formed.
+pub fn missing_in_log(commands: &[Typed], terminal: &str, release: &str) -> Result<Option<String>> {
+    let said = redacted(terminal, release)?;
+    let mut logged = said.lines().filter_map(|line| line.strip_prefix("[T] ")).map(str::trim_end);
+    let shown = commands.iter().flat_map(|typed| typed.shown.lines());
+    let mut shown = shown.filter_map(|line| line.strip_prefix("[kernel] ")).map(str::trim_end);
+    Ok(shown.find(|line| !logged.any(|other| other == *line)).map(str::to_owned))
+}
+
+/// What a terminal shows, with placeholders.
+fn redacted(terminal: &str, release: &str) -> Result<String> {
+    let redactor = Redactor::for_release(release, Path::new("/no/such/folder"))?;
+    let lines = terminal.split(['\r', '\n']).filter(|line| !line.is_empty());
+    let lines: String = lines.map(|line| format!("{line}\n")).collect();
+    Ok(redactor.redact(&lines, ""))
 }
 
 #[cfg(test)]
@@ -103,12 +116,18 @@ mod tests {
     fn a_terminal_shows_what_the_page_shows_in_its_own_way() {
         let shown = "a  b\n...\nc [KVER]\n[status 1]\n[kernel] hello: 2\n";
         let typed = Typed { command: "ls\n".into(), shown: shown.into() };
-        let missing = |terminal: &str| typed.missing(terminal, "", "7.3.4").unwrap();
+        let missing = |terminal: &str| typed.missing(terminal, "7.3.4").unwrap();
         assert_eq!(missing("\r[    1.234567] hello: 2\r\na b  c\r\n7.3.4\r\n"), None);
-        assert_eq!(missing("a b\r\nmore\r\nc 7.3.4\r\n[    1.234567] hello: 2\r\n"), None);
-        let kernel = Some("[kernel] hello: 2".into());
-        assert_eq!(missing("a b\r\nc 7.3.4\r\nhello: 2\r\n"), kernel);
-        assert_eq!(missing("b a\r\nc 7.3.4\r\n[    1.234567] hello: 2\r\n"), Some("a  b".into()));
+        assert_eq!(missing("a b\r\nmore\r\nc 7.3.4\r\n"), None);
+        assert_eq!(missing("b a\r\nc 7.3.4\r\n"), Some("a  b".into()));
+        let logged = |terminal: &str| {
+            missing_in_log(std::slice::from_ref(&typed), terminal, "7.3.4").unwrap()
+        };
+        assert_eq!(logged("a b\r\nvm:~# \r[    1.234567] hello: 2\r\n"), None);
+        assert_eq!(logged("hello: 2\r\n"), Some("hello: 2".into()));
+        let twice = [typed.clone(), typed.clone()];
+        let once = missing_in_log(&twice, "[    1.234567] hello: 2\r\n", "7.3.4").unwrap();
+        assert_eq!(once, Some("hello: 2".into()));
     }
 
     #[test]
