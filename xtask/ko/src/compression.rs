@@ -92,8 +92,8 @@ pub fn crc32(bytes: &[u8]) -> u32 {
 /// Unpacks LZMA2 data as it stands in a block of an xz file, without the block's headers, to the
 /// end of `plain`, which then holds at most `bytes_max`. The first byte of a chunk, which is zero,
 /// may be any: the kernel's decoder shifts it out (`rc_read_init()`, `lib/xz/xz_dec_lzma2.c`), and
-/// liblzma refuses it. `properties` is the byte of the
-/// dictionary's size, `branch` the id of a branch filter before it, of those that xz has.
+/// liblzma refuses it. `properties` is the byte of the dictionary's size, `branch` the id of a
+/// branch filter before it, of those that xz has.
 pub fn unpack_lzma2(
     packed: &[u8],
     properties: u8,

@@ -75,11 +75,6 @@ impl Errno {
         self as i32
     }
 
-    /// The error of a number.
-    pub fn from_number(number: i32) -> Option<Self> {
-        Self::ALL.into_iter().find(|errno| errno.number() == number)
-    }
-
     /// What `strerror()` says, which is all that kmod's tools show.
     pub fn text(self) -> &'static str {
         match self {

@@ -82,11 +82,6 @@ impl KernelState {
         self.by_name.get(name).map(|&index| &self.loaded[index])
     }
 
-    /// The names of the loaded modules, the latest last.
-    pub fn module_names(&self) -> impl Iterator<Item = &str> {
-        self.loaded.iter().filter(|one| self.by_name.contains_key(&one.name)).map(|one| &*one.name)
-    }
-
     /// What a loaded module exports instead of this seal of a crate: that of another build.
     pub fn other_seal(&self, wanted: &str) -> Option<String> {
         let crate_name = Seal::parse(wanted)?.crate_name;

@@ -215,9 +215,7 @@ impl BuildDir {
     }
 
     fn broken(&self, above: &str, make: &Run) -> Problem {
-        let has_rust = self.kernel.config().is_ok_and(|config| config.has("RUST"));
-        let rust = self.stack.rust_source().ok().flatten().filter(|_| !has_rust);
-        if let Some(source) = rust {
+        if let Some(source) = self.stack.rust_without_support(&self.kernel) {
             let fact = format!("{source} is Rust, and {} has no CONFIG_RUST", self.kernel);
             let rust = KERNELS.iter().filter(|recipe| recipe.rust).map(|recipe| recipe.name);
             let rust = Vec::from_iter(rust).join(", ");

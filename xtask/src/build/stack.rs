@@ -149,15 +149,14 @@ impl Stack {
         Ok(found.into_iter().map(|path| self.folder.join(path)).collect())
     }
 
-    /// One of its sources that is Rust, by its path within the stack.
-    ///
-    /// # Errors
-    /// Its folder cannot be read.
-    pub fn rust_source(&self) -> Result<Option<String>> {
-        let sources = self.sources()?;
-        let rust = sources.iter().find(|path| path.extension().is_some_and(|end| end == "rs"));
-        let near = rust.map(|path| path.strip_prefix(&self.folder).unwrap_or(path));
-        Ok(near.map(|path| path.display().to_string()))
+    /// One of its sources that is Rust, by its path within the stack, where the kernel has none.
+    pub fn rust_without_support(&self, kernel: &Kernel) -> Option<String> {
+        if kernel.config().is_ok_and(|config| config.has("RUST")) {
+            return None;
+        }
+        let sources = self.sources().ok()?;
+        let rust = sources.iter().find(|path| path.extension().is_some_and(|end| end == "rs"))?;
+        Some(rust.strip_prefix(&self.folder).unwrap_or(rust).display().to_string())
     }
 
     /// What belongs to it, and which files of that are sources.

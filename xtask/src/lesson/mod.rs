@@ -12,7 +12,6 @@ mod page;
 mod redact;
 mod runner;
 mod steps;
-pub mod typed;
 
 use std::{
     fs,
@@ -31,6 +30,7 @@ use self::{
 use crate::{
     build::project,
     host::cache::{self, Cache},
+    kernel::KernelName,
     problem::{OrProblem, Problem, Result},
 };
 
@@ -138,6 +138,16 @@ impl Lesson {
     /// A kernel, a command or a guest fails in a way that the page does not expect.
     pub fn update(&self, cache: &Cache) -> Result<Vec<PageUpdate>> {
         self.fold_kernels(cache).map_err(|problem| in_page(&self.name, problem))
+    }
+
+    /// A shell in the guest that the page runs in: its folders with what its commands on the host
+    /// build, its first kernel and its words on the command line. Nothing is installed.
+    ///
+    /// # Errors
+    /// Those of its commands on the host and of [`crate::guest::Guest::shell`].
+    pub fn shell(&self, cache: &Cache) -> Result<()> {
+        let kernel = self.page.front_matter.kernels.first().unwrap_or(&KernelName::STOCK);
+        Runner::new(cache, self, kernel)?.built_guest()?.shell(&[])
     }
 
     fn fold_kernels(&self, cache: &Cache) -> Result<Vec<PageUpdate>> {

@@ -57,9 +57,7 @@ fn build(kernel: &Kernel, wanted: &Wanted, proof: &mut KernelProof) -> Option<Ve
 
 /// Why a stack was not built.
 fn unbuilt(kernel: &Kernel, wanted: &Wanted, problem: &Problem, said: &str) -> Answered {
-    let has_rust = kernel.config().is_ok_and(|config| config.has("RUST"));
-    let rust = wanted.stack.rust_source().ok().flatten().filter(|_| !has_rust);
-    if let Some(source) = rust {
+    if let Some(source) = wanted.stack.rust_without_support(kernel) {
         let reason = format!("{source} is Rust, and this kernel has no CONFIG_RUST");
         return if wanted.skip_others {
             Answered::skipped("no Rust", reason)
