@@ -176,26 +176,38 @@ impl Root {
 fn make(cache: &Cache, suite: Suite, partial: &Path, lock: &Lock) -> Result<()> {
     cache::need_space(partial, SPACE)?;
     let step = Step::begin(format!("private Debian root, {}", suite.name), "about 1 min");
-    let tar = partial.join("root.tar");
     let log = cache.log(&format!("root-{}", suite.name))?;
-    bootstrap(suite, &tar).holding(lock).logged(&log, &step)?;
     let root = partial.join("root");
-    fs::create_dir(&root).or_host(|| format!("{} cannot be made", root.display()))?;
-    // All of it belongs to this user, who can so remove it again.
-    let unpack = Run::new("tar").arg("-C").arg(&root).args(["--no-same-owner", "-xf"]).arg(&tar);
-    let unpack = unpack.arg("--exclude=./dev/*").deadline(Duration::from_secs(300));
-    unpack.holding(lock).logged(&log, &step)?;
-    fs::remove_file(&tar).or_host(|| format!("{} cannot be removed", tar.display()))?;
+    // All of it shall belong to this user, who can so remove it again. Only the superuser can give
+    // files to itself. To everyone else they come through an archive, which costs some 20 seconds.
+    if rustix::process::geteuid().is_root() {
+        bootstrap(suite, &root).holding(lock).logged(&log, &step)?;
+        let own = Run::new("chown").args(["-R", "-h", "0:0"]).arg(&root);
+        own.deadline(Duration::from_secs(300)).holding(lock).logged(&log, &step)?;
+        // bwrap has devices of its own.
+        let devices = root.join("dev");
+        let emptied = fs::remove_dir_all(&devices).and_then(|()| fs::create_dir(&devices));
+        emptied.or_host(|| format!("{} cannot be emptied", devices.display()))?;
+    } else {
+        let tar = partial.join("root.tar");
+        bootstrap(suite, &tar).holding(lock).logged(&log, &step)?;
+        fs::create_dir(&root).or_host(|| format!("{} cannot be made", root.display()))?;
+        let unpack = Run::new("tar").arg("-C").arg(&root).args(["--no-same-owner", "-xf"]);
+        let unpack = unpack.arg(&tar).arg("--exclude=./dev/*").deadline(Duration::from_secs(300));
+        unpack.holding(lock).logged(&log, &step)?;
+        fs::remove_file(&tar).or_host(|| format!("{} cannot be removed", tar.display()))?;
+    }
     step.done();
     Ok(())
 }
 
 /// mmdebstrap with the mirror and the settings of the host's own apt, or else its own default. The
-/// archive's signatures are checked, as apt does by itself.
-fn bootstrap(suite: Suite, tar: &Path) -> Run {
+/// archive's signatures are checked, as apt does by itself. What it makes is an archive if the
+/// target's name says so, and a folder otherwise.
+fn bootstrap(suite: Suite, target: &Path) -> Run {
     let options = LEFT_OUT.iter().map(|path| format!("--dpkgopt=path-exclude={path}"));
     let apt = packages::apt_options().into_iter().map(|option| format!("--aptopt={option}"));
-    let mut run = Run::new("mmdebstrap").args(["--variant=apt", "--format=tar"]);
+    let mut run = Run::new("mmdebstrap").arg("--variant=apt");
     run = run.arg("--dpkgopt=force-unsafe-io").args(options).args(apt);
     if suite.kernels != suite.name {
         // The same mirror, also for the suite of the kernels.
@@ -203,13 +215,13 @@ fn bootstrap(suite: Suite, tar: &Path) -> Run {
         let hook = format!("sed -Ei '{also}' \"$1/etc/apt/sources.list\"");
         run = run.arg(format!("--setup-hook={hook}"));
     }
-    run = run.arg(format!("--include={}", PACKAGES.join(","))).arg(suite.name).arg(tar);
+    run = run.arg(format!("--include={}", PACKAGES.join(","))).arg(suite.name).arg(target);
     match packages::mirror() {
         Some(mirror) => run = run.arg(mirror),
         None => say("no Debian mirror in apt's configuration: mmdebstrap takes its default"),
     }
     // It unpacks in TMPDIR. The users of its namespaces must be able to reach that.
-    if let Some(folder) = tar.parent().filter(|folder| all_may_enter(folder)) {
+    if let Some(folder) = target.parent().filter(|folder| all_may_enter(folder)) {
         run = run.env("TMPDIR", folder);
     }
     run.deadline(Duration::from_secs(1800))

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use ko::text::Text;
+use ko::text::{SymbolName, Text};
 
 use crate::{
     alias_pattern::matches,
@@ -103,11 +103,18 @@ impl Graph {
         &self.edges[index]
     }
 
-    /// The symbols for which one module needs another, in the importer's order.
+    /// The symbols for which one module needs another, in the order of their names as a reader
+    /// sees them.
+    ///
+    /// The importer's own order follows a crate's hash, which differs from one folder of a build
+    /// to another.
     pub fn symbols(&self, from: usize, to: usize) -> Vec<Text<'_>> {
         let offered: std::collections::HashSet<Text<'_>> =
             self.modules[to].info.exports.iter().collect();
-        self.modules[from].info.needs.iter().filter(|need| offered.contains(need)).collect()
+        let needs = self.modules[from].info.needs.iter();
+        let mut symbols: Vec<Text<'_>> = needs.filter(|need| offered.contains(need)).collect();
+        symbols.sort_by_cached_key(|symbol| SymbolName(*symbol).to_string());
+        symbols
     }
 
     /// The exporters of each symbol.
@@ -250,6 +257,16 @@ pub(crate) mod tests {
         assert_eq!(graph.users_first().unwrap(), [2, 1, 0]);
         assert_eq!(graph.closure(2).len(), 2);
         assert_eq!(graph.edges(2), [Edge { to: 1, symbols: 1 }, Edge { to: 0, symbols: 1 }]);
+    }
+
+    #[test]
+    fn symbols_come_in_the_order_of_what_a_reader_sees() {
+        let exports = ["_RNvCsa_6ticket6weight", "ticket_abi_0", "_RNvCsb_6ticket4draw", "art"];
+        let needs = ["ticket_abi_0", exports[0], "art", exports[2]];
+        let graph = Graph::new(vec![module("ticket", &exports, &[]), module("user", &[], &needs)]);
+        let symbols = graph.symbols(1, 0);
+        let seen: Vec<_> = symbols.iter().map(|symbol| SymbolName(*symbol).to_string()).collect();
+        assert_eq!(seen, ["art", "ticket::draw", "ticket::weight", "ticket_abi_0"]);
     }
 
     #[test]
