@@ -52,7 +52,7 @@ const PACKAGES: &[&str] = &[
 ];
 
 /// One file of each kind that a root must have. Without one it is damaged.
-const PARTS: [&str; 5] = [
+pub(crate) const PARTS: [&str; 5] = [
     "usr/bin/make",
     "usr/bin/rustc",
     "usr/bin/qemu-system-x86_64",

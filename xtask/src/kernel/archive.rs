@@ -15,7 +15,7 @@ use crate::{
         sandbox::{NETWORK, Sandbox},
     },
     kernel::{
-        KernelName,
+        Kernel, KernelName,
         apt_output::{HEADERS, PackageVersion, depends, header_packages, madison},
         make_folder, names,
     },
@@ -135,13 +135,22 @@ impl<'a> Archive<'a> {
                 return Ok(candidate.clone());
             }
         }
-        let candidate = match (self.ask(name), known.clone()) {
-            (Ok(candidate), _) => candidate,
+        let prepared = || Kernel::present(self.cache, name).is_some();
+        let asked = self.ask(name).and_then(|offered| match (offered, &known) {
+            (Some(candidate), _) => Ok(candidate),
+            // Old kernels leave the archive. One that is prepared needs nothing more of it.
+            (None, Some(known)) if prepared() => {
+                say(&format!("the archive offers {name} no more; it is used as it was prepared"));
+                Ok(known.clone())
+            }
+            (None, _) => Err(self.not_offered(name)),
+        });
+        let candidate = match (asked, known.clone()) {
             (Err(problem), Some(known)) if problem.kind == crate::problem::Kind::Host => {
                 say(&format!("the archive cannot be asked; staying with {}", known.release));
                 return Ok(known);
             }
-            (Err(problem), _) => return Err(problem),
+            (asked, _) => asked?,
         };
         if let Some(known) = known.filter(|known| *known != candidate) {
             let (from, to) = (known.release, &candidate.release);
@@ -157,9 +166,9 @@ impl<'a> Archive<'a> {
         Ok(candidate)
     }
 
-    fn ask(&self, name: &KernelName) -> Result<Candidate> {
+    fn ask(&self, name: &KernelName) -> Result<Option<Candidate>> {
         self.update(&format!("for {name}"))?;
-        self.listed(name)?.ok_or_else(|| self.not_offered(name))
+        self.listed(name)
     }
 
     /// The kernel that a name stands for, by the lists that were fetched last.
@@ -365,7 +374,38 @@ fn cache_file(cache: &Cache, name: &KernelName) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::{Candidate, sources_of};
+    use super::*;
+    use crate::{host::root::TRIXIE, kernel::table::STOCK};
+
+    /// An archive that answers, and offers nothing: apt is a script.
+    #[test]
+    fn a_prepared_kernel_outlives_its_offer() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path());
+        for part in crate::host::root::PARTS {
+            let part = cache.path(Root::name(TRIXIE)).join("root").join(part);
+            fs::create_dir_all(part.parent().unwrap()).unwrap();
+            fs::write(part, "").unwrap();
+        }
+        let root = Root::present(&cache, TRIXIE).unwrap();
+        let archive = Archive { cache: &cache, root: &root, folder: cache.path("apt/trixie") };
+        fs::create_dir_all(&archive.folder).unwrap();
+        write_script(&archive.folder.join("enter"), "#!/bin/sh\nexit 0\n").unwrap();
+
+        let name: KernelName = "stock:7.2.1+deb13-amd64".parse().unwrap();
+        let known = Candidate { release: "7.2.1+deb13-amd64".into(), version: "7.2.1-1".into() };
+        fs::create_dir_all(cache.path("kernels")).unwrap();
+        fs::write(cache_file(&cache, &name), "7.2.1+deb13-amd64 7.2.1-1\n").unwrap();
+        let gone = archive.resolve(&name, Refresh::Now).unwrap_err();
+        assert!(gone.fact.contains("offers no kernel"), "{gone}");
+        fs::create_dir_all(cache.path(STOCK.entry(&known))).unwrap();
+        let offer = fs::File::options().write(true).open(cache_file(&cache, &name)).unwrap();
+        offer.set_modified(SystemTime::now() - 2 * FRESH).unwrap();
+        assert_eq!(archive.resolve(&name, Refresh::Daily).unwrap(), known);
+        // It is asked again tomorrow, not at each command.
+        let asked = cache_file(&cache, &name).metadata().unwrap().modified().unwrap();
+        assert!(asked.elapsed().unwrap() < FRESH);
+    }
 
     #[test]
     fn another_suite_is_asked_of_the_same_mirror() {

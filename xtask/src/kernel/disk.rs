@@ -102,6 +102,7 @@ mod tests {
         let (modules, root) = (stock::modules_entry(&candidate), Root::name(TRIXIE));
         let make = |entry: &str| fs::create_dir_all(cache.path(entry)).unwrap();
         let (source, other) = ("sources/linux-source-7.3_7.3.4-1", "sources/linux-source-7.2_1");
+        let editors = "sources/linux-source-7.3_7.3.4-1_rust";
         let spare = [
             "kernels/stock-7.2.6+deb13-amd64-12345678",
             "kernels/stock-7.3.4+deb13-amd64-12345678.partial",
@@ -109,7 +110,8 @@ mod tests {
             other,
             "guest/base-1",
         ];
-        let kept = [&stock, &lab, &modules, &root, source, "guest/base-2", "stacks", "logs"];
+        let kept =
+            [&stock, &lab, &modules, &root, source, editors, "guest/base-2", "stacks", "logs"];
         spare.iter().chain(&kept).for_each(|entry| make(entry));
         fs::write(cache.path(&lab).join("enter"), format!("\"$here/../../{source}/x\" /y"))
             .unwrap();

@@ -10,7 +10,9 @@ use crate::{
     kernel::{
         KernelName,
         archive::{self, Archive, Candidate, Refresh},
-        names, source, stock,
+        names,
+        source::{self, Source},
+        stock,
         table::{KERNELS, Recipe, Ships},
     },
     problem::{Problem, Result},
@@ -153,9 +155,11 @@ pub fn needed(cache: &Cache) -> Vec<String> {
     for kernel in prepared(cache) {
         let KernelName::Listed(recipe, release) = &kernel.name else { continue };
         needed.push(Root::name(recipe.root));
-        if recipe.ships == Ships::Apart {
-            let candidate = archive::cached(cache, &recipe.followed(release.as_deref()));
-            needed.extend(candidate.map(|candidate| stock::modules_entry(&candidate)));
+        if let Some(candidate) = archive::cached(cache, &recipe.followed(release.as_deref())) {
+            needed.push(Source::editors_entry(&candidate));
+            if recipe.ships == Ships::Apart {
+                needed.push(stock::modules_entry(&candidate));
+            }
         }
         for source in names(&cache.path("sources")).unwrap_or_default() {
             let source = format!("sources/{source}");

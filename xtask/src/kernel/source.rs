@@ -1,30 +1,45 @@
 //! Debian's source of a kernel, unpacked.
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
-    sync::Arc,
 };
-
-use rustix::fs::{FlockOperation, flock};
 
 use crate::{
     host::{
         cache::{self, Cache, Partial},
-        progress::{Step, say},
+        progress::Step,
         root::Root,
     },
     kernel::{
         archive::{Archive, Candidate},
-        names,
+        make_folder,
     },
-    problem::Result,
+    problem::{OrProblem, Result},
 };
 
 /// Bytes that the unpacked source and its archive need.
 const SPACE: u64 = 3 << 30;
 
-/// The source that a stock kernel was built from. Nobody removes it before this is dropped.
+/// What `make prepare` of an x86 kernel does without: four fifths of the source's bytes. The files
+/// of Kconfig stay, as it reads all of them.
+const NOT_PREPARED: [&str; 10] = [
+    "Documentation/*.rst",
+    "Documentation/*.yaml",
+    "arch/[a-wyz]*",
+    "drivers/*.c",
+    "drivers/gpu/drm/amd/include",
+    "fs/*.c",
+    "net/*.c",
+    "sound/*.c",
+    "tools/perf",
+    "tools/testing",
+];
+
+/// What an editor reads of it: the crates, and how they are built.
+const OF_AN_EDITOR: [&str; 2] = ["rust", "scripts"];
+
+/// The source that a stock kernel was built from, or a part of it.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// The entry's name in the cache.
@@ -33,50 +48,69 @@ pub struct Source {
     pub folder: String,
     /// That folder on the host.
     pub path: PathBuf,
-    /// Whether it was fetched for this use alone.
-    fetched: bool,
-    _used: Arc<File>,
 }
 
 impl Source {
-    /// The source of what the archive offers, fetched and unpacked if it is absent.
+    /// The whole source of what the archive offers, fetched and unpacked if it is absent.
     ///
     /// # Errors
     /// The archive has it no more, or there is no space.
     pub fn obtain(cache: &Cache, root: &Root, candidate: &Candidate) -> Result<Self> {
-        let folder = candidate.source_package();
         let entry = Self::entry(candidate);
-        let mut fetched = false;
-        loop {
-            let whole = cache.entry(&entry, Partial::Discard, |aside| {
-                fetched = true;
-                fetch(cache, root, candidate, aside)
-            })?;
-            // Another run may have removed it just now.
-            let used = File::open(&whole)
-                .and_then(|used| Ok(flock(&used, FlockOperation::LockShared).map(|()| used)?));
-            if let (Ok(used), true) = (used, whole.exists()) {
-                let path = whole.join(&folder);
-                return Ok(Self { entry, folder, path, fetched, _used: Arc::new(used) });
-            }
-        }
+        cache.entry(&entry, Partial::Discard, |aside| fetch(cache, root, candidate, &[], aside))?;
+        Ok(Self::in_entry(cache, candidate, entry))
     }
 
-    /// Removes what was fetched for this use alone, unless a kernel that is built on it, or another
-    /// run, has come to need it.
+    /// As much of it as an editor reads. It stays as long as its kernel does.
     ///
     /// # Errors
-    /// The file system does not let us.
-    pub(super) fn release(self, cache: &Cache) -> Result<()> {
-        let Self { entry, folder, fetched, _used, .. } = self;
-        let Ok(whole) = File::open(cache.path(&entry)) else { return Ok(()) };
-        drop(_used);
-        let alone = flock(&whole, FlockOperation::NonBlockingLockExclusive).is_ok();
-        if !fetched || !alone || is_built_on(cache, &entry) {
-            return Ok(());
+    /// As [`Source::obtain`].
+    pub fn of_an_editor(cache: &Cache, root: &Root, candidate: &Candidate) -> Result<Self> {
+        let (whole, entry) = (Self::entry(candidate), Self::editors_entry(candidate));
+        if cache.path(&whole).exists() {
+            return Ok(Self::in_entry(cache, candidate, whole));
         }
-        say(&format!("    {folder} is removed: no kernel is built on it"));
-        cache.remove_entry(&entry)
+        cache.entry(&entry, Partial::Discard, |aside| {
+            let only = OF_AN_EDITOR.map(|part| format!("{}/{part}", candidate.source_package()));
+            fetch(cache, root, candidate, &only, aside)
+        })?;
+        Ok(Self::in_entry(cache, candidate, entry))
+    }
+
+    /// As much of it as `make prepare` reads: the whole where it is in the cache, or else a part in
+    /// the folder `aside`, which its user removes.
+    ///
+    /// # Errors
+    /// As [`Source::obtain`].
+    pub(super) fn to_prepare(
+        cache: &Cache,
+        root: &Root,
+        candidate: &Candidate,
+        aside: &Path,
+    ) -> Result<Self> {
+        let whole = Self::entry(candidate);
+        if cache.path(&whole).exists() {
+            return Ok(Self::in_entry(cache, candidate, whole));
+        }
+        let folder = candidate.source_package();
+        let path = aside.join(&folder);
+        if !path.exists() {
+            // Complete or absent, as the build goes on after an interruption.
+            let partial = aside.with_extension("partial");
+            cache::remove_dir(&partial)?;
+            make_folder(&partial)?;
+            make_folder(aside)?;
+            let without = NOT_PREPARED.map(|part| format!("--exclude={folder}/{part}"));
+            fetch(cache, root, candidate, &without, &partial)?;
+            fs::rename(partial.join(&folder), &path)
+                .or_host(|| format!("{} cannot be completed", path.display()))?;
+        }
+        Ok(Self { entry: whole, folder, path })
+    }
+
+    fn in_entry(cache: &Cache, candidate: &Candidate, entry: String) -> Self {
+        let folder = candidate.source_package();
+        Self { path: cache.path(&entry).join(&folder), entry, folder }
     }
 
     /// Where it is seen in the private root.
@@ -87,12 +121,11 @@ impl Source {
     fn entry(candidate: &Candidate) -> String {
         format!("sources/{}_{}", candidate.source_package(), candidate.version)
     }
-}
 
-/// Whether a kernel of the cache, prepared or not yet, is built on this source.
-fn is_built_on(cache: &Cache, entry: &str) -> bool {
-    let kernels = names(&cache.path("kernels")).unwrap_or_default();
-    kernels.iter().any(|kernel| needs(cache, &format!("kernels/{kernel}"), entry))
+    /// The name in the cache of what an editor reads of the source of this candidate.
+    pub(super) fn editors_entry(candidate: &Candidate) -> String {
+        format!("{}_rust", Self::entry(candidate))
+    }
 }
 
 /// Whether every build for this kernel needs this source, both named by their entries: the script
@@ -102,53 +135,26 @@ pub(super) fn needs(cache: &Cache, kernel: &str, source: &str) -> bool {
     script.is_ok_and(|script| script.contains(&format!("/{source}/")))
 }
 
-fn fetch(cache: &Cache, root: &Root, candidate: &Candidate, aside: &Path) -> Result<()> {
+/// Fetches it and unpacks it in `aside`; `parts` are the arguments of tar that choose a part.
+fn fetch(
+    cache: &Cache,
+    root: &Root,
+    candidate: &Candidate,
+    parts: &[String],
+    aside: &Path,
+) -> Result<()> {
     cache::need_space(aside, SPACE)?;
     let package = candidate.source_package();
     let log = cache.log(&package)?;
-    let step = Step::begin(format!("{package} {}", candidate.version), "170 MB, then about 15 s");
+    let step = Step::begin(format!("{package} {}", candidate.version), "170 MB, then about 10 s");
     let wanted = [format!("{package}={}", candidate.version)];
     Archive::open(cache, root, root.suite.kernels)?.unpack(&step, &log, &wanted, aside)?;
     let tar = aside.join("usr/src").join(format!("{package}.tar.xz"));
     let run = root.sandbox().bind(aside).chdir(aside).run("tar");
     // The threads of xz help where the archive was written in blocks; elsewhere they cost nothing.
-    let run = run.args(["--no-same-owner", "-I", "xz -T0", "-xf"]).arg(&tar);
+    let run = run.args(["--no-same-owner", "-I", "xz -T0", "-xf"]).arg(&tar).args(parts);
     run.deadline(std::time::Duration::from_secs(600)).logged(&log, &step)?;
     cache::remove_dir(&aside.join("usr"))?;
     step.done();
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_source_stays_while_something_needs_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::at(folder.path());
-        let entry = "sources/linux-source-7.3_1";
-        let source = |fetched| {
-            fs::create_dir_all(cache.path(entry)).unwrap();
-            let used = File::open(cache.path(entry)).unwrap();
-            flock(&used, FlockOperation::LockShared).unwrap();
-            let (entry, folder, path) = (entry.into(), "x".into(), "x".into());
-            Source { entry, folder, path, fetched, _used: Arc::new(used) }
-        };
-        let there = || cache.path(entry).exists();
-        source(false).release(&cache).unwrap();
-        assert!(there(), "it was there before");
-        let other = source(true);
-        source(true).release(&cache).unwrap();
-        assert!(there(), "another run uses it");
-        drop(other);
-        let script = cache.path("kernels/lab.partial/enter");
-        fs::create_dir_all(script.parent().unwrap()).unwrap();
-        fs::write(&script, format!("--ro-bind $here/../../{entry}/x /usr/src/x")).unwrap();
-        source(true).release(&cache).unwrap();
-        assert!(there(), "a kernel is built on it");
-        fs::remove_file(script).unwrap();
-        source(true).release(&cache).unwrap();
-        assert!(!there());
-    }
 }

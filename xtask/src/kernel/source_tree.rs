@@ -12,7 +12,8 @@ use crate::{
 pub type Place = (PathBuf, PathBuf);
 
 impl Kernel {
-    /// Its source, fetched if it is absent, and its toolchain with the source in place.
+    /// As much of its source as an editor reads, fetched if it is absent, and its toolchain with
+    /// the source in place.
     ///
     /// # Errors
     /// The archive has the source no more.
@@ -29,7 +30,7 @@ impl Kernel {
                     Problem::host(format!("nothing is known of the source of {self}"))
                         .hint(format!("cargo xtask setup --kernel {}", self.name))
                 })?;
-                let source = Source::obtain(cache, &root, &candidate)?;
+                let source = Source::of_an_editor(cache, &root, &candidate)?;
                 root.mount_point(source.inside())?;
                 let toolchain = match &self.toolchain {
                     Toolchain::Private(sandbox) => {
