@@ -22,11 +22,12 @@ use crate::{
 const SPACE: u64 = 3 << 30;
 
 /// What `make prepare` of an x86 kernel does without: four fifths of the source's bytes. The files
-/// of Kconfig stay, as it reads all of them.
-const NOT_PREPARED: [&str; 10] = [
+/// of Kconfig stay, as each reads the others, those of other architectures as well.
+const NOT_PREPARED: [&str; 11] = [
     "Documentation/*.rst",
     "Documentation/*.yaml",
-    "arch/[a-wyz]*",
+    "arch/*.dts*",
+    "arch/[a-wyz]*.[chS]",
     "drivers/*.c",
     "drivers/gpu/drm/amd/include",
     "fs/*.c",
