@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -93,16 +94,20 @@ pub(super) fn is_source(path: &Path) -> bool {
         || ["Kbuild", "Makefile", "rustfmt.toml"].contains(&name)
 }
 
-/// Copies a file only when its contents differ, so that `make` sees what changed.
+/// Copies a file only when its contents differ, so that `make` sees what changed, or when only one
+/// of the two may be executed: a Makefile runs scripts of its own.
 fn copy_if_other(from: &Path, to: &Path) -> Result<()> {
     let contents = fs::read(from).or_usage(|| format!("{} cannot be read", from.display()))?;
-    if fs::read(to).is_ok_and(|old| old == contents) {
+    let executable =
+        |path: &Path| path.metadata().is_ok_and(|file| file.permissions().mode() & 0o100 != 0);
+    let script = executable(from);
+    if script == executable(to) && fs::read(to).is_ok_and(|old| old == contents) {
         return Ok(());
     }
     if let Some(folder) = to.parent() {
         make_folder(folder)?;
     }
-    cache::write_atomic(to, &contents)
+    cache::write_with_mode(to, &contents, if script { 0o777 } else { 0o666 })
 }
 
 #[cfg(test)]
@@ -139,6 +144,16 @@ mod tests {
         std::os::unix::fs::symlink("a.c", from.path().join("b.c")).unwrap();
         mirror(from.path(), &[""], to.path(), is_no_product).unwrap();
         assert_eq!(names(to.path()).unwrap(), [COPIED, "a.c", "b.c", "fw.bin"]);
+
+        // What a Makefile may run stays so.
+        let executable = || {
+            let mode = to.path().join("fw.bin").metadata().unwrap().permissions().mode();
+            mode & 0o100 != 0
+        };
+        assert!(!executable());
+        fs::set_permissions(from.path().join("fw.bin"), PermissionsExt::from_mode(0o755)).unwrap();
+        mirror(from.path(), &[""], to.path(), is_no_product).unwrap();
+        assert!(executable());
     }
 
     #[test]

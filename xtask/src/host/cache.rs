@@ -256,8 +256,11 @@ pub fn write_script(path: &Path, text: &str) -> Result<()> {
     write_with_mode(path, text.as_bytes(), 0o777)
 }
 
-/// The umask applies to the mode, as always.
-fn write_with_mode(path: &Path, contents: &[u8], mode: u32) -> Result<()> {
+/// The same with a mode, to which the umask applies as always.
+///
+/// # Errors
+/// Those of the file system.
+pub fn write_with_mode(path: &Path, contents: &[u8], mode: u32) -> Result<()> {
     let what = || format!("{} cannot be written", path.display());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     // A name of its own: several processes, and several threads of one, may write the same file.
