@@ -16,7 +16,7 @@ use xtask::{
 use crate::{
     build::{Edit, edited, must_not_build},
     corpus::cases::Load,
-    harness::{Needs, Test},
+    harness::{Needs, Test, skip},
     kernel,
     stack::{build_dir, expect, run, said},
     verdict::all_agree,
@@ -28,7 +28,6 @@ pub(crate) fn tests() -> Vec<Test> {
         Needs::Rust => [
             a_crate_is_used_through_the_kernels_symbol_table,
             what_a_generic_function_counts_is_counted_once,
-            an_importer_of_another_crate_is_refused,
             broken_users_of_a_crate_are_judged_as_by_the_kernel,
             every_export_of_a_crate_has_a_version_where_symbols_have_versions,
             a_crates_user_has_no_header_and_nothing_unsafe,
@@ -37,14 +36,14 @@ pub(crate) fn tests() -> Vec<Test> {
             a_crate_is_used_by_a_module_that_is_built_elsewhere_and_later,
             a_user_under_another_license_does_not_build,
             a_name_that_modpost_cannot_take_does_not_build,
+            a_call_of_a_crate_costs_what_a_call_of_c_costs,
         ],
         Needs::Only(KernelName::LAB) => [an_exports_version_follows_its_type],
-        Needs::Only(KernelName::STOCK) => [a_call_of_a_crate_costs_what_a_call_of_c_costs],
     )
 }
 
 /// Another layout of what a counter is, which no signature and no mangled name shows.
-const OTHER_LAYOUT: &[Edit] = &[
+pub(crate) const OTHER_LAYOUT: &[Edit] = &[
     (
         "provider/counter.rs",
         "    pub(super) name: CString,\n",
@@ -59,7 +58,7 @@ const OTHER_LAYOUT: &[Edit] = &[
 ];
 
 /// Builds a stack with these edits.
-fn built(name: &str, edits: &[Edit]) -> BuildDir {
+pub(crate) fn built(name: &str, edits: &[Edit]) -> BuildDir {
     let other = edited(name, edits);
     let outcome = other.make("modules").output().unwrap();
     assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
@@ -67,7 +66,7 @@ fn built(name: &str, edits: &[Edit]) -> BuildDir {
 }
 
 /// What the provider of a stack exports of its crate: the mangled names, and the seal.
-fn crate_exports(build_dir: &BuildDir) -> (Vec<SymversEntry>, SymversEntry) {
+pub(crate) fn crate_exports(build_dir: &BuildDir) -> (Vec<SymversEntry>, SymversEntry) {
     let symvers = Symvers::parse(fs::read(build_dir.symvers()).unwrap()).unwrap();
     let of_crate = symvers.entries().iter().filter(|entry| entry.is_of_a_crate()).cloned();
     let (seals, names): (Vec<_>, Vec<_>) =
@@ -102,30 +101,6 @@ fn what_a_generic_function_counts_is_counted_once() {
         run(&build_dir().modules().unwrap(), &["modprobe provider", "modprobe tally", again]);
     expect(&report, "modprobe tally", 0, &["tally: 12 marks, 2 sums in all"]);
     expect(&report, again, 0, &["tally: ends at 12", "tally: 12 marks, 4 sums in all"]);
-}
-
-/// Without MODVERSIONS only the seal tells: every other name is the same.
-fn an_importer_of_another_crate_is_refused() {
-    let other = built("other-layout", OTHER_LAYOUT);
-    let (names, seal) = crate_exports(build_dir());
-    let (other_names, other_seal) = crate_exports(&other);
-    let symbols = |names: &[SymversEntry]| -> Vec<_> {
-        names.iter().map(|entry| entry.symbol.clone()).collect()
-    };
-    assert_eq!(symbols(&names), symbols(&other_names));
-    assert_ne!(seal.symbol, other_seal.symbol);
-
-    let mixed = [other.modules().unwrap()[0].clone(), build_dir().modules().unwrap()[2].clone()];
-    let report = run(&mixed, &["modprobe provider", "modprobe tally"]);
-    let unknown = format!("tally: Unknown symbol {} (err -2)", seal.symbol);
-    expect(&report, "modprobe provider", 0, &[]);
-    // With MODVERSIONS other symbols fail, too, by another errno. modprobe tells the last one's.
-    let also = if kernel().config().unwrap().has("MODVERSIONS") {
-        "tally: disagrees about version of symbol _RNv"
-    } else {
-        "Unknown symbol in module"
-    };
-    expect(&report, "modprobe tally", 1, &[&unknown, also]);
 }
 
 fn every_export_of_a_crate_has_a_version_where_symbols_have_versions() {
@@ -303,8 +278,9 @@ fn metadata_of_another_build_is_refused(apart: &Apart) {
 
 fn a_user_under_another_license_does_not_build() {
     let edit = ("tally/tally_main.rs", "license: \"GPL\"", "license: \"Proprietary\"");
-    let said = "tally.ko: GPL-incompatible module uses GPL-only symbol 'provider_abi_";
-    must_not_build("crate-license", &[edit], &[said]);
+    // 7.3 names the module before this, 7.2 within it.
+    let said = ["GPL-incompatible module", "tally.ko", "uses GPL-only symbol 'provider_abi_"];
+    must_not_build("crate-license", &[edit], &said);
 }
 
 fn a_name_that_modpost_cannot_take_does_not_build() {
@@ -379,8 +355,10 @@ fn broken_users_of_a_crate_are_judged_as_by_the_kernel() {
 }
 
 /// Both in one module, one guest and one run, by turns: only the ratio says something.
-/// The clock of lab does not see 20,000 calls pass.
 fn a_call_of_a_crate_costs_what_a_call_of_c_costs() {
+    if kernel().name == KernelName::LAB {
+        skip("the clock of lab does not see 20,000 calls pass");
+    }
     let modules = [build_dir().modules().unwrap()[0].clone(), build_dir().test_module("call_cost")];
     let report = run(&modules, &["modprobe call_cost"]);
     expect(&report, "modprobe call_cost", 0, &["call_cost: add: ", "call_cost: read: "]);

@@ -83,11 +83,12 @@ fn diagnostics(stack: &Path, project: &EditorProject, from: &str, to: &str) -> S
     fs::write(folder.path().join("rust-project.json"), json.replace(from, to)).unwrap();
     let (_, said) = rust_analyzer(folder.path(), stack, &["diagnostics"]);
     assert!(said.contains("diagnostic scan complete"), "{said}");
+    // Of a later one than 1.85 is known only how many files it has before it.
+    let before_it = said.split_once("0/").and_then(|(_, rest)| rest.split_once(' '));
+    let files = before_it.and_then(|(files, _)| files.parse().ok()).unwrap_or(0);
     for name in &project.crates {
-        assert!(
-            said.contains(&format!("processing crate: {name}, ")),
-            "{name} is not seen:\n{said}"
-        );
+        let seen = said.contains(&format!("processing crate: {name}, "));
+        assert!(seen || files >= project.crates.len(), "{name} is not seen:\n{said}");
     }
     said
 }

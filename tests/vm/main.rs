@@ -29,6 +29,7 @@ mod new;
 mod prove;
 mod readme;
 mod saved_state;
+mod seal;
 mod stack;
 mod verdict;
 mod watch;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         workflow::tests(),
         stack::tests(),
         crates::tests(),
+        seal::tests(),
         example::tests(),
         by_hand::tests(),
         editor::tests(),
