@@ -64,8 +64,8 @@ const LOOKS_FIRST: &[Edit] = &[(
     "        pr_info!(\"begins at {}\\n\", counter.value());\n        // Two types,",
 )];
 
-/// A counter with two words before its pointer, both zero: where an importer of before looks, in the
-/// `Result` of `Counter::new`, the first says `Ok` and the second is the pointer.
+/// A counter with two words before its pointer, both zero: where an importer of before looks, in
+/// the `Result` of `Counter::new`, the first says `Ok` and the second is the pointer.
 const LARGER: &[Edit] = &[
     (
         "provider/counter.rs",
