@@ -28,6 +28,8 @@ pub(super) enum Cause {
     SignatureDiffers,
     /// The signature has signed attributes, as `openssl cms` makes them by default.
     SignedAttributes,
+    /// A certificate in the signature has a kind of key that the kernel cannot compute.
+    KeyKind,
     /// The bytes before the marker are no signature.
     SignatureDamaged,
 }
@@ -148,6 +150,10 @@ fn hint_for_cause(cause: Cause) -> &'static str {
         Cause::SignedAttributes => {
             "sign it with scripts/sign-file, or with openssl cms -noattr: the kernel refuses signed \
              attributes"
+        }
+        Cause::KeyKind => {
+            "sign it with an RSA key, or leave its certificate out: this kernel cannot verify ECDSA \
+             (no CONFIG_CRYPTO_ECDSA)"
         }
         Cause::SignatureDamaged => "sign it again with scripts/sign-file, or copy it again",
     }

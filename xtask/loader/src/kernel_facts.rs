@@ -217,15 +217,16 @@ pub struct KernelFacts {
 /// A kernel of which nothing is known but that it is recent.
 impl Default for KernelFacts {
     fn default() -> Self {
+        let rules = VersionRules::for_version(Version(7, 3, 0));
         Self {
             release: String::new(),
-            rules: VersionRules::for_version(Version(7, 3, 0)),
+            rules,
             patches: SourcePatches::default(),
             vermagic: String::new(),
             options: ConfigOptions::default(),
             this_module: None,
             btf: None,
-            trust: Trust::default(),
+            trust: Trust::new(&Kconfig::parse(""), rules, Vec::new()),
             certificates_known: false,
             keys_unread: None,
             exports: HashMap::new(),
@@ -251,11 +252,12 @@ impl KernelFacts {
             .ok_or_else(|| format!("the release {release:?} begins with no version"))?;
         let config = Kconfig::parse(config);
         let options = ConfigOptions::from_config(&config);
+        let rules = VersionRules::for_version(version);
         Ok(Self {
             release: release.into(),
-            rules: VersionRules::for_version(version),
+            rules,
             patches: SourcePatches::from_config(release, &config),
-            trust: Trust::new(&config, Vec::new()),
+            trust: Trust::new(&config, rules, Vec::new()),
             locked_down: options.lockdown_forced,
             // RANDSTRUCT and the processors with a flag of their own are not known here.
             vermagic: format!("{release} {}", common_flags(&config)),

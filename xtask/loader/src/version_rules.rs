@@ -54,6 +54,9 @@ rules! {
     license_told_twice since (6, 4, 0);
     /// `struct module` in the file must have the kernel's size.
     this_module_size since (6, 4, 0);
+    /// A signature may use SHA-3, and no longer MD4 or MD5, whose identifiers are forgotten
+    /// (`pkcs7_parser.c`; MD5 was seen in 6.1.176).
+    sha3_instead_of_md5 since (6, 7, 0);
     /// `.BTF.base` is read, and its types are looked for among the kernel's.
     btf_base since (6, 11, 0);
     /// The ELF checks are `elf_validity_cache_sechdrs()` and so on; before, all is one function in

@@ -65,6 +65,7 @@ fn fatal(errno: Errno, has_attributes: bool) -> Finding {
     let (have, cause) = match errno {
         Errno::EKEYREJECTED if has_attributes => ("signed attributes", Cause::SignedAttributes),
         Errno::EKEYREJECTED => ("a signature that does not fit the file", Cause::SignatureDiffers),
+        Errno::ENOENT => ("a certificate of a kind of key that this kernel lacks", Cause::KeyKind),
         _ => ("a damaged signature", Cause::SignatureDamaged),
     };
     Finding::fail(errno)

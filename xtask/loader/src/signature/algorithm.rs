@@ -12,7 +12,7 @@ pub enum Digest {
     Sha3_256,
     Sha3_384,
     Sha3_512,
-    /// `sm3` or `streebog`, which is not computed here.
+    /// One that is not computed here, by its option (`CONFIG_CRYPTO_…`).
     Other(&'static str),
 }
 

@@ -30,7 +30,8 @@ pub struct Certificate {
     /// The signed part.
     signed: Vec<u8>,
     signature: Vec<u8>,
-    algorithm: Option<(KeyAlgorithm, Digest)>,
+    /// How its issuer signed it; none for what is not computed here.
+    pub(super) algorithm: Option<(KeyAlgorithm, Digest)>,
 }
 
 /// The largest certificate that is looked for.
@@ -109,7 +110,7 @@ impl Certificate {
             && (self.issuer_key_id.is_none() || self.issuer_key_id == self.key_id)
     }
 
-    /// What the kernel says of another certificate's signature by this one's key.
+    /// What a kernel that can compute it says of another certificate's signature by this one's key.
     pub(super) fn has_signed(&self, other: &Self) -> Verification {
         let Some((key, digest)) = other.algorithm else { return Verification::NotModelled };
         self.key.verify(key, digest, &other.signed, &other.signature)

@@ -25,4 +25,4 @@ mod verify;
 pub use algorithm::Digest;
 pub use pkcs7::Rejection;
 pub use public_key::PublicKey;
-pub use verify::{DigestSupport, Keyring, Lookup, Trust, Trusted, Vouched, verify};
+pub use verify::{Keyring, Lookup, Support, Trust, Trusted, Vouched, verify};

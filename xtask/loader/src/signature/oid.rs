@@ -1,6 +1,7 @@
 //! The object identifiers that the kernel knows (`include/linux/oid_registry.h` of 7.3.4):
 //! a message with any other has a line in the log.
 
+use crate::version_rules::VersionRules;
 use std::{collections::HashMap, sync::LazyLock};
 
 /// The registry, in its own form.
@@ -113,12 +114,32 @@ const KNOWN: &[&str] = &[
     "2.16.840.1.101.3.4.3.19",
 ];
 
+/// What kernels before 6.7 know beside most of these: MD2, MD3 and MD4 with RSA, MD2, MD4, MD5.
+const BEFORE_6_7: [&str; 6] = [
+    "1.2.840.113549.1.1.2",
+    "1.2.840.113549.1.1.3",
+    "1.2.840.113549.1.1.4",
+    "1.2.840.113549.2.2",
+    MD4,
+    MD5,
+];
+pub(super) const MD4: &str = "1.2.840.113549.2.4";
+pub(super) const MD5: &str = "1.2.840.113549.2.5";
+
+/// Whether a kernel before 6.7 lacks an identifier: P-521, SHA-3 and the signatures with it.
+fn came_with_6_7(text: &str) -> bool {
+    let digest = text.strip_prefix("2.16.840.1.101.3.4.2.");
+    text == "1.3.132.0.35"
+        || text.starts_with("2.16.840.1.101.3.4.3.")
+        || digest.is_some_and(|arc| matches!(arc, "8" | "9" | "10"))
+}
+
 /// Those of ML-DSA, which came with 7.0.
 pub(super) const ML_DSA: [&str; 3] =
     ["2.16.840.1.101.3.4.3.17", "2.16.840.1.101.3.4.3.18", "2.16.840.1.101.3.4.3.19"];
 
 static BY_BYTES: LazyLock<HashMap<Vec<u8>, &str>> =
-    LazyLock::new(|| KNOWN.iter().map(|text| (encoded(text), *text)).collect());
+    LazyLock::new(|| KNOWN.iter().chain(&BEFORE_6_7).map(|text| (encoded(text), *text)).collect());
 
 /// The bytes of an identifier.
 fn encoded(text: &str) -> Vec<u8> {
@@ -136,8 +157,12 @@ fn encoded(text: &str) -> Vec<u8> {
 }
 
 /// `look_up_OID()`: an identifier that the kernel knows, by its exact bytes.
-pub(super) fn look_up(value: &[u8]) -> Option<&'static str> {
-    BY_BYTES.get(value).copied()
+pub(super) fn look_up(value: &[u8], rules: VersionRules) -> Option<&'static str> {
+    let unknown = |text: &&str| match rules.sha3_instead_of_md5 {
+        true => BEFORE_6_7.contains(text),
+        false => came_with_6_7(text),
+    };
+    BY_BYTES.get(value).copied().filter(|text| !unknown(text))
 }
 
 /// `sprint_oid()` into a buffer of 50 bytes, as the log shows it.
@@ -174,13 +199,15 @@ pub(super) fn sprint(value: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::version_rules::Version;
 
     #[test]
     fn an_identifier_is_known_by_its_exact_bytes() {
+        let rules = VersionRules::for_version(Version(7, 3, 4));
         let data = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01";
-        assert_eq!(look_up(data), Some("1.2.840.113549.1.7.1"));
-        assert_eq!(look_up(b"\x2a\x86\x48\x80\x86\xf7\x0d\x01\x07\x01"), None);
-        assert_eq!(look_up(b""), None);
+        assert_eq!(look_up(data, rules), Some("1.2.840.113549.1.7.1"));
+        assert_eq!(look_up(b"\x2a\x86\x48\x80\x86\xf7\x0d\x01\x07\x01", rules), None);
+        assert_eq!(look_up(b"", rules), None);
         assert!(
             KNOWN.iter().all(|text| ko::der::oid_text(&encoded(text)).as_deref() == Some(text))
         );

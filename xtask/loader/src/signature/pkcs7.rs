@@ -9,6 +9,7 @@ use super::{
     ber::{self, Bad, Ber, Found},
     certificate::Certificate,
     oid,
+    verify::Trust,
 };
 use crate::{errno::Errno, verdict::NUMBER};
 use ko::der::tag;
@@ -67,10 +68,14 @@ const DIGESTS: [(&str, Digest); 11] = [
     ("2.16.840.1.101.3.4.2.8", Digest::Sha3_256),
     ("2.16.840.1.101.3.4.2.9", Digest::Sha3_384),
     ("2.16.840.1.101.3.4.2.10", Digest::Sha3_512),
-    ("1.2.156.10197.1.401", Digest::Other("sm3")),
-    ("1.2.643.7.1.1.2.2", Digest::Other("streebog256")),
-    ("1.2.643.7.1.1.2.3", Digest::Other("streebog512")),
+    ("1.2.156.10197.1.401", Digest::Other("SM3")),
+    ("1.2.643.7.1.1.2.2", Digest::Other("STREEBOG")),
+    ("1.2.643.7.1.1.2.3", Digest::Other("STREEBOG")),
 ];
+
+/// Those that kernels before 6.7 read as well.
+const DIGESTS_BEFORE_6_7: [(&str, Digest); 2] =
+    [(oid::MD4, Digest::Other("MD4")), (oid::MD5, Digest::Other("MD5"))];
 
 type Parsed<T> = Result<T, Rejection>;
 
@@ -86,11 +91,11 @@ impl From<Bad> for Rejection {
 }
 
 /// Reads a message.
-pub(super) fn parse(bytes: &[u8]) -> Parsed<Message<'_>> {
+pub(super) fn parse<'a>(bytes: &'a [u8], trust: &'a Trust) -> Parsed<Message<'a>> {
     if bytes.len() > ber::BYTES_MAX {
         return Err(Rejection::unknown("its signature is larger than the kernel's decoder takes"));
     }
-    let mut parser = Parser::new(bytes);
+    let mut parser = Parser::new(bytes, trust);
     let parsed = parser.content_info();
     let Parser { mut message, lines, knows_ml_dsa, .. } = parser;
     if knows_ml_dsa {
@@ -117,6 +122,8 @@ fn check_attributes(message: &Message<'_>) -> Parsed<()> {
 /// `struct pkcs7_parse_context`.
 struct Parser<'a> {
     bytes: &'a [u8],
+    /// What the kernel knows and can compute.
+    trust: &'a Trust,
     ber: Ber<'a>,
     message: Message<'a>,
     lines: Vec<String>,
@@ -143,9 +150,10 @@ struct Signer<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
+    fn new(bytes: &'a [u8], trust: &'a Trust) -> Self {
         Self {
             bytes,
+            trust,
             ber: Ber::new(bytes),
             message: Message::default(),
             lines: Vec::new(),
@@ -160,7 +168,7 @@ impl<'a> Parser<'a> {
 
     /// `pkcs7_note_OID()`.
     fn note_oid(&mut self, value: &[u8], at: usize) {
-        self.last_oid = oid::look_up(value);
+        self.last_oid = oid::look_up(value, self.trust.rules);
         self.knows_ml_dsa |= self.last_oid.is_some_and(|oid| oid::ML_DSA.contains(&oid));
         if self.last_oid.is_none() {
             self.lines.push(format!("PKCS7: Unknown OID: [{at}] {}", oid::sprint(value)));
@@ -279,6 +287,7 @@ impl<'a> Parser<'a> {
         let certificate = Certificate::parse(found.raw(self.bytes)).ok_or_else(|| {
             Rejection::unknown("a certificate in its signature is of a form not modelled")
         })?;
+        self.trust.check_self_signed(&certificate)?;
         self.message.certificates.push(certificate);
         Ok(())
     }
@@ -346,7 +355,8 @@ impl<'a> Parser<'a> {
 
     /// `pkcs7_sig_note_digest_algo()`.
     fn digest(&self) -> Parsed<Digest> {
-        let known = DIGESTS.iter().find(|(known, _)| self.last_oid == Some(known));
+        let known = DIGESTS_BEFORE_6_7.iter().chain(&DIGESTS);
+        let known = known.into_iter().find(|(known, _)| self.last_oid == Some(known));
         known.map(|(_, digest)| *digest).ok_or_else(|| {
             let line = format!("Unsupported digest algo: {NUMBER}");
             Rejection::Errno(Errno::ENOPKG, vec![line])
@@ -451,7 +461,9 @@ impl<'a> Parser<'a> {
         signer.seen.push(kind);
         let is_data = self.message.is_data;
         match kind {
-            CONTENT_TYPE if is_data != (oid::look_up(value.value) == Some(DATA)) => {
+            CONTENT_TYPE
+                if is_data != (oid::look_up(value.value, self.trust.rules) == Some(DATA)) =>
+            {
                 let index = self.message.signers.len();
                 let line = format!(
                     "Mismatch between global data type ({NUMBER}) and sinfo {index} ({NUMBER})"

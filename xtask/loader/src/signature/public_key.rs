@@ -58,7 +58,15 @@ impl PublicKey {
         }
     }
 
-    /// What the kernel says of a signature over these bytes by this key.
+    /// The kind of this key.
+    pub(super) fn algorithm(&self) -> KeyAlgorithm {
+        match self {
+            Self::Rsa(..) => KeyAlgorithm::Rsa,
+            Self::P256(_) | Self::P384(_) => KeyAlgorithm::Ecdsa,
+        }
+    }
+
+    /// What a kernel that can compute it says of a signature over these bytes by this key.
     pub(super) fn verify(
         &self,
         algorithm: KeyAlgorithm,

@@ -1,7 +1,10 @@
 //! Signatures that `openssl` made (see `tests/fixtures/README`), and what damages them.
 
 use super::{Lookup, Rejection, Trust, certificate::Certificate};
-use crate::errno::Errno;
+use crate::{
+    errno::Errno,
+    version_rules::{Version, VersionRules},
+};
 use ko::kconfig::Kconfig;
 
 const DATA: &[u8] = b"a module, as far as its signature goes\n";
@@ -26,11 +29,14 @@ const SIGNATURES: [&[u8]; 6] = [
 ];
 
 fn trust(certificates: &[&[u8]]) -> Trust {
-    let config = Kconfig::parse(
-        "CONFIG_CRYPTO_SHA1=y\nCONFIG_CRYPTO_SHA256=y\nCONFIG_CRYPTO_SHA512=y\nCONFIG_CRYPTO_SHA3=y\n",
-    );
+    trust_of("7.3.4", &["SHA1", "SHA256", "SHA512", "SHA3", "ECDSA"], certificates)
+}
+
+fn trust_of(release: &str, options: &[&str], certificates: &[&[u8]]) -> Trust {
+    let config: String = options.iter().map(|name| format!("CONFIG_CRYPTO_{name}=y\n")).collect();
+    let rules = VersionRules::for_version(Version::parse(release).unwrap());
     let parse = |der: &&[u8]| Certificate::parse(der).unwrap();
-    Trust::new(&config, certificates.iter().map(parse).collect())
+    Trust::new(&Kconfig::parse(&config), rules, certificates.iter().map(parse).collect())
 }
 
 fn verify(data: &[u8], message: &[u8], trust: &Trust) -> Result<String, Rejection> {
@@ -85,10 +91,44 @@ fn signed_attributes_and_certificates_are_judged_first() {
 
 #[test]
 fn a_digest_that_the_kernel_lacks_is_no_package() {
-    let certificates = CERTIFICATES.iter().map(|der| Certificate::parse(der).unwrap()).collect();
-    let without = Trust::new(&Kconfig::parse("CONFIG_CRYPTO_SHA512=y\n"), certificates);
+    let without = trust_of("7.3.4", &["SHA512"], &CERTIFICATES);
     assert_eq!(errno(DATA, SIGNATURES[0], &without), Some(Errno::ENOPKG));
     assert_eq!(errno(DATA, SIGNATURES[1], &without), None);
+}
+
+#[test]
+fn a_kind_of_key_that_the_kernel_lacks_is_no_entry_in_a_message_and_no_trust_in_a_keyring() {
+    let own = fixture!("p256-certificate.p7s");
+    let without = |certificates| trust_of("6.1.176", &["SHA256", "SHA384", "SHA512"], certificates);
+    assert_eq!(errno(DATA, own, &without(&[])), Some(Errno::ENOENT));
+    assert_eq!(errno(DATA, SIGNATURES[2], &without(&CERTIFICATES)), Some(Errno::EKEYREJECTED));
+    assert_eq!(errno(DATA, SIGNATURES[2], &without(&[])), Some(Errno::ENOKEY));
+    assert_eq!(errno(DATA, SIGNATURES[0], &without(&CERTIFICATES)), None);
+}
+
+#[test]
+fn a_certificate_that_signed_itself_is_verified_when_it_is_read() {
+    let own = fixture!("p256-certificate.p7s").to_vec();
+    let certificate = CERTIFICATES.iter().find(|der| own.windows(der.len()).any(|at| at == **der));
+    let certificate = certificate.unwrap();
+    let begin = own.windows(certificate.len()).position(|at| at == *certificate).unwrap();
+    let mut changed = own;
+    changed[begin + certificate.len() - 1] ^= 1;
+    assert_eq!(errno(DATA, &changed, &trust(&[])), Some(Errno::EKEYREJECTED));
+}
+
+#[test]
+fn kernels_before_6_7_know_md5_and_later_ones_sha3() {
+    let known = |oid: &[u8], release| {
+        let rules = VersionRules::for_version(Version::parse(release).unwrap());
+        super::oid::look_up(oid, rules).is_some()
+    };
+    let md5 = b"\x2a\x86\x48\x86\xf7\x0d\x02\x05";
+    let sha3 = b"\x60\x86\x48\x01\x65\x03\x04\x02\x08";
+    let sha256 = b"\x60\x86\x48\x01\x65\x03\x04\x02\x01";
+    assert!(known(md5, "6.1.176") && !known(md5, "6.12.117"));
+    assert!(!known(sha3, "6.1.176") && known(sha3, "6.12.117"));
+    assert!(known(sha256, "6.1.176") && known(sha256, "7.3.4"));
 }
 
 #[test]

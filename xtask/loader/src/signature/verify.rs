@@ -1,11 +1,12 @@
 //! Whether a signature is good: the kernel's order of checks.
 
 use super::{
+    algorithm::{Digest, KeyAlgorithm},
     certificate::Certificate,
     pkcs7::{Message, Rejection, SignerInfo, parse},
-    public_key::Verification,
+    public_key::{PublicKey, Verification},
 };
-use crate::errno::Errno;
+use crate::{errno::Errno, version_rules::VersionRules};
 use ko::kconfig::Kconfig;
 
 /// A keyring that the kernel looks a module's key up in.
@@ -45,27 +46,32 @@ pub struct Trusted {
 }
 
 /// What a kernel trusts and can compute.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trust {
     /// The certificates of its keyrings.
     pub keys: Vec<Trusted>,
-    /// How each digest is there; none named here is missing.
-    pub digests: Vec<(&'static str, DigestSupport)>,
+    /// How each digest, and ECDSA, is there; one that is not named here is missing. RSA is always
+    /// there (`SYSTEM_DATA_VERIFICATION` selects it).
+    pub algorithms: Vec<(&'static str, Support)>,
     /// The keyrings that its configuration has.
     pub keyrings: Vec<Keyring>,
+    /// The rules of its version.
+    pub rules: VersionRules,
 }
 
-/// How a digest is there.
+/// How an algorithm is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DigestSupport {
+pub enum Support {
     /// It is built in.
     BuiltIn,
     /// It is a module, which the kernel asks modprobe for.
     Module,
 }
 
-/// The options of the digests (`CONFIG_CRYPTO_…`).
-const DIGEST_OPTIONS: [&str; 4] = ["SHA1", "SHA256", "SHA512", "SHA3"];
+/// The options of the algorithms (`CONFIG_CRYPTO_…`).
+const OPTIONS: [&str; 9] =
+    ["SHA1", "SHA256", "SHA512", "SHA3", "MD4", "MD5", "SM3", "STREEBOG", ECDSA];
+const ECDSA: &str = "ECDSA";
 
 /// The options of the keyrings (`CONFIG_…`); the first is there without one.
 const KEYRING_OPTIONS: [(&str, Keyring); 3] = [
@@ -76,16 +82,17 @@ const KEYRING_OPTIONS: [(&str, Keyring); 3] = [
 
 impl Trust {
     /// What a configuration says of digests and keyrings, and the certificates that are built in.
-    pub fn new(config: &Kconfig, certificates: Vec<Certificate>) -> Self {
+    pub fn new(config: &Kconfig, rules: VersionRules, certificates: Vec<Certificate>) -> Self {
         let support = |option: &'static str| match config.get(&format!("CRYPTO_{option}"))? {
-            "y" => Some((option, DigestSupport::BuiltIn)),
-            "m" => Some((option, DigestSupport::Module)),
+            "y" => Some((option, Support::BuiltIn)),
+            "m" => Some((option, Support::Module)),
             _ => None,
         };
         let has = |(option, keyring)| config.has(option).then_some(keyring);
         let mut trust = Self {
             keys: Vec::new(),
-            digests: DIGEST_OPTIONS.into_iter().filter_map(support).collect(),
+            rules,
+            algorithms: OPTIONS.into_iter().filter_map(support).collect(),
             keyrings: [Keyring::Builtin]
                 .into_iter()
                 .chain(KEYRING_OPTIONS.into_iter().filter_map(has))
@@ -99,6 +106,72 @@ impl Trust {
     pub fn add(&mut self, keyring: Keyring, certificates: impl IntoIterator<Item = Certificate>) {
         let trusted = |certificate| Trusted { keyring, certificate };
         self.keys.extend(certificates.into_iter().map(trusted));
+    }
+
+    /// How the algorithm of an option is there; none for one that is missing.
+    fn support(&self, option: &str) -> Option<Support> {
+        self.algorithms.iter().find(|(known, _)| *known == option).map(|(_, support)| *support)
+    }
+
+    /// Whether the kernel has a digest.
+    fn computes(&self, digest: Digest) -> Result<bool, Rejection> {
+        let option = digest.option();
+        match self.support(option) {
+            Some(Support::BuiltIn) => Ok(true),
+            Some(Support::Module) => Err(Rejection::unknown(format!(
+                "the digest of its signature is a module of the kernel's (CRYPTO_{option}=m), \
+                 which may be loaded then or not"
+            ))),
+            None => Ok(false),
+        }
+    }
+
+    /// `public_key_verify_signature()`: a kind of key that the kernel cannot compute is `ENOENT`
+    /// (`crypto_alloc_tfm()`), once it is that of the signature.
+    fn verify(
+        &self,
+        key: &PublicKey,
+        algorithm: KeyAlgorithm,
+        verify: impl FnOnce() -> Verification,
+    ) -> Result<Option<Errno>, Rejection> {
+        if (key.algorithm(), algorithm) == (KeyAlgorithm::Ecdsa, KeyAlgorithm::Ecdsa) {
+            match self.support(ECDSA) {
+                Some(Support::BuiltIn) => {}
+                Some(Support::Module) => {
+                    return Err(Rejection::unknown(
+                        "the kind of its signature is a module of the kernel's \
+                         (CRYPTO_ECDSA=m), which may be loaded then or not",
+                    ));
+                }
+                None => return Ok(Some(Errno::ENOENT)),
+            }
+        }
+        match verify() {
+            Verification::Good => Ok(None),
+            Verification::Bad(errno) => Ok(Some(errno)),
+            Verification::NotModelled => Err(Rejection::unknown(
+                "its signature is of a kind whose verification is not modelled",
+            )),
+        }
+    }
+
+    /// What the kernel says of a certificate that another one issued.
+    fn issued(&self, upper: &Certificate, lower: &Certificate) -> Result<Option<Errno>, Rejection> {
+        let algorithm = lower.algorithm.map_or(KeyAlgorithm::Other(""), |(algorithm, _)| algorithm);
+        self.verify(&upper.key, algorithm, || upper.has_signed(lower))
+    }
+
+    /// `x509_check_for_self_signed()`: a certificate that names itself as its issuer is verified
+    /// when it is read, if its digest is built in.
+    pub(super) fn check_self_signed(&self, certificate: &Certificate) -> Result<(), Rejection> {
+        if !certificate.is_self_issued() {
+            return Ok(());
+        }
+        match certificate.algorithm {
+            Some((_, digest)) if !self.computes(digest)? => return Ok(()),
+            _ => {}
+        }
+        self.issued(certificate, certificate)?.map_or(Ok(()), |errno| Err(Rejection::silent(errno)))
     }
 
     /// The certificates of a keyring.
@@ -141,7 +214,7 @@ pub fn verify(
     trust: &Trust,
     which: Lookup,
 ) -> Result<Vouched, Rejection> {
-    let message = parse(message)?;
+    let message = parse(message, trust)?;
     let logged = |more: Vec<String>| [message.lines.clone(), more].concat();
     match verify_message(data, &message, trust, which) {
         Ok(Trusted { keyring, certificate }) => Ok(Vouched {
@@ -191,17 +264,6 @@ fn verify_message<'t>(
     found
 }
 
-/// The answer of a verification that was computed: the kernel's error, none for a good signature.
-fn computed(answer: Verification) -> Result<Option<Errno>, Rejection> {
-    match answer {
-        Verification::Good => Ok(None),
-        Verification::Bad(errno) => Ok(Some(errno)),
-        Verification::NotModelled => {
-            Err(Rejection::unknown("its signature is of a kind whose verification is not modelled"))
-        }
-    }
-}
-
 /// `pkcs7_verify_one()`: a certificate that the message brings for its signer must fit. False when
 /// the kernel lacks the digest.
 fn verify_own(
@@ -210,21 +272,14 @@ fn verify_own(
     signer: &SignerInfo<'_>,
     trust: &Trust,
 ) -> Result<bool, Rejection> {
-    let option = signer.digest.option();
-    match trust.digests.iter().find(|(known, _)| *known == option) {
-        Some((_, DigestSupport::BuiltIn)) => {}
-        Some((_, DigestSupport::Module)) => {
-            return Err(Rejection::unknown(format!(
-                "the digest of its signature is a module of the kernel's (CRYPTO_{option}=m), \
-                 which may be loaded then or not"
-            )));
-        }
-        None => return Ok(false),
+    if !trust.computes(signer.digest)? {
+        return Ok(false);
     }
     let Some(own) = own_certificate(message, signer) else { return Ok(true) };
     let SignerInfo { key_algorithm, digest, signature, .. } = signer;
     // Here alone the error of the verification itself is returned.
-    if let Some(errno) = computed(own.key.verify(*key_algorithm, *digest, data, signature))? {
+    let verify = || own.key.verify(*key_algorithm, *digest, data, signature);
+    if let Some(errno) = trust.verify(&own.key, *key_algorithm, verify)? {
         return Err(Rejection::silent(errno));
     }
     // `pkcs7_verify_sig_chain()`, as far as the message brings the chain.
@@ -234,7 +289,7 @@ fn verify_own(
             break;
         }
         let Some(upper) = issuer_in(&message.certificates, lower) else { break };
-        if let Some(errno) = computed(upper.has_signed(lower))? {
+        if let Some(errno) = trust.issued(upper, lower)? {
             return Err(Rejection::silent(errno));
         }
         lower = upper;
@@ -271,9 +326,11 @@ fn validate_trust<'t>(
     let SignerInfo { key_algorithm, digest, signature, .. } = signer;
     let find = |is: &dyn Fn(&Certificate) -> bool| trust.of(which).find(|key| is(&key.certificate));
     let signed_by = |trusted: &Trusted| {
-        trusted.certificate.key.verify(*key_algorithm, *digest, data, signature)
+        let key = &trusted.certificate.key;
+        let verify = || key.verify(*key_algorithm, *digest, data, signature);
+        trust.verify(key, *key_algorithm, verify)
     };
-    let vouched = |answer: Verification, trusted: &'t Trusted| match computed(answer)? {
+    let vouched = |answer: Option<Errno>, trusted: &'t Trusted| match answer {
         None => Ok(trusted),
         Some(_) => Err(Rejection::silent(Errno::EKEYREJECTED)),
     };
@@ -283,8 +340,8 @@ fn validate_trust<'t>(
         let Some(certificate) = next else { break };
         if let Some(trusted) = find(&|known| known.id == certificate.id) {
             let answer = match lower {
-                None => signed_by(trusted),
-                Some(lower) => trusted.certificate.has_signed(lower),
+                None => signed_by(trusted)?,
+                Some(lower) => trust.issued(&trusted.certificate, lower)?,
             };
             return vouched(answer, trusted);
         }
@@ -296,7 +353,7 @@ fn validate_trust<'t>(
     }
     if let Some(lower) = lower {
         if let Some(root) = find(&|root| is_issuer(root, lower)) {
-            return vouched(root.certificate.has_signed(lower), root);
+            return vouched(trust.issued(&root.certificate, lower)?, root);
         }
     }
     // A search for no id at all is no search (`asymmetric_key_match_preparse()`).
@@ -304,7 +361,7 @@ fn validate_trust<'t>(
         return Err(Rejection::silent(Errno::EINVAL));
     }
     match find(&|known| known.is_named_by(&signer.key_id)) {
-        Some(trusted) => vouched(signed_by(trusted), trusted),
+        Some(trusted) => vouched(signed_by(trusted)?, trusted),
         None => Err(Rejection::silent(Errno::ENOKEY)),
     }
 }
