@@ -1,7 +1,10 @@
 //! Compressed files: what the kernel's own decoder takes, given as modprobe gives them.
 
+use flate2::write::GzEncoder;
+use ko::compression::Compression;
 use liblzma::stream::{Action, Check, Filters, LzmaOptions, Stream};
 use loader::errno::Errno;
+use std::io::Write as _;
 
 use super::{
     cases::{EINVAL, ENOEXEC, Load, Maker, OK, Shows},
@@ -122,12 +125,37 @@ impl Maker<'_> {
         self.packed("packed-page", overflow, &xz(page));
         let signed = sign::signed(&plain, Form::default());
         self.packed("packed-signed", loads, &xz(&signed));
-        let gzip = [0x1f, 0x8b, 8, 0, 0, 0];
-        let other = Shows(EINVAL, "not an xz compressed module");
-        self.packed("packed-gzip", other, &gzip);
-        self.packed("packed-zstd", other, &[0x28, 0xb5, 0x2f, 0xfd, 0, 0]);
-        self.packed("packed-elf", other, &plain);
+        self.packed("packed-elf", NO_XZ, &plain);
+        self.other_compressions(&plain);
     }
+
+    /// zstd and gzip: a kernel unpacks one kind, and that of every kernel here is XZ, or none. The
+    /// beginning of the file decides, so that damage behind it changes nothing.
+    fn other_compressions(&mut self, plain: &[u8]) {
+        let unpacks = self.target.options.unpacks;
+        assert!(matches!(unpacks, None | Some(Compression::Xz)), "{unpacks:?} has no case here");
+        for (kind, whole) in [("gzip", gzip(plain)), ("zstd", zstd::encode_all(plain, 1).unwrap())]
+        {
+            self.packed(&format!("packed-{kind}"), NO_XZ, &whole);
+            self.packed(&format!("packed-{kind}-cut"), NO_XZ, &whole[..6]);
+            let mut damaged = whole.clone();
+            damaged[whole.len() / 2] ^= 0x40;
+            self.packed(&format!("packed-{kind}-damaged"), NO_XZ, &damaged);
+            let magic = Shows(ENOEXEC, "Invalid ELF header magic: != \x7fELF");
+            let bare = Load { file: whole, args: "", flags: 0 };
+            self.add(&format!("packed-{kind}-given-bare"), magic, vec![bare]);
+        }
+    }
+}
+
+/// What the decoder of XZ says of a file that is none.
+const NO_XZ: Shows = Shows(EINVAL, "not an xz compressed module");
+
+/// Packs a file as gzip does.
+fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(plain).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// Changes the flags of a stream, with their CRC.

@@ -93,11 +93,26 @@ impl Maker<'_> {
         let content = |content| Form { content: Some(content), ..form };
         let versions = |versions| Form { versions: Some(versions), ..form };
         let with_attributes = Form { attributes: true, ..form };
+        let knows_md5 = !self.target.rules.sha3_instead_of_md5;
+        let md5 =
+            if knows_md5 { (loads, no_key) } else { (Shows(OK, "Unsupported digest"), no_digest) };
+        // A kernel without ECDSA cannot read a certificate of such a key.
+        let has_ecdsa = self.target.trust.algorithms.iter().any(|(name, _)| *name == "ECDSA");
+        let with_certificate = if has_ecdsa {
+            (loads, no_key)
+        } else {
+            (Shows(Some(Errno::ENOENT), ""), Shows(Some(Errno::ENOENT), ""))
+        };
         for (id, form, off, on) in [
             ("unknown-key", form, loads, no_key),
             ("unknown-key-by-id", Form { by_key_id: true, ..form }, loads, no_key),
-            ("unknown-key-with-certificate", Form { certificate: true, ..form }, loads, no_key),
-            ("digest-md5", digest(sign::MD5), Shows(OK, "Unsupported digest"), no_digest),
+            (
+                "unknown-key-with-certificate",
+                Form { certificate: true, ..form },
+                with_certificate.0,
+                with_certificate.1,
+            ),
+            ("digest-md5", digest(sign::MD5), md5.0, md5.1),
             ("digest-unknown", digest(sign::UNKNOWN), Shows(OK, "Unknown OID"), no_digest),
             ("digest-sha1", digest(sign::SHA1), loads, no_key),
             ("digest-sha224", digest(sign::SHA224), loads, no_key),
@@ -145,8 +160,15 @@ impl Maker<'_> {
         let mut tampered = sign::signed(&plain, certificate);
         let at = plain.len() / 2;
         tampered[at] ^= 1;
-        let refused = Shows(rejected, "");
+        let refused = if has_ecdsa { Shows(rejected, "") } else { with_certificate.0 };
         self.enforced_and_not("own-certificate-tampered", &tampered, refused, refused);
+        // The certificate's own signature, which is its last part.
+        let own = sign::certificate();
+        let mut damaged = sign::message(&plain, certificate);
+        let at = damaged.windows(own.len()).position(|bytes| bytes == own).unwrap();
+        damaged[at + own.len() - 1] ^= 1;
+        let damaged = sign::append(&plain, &damaged);
+        self.enforced_and_not("own-certificate-damaged", &damaged, refused, refused);
         let message = sign::message(&plain, form);
         let mut garbled = message.clone();
         garbled[1] = 0x7f;
