@@ -160,7 +160,9 @@ fn the_corpus_is_judged_as_by_the_kernel() {
         }
         table.take(&compared);
     }
-    table.holds("the corpus", table.loads.max(CORPUS_MIN));
+    // A kernel before 6.4 leaves more unchecked, and some of its digests are modules.
+    let decided = if target().rules.sections_counted { 100 } else { 97 };
+    table.holds("the corpus", (table.loads * decided / 100).max(CORPUS_MIN));
     if !wrong.is_empty() {
         differs("what the corpus is to show", &wrong.join("\n"));
     }
@@ -314,6 +316,7 @@ fn not_shown(last: &Compared<'_>) -> Option<String> {
     let errno = match last.verdict.answer {
         Answer::Refused(errno) => Some(errno),
         Answer::Loads => None,
+        Answer::Unknown(_) if !target().rules.sections_counted => return None,
         Answer::Unknown(_) => return Some(format!("{}: unknown", last.case.id)),
     };
     let said = last.verdict.messages.iter().any(|line| line.contains(shows.1));

@@ -120,6 +120,8 @@ pub(super) struct SectionRela {
 
 /// `PRINTKRB_RECORD_MAX` (`kernel/printk/internal.h`), less the NUL and the two bytes of the level.
 const LINE_BYTES: usize = 1024 - 3;
+/// `PREFIX_MAX` (`kernel/printk/internal.h`), by which lines are shorter before 6.3.
+const PREFIX_BYTES: usize = 32;
 
 /// The bytes of messages that are kept: the kernel's own log holds as many at most.
 const LOG_BYTES_MAX: usize = 1 << 20;
@@ -161,8 +163,10 @@ impl<'a> LoadInfo<'a> {
 
     /// Logs a line as `printk()` does, which cuts what is longer than [`LINE_BYTES`].
     pub(super) fn say(&mut self, mut line: String) {
-        if line.len() > LINE_BYTES {
-            let mut end = LINE_BYTES;
+        let has_prefix = !self.kernel.rules.log_lines_fill_records;
+        let line_bytes = LINE_BYTES - if has_prefix { PREFIX_BYTES } else { 0 };
+        if line.len() > line_bytes {
+            let mut end = line_bytes;
             while !line.is_char_boundary(end) {
                 end -= 1;
             }

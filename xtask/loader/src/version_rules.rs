@@ -46,6 +46,9 @@ macro_rules! rules {
 }
 
 rules! {
+    /// A line of the log is as long as a record; before, the console's prefix of 32 bytes is taken
+    /// off (seen in 6.1.176).
+    log_lines_fill_records since (6, 3, 0);
     /// There must be one `.modinfo`, one `struct module` and one symbol table; before, the first of
     /// each is taken (seen in 6.1.176).
     sections_counted since (6, 4, 0);
