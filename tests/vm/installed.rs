@@ -62,7 +62,7 @@ fn one_program_has_all_that_it_needs_inside() {
     holds(&theirs, &["new", "tracks", "--crate"], "next: symstack prove");
     let album = theirs.join("album");
     holds(&album, &["order"], "album_user");
-    holds(&album, &["check", "--stack", "."], "album_user.ko");
+    holds(&album, &["check"], "album_user.ko");
     holds(&album, &["vm", "--", "/bin/true"], "");
     holds(&album, &["prove"], "holds on 1 of 1 kernels");
     holds(&album, &["doctor"], "private root");

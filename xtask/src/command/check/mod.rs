@@ -38,8 +38,9 @@ use crate::{
 /// Exit status 1 when one of the modules would not load, or when that cannot be decided.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Module files; loaded in dependency order, each on top of the others
-    #[arg(required_unless_present_any = ["all", "folder"], value_name = "FILE")]
+    /// Module files; loaded in dependency order, each on top of the others [default: those of the
+    /// stack, built for the kernel]
+    #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     stack: StackArg,
@@ -75,7 +76,7 @@ impl Args {
     /// # Errors
     /// A file or a kernel's tree cannot be read.
     pub fn run(mut self) -> Result<ExitCode> {
-        if self.stack.folder.is_some() {
+        if self.stack.folder.is_some() || (self.files.is_empty() && self.all.is_none()) {
             self.take_the_stack()?;
         }
         for file in &self.files {
@@ -104,10 +105,11 @@ impl Args {
         Ok(ExitCode::from(u8::from(!holds)))
     }
 
-    /// Builds the stack that was named; its modules are judged with the files.
+    /// Builds the stack; its modules are judged with the files.
     fn take_the_stack(&mut self) -> Result<()> {
         if self.kernel.live || self.kernel.tree.is_some() {
-            return Err(Problem::usage("--stack is built for a kernel of --kernel"));
+            let problem = Problem::usage("a stack is built for a kernel of --kernel");
+            return Err(problem.hint("name the module files"));
         }
         let built =
             BuiltStack::obtain(&Cache::open()?, &self.kernel.name(), &self.stack.chosen()?)?;
