@@ -163,7 +163,6 @@ fn kernel_crates(
          rustc_sysroot := $(shell rustc --print sysroot)\n\
          RUST_LIB_SRC := $(rustc_sysroot)/lib/rustlib/src/rust/library\n\
          include $(objtree)/include/config/auto.conf\n\
-         include $(srctree)/scripts/Kbuild.include\n\
          include $(srctree)/scripts/Makefile.compiler\n\
          include $(srctree)/rust/Makefile\n",
         kernel.kdir.display(),
