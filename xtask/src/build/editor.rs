@@ -63,11 +63,16 @@ impl EditorProject {
         }
         let (mut json, places) = kernel_crates(cache, kernel, &build_dir)?;
         on_host(&mut json, &places);
+        leave_library(&mut json);
         let crates = calls.iter().map(|call| call.name.clone()).collect();
         add(&mut json, &calls, &build_dir, &places);
         Ok(Self { crates, json })
     }
 }
+
+/// What a crate of the kernel's is compiled with, by `-Zcrate-attr`. An older rust-analyzer does
+/// not read it.
+const NO_STD: [&str; 1] = ["no_std"];
 
 /// One call of rustc, as it is written down.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -202,6 +207,31 @@ fn path_on_host(text: &str, places: &[Place]) -> String {
     moved.map_or_else(|| text.into(), |path| path.to_string_lossy().into_owned())
 }
 
+/// Leaves Rust's own library to rust-analyzer, which is told where it is: since 0.3.2693 it looks
+/// for the methods of primitive types nowhere else (rust-lang/rust-analyzer#21282).
+fn leave_library(json: &mut Value) {
+    let Some(Value::Array(crates)) = json.get_mut("crates") else { return };
+    let root = |one: &Value| one["root_module"].as_str().unwrap_or_default().to_owned();
+    let named = |name: &str| crates.iter().position(|one| one["display_name"] == name);
+    let core = named("core").map(|at| root(&crates[at]));
+    let Some(library) = core.as_deref().and_then(|core| core.strip_suffix("/core/src/lib.rs"))
+    else {
+        return;
+    };
+    let std = named("std");
+    let own: Vec<bool> = crates.iter().map(|one| root(one).starts_with(library)).collect();
+    for one in crates {
+        let Some(deps) = one["deps"].as_array_mut() else { continue };
+        let at = |dep: &Value| dep["crate"].as_u64().and_then(|at| usize::try_from(at).ok());
+        let has_std = deps.iter().any(|dep| std.is_some() && at(dep) == std);
+        deps.retain(|dep| !at(dep).is_some_and(|at| own.get(at) == Some(&true)));
+        if !has_std {
+            one["crate_attrs"] = json!(NO_STD);
+        }
+    }
+    json["sysroot_src"] = json!(library);
+}
+
 /// Adds the crates of the stack, and leaves out what they do not need.
 fn add(json: &mut Value, calls: &[RustcCall], build_dir: &BuildDir, places: &[Place]) {
     let Some(Value::Array(crates)) = json.get_mut("crates") else { return };
@@ -214,7 +244,6 @@ fn add(json: &mut Value, calls: &[RustcCall], build_dir: &BuildDir, places: &[Pl
         .map(|call| {
             let mut deps = Vec::new();
             let mut add = |name: &str, at: usize| deps.push(json!({ "crate": at, "name": name }));
-            named("core").into_iter().for_each(|at| add("core", at));
             for (name, file) in &call.externs {
                 let ours = calls
                     .iter()
@@ -248,6 +277,7 @@ impl RustcCall {
             "edition": self.edition,
             "deps": deps,
             "cfg": cfg,
+            "crate_attrs": NO_STD,
             "env": env,
             "is_workspace_member": true,
             "source": { "include_dirs": folders, "exclude_dirs": [] },
@@ -315,6 +345,26 @@ mod tests {
         ] {
             assert_eq!(path_on_host(inside, &places), host);
         }
+    }
+
+    #[test]
+    fn the_library_is_named_once_and_its_crates_are_not_told() {
+        let one = |name: &str, root: &str, deps: &[usize]| {
+            let deps: Vec<Value> = deps.iter().map(|at| json!({ "crate": at })).collect();
+            json!({ "display_name": name, "root_module": root, "deps": deps })
+        };
+        let mut json = json!({ "crates": [
+            one("core", "/lib/core/src/lib.rs", &[]),
+            one("std", "/lib/std/src/lib.rs", &[0]),
+            one("macros", "/k/macros.rs", &[1]),
+            one("kernel", "/k/lib.rs", &[0, 2]),
+        ] });
+        leave_library(&mut json);
+        assert_eq!(json["sysroot_src"], "/lib");
+        assert_eq!(json["crates"][2]["deps"], json!([]));
+        assert_eq!(json["crates"][2]["crate_attrs"], Value::Null, "it has the whole library");
+        assert_eq!(json["crates"][3]["deps"], json!([{ "crate": 2 }]));
+        assert_eq!(json["crates"][3]["crate_attrs"], json!(["no_std"]));
     }
 
     #[test]
