@@ -224,7 +224,7 @@ fn leave_library(json: &mut Value) {
         let Some(deps) = one["deps"].as_array_mut() else { continue };
         let at = |dep: &Value| dep["crate"].as_u64().and_then(|at| usize::try_from(at).ok());
         let has_std = deps.iter().any(|dep| std.is_some() && at(dep) == std);
-        deps.retain(|dep| !at(dep).is_some_and(|at| own.get(at) == Some(&true)));
+        deps.retain(|dep| at(dep).is_none_or(|at| own.get(at) != Some(&true)));
         if !has_std {
             one["crate_attrs"] = json!(NO_STD);
         }
