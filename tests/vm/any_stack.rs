@@ -172,6 +172,13 @@ fn a_stack_that_builds_nothing_and_one_that_is_none_are_told_apart() {
     let folder = stack(&[("Kbuild", "")]);
     let (_, error, status) = run(&["build"], folder.path(), &[]);
     assert!(status == 1 && error.contains("builds no module"), "{error}");
+    let folder = stack(&[
+        ("Kbuild", "obj-y += deep/ # obj-$(CONFIG_MODULES) is set\n"),
+        ("deep/Makefile", "obj-$(CONFIG_OF_NO_KERNEL) += a.o\n"),
+        ("deep/a.c", ""),
+    ]);
+    let (_, error, status) = run(&["build"], folder.path(), &[]);
+    assert!(status == 1 && error.contains("does not set CONFIG_OF_NO_KERNEL\n"), "{error}");
     let folder = stack(&[("Kbuild", "obj-m := $(\n")]);
     let (_, error, status) = run(&["build"], folder.path(), &[]);
     assert!(status == 1 && error.contains("the modules do not build"), "{error}");

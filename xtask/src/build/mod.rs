@@ -239,12 +239,20 @@ impl BuildDir {
         let module = |line: &str| self.folder.join(line).with_extension("ko");
         let modules: Vec<PathBuf> = text.lines().map(module).filter(|path| path.exists()).collect();
         if modules.is_empty() {
-            let fact = format!("{} builds no module", self.stack);
-            return Err(
-                Problem::does_not_hold(fact).hint("name one in its Kbuild: obj-m := NAME.o")
-            );
+            return Err(self.builds_nothing());
         }
         Ok(modules)
+    }
+
+    fn builds_nothing(&self) -> Problem {
+        let fact = format!("{} builds no module", self.stack);
+        let options = Vec::from_iter(self.stack.options_not_set(&self.kernel));
+        let Some(option) = options.first() else {
+            return Problem::does_not_hold(fact).hint("name one in its Kbuild: obj-m := NAME.o");
+        };
+        let fact = format!("{fact}: {} does not set {}", self.kernel, options.join(", "));
+        Problem::does_not_hold(fact)
+            .hint(format!("write obj-m for obj-$({option}), or {option} := m above it"))
     }
 
     /// A module of `tests/modules`.

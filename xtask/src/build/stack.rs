@@ -1,6 +1,7 @@
 //! A stack: a folder of modules.
 
 use std::{
+    collections::BTreeSet,
     env, fmt, fs,
     path::{Path, PathBuf},
 };
@@ -157,6 +158,22 @@ impl Stack {
         let sources = self.sources().ok()?;
         let rust = sources.iter().find(|path| path.extension().is_some_and(|end| end == "rs"))?;
         Some(rust.strip_prefix(&self.folder).unwrap_or(rust).display().to_string())
+    }
+
+    /// The options by which its files for Kbuild choose modules, of those that the kernel does not
+    /// set: `obj-$(CONFIG_X) += x.o` builds nothing without CONFIG_X.
+    pub(super) fn options_not_set(&self, kernel: &Kernel) -> BTreeSet<String> {
+        let (Ok(config), Ok(sources)) = (kernel.config(), self.sources()) else {
+            return BTreeSet::new();
+        };
+        let for_kbuild = |path: &PathBuf| path.ends_with("Kbuild") || path.ends_with("Makefile");
+        let texts = sources.iter().filter(|path| for_kbuild(path)).flat_map(fs::read_to_string);
+        let not_set = |text: String| {
+            let named = text.split("obj-$(CONFIG_").skip(1).filter_map(|rest| rest.split_once(')'));
+            let options = named.map(|(option, _)| option.to_owned());
+            options.filter(|option| config.get(option).is_none()).collect::<Vec<_>>()
+        };
+        texts.flat_map(not_set).map(|option| format!("CONFIG_{option}")).collect()
     }
 
     /// What belongs to it, and which files of that are sources.

@@ -42,7 +42,7 @@ impl Args {
     ///
     /// # Errors
     /// The host lacks a program that most tiers need.
-    pub fn run(self) -> Result<ExitCode> {
+    pub fn run(mut self) -> Result<ExitCode> {
         packages::require(&Cache::open()?)?;
         let ci = std::env::var_os("CI").is_some_and(|value| value == "true");
         let mut tally = Tally::new(self.strict, ci);
@@ -51,6 +51,8 @@ impl Args {
             tier.cargo_tests(&cargo(&["test", "--workspace", "--locked", "--release"]))?;
             examples(tier)
         });
+        // The kernel whose source stays comes first: the others are then prepared from it.
+        self.kernels.sort_by_key(|name| !name.keeps_source());
         for name in &self.kernels {
             tally.tier(&format!("VM tier on {name}"), |tier| vm_tests(tier, name));
         }
