@@ -15,7 +15,7 @@ use crate::{
         run,
     },
     lesson::{
-        attempt,
+        answer, attempt,
         exercise::{self, Exercise, Language, State},
     },
     problem::{Kind, OrProblem, Problem, Result},
@@ -37,6 +37,9 @@ pub struct Args {
     /// The language of what you start from, where the exercise has both
     #[arg(long = "in", value_name = "LANGUAGE", default_value = "c")]
     language: Language,
+    /// Your answer to an exercise in words; once for each of its questions, in their order
+    #[arg(long, requires = "number", conflicts_with_all = ["hint", "solution", "watch"])]
+    answer: Vec<String>,
     /// Show the page's hint
     #[arg(long, requires = "number")]
     hint: bool,
@@ -67,9 +70,16 @@ impl Args {
         } else if self.solution {
             self.show_solution(one, &base)?;
         } else {
+            let sheet = self.sheet(one)?;
             let new = !folder.exists();
             if new {
                 one.write(&folder, self.language, State::Skeleton)?;
+            }
+            if let Some(sheet) = sheet {
+                cache::write_atomic(&folder.join(answer::FILE), sheet.as_bytes())?;
+                return check(one, &base);
+            }
+            if new {
                 begin(one, &folder)?;
             }
             if self.watch {
@@ -79,6 +89,23 @@ impl Args {
             }
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The reader's answers, each after its question.
+    fn sheet(&self, one: &Exercise) -> Result<Option<String>> {
+        let (questions, answers) = (one.questions.len(), self.answer.len());
+        if answers == 0 {
+            return Ok(None);
+        }
+        if answers != questions {
+            let fact = format!("{one} has {questions} questions, and was given {answers} answers");
+            return Err(Problem::usage(fact).hint(if questions == 0 {
+                format!("it is solved by a module: cargo xtask exercise {one}")
+            } else {
+                "give --answer once for each question, in their order".into()
+            }));
+        }
+        Ok(Some(answer::sheet(&one.questions, self.answer.iter().map(String::as_str))))
     }
 
     fn show_solution(&self, one: &Exercise, base: &Path) -> Result<()> {
@@ -117,13 +144,22 @@ fn list(all: &[Exercise], base: &Path) -> Result<ExitCode> {
         } else {
             ""
         };
+        let kind = if one.is_opinion() {
+            "words"
+        } else if one.in_words() {
+            "answer"
+        } else {
+            "code"
+        };
         let mut question: String = one.question.split('\n').next().unwrap_or_default().into();
         if let Some((end, _)) = question.char_indices().nth(70) {
             question.truncate(end);
             question.push('…');
         }
-        outln!("  {:5} {state:6}  {question}", one.number);
+        outln!("  {:5} {state:6}  {kind:6}  {question}", one.number);
     }
+    outln!("code: your modules are built and loaded; answer: it is what a kernel or a program says;");
+    outln!("words: nobody but you can judge it");
     let count = all.iter().filter(|one| solved.contains(&one.number)).count();
     outln!("{count} of {} are solved; cargo xtask exercise N works on one", all.len());
     Ok(ExitCode::SUCCESS)
@@ -131,10 +167,16 @@ fn list(all: &[Exercise], base: &Path) -> Result<ExitCode> {
 
 fn begin(one: &Exercise, folder: &Path) -> Result<()> {
     outln!("{one}. {}\n", one.question);
-    outln!("What you start from is in {}.", folder.display());
     if one.in_words() {
-        outln!("Write your answers into {}, after the question marks.", exercise::ANSWER);
+        one.questions.iter().for_each(|asked| outln!("{asked} ({})", asked.shape()));
+        let each = "--answer \"…\" ".repeat(one.questions.len());
+        outln!("\nAnswer with cargo xtask exercise {one} {}", each.trim_end());
+        outln!("or in {}.", folder.join(answer::FILE).display());
+        if one.is_opinion() {
+            outln!("Nobody but you can judge it: --solution shows an answer.");
+        }
     } else {
+        outln!("What you start from is in {}.", folder.display());
         outln!("It is solved when a guest says this:\n\n{}", one.shown_transcript());
     }
     if one.has_choice()? {

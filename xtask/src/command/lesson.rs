@@ -24,7 +24,7 @@ pub struct Args {
 #[derive(Debug, clap::Args)]
 pub struct BlessArgs {
     /// The lessons, for example 01-hello, hello or 1; default: all. `golden` is what the verbs that
-    /// need no VM print
+    /// need no VM print, `pictures` the diagrams that are drawn from a text
     names: Vec<String>,
 }
 
@@ -33,6 +33,8 @@ pub const BLESS: &str = "SYMSTACK_BLESS";
 
 /// What `bless` calls the files of the test of that name.
 const GOLDEN: &str = "golden";
+/// What `bless` calls the diagrams, for which nothing has to run.
+const PICTURES: &str = "pictures";
 
 impl Args {
     /// Compares; status 1 when a page does not hold.
@@ -104,28 +106,41 @@ impl BlessArgs {
     /// As [`Args::run`], and those of writing.
     pub fn run(self) -> Result<ExitCode> {
         let mut lessons = self.names;
-        let count = lessons.len();
-        lessons.retain(|lesson| lesson != GOLDEN);
-        if lessons.len() < count {
+        let mut takes = |name: &str| {
+            let count = lessons.len();
+            lessons.retain(|lesson| lesson != name);
+            lessons.len() < count
+        };
+        let (golden, pictures) = (takes(GOLDEN), takes(PICTURES));
+        if golden {
             let run = cargo(&["test", "--release", "--package", "xtask", "--test", GOLDEN]);
             let status = run.env(BLESS, "1").status()?;
             if !status.success() {
                 return Err(Problem::does_not_hold(format!("{GOLDEN}: {status}")));
             }
-            if lessons.is_empty() {
-                return Ok(ExitCode::SUCCESS);
-            }
+        }
+        if pictures {
+            rewrite(&lesson::diagram::all(project())?)?;
+        }
+        if lessons.is_empty() && (golden || pictures) {
+            return Ok(ExitCode::SUCCESS);
         }
         run_lessons(&lessons, |_, files| {
-            for file in files.iter().filter(|file| !file.holds()) {
-                file.write()?;
-                say(&format!("    {} is rewritten", file.path.display()));
-            }
+            rewrite(files)?;
             Ok(Outcome::Holds)
         })?
         .all_ran()?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Writes the files that are not as they should be.
+fn rewrite(files: &[PageUpdate]) -> Result<()> {
+    for file in files.iter().filter(|file| !file.holds()) {
+        file.write()?;
+        say(&format!("    {} is rewritten", file.path.display()));
+    }
+    Ok(())
 }
 
 /// Runs lessons, hands over what came of each, and counts those that hold.

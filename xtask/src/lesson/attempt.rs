@@ -3,7 +3,8 @@
 use std::{fs, path::Path};
 
 use super::{
-    exercise::{ANSWER, Exercise, Language, State, asked},
+    answer,
+    exercise::Exercise,
     page::ConsoleEntry,
     redact::Redactor,
     runner::said_in_guest,
@@ -42,11 +43,9 @@ pub fn still_different(
     folder: &Path,
 ) -> Result<Option<String>> {
     if exercise.in_words() {
-        let path = folder.join(ANSWER);
+        let path = folder.join(answer::FILE);
         let given = fs::read_to_string(&path).or_usage(|| path.display().to_string())?;
-        let solved = exercise.files(Language::C, State::Solution)?;
-        let wanted = solved.iter().find(|(path, _)| path == Path::new(ANSWER));
-        return Ok(wanted.and_then(|(_, wanted)| different_words(wanted, &given)));
+        return Ok(answer::different(&exercise.questions, &given));
     }
     let mut attempts = Attempts::build(cache, folder)?;
     let different = attempts.play(exercise, "")?;
@@ -136,37 +135,6 @@ fn different(entry: &ConsoleEntry, said: &str) -> Option<String> {
     })
 }
 
-/// The first question whose answer does not hold.
-fn different_words(wanted: &str, given: &str) -> Option<String> {
-    let mut answers = given.lines().filter_map(asked_or_open);
-    for (question, right) in wanted.lines().filter_map(asked) {
-        let Some((_, answer)) = answers.find(|(asked, _)| *asked == question) else {
-            return Some(format!("the question {question:?} is missing from {ANSWER}"));
-        };
-        let answer = plain(answer);
-        if answer.is_empty() {
-            return Some(format!("{question}? has no answer yet"));
-        }
-        let holds = right == "*" || right.split(" | ").any(|right| plain(right) == answer);
-        if !holds {
-            return Some(format!("{question}? is not answered by {answer:?}"));
-        }
-    }
-    None
-}
-
-/// As [`asked`], where an editor may have cut the space at the end.
-fn asked_or_open(line: &str) -> Option<(&str, &str)> {
-    asked(line).or_else(|| line.strip_suffix('?').map(|question| (question, "")))
-}
-
-/// An answer without what does not matter.
-pub(super) fn plain(answer: &str) -> String {
-    let answer = answer.replace('`', "").to_lowercase();
-    let words: Vec<&str> = answer.split_whitespace().collect();
-    words.join(" ").trim_end_matches('.').into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,18 +157,5 @@ mod tests {
         );
         assert!(said("[kernel] a: 1\n", "").unwrap().ends_with("`[kernel] a: 1` is missing"));
         assert!(said("", "[kernel] a: 1\n").unwrap().ends_with("yet `[kernel] a: 1` does"));
-    }
-
-    #[test]
-    fn words_are_compared_without_case_and_quotes() {
-        let wanted = "Which error? ENODEV | -19\nWhy? *\n";
-        let given = |first: &str, second: &str| {
-            different_words(wanted, &format!("Which error? {first}\nWhy? {second}\n"))
-        };
-        assert_eq!(given("`enodev`.", "because"), None);
-        assert_eq!(given("-19", "x"), None);
-        assert_eq!(given("ENODEV", "").unwrap(), "Why? has no answer yet");
-        assert!(given("EBUSY", "x").unwrap().starts_with("Which error? is not answered by"));
-        assert!(different_words(wanted, "Why?\n").unwrap().contains("is missing"));
     }
 }

@@ -2,8 +2,7 @@
 //!
 //! The question and its hint stand in the lesson's page, the transcript to reach in
 //! `docs/answers.md`, whose modules are the solutions. `docs/exercises/N.M` has what a reader
-//! starts from. An exercise that is answered in words has one file there, `answer.txt`: each line
-//! is a question and, after its mark, the answers that hold.
+//! starts from; an exercise that is answered in words has its questions there, see `answer.rs`.
 
 use std::{
     fmt, fs,
@@ -11,16 +10,15 @@ use std::{
 };
 
 use super::{
-    FOLDER, Lesson, find,
+    FOLDER, Lesson,
+    answer::{self, Question},
+    find,
     page::{BlockKind, ConsoleEntry, Page, Place, console_entries},
 };
 use crate::{
     host::cache,
     problem::{OrProblem, Problem, Result},
 };
-
-/// The file of an exercise that is answered in words.
-pub const ANSWER: &str = "answer.txt";
 
 /// The language of a reader's module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -51,8 +49,12 @@ pub struct Exercise {
     pub question: String,
     /// The page's hint.
     pub hint: String,
-    /// The transcript to reach; none for one that is answered in words.
+    /// What is asked of one that is answered in words; none of one that is solved by modules.
+    pub questions: Vec<Question>,
+    /// What the page of answers has of the guest: the transcript to reach.
     pub(super) transcript: Vec<ConsoleEntry>,
+    /// The same with what was said on the host.
+    pub(super) said: Vec<ConsoleEntry>,
     book: PathBuf,
 }
 
@@ -79,15 +81,20 @@ pub fn all(book: &Path) -> Result<Vec<Exercise>> {
             let (question, hint) = question(&text);
             let number = format!("{number}.{index}");
             let lesson = lesson.unwrap_or_default().into();
-            let transcript = transcript(answers, &number)?;
-            exercises.push(Exercise {
+            let said = said(answers, &number)?;
+            let transcript = said.iter().filter(|(place, _)| *place == Place::Guest);
+            let mut exercise = Exercise {
                 number,
                 lesson,
                 question,
                 hint,
-                transcript,
+                questions: Vec::new(),
+                transcript: transcript.map(|(_, entry)| entry.clone()).collect(),
+                said: said.into_iter().map(|(_, entry)| entry).collect(),
                 book: book.into(),
-            });
+            };
+            exercise.read_questions()?;
+            exercises.push(exercise);
         }
     }
     Ok(exercises)
@@ -127,17 +134,16 @@ fn question(item: &str) -> (String, String) {
     (question.trim().into(), hint.trim().into())
 }
 
-/// What the guest says in the answer to an exercise.
-fn transcript(answers: &Page, number: &str) -> Result<Vec<ConsoleEntry>> {
+/// What is said in the answer to an exercise, and where.
+fn said(answers: &Page, number: &str) -> Result<Vec<(Place, ConsoleEntry)>> {
     let lines = answer_lines(&answers.text, number);
-    let mut entries = Vec::new();
-    for block in &answers.blocks {
-        let guest = matches!(block.kind, BlockKind::Console { place: Place::Guest, .. });
-        if guest && lines.contains(&block.line) {
-            entries.extend(console_entries(answers.contents(block), Place::Guest)?);
-        }
+    let mut said = Vec::new();
+    for block in answers.blocks.iter().filter(|block| lines.contains(&block.line)) {
+        let BlockKind::Console { place, .. } = block.kind else { continue };
+        let entries = console_entries(answers.contents(block), place)?;
+        said.extend(entries.into_iter().map(|entry| (place, entry)));
     }
-    Ok(entries)
+    Ok(said)
 }
 
 /// The lines of the page of answers, counted from 1, that answer an exercise.
@@ -168,7 +174,26 @@ fn answer_lines(text: &str, number: &str) -> std::ops::Range<usize> {
 impl Exercise {
     /// Whether it is answered in words.
     pub fn in_words(&self) -> bool {
-        self.source().join(ANSWER).exists()
+        !self.questions.is_empty()
+    }
+
+    /// Whether nothing but the reader can judge the answers.
+    pub fn is_opinion(&self) -> bool {
+        self.in_words() && self.questions.iter().all(Question::is_opinion)
+    }
+
+    fn read_questions(&mut self) -> Result<()> {
+        let path = self.source().join(answer::FILE);
+        if path.exists() {
+            let text = fs::read_to_string(&path).or_host(|| path.display().to_string())?;
+            let questions = answer::questions(&text, &self.said);
+            let of = |problem: Problem| Problem {
+                fact: format!("exercise {self}: {}", problem.fact),
+                ..problem
+            };
+            self.questions = questions.map_err(of)?;
+        }
+        Ok(())
     }
 
     /// Whether a reader may choose between C and Rust.
@@ -216,9 +241,12 @@ impl Exercise {
                 State::Skeleton => folder.join(path),
                 State::Solution => self.solution_of(path),
             };
-            let text = fs::read_to_string(&source).or_host(|| source.display().to_string())?;
-            let blank = state == State::Skeleton && path == Path::new(ANSWER);
-            let text = if blank { without_answers(&text) } else { text };
+            let text = if path == Path::new(answer::FILE) {
+                let said = self.questions.iter().map(Question::said);
+                answer::sheet(&self.questions, said.filter(|_| state == State::Solution))
+            } else {
+                fs::read_to_string(&source).or_host(|| source.display().to_string())?
+            };
             files.push((path.clone(), text));
         }
         Ok(files)
@@ -258,19 +286,6 @@ impl Exercise {
     }
 }
 
-/// A line's question, without the answers after its mark.
-pub(super) fn asked(line: &str) -> Option<(&str, &str)> {
-    line.split_once("? ").map(|(question, answers)| (question, answers.trim()))
-}
-
-fn without_answers(text: &str) -> String {
-    let line = |line: &str| match asked(line) {
-        Some((question, _)) => format!("{question}? \n"),
-        None => format!("{line}\n"),
-    };
-    text.lines().map(line).collect()
-}
-
 fn is_c(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "c")
 }
@@ -301,7 +316,7 @@ fn files_below(folder: &Path, within: &Path) -> Result<Vec<PathBuf>> {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use super::{super::attempt::plain, *};
+    use super::*;
     use crate::build::project;
 
     const PAGE: &str = "# 1. A\n\n## Try it\n\n1. First,\n   and more.\n   <details><summary>Hint</summary>\
@@ -350,8 +365,9 @@ mod tests {
             assert!(!one.hint.is_empty() && !one.answer().unwrap().is_empty(), "{one}");
             assert!(one.in_words() || !one.transcript.is_empty(), "{one} has no transcript");
             for (path, text) in one.files(Language::Rust, State::Skeleton).unwrap() {
-                let answers = path == Path::new(ANSWER) && text.lines().any(|l| !l.ends_with("? "));
-                assert!(!answers, "{one} gives its answers away");
+                let given = path == Path::new(answer::FILE)
+                    && text.lines().any(|line| !line.ends_with("? "));
+                assert!(!given, "{one} gives its answers away");
             }
         }
         for (lesson, exercises) in &lessons {
@@ -365,25 +381,5 @@ mod tests {
             folders.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         let asked: BTreeSet<String> = all.iter().map(|one| one.number.clone()).collect();
         assert_eq!(folders, asked);
-    }
-
-    /// A word that holds as an answer is one that the page of answers uses.
-    #[test]
-    fn every_answer_in_words_stands_in_the_answers() {
-        const ANYWHERE: [&str; 4] = ["*", "yes", "no", "none"];
-        let mut words = 0;
-        for one in all(project()).unwrap().iter().filter(|one| one.in_words()) {
-            let answer = plain(&one.answer().unwrap());
-            for (_, text) in one.files(Language::C, State::Solution).unwrap() {
-                for (question, right) in text.lines().filter_map(asked) {
-                    let mut any = right.split(" | ").map(plain);
-                    let first = right.split(" | ").next().unwrap_or_default();
-                    let found = ANYWHERE.contains(&first) || any.any(|any| answer.contains(&any));
-                    assert!(found, "{one}: {question}? {right}: not in the answers");
-                    words += 1;
-                }
-            }
-        }
-        assert!(words > 30, "{words}");
     }
 }

@@ -4,8 +4,10 @@
 //! shows; its code is what is built. [`Lesson::update`] makes the page as it should be, and
 //! whoever called compares it with the page as it is, or writes it.
 
+pub mod answer;
 pub mod attempt;
 mod code;
+pub mod diagram;
 pub mod drift;
 pub mod exercise;
 mod page;

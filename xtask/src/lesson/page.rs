@@ -70,9 +70,9 @@ pub(super) enum BlockKind {
         /// The name of its marks; without one it is the whole file.
         anchor: Option<String>,
     },
-    /// A picture that a command draws.
+    /// A picture that a command draws, or that is drawn from a text.
     Picture {
-        /// The command.
+        /// The command, or the file of the text, relative to the page.
         command: String,
         /// The file, relative to the page.
         file: PathBuf,

@@ -17,7 +17,7 @@ use crate::{
     },
     kernel::{Kernel, KernelName, archive::Refresh},
     lesson::{
-        FOLDER, Lesson, code,
+        FOLDER, Lesson, code, diagram,
         page::{Block, BlockKind, ConsoleEntry, Page, Place, console_entries},
         redact::Redactor,
         steps::{self, Recording},
@@ -144,6 +144,9 @@ impl<'a> Runner<'a> {
             BlockKind::Code { file, anchor } => {
                 let file = self.book.join(FOLDER).join(file);
                 return code::part(&file, anchor.as_deref());
+            }
+            BlockKind::Picture { command, .. } if diagram::is_text(command) => {
+                return diagram::drawn(self.book, command);
             }
             BlockKind::Picture { command, .. } => return self.drawn(command),
         };

@@ -12,8 +12,14 @@ use std::{
 
 use super::{
     Edge, LINE_HEIGHT, MARGIN, PADDING, Picture, ROW_WIDTH_MAX, Shown, escaped,
-    layered::{Part, Place, Wire},
+    layered::{Part, Place},
 };
+
+/// Between two columns, for the lines.
+const GAP_X: usize = 110;
+
+/// What one line stands for.
+type Edges<'p> = Vec<&'p Edge>;
 
 pub(super) fn svg(picture: &Picture) -> String {
     let (groups, heights) = (groups(picture), picture.heights());
@@ -21,30 +27,53 @@ pub(super) fn svg(picture: &Picture) -> String {
         .zip(&groups)
         .flat_map(|(group, members)| members.iter().map(move |&module| (module, group)))
         .collect();
-    let mut between: BTreeMap<(usize, usize), Vec<&Edge>> = BTreeMap::new();
+    let mut between: BTreeMap<(usize, usize), Edges<'_>> = BTreeMap::new();
     for edge in &picture.edges {
         between.entry((group_of[&edge.from], group_of[&edge.to])).or_default().push(edge);
     }
-    let mut parts: Vec<Part<'_>> = connected(groups.len(), between.keys())
+    let mut parts: Vec<(Part, Vec<&Edges<'_>>)> = connected(groups.len(), between.keys())
         .into_iter()
-        .map(|members| Part::new((picture, &heights), &groups, &between, &members))
+        .map(|members| part((picture, &heights), &groups, &between, &members))
         .collect();
     // The largest first, and what uses nothing and is not used below all.
-    parts.sort_by_key(|part| (part.wires.is_empty(), std::cmp::Reverse(part.height)));
+    parts.sort_by_key(|(part, _)| (part.wires.is_empty(), std::cmp::Reverse(part.height)));
     let (mut body, mut width) = (String::new(), 0);
     let (mut x, mut y, mut row) = (MARGIN, MARGIN, 0);
-    for part in &parts {
+    for (part, edges) in &parts {
         if x > MARGIN && x + part.width > ROW_WIDTH_MAX {
             (x, y, row) = (MARGIN, y + row + 2 * MARGIN, 0);
         }
         // Writing to a String cannot fail, here and below.
         let _ = writeln!(body, "<g transform=\"translate({x},{y})\">");
-        part.draw(picture, &mut body);
+        part.draw(picture, edges, &mut body);
         body.push_str("</g>\n");
         width = width.max(x + part.width + MARGIN);
         (x, row) = (x + part.width + 2 * MARGIN, row.max(part.height));
     }
     picture.document(width, y + row + MARGIN, &body)
+}
+
+/// The groups of these numbers, placed, and what each line between them stands for.
+fn part<'p>(
+    (picture, heights): (&Picture, &[usize]),
+    groups: &[Vec<usize>],
+    between: &'p BTreeMap<(usize, usize), Edges<'p>>,
+    members: &[usize],
+) -> (Part, Vec<&'p Edges<'p>>) {
+    let height = |group: usize| groups[group].first().map_or(0, |&module| heights[module]);
+    let top = members.iter().map(|&group| height(group)).max().unwrap_or(0);
+    let place = |&group: &usize| {
+        let names = groups[group].iter().map(|&module| picture.names[module].clone());
+        Place::of(names.collect(), top - height(group), members.len() == 1)
+    };
+    let local = |group: usize| members.iter().position(|&member| member == group);
+    let (mut ends, mut lines) = (Vec::new(), Vec::new());
+    for ((from, to), edges) in between {
+        let (Some(from), Some(to)) = (local(*from), local(*to)) else { continue };
+        ends.push((from, to));
+        lines.push(edges);
+    }
+    (Part::new(members.iter().map(place).collect(), &ends, GAP_X), lines)
 }
 
 /// Modules with the same users that use the same modules, in load order.
@@ -78,38 +107,20 @@ fn connected<'a>(count: usize, edges: impl Iterator<Item = &'a (usize, usize)>) 
     parts.into_values().collect()
 }
 
-impl Part<'_> {
-    fn draw(&self, picture: &Picture, svg: &mut String) {
-        for at in 0..self.wires.len() {
-            self.draw_wire(picture, at, svg);
+impl Part {
+    fn draw(&self, picture: &Picture, edges: &[&Edges<'_>], svg: &mut String) {
+        for (at, edges) in edges.iter().enumerate() {
+            self.draw_wire(picture, at, edges, svg);
         }
         for place in self.places.iter().filter(|place| !place.names.is_empty()) {
             place.draw(self.left(place.column), svg);
         }
     }
 
-    fn draw_wire(&self, picture: &Picture, at: usize, svg: &mut String) {
-        let Wire { edges, places } = &self.wires[at];
-        let (Some(&from), Some(&to)) = (places.first(), places.last()) else { return };
-        let begin = self.places[from].column;
-        // Beside its own box it meets none, and another of its column may be wider.
-        let (mut x, mut y) = (self.left(begin) + self.column_width(begin), self.port(at, false));
-        let left = self.left(begin) + self.places[from].width;
-        let mut path = format!("M{left},{y:.0} L{x},{y:.0}");
-        for (&place, is_end) in places[1..].iter().map(|place| (place, *place == to)) {
-            let column = self.places[place].column;
-            let (x2, y2) = (
-                self.left(column),
-                if is_end { self.port(at, true) } else { self.places[place].y },
-            );
-            let middle = (x + x2) / 2;
-            let _ = write!(path, " C{middle},{y:.0} {middle},{y2:.0} {x2},{y2:.0}");
-            (x, y) = (x2, y2);
-            if !is_end {
-                x += self.column_width(column);
-                let _ = write!(path, " L{x},{y2:.0}");
-            }
-        }
+    fn draw_wire(&self, picture: &Picture, at: usize, edges: &[&Edge], svg: &mut String) {
+        let path = self.path(at, false);
+        let from = &self.places[self.wires[at][0]];
+        let left = self.left(from.column) + from.width;
         let words: Vec<String> =
             edges.iter().map(|edge| picture.edge_in_words(edge, Shown::All)).collect();
         let counts = || edges.iter().map(|edge| edge.symbols.len());
@@ -165,12 +176,12 @@ mod tests {
     fn a_user_stands_left_and_nothing_lies_on_another() {
         let picture = picture();
         let groups: Vec<Vec<usize>> = (0..40).map(|module| vec![module]).collect();
-        let mut between: BTreeMap<(usize, usize), Vec<&Edge>> = BTreeMap::new();
+        let mut between: BTreeMap<(usize, usize), Edges<'_>> = BTreeMap::new();
         picture.edges.iter().for_each(|e| between.entry((e.from, e.to)).or_default().push(e));
         let members: Vec<usize> = (0..40).collect();
-        let part = Part::new((&picture, &picture.heights()), &groups, &between, &members);
+        let (part, _) = part((&picture, &picture.heights()), &groups, &between, &members);
         for wire in &part.wires {
-            let columns = wire.places.iter().map(|&place| part.places[place].column);
+            let columns = wire.iter().map(|&place| part.places[place].column);
             let columns: Vec<usize> = columns.collect();
             assert!(columns.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{columns:?}");
         }

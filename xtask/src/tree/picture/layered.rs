@@ -1,12 +1,10 @@
 //! The layered layout of Sugiyama, Tagawa and Toda (1981): columns of places, sorted and moved
 //! toward their neighbors.
 
-use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
-use super::{CHAR_WIDTH, Edge, LINE_HEIGHT, PADDING, Picture, ROW_WIDTH_MAX};
+use super::{CHAR_WIDTH, LINE_HEIGHT, PADDING, ROW_WIDTH_MAX};
 
-/// Between two columns, for the lines.
-const GAP_X: usize = 110;
 /// Between two boxes.
 const GAP_Y: f64 = 16.0;
 /// Between two lines that meet a box, so that their numbers can be read.
@@ -28,51 +26,37 @@ pub(super) struct Place {
     pub(super) height: usize,
 }
 
-/// What one line stands for, and the places that it goes through.
-pub(super) struct Wire<'p> {
-    pub(super) edges: &'p [&'p Edge],
-    pub(super) places: Vec<usize>,
-}
-
 /// Groups that are connected.
-pub(super) struct Part<'p> {
+pub(super) struct Part {
+    /// The boxes in the order in which they were given, and behind them where lines pass.
     pub(super) places: Vec<Place>,
-    pub(super) wires: Vec<Wire<'p>>,
+    /// The places that each line goes through, in the order in which the lines were given.
+    pub(super) wires: Vec<Vec<usize>>,
     /// The places of each column, from the top.
     pub(super) columns: Vec<Vec<usize>>,
     pub(super) width: usize,
     pub(super) height: usize,
+    /// Between two columns, for the lines.
+    gap: usize,
 }
 
-impl<'p> Part<'p> {
-    pub(super) fn new(
-        (picture, heights): (&Picture, &[usize]),
-        groups: &[Vec<usize>],
-        between: &'p BTreeMap<(usize, usize), Vec<&'p Edge>>,
-        members: &[usize],
-    ) -> Self {
-        let height = |group: usize| groups[group].first().map_or(0, |&module| heights[module]);
-        let top = members.iter().map(|&group| height(group)).max().unwrap_or(0);
-        let place = |&group: &usize| {
-            let names = groups[group].iter().map(|&module| picture.names[module].clone());
-            Place::of(names.collect(), top - height(group), members.len() == 1)
-        };
-        let mut places: Vec<Place> = members.iter().map(place).collect();
-        let local = |group: usize| members.iter().position(|&member| member == group);
+impl Part {
+    /// These boxes, each in its column, and lines from one to another that is farther right.
+    pub(super) fn new(mut places: Vec<Place>, ends: &[(usize, usize)], gap: usize) -> Self {
+        let last = places.iter().map(|place| place.column).max().unwrap_or(0);
         let mut wires = Vec::new();
-        for ((from, to), edges) in between {
-            let (Some(from), Some(to)) = (local(*from), local(*to)) else { continue };
+        for &(from, to) in ends {
             let mut through = vec![from];
             for column in places[from].column + 1..places[to].column {
                 through.push(places.len());
                 places.push(Place::passing(column));
             }
             through.push(to);
-            wires.push(Wire { edges, places: through });
+            wires.push(through);
         }
-        let columns = (0..=top)
+        let columns = (0..=last)
             .map(|column| (0..places.len()).filter(|&p| places[p].column == column).collect());
-        let mut part = Self { columns: columns.collect(), places, wires, width: 0, height: 0 };
+        let mut part = Self { columns: columns.collect(), places, wires, width: 0, height: 0, gap };
         part.make_room_for_wires();
         part.sort();
         part.settle();
@@ -82,8 +66,8 @@ impl<'p> Part<'p> {
     /// A box is as high as the lines need that meet it on a side.
     fn make_room_for_wires(&mut self) {
         for at in 0..self.places.len() {
-            let out = self.wires.iter().filter(|wire| wire.places.first() == Some(&at)).count();
-            let into = self.wires.iter().filter(|wire| wire.places.last() == Some(&at)).count();
+            let out = self.wires.iter().filter(|wire| wire.first() == Some(&at)).count();
+            let into = self.wires.iter().filter(|wire| wire.last() == Some(&at)).count();
             let place = &mut self.places[at];
             place.height = place.height.max(out.max(into) * LINE_GAP);
         }
@@ -92,7 +76,7 @@ impl<'p> Part<'p> {
     /// For each place its neighbors in the column to the left, or to the right.
     fn neighbors(&self, left: bool) -> Vec<Vec<usize>> {
         let mut neighbors = vec![Vec::new(); self.places.len()];
-        for pair in self.wires.iter().flat_map(|wire| wire.places.windows(2)) {
+        for pair in self.wires.iter().flat_map(|wire| wire.windows(2)) {
             let (of, neighbor) = if left { (pair[1], pair[0]) } else { (pair[0], pair[1]) };
             neighbors[of].push(neighbor);
         }
@@ -150,7 +134,7 @@ impl<'p> Part<'p> {
         self.places.iter_mut().for_each(|place| place.y -= top);
         let below = |place: &Place| (place.y + place.height as f64 / 2.0).ceil() as usize;
         self.height = self.places.iter().map(below).max().unwrap_or(0);
-        self.width = self.left(self.columns.len()) - GAP_X;
+        self.width = self.left(self.columns.len()) - self.gap;
     }
 
     pub(super) fn column_width(&self, column: usize) -> usize {
@@ -159,17 +143,13 @@ impl<'p> Part<'p> {
 
     /// Where a column begins.
     pub(super) fn left(&self, column: usize) -> usize {
-        (0..column).map(|before| self.column_width(before) + GAP_X).sum()
+        (0..column).map(|before| self.column_width(before) + self.gap).sum()
     }
 
     /// How high a wire meets the box that it begins or ends at: each has a share of its side.
     pub(super) fn port(&self, at: usize, end: bool) -> f64 {
-        let meets =
-            |wire: &Wire<'_>| if end { wire.places.last() } else { wire.places.first() }.copied();
-        let next = |wire: &Wire<'_>| {
-            let beside = if end { wire.places.len() - 2 } else { 1 };
-            self.places[wire.places[beside]].y
-        };
+        let meets = |wire: &[usize]| if end { wire.last() } else { wire.first() }.copied();
+        let next = |wire: &[usize]| self.places[wire[if end { wire.len() - 2 } else { 1 }]].y;
         let Some(place) = meets(&self.wires[at]) else { return 0.0 };
         let mut beside: Vec<usize> =
             (0..self.wires.len()).filter(|&w| meets(&self.wires[w]) == Some(place)).collect();
@@ -178,11 +158,40 @@ impl<'p> Part<'p> {
         let Place { y, height, .. } = self.places[place];
         y + height as f64 * (share / beside.len() as f64 - 0.5)
     }
+
+    /// The path of a line, with columns beside each other; or, `turned`, one below the other.
+    pub(super) fn path(&self, at: usize, turned: bool) -> String {
+        let point = |x: usize, y: f64| {
+            if turned { format!("{y:.0},{x}") } else { format!("{x},{y:.0}") }
+        };
+        let wire = &self.wires[at];
+        let (from, last) = (wire[0], wire.len() - 1);
+        let begin = self.places[from].column;
+        // Beside its own box it meets none, and another of its column may be wider.
+        let (mut x, mut y) = (self.left(begin) + self.column_width(begin), self.port(at, false));
+        let left = self.left(begin) + self.places[from].width;
+        let mut path = format!("M{} L{}", point(left, y), point(x, y));
+        for (index, &place) in wire.iter().enumerate().skip(1) {
+            let Place { column, y: middle, .. } = self.places[place];
+            let x2 = self.left(column);
+            let y2 = if index == last { self.port(at, true) } else { middle };
+            let half = (x + x2) / 2;
+            // Writing to a String cannot fail, here and below.
+            let _ =
+                write!(path, " C{} {} {}", point(half, y), point(half, y2), point(x2, y2));
+            (x, y) = (x2, y2);
+            if index != last {
+                x += self.column_width(column);
+                let _ = write!(path, " L{}", point(x, y2));
+            }
+        }
+        path
+    }
 }
 
 impl Place {
     /// A box with these names. One that stands alone may be as wide as the picture.
-    fn of(names: Vec<String>, column: usize, is_alone: bool) -> Self {
+    pub(super) fn of(names: Vec<String>, column: usize, is_alone: bool) -> Self {
         let name_width = Self::name_width(&names);
         let across = if is_alone {
             (ROW_WIDTH_MAX / name_width).clamp(1, names.len().max(1))

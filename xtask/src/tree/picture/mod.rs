@@ -4,6 +4,8 @@
 //! (`columns.rs`). A browser shows all symbols of an edge that the pointer is on.
 
 mod columns;
+pub mod diagram;
+mod dot;
 mod layered;
 mod rows;
 
@@ -116,21 +118,32 @@ impl Picture {
 
     /// The SVG of this size around what was drawn.
     fn document(&self, width: usize, height: usize, drawn: &str) -> String {
-        let words = escaped(&self.words());
-        format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-             viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"title desc\" \
-             font-family=\"monospace\" font-size=\"13\">\n\
-             <title id=\"title\">Which module uses which symbols of which other</title>\n\
-             <desc id=\"desc\">{words}</desc>\n\
-             <style>\n{STYLE}</style>\n\
-             <defs><marker id=\"arrow\" viewBox=\"0 0 10 10\" refX=\"9\" refY=\"5\" \
-             markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\">\
-             <path class=\"head\" d=\"M0,0 L10,5 L0,10 z\"/></marker></defs>\n\
-             <rect class=\"back\" width=\"{width}\" height=\"{height}\"/>\n\
-             {drawn}</svg>\n"
-        )
+        let title = "Which module uses which symbols of which other";
+        document((title, &self.words()), (width, height), "", drawn)
     }
+}
+
+/// An SVG with a title and what it shows in words, of this size, with more colors than all have.
+fn document(
+    (title, words): (&str, &str),
+    (width, height): (usize, usize),
+    style: &str,
+    drawn: &str,
+) -> String {
+    let (title, words) = (escaped(title), escaped(words));
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"title desc\" \
+         font-family=\"monospace\" font-size=\"13\">\n\
+         <title id=\"title\">{title}</title>\n\
+         <desc id=\"desc\">{words}</desc>\n\
+         <style>\n{STYLE}{style}</style>\n\
+         <defs><marker id=\"arrow\" viewBox=\"0 0 10 10\" refX=\"9\" refY=\"5\" \
+         markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\">\
+         <path class=\"head\" d=\"M0,0 L10,5 L0,10 z\"/></marker></defs>\n\
+         <rect class=\"back\" width=\"{width}\" height=\"{height}\"/>\n\
+         {drawn}</svg>\n"
+    )
 }
 
 impl Edge {

@@ -1,0 +1,103 @@
+//! The diagrams of the pages: each is drawn from a text beside it, which
+//! `tree/picture/diagram.rs` reads, and holds what the page shows.
+
+use std::{fs, path::Path};
+
+use super::{FOLDER, Lesson, PageUpdate, find, page::BlockKind};
+use crate::{
+    problem::{OrProblem, Problem, Result},
+    tree::picture::diagram::Diagram,
+};
+
+/// Whether a page's picture is drawn from a file, and not by a command.
+pub(super) fn is_text(command: &str) -> bool {
+    command.ends_with(".dot") && !command.contains(' ')
+}
+
+/// The picture of a text, which is a file relative to the page.
+///
+/// # Errors
+/// The text cannot be read or understood.
+pub(super) fn drawn(book: &Path, text: &str) -> Result<String> {
+    Ok(read(book, text)?.svg())
+}
+
+fn read(book: &Path, text: &str) -> Result<Diagram> {
+    let path = book.join(FOLDER).join(text);
+    let text = fs::read_to_string(&path).or_usage(|| path.display().to_string())?;
+    Diagram::parse(&text).map_err(|problem| Problem {
+        fact: format!("{}: {}", path.display(), problem.fact),
+        ..problem
+    })
+}
+
+/// All diagrams of the book as they should be. Nothing is run for that.
+///
+/// # Errors
+/// A page or a text cannot be read or understood.
+pub fn all(book: &Path) -> Result<Vec<PageUpdate>> {
+    let mut files = Vec::new();
+    for lesson in find(book, &[])? {
+        for (text, file) in texts(&lesson) {
+            files.push(lesson.made(file, drawn(book, text)?));
+        }
+    }
+    Ok(files)
+}
+
+/// The text of each diagram of a page, and the picture.
+fn texts(lesson: &Lesson) -> impl Iterator<Item = (&str, &Path)> {
+    lesson.page.blocks.iter().filter_map(|block| match &block.kind {
+        BlockKind::Picture { command, file } if is_text(command) => {
+            Some((command.as_str(), file.as_path()))
+        }
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::project;
+
+    /// The words of a label that are names: of a file, a function, a symbol, a program's option.
+    fn names(label: &str) -> impl Iterator<Item = &str> {
+        let words = label.split([' ', ',', '(', ')', ';', ':', '\'']);
+        let words = words.map(|word| word.trim_matches(['.', '…', '?', '/']));
+        words.filter(|word| word.contains(['_', '/', '.']) && word.contains(char::is_alphabetic))
+    }
+
+    #[test]
+    fn every_diagram_is_what_its_text_says() {
+        let all = all(project()).unwrap();
+        for file in &all {
+            let hint = "cargo xtask bless pictures";
+            assert!(file.holds(), "{}: {hint}\n{}", file.path.display(), file.difference());
+        }
+        assert!(all.len() >= 11, "{}", all.len());
+    }
+
+    /// What stands between backticks stands in a block of the page, and a name without them in
+    /// its text.
+    #[test]
+    fn a_diagram_says_nothing_that_its_page_does_not_show() {
+        let mut facts = 0;
+        for lesson in find(project(), &[]).unwrap() {
+            let page = &lesson.page;
+            let blocks: String = page.blocks.iter().map(|block| page.contents(block)).collect();
+            for (text, _) in texts(&lesson) {
+                let diagram = read(project(), text).unwrap();
+                let said = diagram.said();
+                assert!(said.len() >= 3, "{text} shows {} facts", said.len());
+                for fact in said {
+                    assert!(blocks.contains(fact), "{text}: no block of the page has {fact:?}");
+                    facts += 1;
+                }
+                for name in diagram.unsaid().into_iter().flat_map(names) {
+                    assert!(page.text.contains(name), "{text}: the page does not name {name:?}");
+                }
+            }
+        }
+        assert!(facts >= 60, "{facts}");
+    }
+}
