@@ -246,70 +246,66 @@ fn every_picture_is_shown_and_says_what_it_shows() {
 }
 
 #[test]
-fn a_picture_names_only_what_a_page_names() {
-    /// The words of a label that are names: of a file, a function, a symbol, a program's option.
-    fn names(label: &str) -> impl Iterator<Item = &str> {
-        let words = label.split([' ', ',', '→', '(', ')', ';', ':', '“', '”', '’']);
-        let words = words.map(|word| word.trim_matches(['.', '…', '?', '/']));
-        words.filter(|word| word.contains(['_', '/', '.']) && word.contains(char::is_alphabetic))
-    }
+fn every_picture_is_drawn_by_a_command_or_from_a_text() {
     fn rule(files: &[File]) -> Vec<String> {
         let mut faults = Vec::new();
         for picture in files.iter().filter(|file| file.is(&["svg"])) {
             let shown = format!("]({})", picture.path.trim_start_matches("docs/"));
-            // A picture that a command draws is compared with what the command draws.
             let drawn = |page: &File| {
                 let above = page.text.split(&shown).next().unwrap_or_default();
                 above.lines().rev().nth(1).is_some_and(|line| line.starts_with("<!-- picture: "))
             };
-            if pages(files).any(|page| page.text.contains(&shown) && drawn(page)) {
-                continue;
-            }
-            for (number, line) in picture.lines().filter(|(_, line)| line.starts_with("<text ")) {
-                let label = line.split(['<', '>']).nth(2).unwrap_or_default();
-                // What a kernel's check is called has a test of its own.
-                let check = |name: &str| CheckId::ALL.iter().any(|id| id.as_str() == name);
-                let other = |name: &&str| {
-                    !check(name) && !pages(files).any(|page| page.text.contains(*name))
-                };
-                for name in names(label).filter(other) {
-                    let what = format!("no page names {name:?}");
-                    faults.push(picture.complaint(number, &what));
-                }
+            if !pages(files).any(|page| page.text.contains(&shown) && drawn(page)) {
+                faults.push(picture.complaint(1, "nothing draws this picture"));
             }
         }
         faults
     }
-    let picture = ("docs/a/a.svg", "<text x=\"1\">old_name()</text>\n");
-    notices_together(rule, &[picture, ("docs/a.md", "![a](a/a.svg): `new_name`\n")]);
-    holds(rule, &[]);
+    let picture = ("docs/a/a.svg", "<svg></svg>\n");
+    notices_together(rule, &[picture, ("docs/a.md", "Text.\n![a](a/a.svg)\n")]);
+    holds(rule, &[picture]);
 }
 
 #[test]
-fn the_picture_of_the_loaders_checks_has_them_in_its_order() {
+fn the_picture_of_the_loaders_checks_has_them_in_its_order_and_with_their_errors() {
     fn rule(files: &[File]) -> Vec<String> {
-        let Some(picture) = files.iter().find(|file| file.path == "docs/09-vermagic/order.svg")
+        let of = |path: &str| files.iter().find(|file| file.path == path);
+        let (Some(picture), Some(trouble)) =
+            (of("docs/09-vermagic/order.dot"), of("docs/trouble.md"))
         else {
-            return vec!["docs/09-vermagic/order.svg is not there".into()];
+            return vec!["docs/09-vermagic/order.dot or docs/trouble.md is not there".into()];
         };
         let mut ids = CheckId::ALL.iter();
         let mut faults = Vec::new();
         for (number, line) in picture.lines() {
-            let name = line
-                .split_once("font-weight=\"bold\">")
-                .and_then(|(_, rest)| rest.split_once('<').map(|(name, _)| name));
-            let name = name.filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase()));
-            // The error of the last one is not an error's name.
-            let Some(name) = name.filter(|name| *name != "its own") else { continue };
+            let Some((name, rest)) = line.split_once("\" [label=\"") else { continue };
+            let name = name.trim().trim_matches('"');
             if !ids.any(|id| id.as_str() == name) {
                 faults.push(picture.complaint(number, "no check has this name, at this place"));
             }
+            let errors = rest.rsplit_once("else ").map_or("", |(_, errors)| errors);
+            let errors = errors.split(['"', '`', ',', ' ']).filter(|word| word.starts_with('E'));
+            let cell = format!("| `{name}` |");
+            for error in errors {
+                let mut rows = trouble.text.lines().filter(|row| row.contains(&cell));
+                if !rows.any(|row| row.contains(error)) {
+                    let what = format!("trouble.md has no {error} of {name}");
+                    faults.push(picture.complaint(number, &what));
+                }
+            }
+        }
+        if !picture.text.lines().any(|line| line.contains(" -> ")) {
+            faults.push(picture.complaint(1, "it has no order"));
         }
         faults
     }
-    let box_of = |name: &str| format!("<text font-weight=\"bold\">{name}</text>\n");
-    let swapped = box_of("vermagic") + &box_of("signature");
-    holds(rule, &[("docs/09-vermagic/order.svg", &swapped)]);
+    let row = ("docs/trouble.md", "| x | ENOEXEC | `vermagic` |\n");
+    let box_of = |name: &str, error: &str| format!("  \"{name}\" [label=\"{name}\\nelse {error}\"]\n");
+    let swapped = box_of("vermagic", "ENOEXEC") + &box_of("signature", "") + "a -> b\n";
+    notices_together(rule, &[("docs/09-vermagic/order.dot", &swapped), row]);
+    let other = box_of("vermagic", "EPERM") + "a -> b\n";
+    notices_together(rule, &[("docs/09-vermagic/order.dot", &other), row]);
+    holds(rule, &[]);
 }
 
 #[test]
