@@ -158,7 +158,9 @@ fn list(all: &[Exercise], base: &Path) -> Result<ExitCode> {
         }
         outln!("  {:5} {state:6}  {kind:6}  {question}", one.number);
     }
-    outln!("code: your modules are built and loaded; answer: it is what a kernel or a program says;");
+    outln!(
+        "code: your modules are built and loaded; answer: it is what a kernel or a program says;"
+    );
     outln!("words: nobody but you can judge it");
     let count = all.iter().filter(|one| solved.contains(&one.number)).count();
     outln!("{count} of {} are solved; cargo xtask exercise N works on one", all.len());

@@ -3,11 +3,7 @@
 use std::{fs, path::Path};
 
 use super::{
-    answer,
-    exercise::Exercise,
-    page::ConsoleEntry,
-    redact::Redactor,
-    runner::said_in_guest,
+    answer, exercise::Exercise, page::ConsoleEntry, redact::Redactor, runner::said_in_guest,
 };
 use crate::{
     build::{BuildDir, MakeTarget, Stack},

@@ -300,7 +300,8 @@ fn the_picture_of_the_loaders_checks_has_them_in_its_order_and_with_their_errors
         faults
     }
     let row = ("docs/trouble.md", "| x | ENOEXEC | `vermagic` |\n");
-    let box_of = |name: &str, error: &str| format!("  \"{name}\" [label=\"{name}\\nelse {error}\"]\n");
+    let box_of =
+        |name: &str, error: &str| format!("  \"{name}\" [label=\"{name}\\nelse {error}\"]\n");
     let swapped = box_of("vermagic", "ENOEXEC") + &box_of("signature", "") + "a -> b\n";
     notices_together(rule, &[("docs/09-vermagic/order.dot", &swapped), row]);
     let other = box_of("vermagic", "EPERM") + "a -> b\n";

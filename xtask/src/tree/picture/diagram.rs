@@ -172,7 +172,8 @@ impl Diagram {
             (_, false) => GAP_LABEL,
             (longest, true) => GAP_LABEL.max(longest * LABEL_CHAR_WIDTH + 2 * PADDING),
         };
-        let ends: Vec<(usize, usize)> = self.lines.iter().map(|line| (line.from, line.to)).collect();
+        let ends: Vec<(usize, usize)> =
+            self.lines.iter().map(|line| (line.from, line.to)).collect();
         let part = Part::new(self.places(), &ends, gap);
         let (mut width, mut height) = (part.width, part.height);
         if !self.sideways {
@@ -297,7 +298,10 @@ mod tests {
         let diagram = Diagram::parse(TEXT).unwrap();
         assert_eq!(diagram.ranks().unwrap(), [0, 1, 1, 2]);
         assert_eq!(diagram.said(), ["a.ko"]);
-        assert_eq!(diagram.unsaid(), ["first", "", " & b", "b", "c", "far", "then", "then", "", ""]);
+        assert_eq!(
+            diagram.unsaid(),
+            ["first", "", " & b", "b", "c", "far", "then", "then", "", ""]
+        );
         let svg = diagram.svg();
         for part in [
             "<title id=\"title\">A title</title>",
@@ -316,9 +320,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_drawn_is_named_with_its_line() {
-        let wrong = |from: &str, to: &str| {
-            Diagram::parse(&TEXT.replace(from, to)).unwrap_err().fact
-        };
+        let wrong =
+            |from: &str, to: &str| Diagram::parse(&TEXT.replace(from, to)).unwrap_err().fact;
         assert!(wrong("a -> c", "a -> d").contains("line 9: the diagram has no box d"));
         assert!(wrong("class=bad", "class=good").contains("line 6: the diagram has no class good"));
         assert!(wrong("comment", "size").contains("line 2: the diagram knows no size"));

@@ -177,8 +177,7 @@ impl Part {
             let y2 = if index == last { self.port(at, true) } else { middle };
             let half = (x + x2) / 2;
             // Writing to a String cannot fail, here and below.
-            let _ =
-                write!(path, " C{} {} {}", point(half, y), point(half, y2), point(x2, y2));
+            let _ = write!(path, " C{} {} {}", point(half, y), point(half, y2), point(x2, y2));
             (x, y) = (x2, y2);
             if index != last {
                 x += self.column_width(column);
