@@ -154,10 +154,11 @@ impl std::fmt::Display for Question {
 fn plain(answer: &str) -> String {
     let answer = answer.replace(['`', '"', ','], " ").to_lowercase();
     let words = answer.split_whitespace().map(|word| {
+        let word = word.trim_end_matches('.');
         let name = word.strip_prefix('-').filter(|rest| rest.starts_with(char::is_alphabetic));
         name.unwrap_or(word)
     });
-    words.collect::<Vec<_>>().join(" ").trim_end_matches('.').into()
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether a text says the words of an answer, one after the other.

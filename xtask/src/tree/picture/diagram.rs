@@ -33,9 +33,11 @@ const LABEL_CHAR_WIDTH: usize = 7;
 
 /// What the other pictures do not have.
 const STYLE: &str = "\
-.bad { fill: #f9dede; stroke: #a33c3c; } .said { fill: #1d4f7c; } .label { font-style: italic; }
+.bad { fill: #f9dede; stroke: #a33c3c; } .said { fill: #1d4f7c; }
+.label { font-style: italic; stroke: #ffffff; stroke-width: 4px; paint-order: stroke; }
 @media (prefers-color-scheme: dark) {
 .bad { fill: #4f2424; stroke: #e08a8a; } .said { fill: #a8d0f5; }
+.label { stroke: #16181c; }
 }
 ";
 
@@ -139,7 +141,7 @@ impl Diagram {
 
     /// How many lines lead to each box at most; nothing if they go round in a circle.
     fn ranks(&self) -> Option<Vec<usize>> {
-        let mut ranks = vec![0; self.boxes.len()];
+        let mut ranks = vec![0_usize; self.boxes.len()];
         for round in 0..=self.boxes.len() {
             let before = ranks.clone();
             for Line { from, to, .. } in &self.lines {
@@ -180,6 +182,8 @@ impl Diagram {
             (width, height) = (height, width);
         }
         let mut drawn = format!("<g transform=\"translate({MARGIN},{MARGIN})\">\n");
+        // Above all lines, so that none goes through a label.
+        let mut labels = String::new();
         for (at, line) in self.lines.iter().enumerate() {
             let path = part.path(at, !self.sideways);
             let arrow = "marker-end=\"url(#arrow)\"";
@@ -189,12 +193,13 @@ impl Diagram {
                 let long = line.label.chars().count() * LABEL_CHAR_WIDTH;
                 width = width.max(if self.sideways { 0 } else { x + long });
                 let label = with_said(&line.label);
-                drawn.push_str(&format!(
+                labels.push_str(&format!(
                     "<text class=\"label\" x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" \
                      font-size=\"11\">{label}</text>\n"
                 ));
             }
         }
+        drawn.push_str(&labels);
         for (node, place) in self.boxes.iter().zip(&part.places) {
             node.draw(&part, place, self.sideways, &mut drawn);
         }
