@@ -120,7 +120,7 @@ impl BlessArgs {
             }
         }
         if pictures {
-            rewrite(&lesson::diagram::all(project())?)?;
+            rewrite(&lesson::drawn::all(project())?)?;
         }
         if lessons.is_empty() && (golden || pictures) {
             return Ok(ExitCode::SUCCESS);

@@ -7,7 +7,7 @@
 pub mod answer;
 pub mod attempt;
 mod code;
-pub mod diagram;
+pub mod drawn;
 pub mod drift;
 pub mod exercise;
 mod page;

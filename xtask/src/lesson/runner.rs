@@ -17,7 +17,7 @@ use crate::{
     },
     kernel::{Kernel, KernelName, archive::Refresh},
     lesson::{
-        FOLDER, Lesson, code, diagram,
+        FOLDER, Lesson, code, drawn,
         page::{Block, BlockKind, ConsoleEntry, Page, Place, console_entries},
         redact::Redactor,
         steps::{self, Recording},
@@ -145,8 +145,8 @@ impl<'a> Runner<'a> {
                 let file = self.book.join(FOLDER).join(file);
                 return code::part(&file, anchor.as_deref());
             }
-            BlockKind::Picture { command, .. } if diagram::is_text(command) => {
-                return diagram::drawn(self.book, command);
+            BlockKind::Picture { command, .. } if drawn::is_text(command) => {
+                return drawn::picture(self.book, command);
             }
             BlockKind::Picture { command, .. } => return self.drawn(command),
         };

@@ -90,8 +90,8 @@ fn project() -> &'static [File] {
 }
 
 fn collect(root: &Path, below: &str, files: &mut Vec<File>) {
-    const KINDS: [&str; 11] =
-        ["rs", "c", "h", "md", "svg", "js", "css", "toml", "mk", "Kbuild", "Makefile"];
+    const KINDS: [&str; 12] =
+        ["rs", "c", "h", "md", "svg", "dot", "js", "css", "toml", "mk", "Kbuild", "Makefile"];
     for entry in fs::read_dir(root.join(below)).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().expect("names are UTF-8");

@@ -18,7 +18,7 @@ pub(super) fn is_text(command: &str) -> bool {
 ///
 /// # Errors
 /// The text cannot be read or understood.
-pub(super) fn drawn(book: &Path, text: &str) -> Result<String> {
+pub(super) fn picture(book: &Path, text: &str) -> Result<String> {
     Ok(read(book, text)?.svg())
 }
 
@@ -39,7 +39,7 @@ pub fn all(book: &Path) -> Result<Vec<PageUpdate>> {
     let mut files = Vec::new();
     for lesson in find(book, &[])? {
         for (text, file) in texts(&lesson) {
-            files.push(lesson.made(file, drawn(book, text)?));
+            files.push(lesson.made(file, picture(book, text)?));
         }
     }
     Ok(files)
