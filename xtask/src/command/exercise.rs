@@ -227,3 +227,45 @@ fn watch(one: &Exercise, base: &Path) -> Result<ExitCode> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(number: &str, answers: &[&str], dir: &Path) -> Result<ExitCode> {
+        let args = Args {
+            number: Some(number.into()),
+            dir: Some(dir.into()),
+            language: Language::C,
+            answer: answers.iter().map(|answer| (*answer).into()).collect(),
+            hint: false,
+            solution: false,
+            watch: false,
+        };
+        args.run()
+    }
+
+    /// An answer on the command line is the reader's file from then on; a right one is progress.
+    #[test]
+    fn an_answer_is_kept_and_only_a_right_one_is_progress() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let all = exercise::all(project()).unwrap();
+        let one = all.iter().find(|one| one.number == "6.2").unwrap();
+        let files = one.files(Language::C, State::Solution).unwrap();
+        let (_, right) = files[0].1.trim_end().rsplit_once("? ").unwrap();
+
+        let problem = answered("6.2", &[right, right], dir).unwrap_err();
+        assert!(problem.fact.contains("has 1 questions, and was given 2 answers"), "{problem}");
+        assert!(!dir.join("6.2").exists());
+        assert!(answered("1.2", &[right], dir).unwrap_err().hint.unwrap().contains("a module"));
+
+        assert_eq!(answered("6.2", &["wrong"], dir).unwrap(), ExitCode::from(1));
+        let kept = fs::read_to_string(dir.join("6.2").join(answer::FILE)).unwrap();
+        assert!(kept.ends_with("? wrong\n"), "{kept}");
+        assert!(solved(dir).is_empty());
+        assert_eq!(answered("6.2", &[right], dir).unwrap(), ExitCode::SUCCESS);
+        assert_eq!(solved(dir), ["6.2"]);
+        assert_eq!(answered("6.2", &[], dir).unwrap(), ExitCode::SUCCESS);
+    }
+}

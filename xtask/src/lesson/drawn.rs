@@ -60,7 +60,10 @@ mod tests {
     use loader::check_id::CheckId;
 
     use super::*;
-    use crate::build::project;
+    use crate::{
+        build::project,
+        lesson::page::{ConsoleEntry, console_entries},
+    };
 
     /// The words of a label that are names: of a file, a function, a symbol, a program's option.
     fn names(label: &str) -> impl Iterator<Item = &str> {
@@ -105,5 +108,44 @@ mod tests {
             }
         }
         assert!(facts >= 60, "{facts}");
+    }
+
+    /// Where a command prints what two steps say, it prints them in the order of the diagram; or,
+    /// as a call trace, all in the opposite one.
+    #[test]
+    fn a_diagram_has_its_steps_in_the_order_of_the_transcript() {
+        let mut ordered = 0;
+        for lesson in find(project(), &[]).unwrap() {
+            let blocks = lesson.page.blocks.iter().filter_map(|block| match block.kind {
+                BlockKind::Console { place, .. } => {
+                    console_entries(lesson.page.contents(block), place).ok()
+                }
+                _ => None,
+            });
+            let entries: Vec<ConsoleEntry> = blocks.flatten().collect();
+            for (text, _) in texts(&lesson) {
+                let diagram = read(project(), text).unwrap();
+                for entry in &entries {
+                    let lines = || entry.printed.lines();
+                    let kernel = |line: &&str| line.starts_with("[kernel] ");
+                    let logged: Vec<&str> = lines().filter(kernel).collect();
+                    let printed: Vec<&str> = lines().filter(|line| !kernel(line)).collect();
+                    for lines in [logged, printed] {
+                        // The last that a box has is what the step says, not what it is about.
+                        let first = |said: Vec<&str>| {
+                            let said = said.last().copied()?;
+                            lines.iter().position(|line| line.contains(said))
+                        };
+                        let pairs = diagram.steps().map(|(from, to)| first(from).zip(first(to)));
+                        let pairs: Vec<_> = pairs.flatten().filter(|(a, b)| a != b).collect();
+                        let forward = pairs.iter().filter(|(from, to)| from < to).count();
+                        let one_way = forward == 0 || forward == pairs.len();
+                        assert!(one_way, "{text} has another order than {:?}", entry.command);
+                        ordered += pairs.len();
+                    }
+                }
+            }
+        }
+        assert!(ordered >= 15, "{ordered}");
     }
 }

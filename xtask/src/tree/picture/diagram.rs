@@ -132,11 +132,18 @@ impl Diagram {
         self.pieces().filter_map(|(said, piece)| (!said).then_some(piece)).collect()
     }
 
+    /// The same of the two boxes of each line between them.
+    pub fn steps(&self) -> impl Iterator<Item = (Vec<&str>, Vec<&str>)> {
+        let said = |at: usize| {
+            let pieces = pieces(&self.boxes[at].label);
+            pieces.filter_map(|(said, piece)| said.then_some(piece)).collect()
+        };
+        self.lines.iter().map(move |line| (said(line.from), said(line.to)))
+    }
+
     fn pieces(&self) -> impl Iterator<Item = (bool, &str)> {
         let boxes = self.boxes.iter().map(|node| &node.label);
-        let labels = boxes.chain(self.lines.iter().map(|line| &line.label));
-        let lines = labels.flat_map(|label| label.split("\\n"));
-        lines.flat_map(|line| line.split('`').enumerate().map(|(n, piece)| (n % 2 == 1, piece)))
+        boxes.chain(self.lines.iter().map(|line| &line.label)).flat_map(|label| pieces(label))
     }
 
     /// How many lines lead to each box at most; nothing if they go round in a circle.
@@ -278,6 +285,12 @@ impl Node {
             ));
         }
     }
+}
+
+/// The pieces of a label, and whether a machine says each.
+fn pieces(label: &str) -> impl Iterator<Item = (bool, &str)> {
+    let lines = label.split("\\n");
+    lines.flat_map(|line| line.split('`').enumerate().map(|(n, piece)| (n % 2 == 1, piece)))
 }
 
 /// A line of text, with what a machine says in a color of its own.
