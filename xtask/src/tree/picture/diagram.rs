@@ -117,6 +117,9 @@ impl Diagram {
                 diagram.lines.push(Line { from, to, label });
             }
         }
+        if diagram.words.is_empty() {
+            return Err(tokens.wrong("has no comment, for whoever cannot see it"));
+        }
         diagram.ranks().map(|_| diagram).ok_or_else(|| {
             Problem::usage("the diagram goes round in a circle, and its steps have no order")
         })
@@ -342,11 +345,55 @@ mod tests {
             |from: &str, to: &str| Diagram::parse(&TEXT.replace(from, to)).unwrap_err().fact;
         assert!(wrong("a -> c", "a -> d").contains("line 9: the diagram has no box d"));
         assert!(wrong("class=bad", "class=good").contains("line 6: the diagram has no class good"));
+        assert!(wrong("In <words>.", "").contains("the diagram has no comment"));
         assert!(wrong("comment", "size").contains("line 2: the diagram knows no size"));
         assert!(wrong("class=note", "shape=box").contains("line 4: the diagram knows no shape"));
         assert!(wrong("\"A title\"", "\"A title").contains("line 1: a text has no end"));
         assert!(wrong("digraph", "graph").contains("should begin with digraph"));
         assert!(wrong("a -> far\n}", "a -> far\n").contains("line 10: the diagram lacks"));
         assert!(wrong("a -> far", "far -> a").contains("in a circle"));
+    }
+
+    /// How much lighter one color is than another, as the guidelines for web pages (WCAG 2.2)
+    /// count it: 1 to 21.
+    fn contrast(a: &str, b: &str) -> f64 {
+        let light = |color: &str| {
+            let part = |at: usize, weight: f64| {
+                let value = u8::from_str_radix(&color[at..at + 2], 16).unwrap();
+                let value = f64::from(value) / 255.0;
+                let linear = if value <= 0.040_45 {
+                    value / 12.92
+                } else {
+                    ((value + 0.055) / 1.055).powf(2.4)
+                };
+                weight * linear
+            };
+            part(1, 0.2126) + part(3, 0.7152) + part(5, 0.0722) + 0.05
+        };
+        let (a, b) = (light(a), light(b));
+        a.max(b) / a.min(b)
+    }
+
+    #[test]
+    fn every_text_can_be_read_on_every_box_in_the_light_and_in_the_dark() {
+        assert!((contrast("#000000", "#ffffff") - 21.0).abs() < 0.01);
+        let mut modes = [String::new(), String::new()];
+        for style in [super::super::STYLE, STYLE] {
+            let (light, dark) = style.split_once("@media").unwrap();
+            modes[0].push_str(light);
+            modes[1].push_str(dark);
+        }
+        for mode in modes {
+            let color = |class: &str| {
+                let (_, rest) = mode.split_once(&format!("{class} {{ fill: ")).unwrap();
+                &rest[..7]
+            };
+            for text in ["text", ".said", ".gpl"] {
+                for behind in [".back", ".module", ".symbols", ".bad"] {
+                    let contrast = contrast(color(text), color(behind));
+                    assert!(contrast > 4.5, "{text} on {behind}: {contrast:.1}");
+                }
+            }
+        }
     }
 }
