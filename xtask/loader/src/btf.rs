@@ -39,7 +39,7 @@ mod kind {
     pub(super) const DECL_TAG: u32 = 17;
     pub(super) const TYPE_TAG: u32 = 18;
     pub(super) const ENUM64: u32 = 19;
-    /// Those of the kernel that may stand for a type of a module's base.
+    /// The kernel's types of these kinds may stand for a type of a module's base.
     pub(super) const OF_BASE: [u32; 7] = [INT, FLOAT, ENUM, ENUM64, FWD, STRUCT, UNION];
 }
 
@@ -142,7 +142,7 @@ pub(super) fn parse_module(
 ) -> Checked<()> {
     let header_bytes = if rules.btf_layout { HEADER_BYTES_MAX } else { HEADER_BYTES_MIN };
     let Some(base) = base else {
-        // Of the base nothing is asked but its names and how many types it has.
+        // Only the names of the base and the number of its types are asked for.
         let (_, strings) = sections(&kernel.bytes, false, HEADER_BYTES_MAX)?;
         let types = vec![Type::default(); kernel.types];
         let base = Btf { types, strings, base: None };

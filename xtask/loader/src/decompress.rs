@@ -51,7 +51,7 @@ pub(super) fn module_decompress(file: &[u8], options: &ConfigOptions) -> Result<
         Some(()) => Ok(plain),
         None => Err(Refusal::Unknown(
             "the compressed file is damaged, and how the kernel's decoder of its kind tells that \
-             is not modelled: compress it again"
+             is not modeled: compress it again"
                 .into(),
         )),
     }

@@ -8,7 +8,7 @@ use std::fmt;
 pub enum Errno {
     /// Operation not permitted.
     EPERM = 1,
-    /// No such file or directory: for a module, a symbol that nobody exports to it.
+    /// No such file or directory: a module imports a symbol that nothing exports to it.
     ENOENT = 2,
     /// Argument list too long: types with a longer header than the kernel knows.
     E2BIG = 7,
@@ -34,11 +34,11 @@ pub enum Errno {
     ENODATA = 61,
     /// Package not installed: a digest or key of a kind that the kernel lacks.
     ENOPKG = 65,
-    /// Bad message: a signature that is none.
+    /// Bad message: the signature does not have the form of one.
     EBADMSG = 74,
     /// Operation not supported.
     EOPNOTSUPP = 95,
-    /// The kernel's own "not supported", which user space has no name for.
+    /// The kernel's own "not supported": user space has no name for it.
     ENOTSUPP = 524,
     /// Required key not available.
     ENOKEY = 126,

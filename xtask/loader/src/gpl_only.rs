@@ -1,9 +1,9 @@
 //! GPL-only symbols: which licenses may use them, and from whom.
 //!
 //! Three rules of `kernel/module/main.c`, all here: which license is GPL-compatible
-//! ([`is_compatible`]), which module a GPL-only symbol is hidden from ([`is_visible`]), and that a
-//! user of GPL-only symbols may not use a proprietary module's ([`inherit_taint`]). A symbol that
-//! is hidden is reported by the kernel as one that nobody exports.
+//! ([`is_compatible`]), when a GPL-only symbol is hidden from a module ([`is_visible`]), and that a
+//! user of GPL-only symbols may not use a proprietary module's ([`inherit_taint`]). The kernel
+//! reports a hidden symbol as one that nothing exports.
 
 use crate::{kernel_facts::Export, taints::Taints};
 

@@ -143,8 +143,8 @@ impl SourcePatches {
     pub const DEBIAN: Self =
         Self { missing_crc_refused: Some(true), platform_keyring_asked: Some(true) };
 
-    /// The patches of a kernel that says whose it is: Debian sets `CONFIG_BUILD_SALT` to the
-    /// release, which ends in the name of its architecture.
+    /// The patches of a kernel whose configuration names its maker: Debian sets
+    /// `CONFIG_BUILD_SALT` to the release, which ends in the name of its architecture.
     fn from_config(release: &str, config: &Kconfig) -> Self {
         let is_debian = config.get("BUILD_SALT") == Some(release) && release.ends_with("-amd64");
         if is_debian { Self::DEBIAN } else { Self::default() }

@@ -29,10 +29,10 @@ impl<'k> KernelModel<'k> {
         if request.flags & COMPRESSED_FILE == 0 {
             return load_module(request, false, self.kernel, &mut self.state);
         }
-        // What cannot be unpacked is refused by the check of it.
+        // `load_module` refuses what cannot be unpacked: one of its checks says so.
         let plain = module_decompress(request.file, &self.kernel.options);
         let request = match &plain {
-            // The flags that are left decide over the signature, where this one does not count.
+            // The remaining flags decide whether the signature is checked; this one does not.
             Ok(plain) => {
                 LoadRequest { file: plain, flags: request.flags & !COMPRESSED_FILE, ..request }
             }

@@ -49,7 +49,7 @@ fn read_table(
     let column = |name: &str, bytes: u64| -> Option<Option<&[u8]>> {
         let Some(index) = load.find_sec(name) else { return Some(None) };
         let section = &load.sections[index];
-        // Of a shorter one than the table the kernel would read what lies behind it.
+        // The kernel would read beyond a section that is shorter than the table.
         (section.size / bytes >= count).then(|| Some(load.elf.slice(section.offset, section.size)))
     };
     let crcs = column(crcs, 4)?.filter(|_| load.kernel.options.modversions);

@@ -17,7 +17,7 @@ pub(super) enum Status {
 pub(super) enum Refused {
     /// The decoder's status, what was found, and whether another check than CRC32 is the cause.
     Status(Status, String, bool),
-    /// The decoder wants so much memory, or makes so much, that it is not modelled.
+    /// The decoder wants so much memory, or makes so much, that it is not modeled.
     TooLarge,
 }
 

@@ -9,11 +9,11 @@ const X509: [u8; 16] = [
 ];
 /// The GUID of the list, its size, the size of its header, the size of each entry.
 const LIST_BYTES: usize = 28;
-/// The GUID of whoever owns an entry.
+/// The GUID of an entry's owner.
 const OWNER_BYTES: usize = 16;
 
-/// The certificates in a variable's data. What is no X.509 certificate is passed over; a list that
-/// does not fit its size ends them.
+/// The certificates in a variable's data. An entry that is no X.509 certificate is passed over; a
+/// list that does not fit its size ends the reading.
 pub fn certificates(data: &[u8]) -> Vec<Certificate> {
     let mut found = Vec::new();
     let mut rest = data;

@@ -172,7 +172,7 @@ fn verify_rsa(
     if base >= modulus {
         return Some(Verification::Bad(Errno::EINVAL));
     }
-    // Montgomery's form has no even modulus.
+    // Montgomery's form needs an odd modulus.
     let modulus = Some(modulus).filter(|modulus| modulus.bit_vartime(0))?;
     let base = DynResidue::new(&base, DynResidueParams::new(&modulus));
     let found = base.pow_bounded_exp(&power, power.bits()).retrieve();
