@@ -109,7 +109,7 @@ pub(crate) struct Offered {
 impl Offered {
     /// Offers `counter` as the device `name`.
     pub(crate) fn new(name: &'static CStr, counter: Counter) -> impl PinInit<Self, Error> {
-        // Initialised the other way round: the device can be opened as soon as it is registered,
+        // Initialized the other way round: the device can be opened as soon as it is registered,
         // which is before this function's caller gets to know of it.
         try_pin_init!(Self {
             counter: Arc::new(counter, GFP_KERNEL)?,
@@ -135,7 +135,7 @@ impl MiscDevice for Device {
     fn open(_file: &File, device: &MiscDeviceRegistration<Self>) -> Result<Arc<Counter>> {
         let device = core::ptr::from_ref(device).cast_mut();
         // SAFETY: Every registration of this type is the field of an `Offered`, whose `counter` is
-        // initialised before it and dropped after it.
+        // initialized before it and dropped after it.
         let counter = unsafe { &(*container_of!(device, Offered, device)).counter };
 
         Ok(counter.clone())

@@ -24,7 +24,7 @@ use kernel::{
 };
 
 global_lock! {
-    // SAFETY: `Provider::init` initialises it before anything can lock it.
+    // SAFETY: `Provider::init` initializes it before anything can lock it.
     pub(super) unsafe(uninit) static COUNTERS: Mutex<KVec<Arc<Entry>>> = KVec::new();
 }
 

@@ -187,7 +187,7 @@ struct Provider {
 
 impl kernel::InPlaceModule for Provider {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        // SAFETY: A module is initialised once, and until that is done the kernel keeps everybody
+        // SAFETY: A module is initialized once, and until that is done the kernel keeps everybody
         // who needs its symbols waiting: `resolve_symbol_wait` in `kernel/module/main.c` (7.3).
         unsafe { COUNTERS.init() };
 

@@ -46,7 +46,7 @@ struct Player {
 
 impl kernel::InPlaceModule for Player {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        // SAFETY: A module is initialised once, and nobody can use its symbols or its devices
+        // SAFETY: A module is initialized once, and nobody can use its symbols or its devices
         // before: those are made below.
         unsafe { tracks::init() };
 

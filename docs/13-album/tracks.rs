@@ -115,7 +115,7 @@ struct Album {
 }
 
 global_lock! {
-    // SAFETY: Initialised by `init`, before anything can lock it.
+    // SAFETY: Initialized by `init`, before anything can lock it.
     unsafe(uninit) static ALBUM: Mutex<Album> = Album { entries: KVec::new(), next: 1 };
 }
 
