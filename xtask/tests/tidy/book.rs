@@ -124,10 +124,8 @@ fn every_link_of_a_page_leads_to_a_file_and_its_heading() {
             let own = page.path.trim_start_matches("docs/");
             for (number, line) in prose(page) {
                 for target in targets(line) {
-                    let target = match target.starts_with('#') {
-                        true => &format!("{own}{target}"),
-                        false => target,
-                    };
+                    let target =
+                        if target.starts_with('#') { &format!("{own}{target}") } else { target };
                     faults.extend(dead(files, target).map(|what| page.complaint(number, &what)));
                 }
             }

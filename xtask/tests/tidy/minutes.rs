@@ -134,9 +134,10 @@ fn the_short_way_takes_less_than_an_hour() {
             let Some((name, _)) = links.next() else { continue };
             let Some(page) = page(files, name) else { continue };
             let heading = links.next().map(|(_, heading)| heading);
-            let minutes = match row.starts_with("| typing") {
-                true => to_five(typed(page) / TYPED_LINES),
-                false => Work::of(until(page, heading)).minutes(),
+            let minutes = if row.starts_with("| typing") {
+                to_five(typed(page) / TYPED_LINES)
+            } else {
+                Work::of(until(page, heading)).minutes()
             };
             sum += minutes;
             if last_cell(row).is_none_or(|said| said.abs_diff(minutes) > 5) {

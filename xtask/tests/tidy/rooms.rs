@@ -151,6 +151,33 @@ fn the_pure_crates_only_read_what_they_are_given() {
     holds(rule, &[("xtask/ko/src/a.rs", "use std::fs;\n")]);
 }
 
+/// What ARCHITECTURE.md calls a source is the end of one's path.
+#[test]
+fn the_sources_that_the_architecture_names_are_there() {
+    fn named(page: &File) -> impl Iterator<Item = (usize, &str)> {
+        let is_source = |name: &str| [".rs", ".h", ".c", ".mk"].iter().any(|e| name.ends_with(e));
+        let quoted = page.lines().flat_map(|(line, text)| {
+            text.split('`').skip(1).step_by(2).map(move |name| (line, name))
+        });
+        quoted.filter(move |(_, name)| is_source(name))
+    }
+    fn rule(files: &[File]) -> Vec<String> {
+        let page = files.iter().filter(|file| file.path == "ARCHITECTURE.md");
+        let is = |path: &str, name: &str| {
+            path.strip_suffix(name).is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
+        };
+        let gone = |(_, name): &(usize, &str)| !files.iter().any(|file| is(&file.path, name));
+        let gone = page.flat_map(|page| {
+            named(page).filter(gone).map(|(line, name)| page.complaint(line, &format!("no {name}")))
+        });
+        gone.collect()
+    }
+    let page = crate::project().iter().find(|file| file.path == "ARCHITECTURE.md");
+    let count = page.map_or(0, |page| named(page).count());
+    assert!(count >= 40, "it names {count} sources");
+    holds(rule, &[("ARCHITECTURE.md", "| Where? | `kernel/gone.rs` |\n")]);
+}
+
 #[test]
 fn a_file_name_means_one_thing() {
     fn rule(files: &[File]) -> Vec<String> {
