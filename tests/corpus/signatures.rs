@@ -1,6 +1,4 @@
 //! Signatures: each form that the kernel tells apart, off, enforced and under lockdown.
-//!
-//! It is long because it is a list.
 
 use loader::errno::Errno;
 

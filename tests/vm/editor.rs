@@ -3,7 +3,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use xtask::{
-    build::{EditorProject, Stack, project},
+    build::{Stack, editor::EditorProject, project},
     host::{
         cache::{Cache, Partial},
         progress::Step,

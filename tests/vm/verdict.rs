@@ -17,6 +17,7 @@ use loader::verdict::Answer;
 use stack::depmod_config::DepmodConfig;
 use stack::graph::Graph;
 use stack::load_order::load_order;
+use stack::modprobe_config::ModprobeConfig;
 use xtask::tree::scan::scan;
 use xtask::tree::section_reader::ModuleBuffer;
 use xtask::tree::walk;
@@ -282,7 +283,8 @@ fn own_cases(folder: &Path, count: usize, with_needs: bool) -> Vec<Case> {
             own_init: true,
         };
         cases.push(case(name.to_string(), vec![load(index)]));
-        let needs = load_order(&graph, &[index], None).unwrap();
+        let config = ModprobeConfig::default();
+        let needs = load_order(&graph, &[index], None, &config).unwrap();
         let needs: Vec<usize> = needs.steps.iter().map(|step| step.index).collect();
         if with_needs && needs.len() > 1 && needs.len() < 8 {
             let loads = needs.iter().map(|&index| load(index)).collect();

@@ -258,7 +258,7 @@ fn read_text(bytes: &[u8]) {
         let begin = Clock::start();
         let _ = version_matches(text, "7.3.4+deb13-amd64");
         let _ = DepmodConfig::default().with_file(text, "7.3.4+deb13-amd64");
-        let modprobe = ModprobeConfig::new().with_file(text);
+        let modprobe = ModprobeConfig::default().with_file(text);
         let graph = Graph::new(Vec::new());
         assert!(modprobe.lookup(&graph, text).is_empty());
         assert!(begin.elapsed() < CASE_TIME_MAX);

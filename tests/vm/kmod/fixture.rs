@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs, path::PathBuf};
 use stack::{
     depmod_config::DepmodConfig,
     graph::Graph,
-    load_order::{LoadStep, load_order_with},
+    load_order::{LoadStep, load_order},
     modprobe_config::ModprobeConfig,
     module_name::ModuleName,
     modules_dep, modules_lists,
@@ -185,9 +185,9 @@ impl Fixture {
     pub(super) fn same_as_modprobe_with(&self, config: &str, name: &str) -> Vec<String> {
         let graph = self.graph("");
         let words = fs::read_to_string(self.folder.join("cmdline")).unwrap_or_default();
-        let modprobe_config = ModprobeConfig::new().with_file(config).with_command_line(&words);
+        let modprobe_config = ModprobeConfig::default().with_file(config).with_command_line(&words);
         let wanted = modprobe_config.lookup(&graph, name);
-        let order = load_order_with(&graph, &wanted, None, &modprobe_config).unwrap();
+        let order = load_order(&graph, &wanted, None, &modprobe_config).unwrap();
         let action = |step: &LoadStep<'_>| match step.install {
             Some(command) => format!("install {command} {}", step.options),
             None => {

@@ -4,22 +4,25 @@ use std::{collections::HashSet, fmt::Write as _, fs, path::PathBuf, time::Durati
 
 use loader::kernel_facts::KernelFacts;
 use xtask::{
-    guest::{Boot, Command, Guest, report::Report},
+    guest::{Boot, Command, Guest, report::Report, static_program::StaticProgram},
     host::{
-        cache::{self, Cache, Partial},
+        cache::Cache,
         root::{Root, TRIXIE},
     },
     kernel::Kernel,
-    problem::OrProblem,
 };
 
 use crate::corpus::cases::Load;
 
-/// The program that loads, compiled by the private root: the guest has no other libraries.
-const SOURCES: [(&str, &str); 2] = [
-    ("main.rs", include_str!("../finit/main.rs")),
-    ("syscall.rs", include_str!("../finit/syscall.rs")),
-];
+/// The program that loads: the guest has no other libraries.
+const FINIT: StaticProgram = StaticProgram {
+    name: "finit",
+    main: "main.rs",
+    sources: &[
+        ("main.rs", include_str!("../finit/main.rs")),
+        ("syscall.rs", include_str!("../finit/syscall.rs")),
+    ],
+};
 /// How long all cases of one boot may take.
 const DEADLINE: Duration = Duration::from_secs(900);
 
@@ -59,7 +62,7 @@ impl Machine {
             modules: kernel.modules.clone(),
         };
         let guest = Guest::new(cache, &root, boot).boot_deadline(Duration::from_secs(180));
-        Self { guest, finit: finit(cache, &root) }
+        Self { guest, finit: FINIT.obtain(cache, &root).unwrap() }
     }
 
     /// Adds what only the running kernel tells.
@@ -99,7 +102,8 @@ impl Machine {
     fn boot(&self, cases: &[&[Load]], begin: usize, words: &str) -> (u32, Vec<CaseRan>) {
         let folder = tempfile::tempdir().unwrap();
         let mut list = String::new();
-        let mut guest = self.guest.clone().file(&self.finit).cmdline("printk.devkmsg=on");
+        let mut guest =
+            self.guest.clone().file_at("finit", &self.finit).cmdline("printk.devkmsg=on");
         for word in words.split(' ').filter(|word| !word.is_empty()) {
             guest = guest.cmdline(word);
         }
@@ -201,20 +205,3 @@ fn messages(report: &Report, id: &str) -> Vec<String> {
 /// settled some seconds after the boot, the random numbers later. The BPF verifier tells what it is
 /// at, which is not predicted.
 const OTHERS: [&str; 5] = ["clocksource: ", "random: ", "tsc: ", "sched_clock: ", "BPF:"];
-
-fn finit(cache: &Cache, root: &Root) -> PathBuf {
-    let sources = SOURCES.iter().flat_map(|(path, text)| [*path, *text]);
-    let root_name = Root::name(root.suite);
-    let key = cache::key(sources.chain([root_name.as_str()]));
-    let entry = cache.entry(&format!("guest/finit-{key}"), Partial::Discard, |aside| {
-        for (path, text) in SOURCES {
-            let path = aside.join(path);
-            fs::write(&path, text).or_host(|| format!("{}", path.display()))?;
-        }
-        let sandbox = root.sandbox().writable(aside, "/finit").chdir("/finit");
-        let flags = ["--edition=2024", "-Ctarget-feature=+crt-static", "-Copt-level=s"];
-        let rustc = sandbox.run("rustc").args(flags).args(["-Cstrip=symbols", "-o", "finit"]);
-        rustc.arg("main.rs").deadline(Duration::from_secs(120)).stdout().map(drop)
-    });
-    entry.unwrap().join("finit")
-}

@@ -17,6 +17,7 @@ const DECODER_BYTES_MAX: u64 = 128 << 20;
 /// The largest window a zstd frame may ask for: that of `zstd --ultra -22`. The decoder holds as
 /// much.
 const ZSTD_WINDOW_BYTES_MAX: u64 = 128 << 20;
+
 /// How a module is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
@@ -31,7 +32,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// Told by the first bytes, as kmod does (`libkmod/libkmod-file.c`), not by the name.
+    /// Looks at the first bytes, as kmod does (`libkmod/libkmod-file.c`), and not at the name.
     pub fn detect(bytes: &[u8]) -> Self {
         match bytes {
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
@@ -111,7 +112,7 @@ pub fn unpack_lzma2(
     decode_lzma2(&packed, properties, branch, plain, bytes_max)
 }
 
-/// The data with a zero at the beginning of each chunk; none when that is so.
+/// The data with a zero at the beginning of each chunk; `None` when it has them already.
 fn with_zeros_first(packed: &[u8]) -> Option<Vec<u8>> {
     const LZMA: u8 = 0x80;
     const WITH_PROPERTIES: u8 = 0xc0;
@@ -139,9 +140,7 @@ fn decode_lzma2(
 ) -> LzmaEnd {
     let Some(mut stream) = lzma2_decoder(properties, branch) else { return LzmaEnd::Refused };
     loop {
-        if plain.len() == plain.capacity() {
-            plain.reserve(packed.len().max(plain.len()).max(4096).min(bytes_max) + 1);
-        }
+        make_room(plain, packed.len(), bytes_max);
         let rest = packed.get(stream.total_in() as usize..).unwrap_or_default();
         match stream.process_vec(rest, plain, Action::Run) {
             _ if plain.len() > bytes_max => return LzmaEnd::Refused,
@@ -153,6 +152,13 @@ fn decode_lzma2(
             Err(liblzma::stream::Error::Data) => return LzmaEnd::Damaged,
             Err(_) => return LzmaEnd::Refused,
         }
+    }
+}
+
+/// Makes room where there is none. One byte past the limit is enough to see that it is passed.
+fn make_room(plain: &mut Vec<u8>, packed_bytes: usize, bytes_max: usize) {
+    if plain.len() == plain.capacity() {
+        plain.reserve(packed_bytes.max(plain.len()).max(4096).min(bytes_max) + 1);
     }
 }
 
@@ -228,10 +234,7 @@ fn unpack_xz(packed: &[u8], plain: &mut Vec<u8>, bytes_max: usize) -> Result<(),
         .map_err(|error| Malformed::new(0, "memory for an xz decoder", error.to_string()))?;
     plain.reserve_exact(layout.map_or(0, |layout| layout.unpacked_bytes).min(bytes_max));
     loop {
-        if plain.len() == plain.capacity() {
-            // One byte past the limit is enough to see that it is passed.
-            plain.reserve(packed.len().max(plain.len()).max(4096).min(bytes_max) + 1);
-        }
+        make_room(plain, packed.len(), bytes_max);
         let rest = packed.get(stream.total_in() as usize..).unwrap_or_default();
         match stream.process_vec(rest, plain, Action::Finish) {
             Ok(Status::StreamEnd) if plain.len() <= bytes_max => break,
@@ -251,8 +254,8 @@ fn unpack_xz(packed: &[u8], plain: &mut Vec<u8>, bytes_max: usize) -> Result<(),
     }
 }
 
-/// What the end of an xz file tells of its whole (the .xz format, 2.1 and 4). Nobody has checked
-/// it yet: it serves to make room at once, and to find the check of the one block there is.
+/// What the end of an xz file says of all of it (the .xz format, 2.1 and 4). It has not been
+/// checked: it serves to make room at once, and to find the check of a single block.
 #[derive(Clone, Copy)]
 struct XzLayout {
     unpacked_bytes: usize,
@@ -307,7 +310,7 @@ fn xz_number(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// A file may have several frames, and some to skip.
+/// Unpacks all frames of a file, and skips those that hold no data.
 fn unpack_zstd(mut packed: &[u8], plain: &mut Vec<u8>, bytes_max: usize) -> Result<(), Malformed> {
     while !packed.is_empty() {
         unpack_zstd_frame(&mut packed, plain, bytes_max)?;

@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
         self.any().filter(|element| element.tag == tag).map(|element| element.value)
     }
 
-    /// The next element is constructed: what is inside.
+    /// Reads what is inside the next element, which must have this tag.
     pub fn enter(&mut self, tag: u8) -> Option<Self> {
         self.expect(tag).map(Self)
     }

@@ -15,6 +15,7 @@ use object::{
         SHN_UNDEF, SHT_NOBITS, SHT_NULL, SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB,
         SectionHeader32, SectionHeader64, Sym32, Sym64,
     },
+    read::elf::{Rel, Rela},
     slice_from_all_bytes, slice_from_bytes,
 };
 
@@ -85,8 +86,6 @@ pub struct Section<'a> {
     pub info: u32,
     /// `sh_addralign`.
     pub align: u64,
-    /// `sh_entsize`.
-    pub entry_size: u64,
     names: &'a [u8],
 }
 
@@ -100,7 +99,7 @@ impl<'a> Section<'a> {
     /// Whether it is called so. Costs no more than the length of `name`, whatever the file says.
     pub fn is_named(&self, name: &str) -> bool {
         let rest = self.names.get(self.name_offset as usize..).unwrap_or_default();
-        // The end first: it alone tells most names apart, and a tree has a million to tell.
+        // The end is compared first: it alone tells most names apart, and a tree has a million.
         rest.get(name.len()) == Some(&0) && rest.starts_with(name.as_bytes())
     }
 
@@ -281,45 +280,28 @@ impl Relocations<'_> {
 
     /// The relocation at an index.
     pub fn get(&self, index: usize) -> Option<Relocation> {
-        let (e, bytes) = (self.endian, self.bytes);
-        Some(match (self.class, self.with_addend) {
-            (Class::Bits32, false) => {
-                let r = record::<Rel32<Endianness>>(bytes, index)?;
-                Relocation {
-                    offset: r.r_offset.get(e).into(),
-                    symbol: r.r_sym(e),
-                    kind: r.r_type(e).0,
-                    addend: None,
-                }
-            }
-            (Class::Bits32, true) => {
-                let r = record::<Rela32<Endianness>>(bytes, index)?;
-                Relocation {
-                    offset: r.r_offset.get(e).into(),
-                    symbol: r.r_sym(e),
-                    kind: r.r_type(e).0,
-                    addend: Some(r.r_addend.get(e).into()),
-                }
-            }
-            (Class::Bits64, false) => {
-                let r = record::<Rel64<Endianness>>(bytes, index)?;
-                Relocation {
-                    offset: r.r_offset.get(e),
-                    symbol: r.r_sym(e),
-                    kind: r.r_type(e).0,
-                    addend: None,
-                }
-            }
-            (Class::Bits64, true) => {
-                let r = record::<Rela64<Endianness>>(bytes, index)?;
-                Relocation {
-                    offset: r.r_offset.get(e),
-                    // MIPS64 lays the two halves out otherwise; Debian builds Rust for none.
-                    symbol: r.r_sym(e, false),
-                    kind: r.r_type(e, false).0,
-                    addend: Some(r.r_addend.get(e)),
-                }
-            }
+        match (self.class, self.with_addend) {
+            (Class::Bits32, false) => self.rel::<Rel32<Endianness>>(index),
+            (Class::Bits32, true) => self.rela::<Rela32<Endianness>>(index),
+            (Class::Bits64, false) => self.rel::<Rel64<Endianness>>(index),
+            (Class::Bits64, true) => self.rela::<Rela64<Endianness>>(index),
+        }
+    }
+
+    fn rel<R: Rel<Endian = Endianness>>(&self, index: usize) -> Option<Relocation> {
+        let (e, rel) = (self.endian, record::<R>(self.bytes, index)?);
+        let (offset, symbol, kind) = (rel.r_offset(e).into(), rel.r_sym(e), rel.r_type(e).0);
+        Some(Relocation { offset, symbol, kind, addend: None })
+    }
+
+    fn rela<R: Rela<Endian = Endianness>>(&self, index: usize) -> Option<Relocation> {
+        let (e, rela) = (self.endian, record::<R>(self.bytes, index)?);
+        Some(Relocation {
+            offset: rela.r_offset(e).into(),
+            // MIPS64 lays the two halves out otherwise; Debian builds Rust for none.
+            symbol: rela.r_sym(e, false),
+            kind: rela.r_type(e, false).0,
+            addend: Some(rela.r_addend(e).into()),
         })
     }
 
@@ -520,7 +502,6 @@ impl<'a> Elf<'a> {
             link: header.sh_link(e),
             info: header.sh_info(e),
             align: header.sh_addralign(e).into(),
-            entry_size: header.sh_entsize(e).into(),
             names: self.names,
         })
     }

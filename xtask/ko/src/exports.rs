@@ -8,6 +8,7 @@
 //! before, a table of its own named `…_gpl` held what is for GPL-compatible modules only.
 
 use object::elf::{STT_FUNC, STT_OBJECT};
+use serde::Serialize;
 
 use super::{
     elf::{Elf, NAME_BYTES_MAX, Relocation, Relocations, Section, Symbols},
@@ -23,7 +24,8 @@ const FLAG_GPL_ONLY: u8 = 1;
 pub const EXPORTS_MAX: usize = 1 << 20;
 
 /// What kind of thing is exported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "&'static str")]
 pub enum SymbolKind {
     /// A function (`STT_FUNC`).
     Function,
@@ -33,8 +35,20 @@ pub enum SymbolKind {
     Unknown,
 }
 
+/// The word for it in text and in JSON.
+impl From<SymbolKind> for &'static str {
+    fn from(kind: SymbolKind) -> Self {
+        match kind {
+            SymbolKind::Function => "function",
+            SymbolKind::Data => "data",
+            SymbolKind::Unknown => "unknown",
+        }
+    }
+}
+
 /// How the export tables of a module are laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ExportLayout {
     /// One `__ksymtab` with `__kflagstab`: 7.1 and later.
     Flags,
@@ -43,9 +57,10 @@ pub enum ExportLayout {
 }
 
 /// One exported symbol.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Export<'a> {
     /// The symbol's name, as others ask for it, and its Rust path.
+    #[serde(flatten)]
     pub symbol: SymbolName<'a>,
     /// Whether only GPL-compatible modules may use it.
     pub license: License,

@@ -1,5 +1,7 @@
 //! What a module needs: its undefined symbols.
 
+use serde::Serialize;
+
 use super::{
     elf::{Elf, Symbol},
     error::Malformed,
@@ -8,9 +10,10 @@ use super::{
 };
 
 /// A symbol that another has to export.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Import<'a> {
     /// The symbol, as the linker sees it, and its Rust path.
+    #[serde(flatten)]
     pub symbol: SymbolName<'a>,
     /// Whether the module can do without it (`STB_WEAK`).
     pub weak: bool,

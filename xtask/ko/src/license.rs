@@ -1,9 +1,12 @@
-//! Who may use an exported symbol.
+//! Which modules may use an exported symbol.
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// The license class of an export: which macro of `include/linux/export.h` made it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum License {
     /// `EXPORT_SYMBOL`: any module may use it.
     Any,

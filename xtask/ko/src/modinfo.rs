@@ -1,9 +1,11 @@
 //! `.modinfo`: what a module says of itself, as `key=value` strings.
 
+use serde::Serialize;
+
 use super::{elf::Elf, text::Text};
 
 /// One `key=value` string.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ModinfoLine<'a> {
     /// What stands before the first `=`, or all of it when there is none.
     pub key: Text<'a>,

@@ -1,6 +1,7 @@
 //! All that one module says of itself.
 
 use object::elf as constants;
+use serde::Serialize;
 
 use super::{
     elf::{Class, Elf},
@@ -26,7 +27,7 @@ pub struct Module<'a> {
     pub exports: Exports<'a>,
     /// The CRCs of what it needs.
     pub versions: Versions<'a>,
-    /// Who signed it; `None` when nobody did, or the signature is no PKCS#7.
+    /// The signature; `None` when there is none, or it is no PKCS#7.
     pub signature: Option<Signature<'a>>,
 }
 
@@ -142,7 +143,7 @@ const THIS_MODULE: &str = ".gnu.linkonce.this_module";
 
 /// All that a module says. A field without a source named comes from the `.modinfo` key of its
 /// name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Facts<'a> {
     /// The module's name, as `lsmod` shows it.
     pub name: Option<Text<'a>>,
@@ -154,7 +155,7 @@ pub struct Facts<'a> {
     pub srcversion: Option<Text<'a>>,
     /// What it is for.
     pub description: Vec<Text<'a>>,
-    /// Who wrote it.
+    /// Its authors, each as `MODULE_AUTHOR` names one.
     pub authors: Vec<Text<'a>>,
     /// The processor it is for, from the ELF header.
     pub machine: String,
@@ -182,7 +183,7 @@ pub struct Facts<'a> {
     pub firmware: Vec<Text<'a>>,
     /// The parameters it takes (`parm`, `parmtype`).
     pub params: Vec<Param<'a>>,
-    /// Who signed it.
+    /// The signature.
     pub signature: Option<Signature<'a>>,
     /// Whether a signature is announced that is no PKCS#7.
     pub signature_unreadable: bool,
@@ -206,9 +207,9 @@ pub struct Facts<'a> {
     pub other: Vec<ModinfoLine<'a>>,
 }
 
-/// The lines of `.modinfo` that no field of [`Facts`] stands for. Of a key that makes sense once
-/// the kernel takes the first line (`get_modinfo()`, `kernel/module/main.c`); some modules of two
-/// source files have two licenses.
+/// The lines of `.modinfo` that no field of [`Facts`] stands for. Where a key has several lines and
+/// one would do, the kernel takes the first (`get_modinfo()`, `kernel/module/main.c`): some modules
+/// of two source files have two licenses.
 fn others(modinfo: Modinfo<'_>) -> Vec<ModinfoLine<'_>> {
     let mut seen = [false; ONCE.len()];
     let mut is_shown = |line: &ModinfoLine<'_>| match line.key.bytes() {
@@ -230,7 +231,7 @@ const OFTEN: [&str; 8] =
     ["description", "author", "depends", "softdep", "weakdep", "import_ns", "alias", "firmware"];
 
 /// A soft dependency: `softdep=pre: a b post: c`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SoftDep<'a> {
     /// The words as they stand.
     pub text: Text<'a>,

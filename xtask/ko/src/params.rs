@@ -1,5 +1,7 @@
 //! The parameters a module takes, from `parm=name:text` and `parmtype=name:type`.
 
+use serde::Serialize;
+
 use super::{modinfo::Modinfo, text::Text};
 
 /// More than any module has: 7.3's largest has under 200. Merging is by name, so the number of
@@ -7,11 +9,12 @@ use super::{modinfo::Modinfo, text::Text};
 pub const PARAMS_MAX: usize = 4096;
 
 /// One parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Param<'a> {
     /// Its name.
     pub name: Text<'a>,
     /// Its type, such as `int` or `array of charp`.
+    #[serde(rename = "type")]
     pub kind: Option<Text<'a>>,
     /// What its author says of it.
     pub description: Option<Text<'a>>,

@@ -4,6 +4,8 @@
 //! (`include/uapi/linux/module_signature.h`), before those the signature itself. Since 4.3 that
 //! is a PKCS#7 message whose signer is named by issuer and serial number.
 
+use serde::{Serialize, Serializer};
+
 use super::{
     der::{Reader, oid_text, tag},
     text::Text,
@@ -30,6 +32,12 @@ impl std::fmt::Display for Hex<'_> {
     }
 }
 
+impl Serialize for Hex<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl std::fmt::Debug for Hex<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{self}")
@@ -38,7 +46,7 @@ impl std::fmt::Debug for Hex<'_> {
 
 /// The signature of a module. That it is there says nothing of its being good: the keys that
 /// decide are the kernel's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Signature<'a> {
     /// `PKCS#7`; before 4.3 `PGP` or `X509`.
     pub id: &'static str,

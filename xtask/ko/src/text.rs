@@ -5,6 +5,8 @@ use std::{
     fmt::{self, Write as _},
 };
 
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
+
 /// A string of a module, borrowed from its bytes, without the NUL.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Text<'a>(pub &'a [u8]);
@@ -66,6 +68,13 @@ impl PartialEq<&str> for Text<'_> {
     }
 }
 
+/// The text, with U+FFFD for what is not UTF-8.
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.lossy())
+    }
+}
+
 /// For a terminal: a control character that a module brought would command it.
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,6 +123,18 @@ impl fmt::Display for SymbolName<'_> {
             Some(path) => f.pad(&path),
             None => self.0.fmt(f),
         }
+    }
+}
+
+/// `symbol`, and for a mangled Rust name its path as `rust`.
+impl Serialize for SymbolName<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut form = serializer.serialize_struct("SymbolName", 2)?;
+        form.serialize_field("symbol", &self.0)?;
+        if let Some(path) = self.rust() {
+            form.serialize_field("rust", &path)?;
+        }
+        form.end()
     }
 }
 

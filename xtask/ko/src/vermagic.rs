@@ -3,6 +3,8 @@
 //! The string is `VERMAGIC_STRING` of `include/linux/vermagic.h`: the release, a space, and each
 //! flag that the configuration sets, with a space after it.
 
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
+
 use super::{kconfig::Kconfig, text::Text};
 
 /// A vermagic, taken apart.
@@ -35,8 +37,18 @@ impl<'a> Vermagic<'a> {
     }
 }
 
+impl Serialize for Vermagic<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut form = serializer.serialize_struct("Vermagic", 3)?;
+        form.serialize_field("whole", &self.whole)?;
+        form.serialize_field("release", &self.release())?;
+        form.serialize_field("flags", &self.flags().collect::<Vec<_>>())?;
+        form.end()
+    }
+}
+
 /// A kernel, as far as vermagic goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KernelVermagic {
     /// Its vermagic, exactly.
     pub vermagic: String,
@@ -110,7 +122,7 @@ fn defined<'a>(header: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// One difference between the vermagic of a module and that of a kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// Whether the kernel refuses the module for it.
     pub refused: bool,

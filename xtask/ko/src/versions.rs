@@ -1,5 +1,7 @@
 //! The CRCs a module was built with: `__versions`, and the extended tables for long names.
 
+use serde::Serialize;
+
 use super::{
     elf::{Elf, Section},
     error::Malformed,
@@ -11,7 +13,8 @@ use super::{
 const ENTRY_BYTES: usize = 64;
 
 /// Which table an entry stands in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum VersionTable {
     /// `__versions`.
     Basic,

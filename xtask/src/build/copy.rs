@@ -8,8 +8,10 @@ use std::{
 };
 
 use crate::{
-    host::cache,
-    kernel::{make_folder, names},
+    host::{
+        cache,
+        file_system::{make_folder, names, read_given},
+    },
     problem::{OrProblem, Result},
 };
 
@@ -77,7 +79,7 @@ fn collect(
     names.try_for_each(|name| collect(base, &path.join(name), wanted, found))
 }
 
-/// Whether a file is none that Kbuild made: of a folder whose files nobody here knows.
+/// Whether Kbuild did not make a file. It is asked of folders of any kind, by the names alone.
 pub(super) fn is_no_product(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let ends = [".o", ".a", ".ko", ".mod", ".mod.c", ".o.d", ".cmd", ".symtypes", ".rmeta"];
@@ -97,7 +99,7 @@ pub(super) fn is_source(path: &Path) -> bool {
 /// Copies a file only when its contents differ, so that `make` sees what changed, or when only one
 /// of the two may be executed: a Makefile runs scripts of its own.
 fn copy_if_other(from: &Path, to: &Path) -> Result<()> {
-    let contents = fs::read(from).or_usage(|| format!("{} cannot be read", from.display()))?;
+    let contents = read_given(from)?;
     let executable =
         |path: &Path| path.metadata().is_ok_and(|file| file.permissions().mode() & 0o100 != 0);
     let script = executable(from);

@@ -14,8 +14,11 @@ use serde_json::{Value, json};
 
 use super::{BuildDir, Stack};
 use crate::{
-    host::cache::{self, Cache, write_script},
-    kernel::{Kernel, Place, make_folder, names},
+    host::{
+        cache::{self, Cache, write_script},
+        file_system::{make_folder, names, read_text},
+    },
+    kernel::{Kernel, Place},
     problem::{OrProblem, Problem, Result},
 };
 
@@ -147,7 +150,7 @@ fn calls(build_dir: &BuildDir) -> Result<Vec<RustcCall>> {
     let mut calls = Vec::new();
     for name in names(&notes)?.iter().filter(|name| name.ends_with(".rs")) {
         let note = notes.join(name);
-        let text = fs::read_to_string(&note).or_host(|| format!("{}", note.display()))?;
+        let text = read_text(&note)?;
         calls.extend(RustcCall::parse(&text).filter(|call| call.root.exists()));
     }
     Ok(calls)

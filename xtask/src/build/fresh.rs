@@ -6,8 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    host::cache,
-    kernel::{make_folder, names},
+    host::{
+        cache,
+        file_system::{make_folder, names},
+    },
     problem::{Problem, Result},
 };
 
@@ -111,70 +113,12 @@ const FILES: [Template; 20] = [
 
 /// Names that would mean something else where the templates have theirs: Rust's keywords, and what
 /// every module in Rust uses as a crate.
-const TAKEN: [&str; 62] = [
-    "abstract",
-    "as",
-    "async",
-    "await",
-    "become",
-    "bindings",
-    "box",
-    "break",
-    "build_error",
-    "compiler_builtins",
-    "const",
-    "continue",
-    "core",
-    "crate",
-    "do",
-    "dyn",
-    "else",
-    "enum",
-    "extern",
-    "false",
-    "ffi",
-    "final",
-    "fn",
-    "for",
-    "gen",
-    "if",
-    "impl",
-    "in",
-    "kernel",
-    "let",
-    "loop",
-    "macro",
-    "macros",
-    "match",
-    "mod",
-    "move",
-    "mut",
-    "override",
-    "pin_init",
-    "priv",
-    "pub",
-    "ref",
-    "return",
-    "self",
-    "static",
-    "std",
-    "struct",
-    "super",
-    "trait",
-    "true",
-    "try",
-    "type",
-    "typeof",
-    "uapi",
-    "unsafe",
-    "unsized",
-    "use",
-    "virtual",
-    "where",
-    "while",
-    "yield",
-    "zerocopy",
-];
+const TAKEN: &str = "\
+    abstract as async await become bindings box break build_error compiler_builtins const \
+    continue core crate do dyn else enum extern false ffi final fn for gen if impl in kernel let \
+    loop macro macros match mod move mut override pin_init priv pub ref return self static std \
+    struct super trait true try type typeof uapi unsafe unsized use virtual where while yield \
+    zerocopy";
 
 /// Makes a fresh stack in a folder that is not there or empty, with modules called `name` and
 /// `name`_user, and returns the names of its files. Without a name it is called as the folder.
@@ -227,7 +171,7 @@ fn require_name(name: &str) -> Result<()> {
     let fits = (1..=NAME_MAX).contains(&name.len())
         && name.chars().all(letter)
         && name.starts_with(|first: char| first.is_ascii_lowercase());
-    if fits && !TAKEN.contains(&name) {
+    if fits && !TAKEN.split(' ').any(|taken| taken == name) {
         return Ok(());
     }
     let problem = Problem::usage(format!("\"{name}\" is no name for the modules of a stack"));

@@ -6,7 +6,7 @@
 pub mod abi;
 pub mod changes;
 mod copy;
-mod editor;
+pub mod editor;
 pub mod fresh;
 mod stack;
 
@@ -21,17 +21,15 @@ use std::{
 use ::stack::depmod_config::DepmodConfig;
 use loader::{kernel_facts::ThisModule, struct_module};
 
-pub use self::{
-    editor::EditorProject,
-    stack::{SOURCES, Stack, project, require_project},
-};
+pub use self::stack::{MakeTarget, SOURCES, Stack, project, require_project};
 use crate::{
     host::{
         cache::{self, Cache, Lock},
+        file_system::make_folder,
         progress::say,
         run::Run,
     },
-    kernel::{Kernel, KernelName, Toolchain, archive::Refresh, make_folder, table::KERNELS},
+    kernel::{Kernel, KernelName, Toolchain, archive::Refresh, table::KERNELS},
     problem::{Problem, Result},
     tree::{section_reader::ModuleBuffer, walk},
 };
@@ -42,28 +40,6 @@ const DEADLINE: Duration = Duration::from_secs(10 * 60);
 const OURS: [&str; 3] = ["provider", "consumer", "tally"];
 /// The file in a build folder that tells what the last whole build was of.
 const BUILT: &str = ".built";
-
-/// What is built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MakeTarget {
-    /// All modules in one run of modpost.
-    Modules,
-    /// Each module alone, against the provider's Module.symvers.
-    Split,
-    /// All modules, and those of `tests/modules`.
-    Tests,
-}
-
-impl MakeTarget {
-    /// The target of the project's Makefile.
-    pub(super) fn target(self) -> &'static str {
-        match self {
-            Self::Modules => "modules",
-            Self::Split => "split",
-            Self::Tests => "tests",
-        }
-    }
-}
 
 /// A folder in which a stack is built for one kernel.
 #[derive(Clone, Debug)]
@@ -86,7 +62,7 @@ impl BuildDir {
         Ok(build_dir)
     }
 
-    /// A folder beside that one, for a build whose tools are called otherwise.
+    /// A folder beside that one, for a build with other tools.
     fn open_beside(kernel: &Kernel, stack: &Stack, what: &str) -> Result<Self> {
         let mut folder = stack.build_folder(kernel)?.into_os_string();
         folder.push(format!("-{what}"));

@@ -6,10 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    MakeTarget,
-    copy::{find, is_no_product, is_source, mirror},
-};
+use super::copy::{find, is_no_product, is_source, mirror};
 use crate::{
     host::cache::{self, Cache},
     kernel::Kernel,
@@ -37,6 +34,28 @@ pub fn require_project() -> Result<()> {
     let fact =
         format!("this verb is about symstack's own sources, which are not in {place} any more");
     Err(Problem::usage(fact).hint("run it in a checkout of symstack: cargo xtask VERB"))
+}
+
+/// What is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MakeTarget {
+    /// All modules in one run of modpost.
+    Modules,
+    /// Each module alone, against the provider's Module.symvers.
+    Split,
+    /// All modules, and those of `tests/modules`.
+    Tests,
+}
+
+impl MakeTarget {
+    /// The target of the project's Makefile.
+    pub(super) fn target(self) -> &'static str {
+        match self {
+            Self::Modules => "modules",
+            Self::Split => "split",
+            Self::Tests => "tests",
+        }
+    }
 }
 
 /// A folder of modules that `make -C KDIR M=DIR modules` builds.

@@ -1,6 +1,6 @@
 //! `demo`: the story of symbol stacking, told by a running kernel.
 
-use std::{fs, path::PathBuf, process::ExitCode, time::Instant};
+use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use ko::text::Text;
 
@@ -8,8 +8,8 @@ use crate::{
     build::{BuildDir, BuiltStack, Stack, project},
     command::KernelArg,
     guest::{Guest, Session, report::CommandReport},
-    host::{cache::Cache, progress::say},
-    problem::{OrProblem, Problem, Result},
+    host::{cache::Cache, file_system::read_text, progress::say},
+    problem::{Problem, Result},
     proof::{ProofStep, story::Story, web_page},
 };
 
@@ -46,7 +46,7 @@ const SCENE: Scene = Scene { tale: "", command: "", status: 0, said: &[], gone: 
 /// In order: from what the files say to what the kernel does.
 const SCENES: &[Scene] = &[
     Scene {
-        tale: "Each .ko says what it is: its license, whom it needs, which kernel it was built for.",
+        tale: "Each .ko says what it is: its license, the modules it needs, its kernel.",
         command: "cd /lib/modules/$(uname -r)/updates && modinfo provider.ko consumer.ko | \
                   grep -E '^(name|license|import_ns|depends|vermagic):'",
         said: &[
@@ -59,7 +59,7 @@ const SCENES: &[Scene] = &[
         ..SCENE
     },
     Scene {
-        tale: "depmod reads who exports and who needs what, and writes it down.",
+        tale: "depmod reads which module exports and which needs what, and writes it down.",
         command: "depmod -a && cat /lib/modules/$(uname -r)/modules.dep",
         said: &["updates/provider.ko:", "updates/consumer.ko: updates/provider.ko"],
         ..SCENE
@@ -77,7 +77,7 @@ const SCENES: &[Scene] = &[
         ..SCENE
     },
     Scene {
-        tale: "The kernel keeps count of who uses whom.",
+        tale: "The kernel counts the users of each module.",
         command: "lsmod",
         said: &["consumer ", " 1 consumer"],
         ..SCENE
@@ -154,8 +154,7 @@ impl Args {
 /// Shows the stack's Module.symvers.
 fn exports(build_dir: &BuildDir) -> Result<()> {
     let path = build_dir.symvers();
-    let text =
-        fs::read_to_string(&path).or_host(|| format!("{} cannot be read", path.display()))?;
+    let text = read_text(&path)?;
     let near = path.strip_prefix(project()).unwrap_or(&path);
     outln!("$ cat {}", near.display());
     text.lines().for_each(|line| outln!("{line}"));

@@ -14,7 +14,7 @@ use crate::{
     },
     kernel::{
         Kernel, KernelName,
-        disk::{Item, size},
+        disk::{size, sums},
     },
     problem::{Problem, Result},
 };
@@ -87,18 +87,14 @@ fn look(cache: &Cache) -> Vec<Finding> {
 /// What the cache takes on the disk; `kernels` tells its parts.
 fn cache_size(cache: &Cache) -> Result<String> {
     let items = leftovers::items(cache)?;
-    let sum = |items: &mut dyn Iterator<Item = &Item>| size(items.map(|item| item.bytes).sum());
-    let (all, path) = (sum(&mut items.iter()), cache.path(""));
-    let spare = sum(&mut items.iter().filter(|item| item.spare));
+    let [all, spare] = sums(&items).map(size);
+    let path = cache.path("");
     let prune = as_typed("cargo xtask kernels prune");
     Ok(format!("{all} in {}, of it {spare} for {prune}", path.display()))
 }
 
 fn host_command(needed: packages::Needed) -> Result<String> {
-    let path = packages::find(needed.command).ok_or_else(|| {
-        let fact = format!("{} is not on the PATH; it {}", needed.command, needed.purpose);
-        Problem::host(fact).hint(format!("as root: {}", packages::install_command(&[needed])))
-    })?;
+    let path = packages::located(needed)?;
     Ok(format!("{} ({})", path.display(), needed.purpose))
 }
 

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use crate::{
-    build::{EditorProject, project},
+    build::{editor::EditorProject, project},
     command::{KernelArg, StackArg},
     host::cache::{self, Cache},
     kernel::{Kernel, archive::Refresh},

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use ko::license::License;
 use serde::Serialize;
 
 use crate::{
@@ -165,14 +164,6 @@ fn print_json(value: &impl Serialize) -> Result<()> {
         Ok(()) if writeln!(out).and_then(|()| out.flush()).is_ok() => Ok(()),
         Err(error) if !error.is_io() => Err(Problem::host(format!("cannot write JSON: {error}"))),
         _ => reader_is_gone(),
-    }
-}
-
-/// The word of a license class in every JSON form.
-fn license_word(license: License) -> &'static str {
-    match license {
-        License::Any => "any",
-        License::GplOnly => "gpl-only",
     }
 }
 

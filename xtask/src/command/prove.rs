@@ -1,17 +1,12 @@
 //! `prove`: a stack on kernels: does it build, would it load, does it load, does it go?
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use crate::{
     command::StackArg,
-    host::{cache::Cache, run},
+    host::{cache::Cache, file_system::write_given, run},
     kernel::KernelName,
-    problem::{OrProblem, Result},
+    problem::Result,
     proof::{self, StackProof, Wanted, grid, json, junit, ktap, web_page},
 };
 
@@ -71,10 +66,10 @@ impl Args {
 
     fn write_files(&self, proof: &StackProof) -> Result<()> {
         if let Some(file) = &self.junit {
-            write(file, &junit::xml(proof)?)?;
+            write_given(file, junit::xml(proof)?)?;
         }
         if let Some(file) = &self.ktap {
-            write(file, ktap::text(proof).as_bytes())?;
+            write_given(file, ktap::text(proof))?;
         }
         match &self.report {
             Some(file) => web_page::write(proof, "A stack, proven", file),
@@ -100,10 +95,6 @@ impl Args {
 
 fn kernels_help() -> String {
     format!("{}; may be given several times [default: stock]", KernelName::choices())
-}
-
-fn write(file: &Path, bytes: &[u8]) -> Result<()> {
-    fs::write(file, bytes).or_usage(|| format!("{} cannot be written", file.display()))
 }
 
 /// What it came to, in a line.

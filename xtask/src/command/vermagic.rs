@@ -41,49 +41,12 @@ pub struct Args {
 #[derive(Serialize)]
 struct VermagicForm<'a> {
     format: &'static str,
-    kernel: KernelForm<'a>,
-    modules: Vec<ModuleForm<'a>>,
-}
-
-#[derive(Serialize)]
-struct KernelForm<'a> {
-    vermagic: &'a str,
-    modversions: bool,
-}
-
-#[derive(Serialize)]
-struct ModuleForm<'a> {
-    file: &'a str,
-    vermagic: Option<&'a str>,
-    accepted: bool,
-    differences: Vec<DifferenceForm<'a>>,
-}
-
-#[derive(Serialize)]
-struct DifferenceForm<'a> {
-    refused: bool,
-    text: &'a str,
-}
-
-impl<'a> VermagicForm<'a> {
-    fn new(kernel: &'a KernelVermagic, modules: &'a [Compared]) -> Self {
-        let difference =
-            |d: &'a Difference| DifferenceForm { refused: d.refused, text: d.text.as_str() };
-        let module = |module: &'a Compared| ModuleForm {
-            file: &module.file,
-            vermagic: module.vermagic.as_deref(),
-            accepted: module.accepted,
-            differences: module.differences.iter().map(difference).collect(),
-        };
-        Self {
-            format: "vermagic/1",
-            kernel: KernelForm { vermagic: &kernel.vermagic, modversions: kernel.modversions },
-            modules: modules.iter().map(module).collect(),
-        }
-    }
+    kernel: &'a KernelVermagic,
+    modules: &'a [Compared],
 }
 
 /// One module beside the kernel.
+#[derive(Serialize)]
 struct Compared {
     file: String,
     vermagic: Option<String>,
@@ -116,7 +79,8 @@ impl Args {
         }
         let refused = modules.iter().any(|module| !module.accepted);
         if self.json {
-            super::print_json(&VermagicForm::new(&kernel, &modules))?;
+            let (kernel, modules) = (&kernel, modules.as_slice());
+            super::print_json(&VermagicForm { format: "vermagic/1", kernel, modules })?;
         } else {
             outln!("kernel  \"{}\"", kernel.vermagic);
             modules.iter().for_each(print_one);

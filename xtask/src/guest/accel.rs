@@ -155,7 +155,7 @@ impl Answer {
         }
         let answer = self.clone();
         thread::spawn(move || {
-            // One at a time, whoever started it.
+            // One trial at a time, of all processes.
             let lock =
                 File::options().create(true).append(true).open(answer.path.with_extension("lock"));
             let Ok(lock) = lock else { return };

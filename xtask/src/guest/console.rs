@@ -4,7 +4,7 @@
 //! every line is compared with the signs below. They are policy, written as data: each says why
 //! it counts, and each exception says why it does not and when it can go.
 
-/// How a sign is recognised in a line, after its time and caller are taken off.
+/// How a sign is recognized in a line, after its time and caller are taken off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// The line begins so.
@@ -16,7 +16,7 @@ pub enum Mark {
 /// A text by which the kernel says that something is wrong with it.
 #[derive(Clone, Copy, Debug)]
 pub struct Sign {
-    /// How it is recognised.
+    /// How it is recognized.
     pub mark: Mark,
     /// What it means, in a few words.
     pub what: &'static str,
@@ -50,7 +50,7 @@ pub const SIGNS: &[Sign] = &[
     begins("kernel BUG at ", "BUG", 3),
     begins("rust_kernel: panicked at ", "a panic of Rust code", 3),
     begins("WARNING: ", "WARNING", 3),
-    begins("UBSAN: ", "undefined behaviour", 3),
+    begins("UBSAN: ", "undefined behavior", 3),
     begins("Oops: ", "oops", 3),
     begins("Internal error: ", "oops", 3),
     begins("general protection fault", "oops", 3),

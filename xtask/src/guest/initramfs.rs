@@ -13,7 +13,11 @@ use cpio::newc::{Builder, ModeFileType, trailer};
 
 use crate::{
     guest::{Boot, ldd},
-    host::{cache, root::Root},
+    host::{
+        cache,
+        file_system::{read_file, read_given},
+        root::Root,
+    },
     problem::{OrProblem, Problem, Result},
 };
 
@@ -39,81 +43,12 @@ const PROGRAMS: &[&str] = &[
     "usr/bin/xargs",
 ];
 /// Tools of busybox, each a link to it: none of kmod's, and none that starts other programs.
-const BUSYBOX: &[&str] = &[
-    "[",
-    "awk",
-    "base64",
-    "basename",
-    "cat",
-    "chmod",
-    "clear",
-    "cmp",
-    "cp",
-    "cut",
-    "date",
-    "dd",
-    "df",
-    "diff",
-    "dirname",
-    "dmesg",
-    "du",
-    "echo",
-    "expr",
-    "false",
-    "free",
-    "grep",
-    "head",
-    "hexdump",
-    "id",
-    "kill",
-    "less",
-    "ln",
-    "ls",
-    "mkdir",
-    "mkfifo",
-    "mknod",
-    "mktemp",
-    "mount",
-    "mv",
-    "nproc",
-    "od",
-    "pidof",
-    "printf",
-    "ps",
-    "pwd",
-    "readlink",
-    "realpath",
-    "rm",
-    "rmdir",
-    "sed",
-    "seq",
-    "sha256sum",
-    "sleep",
-    "sort",
-    "stat",
-    "strings",
-    "stty",
-    "sync",
-    "tac",
-    "tail",
-    "tee",
-    "test",
-    "top",
-    "touch",
-    "tr",
-    "true",
-    "tty",
-    "umount",
-    "uname",
-    "uniq",
-    "uptime",
-    "usleep",
-    "wc",
-    "which",
-    "xxd",
-    "yes",
-    "zcat",
-];
+const BUSYBOX: &str = "\
+    [ awk base64 basename cat chmod clear cmp cp cut date dd df diff dirname dmesg du echo expr \
+    false free grep head hexdump id kill less ln ls mkdir mkfifo mknod mktemp mount mv nproc od \
+    pidof printf ps pwd readlink realpath rm rmdir sed seq sha256sum sleep sort stat strings \
+    stty sync tac tail tee test top touch tr true tty umount uname uniq uptime usleep wc which \
+    xxd yes zcat";
 /// What `mount -a` mounts, in order. The root file system is in memory already.
 const FSTAB: &str = "proc /proc proc defaults 0 0\nsysfs /sys sysfs defaults 0 0\n\
     dev /dev devtmpfs defaults 0 0\ndebugfs /sys/kernel/debug debugfs defaults 0 0\n";
@@ -172,7 +107,7 @@ impl Initramfs {
         }
         image.link("usr/bin/sh", "dash");
         KMOD.iter().for_each(|tool| image.link(&format!("usr/sbin/{tool}"), "../bin/kmod"));
-        BUSYBOX.iter().for_each(|tool| image.link(&format!("usr/bin/{tool}"), "busybox"));
+        BUSYBOX.split(' ').for_each(|tool| image.link(&format!("usr/bin/{tool}"), "busybox"));
         for fact in FACTS {
             image.host_file(
                 &format!("usr/lib/modules/{}/{fact}", boot.release),
@@ -205,7 +140,7 @@ impl Initramfs {
     pub(super) fn program(&mut self, root: &Root, program: &str) -> Result<()> {
         for file in ldd::files(root, program)? {
             let path = root.path(&file);
-            let bytes = fs::read(&path).or_host(|| format!("{}", path.display()))?;
+            let bytes = read_file(&path)?;
             self.node(&file.to_string_lossy(), Node::File { bytes, executable: true });
         }
         Ok(())
@@ -357,14 +292,15 @@ impl Node {
 /// A file of the kernel cannot be read.
 pub(super) fn base_key(boot: &Boot, agent: &str) -> Result<String> {
     let mut parts = vec![agent.to_owned(), boot.release.clone(), FSTAB.into()];
-    parts.extend(PROGRAMS.iter().chain(BUSYBOX).chain(&KMOD).map(|&name| name.into()));
+    let names = PROGRAMS.iter().copied().chain(BUSYBOX.split(' ')).chain(KMOD);
+    parts.extend(names.map(Into::into));
     for fact in FACTS {
         let path = boot.modules.join(fact);
-        let bytes = fs::read(&path).or_usage(|| format!("{} cannot be read", path.display()))?;
+        let bytes = read_given(&path)?;
         parts.push(super::fingerprint(&bytes));
     }
     for module in channel_modules(boot) {
-        let bytes = fs::read(&module).or_host(|| format!("{}", module.display()))?;
+        let bytes = read_file(&module)?;
         parts.push(super::fingerprint(&bytes));
     }
     Ok(cache::key(parts.iter().map(String::as_str)))

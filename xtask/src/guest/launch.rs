@@ -10,17 +10,19 @@ use std::{
 
 use crate::{
     guest::{
-        Accel, Guest, accel, agent_build,
+        Accel, Guest, accel,
         initramfs::{self, Initramfs},
         qemu::{self, Machine, Memory},
         run_dir::RunDir,
         saved_state::{self, SavedState},
         session::{self, Limits, Session},
         start::Saved,
+        static_program::AGENT,
         vmlinux,
     },
     host::{
         cache::{self, Partial},
+        file_system::{read_file, write_file},
         process::{Process, interrupted},
         progress::say,
         run::Run,
@@ -175,9 +177,7 @@ impl Guest {
         let folder = state.folder().to_owned();
         let check = thread::spawn(move || SavedState::check(&folder));
         let start = || {
-            let transcript = state.folder().join(saved_state::TRANSCRIPT);
-            let what = || format!("{} cannot be read", transcript.display());
-            let transcript = fs::read(&transcript).or_host(what)?;
+            let transcript = read_file(&state.folder().join(saved_state::TRANSCRIPT))?;
             let kernel = vmlinux::extract(&self.cache, &self.boot.image)?;
             let kernel = vmlinux::stand_in(&self.cache, &kernel)?;
             let machine = Machine { memory: Memory::Restored, ..machine };
@@ -289,19 +289,17 @@ impl Guest {
 
     /// The part of the file system that every guest of this kernel has.
     fn base(&self) -> Result<Vec<u8>> {
-        let path = self.base_entry()?.join("base.cpio");
-        fs::read(&path).or_host(|| format!("{} cannot be read", path.display()))
+        read_file(&self.base_entry()?.join("base.cpio"))
     }
 
     /// Where it is, made once.
     fn base_entry(&self) -> Result<PathBuf> {
-        let agent = agent_build::obtain(&self.cache, &self.root)?;
-        let key = initramfs::base_key(&self.boot, &agent_build::key(&self.root))?;
+        let agent = AGENT.obtain(&self.cache, &self.root)?;
+        let key = initramfs::base_key(&self.boot, &AGENT.key(&self.root))?;
         self.cache.entry(&format!("guest/base-{key}"), Partial::Discard, |aside| {
-            let agent = fs::read(&agent).or_host(|| format!("{}", agent.display()))?;
+            let agent = read_file(&agent)?;
             let archive = Initramfs::base(&self.root, &self.boot, agent)?.archive()?;
-            let path = aside.join("base.cpio");
-            fs::write(&path, archive).or_host(|| format!("{} cannot be written", path.display()))
+            write_file(&aside.join("base.cpio"), archive)
         })
     }
 }

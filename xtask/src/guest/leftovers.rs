@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Boot, agent_build, initramfs, vmlinux};
+use super::{Boot, initramfs, static_program::AGENT, vmlinux};
 use crate::{
     host::{
         cache::Cache,
@@ -32,7 +32,7 @@ pub fn items(cache: &Cache) -> Result<Vec<Item>> {
 fn needed(cache: &Cache, kernels: &[Kernel]) -> BTreeSet<String> {
     let mut needed = BTreeSet::new();
     let Some(root) = Root::present(cache, TRIXIE) else { return needed };
-    let agent = agent_build::key(&root);
+    let agent = AGENT.key(&root);
     for kernel in kernels {
         let Some(image) = kernel.image.clone() else { continue };
         needed.extend(vmlinux::extracted(cache, &image));

@@ -6,7 +6,7 @@
 //! returned only when three verdicts hold (see `session_verdict.rs`).
 
 mod accel;
-mod agent_build;
+mod command_line;
 pub mod console;
 mod initramfs;
 mod launch;
@@ -25,13 +25,14 @@ mod session;
 mod session_verdict;
 mod shell;
 mod start;
+pub mod static_program;
 mod vmlinux;
 
 use std::{path::PathBuf, time::Duration};
 
 use sha2::{Digest, Sha256};
 
-pub use self::{accel::Accel, session::Session};
+pub use self::{accel::Accel, command_line::Command, session::Session};
 use self::{console::Allowed, report::Report};
 use crate::{
     host::{
@@ -57,39 +58,6 @@ pub struct Boot {
     pub release: String,
     /// The folder with its `modules.builtin`, `modules.builtin.modinfo` and `modules.order`.
     pub modules: PathBuf,
-}
-
-/// A command line for the guest, run by `/bin/sh -c` in `/work`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
-    line: String,
-    split_stderr: bool,
-    deadline: Option<Duration>,
-}
-
-impl Command {
-    /// A command whose two outputs are merged in the order in which it writes.
-    pub fn new(line: impl Into<String>) -> Self {
-        Self { line: line.into(), split_stderr: false, deadline: None }
-    }
-
-    builder! {
-        /// Keeps its standard output and standard error apart.
-        fn split_stderr(self) {
-            self.split_stderr = true;
-        }
-
-        /// Gives it another deadline than the guest's other commands.
-        fn deadline(self, deadline: Duration) {
-            self.deadline = Some(deadline);
-        }
-    }
-}
-
-impl<T: Into<String>> From<T> for Command {
-    fn from(line: T) -> Self {
-        Self::new(line)
-    }
 }
 
 /// A guest to be started: a kernel, and what is to be in its file system.

@@ -58,7 +58,7 @@ pub(super) enum Memory {
 /// A machine to be started.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Machine<'a> {
-    /// By the processor's own virtualisation instead of by emulation.
+    /// By the processor's own virtualization instead of by emulation.
     pub(super) kvm: bool,
     pub(super) memory: Memory,
     /// Its terminal is QEMU's standard input and output; otherwise it leads nowhere.

@@ -131,8 +131,8 @@ pub struct CommandReport {
     pub status: u8,
     /// Something it started in the background outlived it with its output still open.
     pub open: bool,
-    /// What the kernel logged from its start to its end. The log does not say who caused a
-    /// message: those of a background process or of the kernel's own work are here as well.
+    /// What the kernel logged from its start to its end. The log does not say which process
+    /// caused a message: those of a background process or of the kernel's own work are here too.
     pub kernel: Vec<Message>,
     /// What the kernel logged after its end and before the next command began, or the goodbye:
     /// work that was put off.
@@ -183,7 +183,7 @@ impl Report {
     }
 }
 
-/// What an event means for whoever waits.
+/// What an event means for the program that waits for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Update {
     /// Nothing but that the guest lives.

@@ -18,7 +18,10 @@ use rustix::{
 };
 
 use crate::{
-    host::cache::{self, Cache, Partial},
+    host::{
+        cache::{self, Cache, Partial},
+        file_system::write_file,
+    },
     problem::{OrProblem, Result},
 };
 
@@ -48,7 +51,7 @@ pub(super) struct SavedState {
     used: File,
 }
 
-/// A state, for those who ask what there is.
+/// A state, as it is listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// What it is a state of.
@@ -75,14 +78,10 @@ impl SavedState {
         let name = format!("{FOLDER}/{key}");
         let folder = cache.entry(&name, Partial::Discard, |aside| {
             let transcript = make(aside)?;
-            let write = |name: &str, bytes: &[u8]| {
-                let path = aside.join(name);
-                fs::write(&path, bytes).or_host(|| format!("{} cannot be written", path.display()))
-            };
-            write(TRANSCRIPT, &transcript)?;
-            write(ABOUT, about.as_bytes())?;
+            write_file(&aside.join(TRANSCRIPT), transcript)?;
+            write_file(&aside.join(ABOUT), about)?;
             let digest = digest(aside).or_host(|| format!("{}", aside.display()))?;
-            write(DIGEST, digest.as_bytes())
+            write_file(&aside.join(DIGEST), digest)
         })?;
         let what = || format!("{} cannot be opened", folder.display());
         let used = File::options().write(true).open(folder.join(DIGEST)).or_host(what)?;

@@ -16,7 +16,7 @@ use std::{
 
 use crate::{
     guest::{
-        Command,
+        command_line::Command,
         console::Allowed,
         protocol::{Decoder, Event, Request},
         qemu,

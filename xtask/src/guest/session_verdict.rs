@@ -230,9 +230,10 @@ fn with_console(mut problem: Problem, evidence: &Evidence<'_>, from: Option<&str
         None => ("at its end", lines.len().saturating_sub(CONSOLE_LINES)),
     };
     let shown: Vec<&str> = lines[begin..].iter().take(CONSOLE_LINES).copied().collect();
-    let _ = match shown.is_empty() {
-        true => write!(problem.fact, "\nthe console is empty"),
-        false => write!(problem.fact, "\nthe console {which}:\n  {}", shown.join("\n  ")),
+    let _ = if shown.is_empty() {
+        write!(problem.fact, "\nthe console is empty")
+    } else {
+        write!(problem.fact, "\nthe console {which}:\n  {}", shown.join("\n  "))
     };
     let _ = write!(problem.fact, "\n(all of it: {})", evidence.log.display());
     // What a module printed is not to command the reader's terminal.

@@ -16,7 +16,10 @@ use object::{
 
 use crate::{
     guest::saved_state::stamp,
-    host::cache::{self, Cache, Partial},
+    host::{
+        cache::{self, Cache, Partial},
+        file_system::write_file,
+    },
     kernel::bzimage::{SIZE_MAX, payload, unpack},
     problem::{OrProblem, Problem, Result},
 };
@@ -57,8 +60,7 @@ pub(super) fn extract(cache: &Cache, image: &Path) -> Result<PathBuf> {
             // Packed by other means, or without PVH: it starts by itself, only slower.
             _ => bytes.clone(),
         };
-        let path = aside.join("kernel");
-        fs::write(&path, file).or_host(|| format!("{} cannot be written", path.display()))
+        write_file(&aside.join("kernel"), file)
     })?;
     let kernel = entry.join("kernel");
     cache::write_atomic(&known, kernel.to_string_lossy().as_bytes())?;

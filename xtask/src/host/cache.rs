@@ -14,7 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    host::progress::say,
+    host::{file_system::make_folder, progress::say},
     problem::{OrProblem, Problem, Result},
 };
 
@@ -47,7 +47,7 @@ impl Cache {
             problem.hint("set XDG_CACHE_HOME to an absolute path with 8 GB of space")
         })?;
         let folder = base.join("symstack");
-        fs::create_dir_all(&folder).or_host(|| format!("{} cannot be made", folder.display()))?;
+        make_folder(&folder)?;
         Ok(Self { folder })
     }
 
@@ -62,14 +62,22 @@ impl Cache {
         self.folder.join(within)
     }
 
+    /// A folder in the cache, made if need be.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn folder(&self, within: &str) -> Result<PathBuf> {
+        let folder = self.path(within);
+        make_folder(&folder)?;
+        Ok(folder)
+    }
+
     /// The file that takes the output of a long work.
     ///
     /// # Errors
     /// The folder of logs cannot be made.
     pub fn log(&self, name: &str) -> Result<PathBuf> {
-        let logs = self.path("logs");
-        fs::create_dir_all(&logs).or_host(|| format!("{} cannot be made", logs.display()))?;
-        let log = logs.join(format!("{name}.log"));
+        let log = self.folder("logs")?.join(format!("{name}.log"));
         // Each work begins its log anew.
         let _ = fs::remove_file(&log);
         Ok(log)
@@ -114,7 +122,7 @@ impl Cache {
         if leftover == Partial::Discard {
             remove_dir(&partial)?;
         }
-        fs::create_dir_all(&partial).or_host(|| format!("{} cannot be made", partial.display()))?;
+        make_folder(&partial)?;
         build(&partial, &lock)?;
         fs::rename(&partial, &entry)
             .or_host(|| format!("{} cannot be completed", entry.display()))?;
@@ -188,8 +196,7 @@ impl Lock {
     fn file(place: &Path) -> Result<(File, PathBuf)> {
         let path = with_suffix(place, "lock");
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)
-                .or_host(|| format!("{} cannot be made", folder.display()))?;
+            make_folder(folder)?;
         }
         let mut options = File::options();
         let file =

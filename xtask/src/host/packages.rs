@@ -22,10 +22,14 @@ pub struct Needed {
     users_only: bool,
 }
 
+pub(super) const MMDEBSTRAP: Needed =
+    needed("mmdebstrap", "mmdebstrap", "makes the private root", false);
+pub(super) const BWRAP: Needed = needed("bwrap", "bubblewrap", "enters the private root", false);
+
 /// All that the host must have beside cargo.
 const NEEDED: [Needed; 4] = [
-    needed("mmdebstrap", "mmdebstrap", "makes the private root", false),
-    needed("bwrap", "bubblewrap", "enters the private root", false),
+    MMDEBSTRAP,
+    BWRAP,
     needed("newuidmap", "uidmap", "lets mmdebstrap work as an ordinary user", true),
     needed("tar", "tar", "unpacks the private root", false),
 ];
@@ -61,6 +65,17 @@ fn find_in(path: &OsStr, command: &str) -> Option<PathBuf> {
 pub fn install_command(needed: &[Needed]) -> String {
     let packages: Vec<&str> = needed.iter().map(|needed| needed.package).collect();
     format!("apt-get update && apt-get install --no-install-recommends {}", packages.join(" "))
+}
+
+/// Where one of the commands that are needed is.
+///
+/// # Errors
+/// It is not on the caller's PATH: with the one command that installs it.
+pub fn located(needed: Needed) -> Result<PathBuf> {
+    find(needed.command).ok_or_else(|| {
+        let fact = format!("{} is not on the PATH; it {}", needed.command, needed.purpose);
+        Problem::host(fact).hint(format!("as root: {}", install_command(&[needed])))
+    })
 }
 
 /// Makes sure that all that this user needs is there. As root with apt it is installed.

@@ -13,6 +13,7 @@ use std::{
 use crate::{
     host::{
         cache::{self, Cache, Lock, Partial, write_script},
+        file_system::make_folder,
         packages,
         progress::{Step, say},
         run::Run,
@@ -159,7 +160,7 @@ impl Root {
         if path.is_file() {
             return Ok(());
         }
-        fs::create_dir_all(&path).or_host(|| format!("{} cannot be made", path.display()))
+        make_folder(&path)
     }
 
     /// The same for a file: an empty one is made.

@@ -1,7 +1,5 @@
 //! One external command: echoed so that it can be pasted, ended at a deadline, and on failure
 //! shown with the end of its output.
-//!
-//! It is long because every way to run a command shares one way to end it.
 
 mod paste;
 mod said;
@@ -16,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::said::{drain, end_of, last_line, pipes, read_from};
+use self::said::{CAPTURE_MAX, drain, end_of, last_line, pipes, read_from};
 use crate::{
     host::{
         builder::builder,
@@ -32,8 +30,6 @@ use crate::{
 const TICK: Duration = Duration::from_millis(100);
 /// How long the output of a command that has ended may be held open by what it started.
 const LINGER: Duration = Duration::from_millis(200);
-/// How much a command may print where its output is collected.
-const CAPTURE_MAX: usize = 64 << 20;
 /// How large the log of a command may become.
 const LOG_MAX: u64 = 256 << 20;
 

@@ -9,7 +9,12 @@ use std::{
 use rustix::process::geteuid;
 
 use crate::{
-    host::{run::Run, user_namespaces},
+    host::{
+        builder::builder,
+        packages::{self, BWRAP},
+        run::Run,
+        user_namespaces,
+    },
     problem::{Problem, Result},
 };
 
@@ -18,7 +23,7 @@ pub const NETWORK: &str = "--share-net --ro-bind /etc/resolv.conf /etc/resolv.co
 
 /// The script through which a root is entered, so that every command in it can be pasted.
 ///
-/// | who runs it | user namespace | capabilities |
+/// | its user | user namespace | capabilities |
 /// |---|---|---|
 /// | an ordinary user | its own, as root of it | none |
 /// | root | its own, where that is allowed | none |
@@ -76,43 +81,38 @@ impl Sandbox {
         Self { enter, writable: Vec::new(), kernel_of: None, options: Vec::new() }
     }
 
-    /// Shows also what another sandbox of the same root shows. Both are made for a kernel.
-    #[must_use]
-    pub fn with_kernel_of(mut self, other: &Self) -> Self {
-        self.kernel_of = Some(other.enter.clone());
-        self
-    }
+    builder! {
+        /// Shows also what another sandbox of the same root shows. Both are made for a kernel.
+        fn with_kernel_of(self, other: &Self) {
+            self.kernel_of = Some(other.enter.clone());
+        }
 
-    /// Shows `host` read-only as `inside`.
-    #[must_use]
-    pub fn read_only(self, host: &Path, inside: impl AsRef<Path>) -> Self {
-        self.mount("--ro-bind", host, inside.as_ref())
-    }
+        /// Shows `host` read-only as `inside`.
+        fn read_only(self, host: &Path, inside: impl AsRef<Path>) {
+            self.mount("--ro-bind", host, inside.as_ref());
+        }
 
-    /// Lets `host` be written as `inside`.
-    #[must_use]
-    pub fn writable(mut self, host: &Path, inside: impl AsRef<Path>) -> Self {
-        self.writable.push(host.into());
-        self.mount("--bind", host, inside.as_ref())
+        /// Lets `host` be written as `inside`.
+        fn writable(self, host: &Path, inside: impl AsRef<Path>) {
+            self.writable.push(host.into());
+            self.mount("--bind", host, inside.as_ref());
+        }
+
+        /// Shows a device, if the host has it.
+        fn device(self, device: &str) {
+            self.mount("--dev-bind-try", Path::new(device), Path::new(device));
+        }
+
+        /// Runs the command in this folder.
+        fn chdir(self, inside: impl AsRef<Path>) {
+            self.options.extend(["--chdir".into(), text(inside.as_ref())]);
+        }
     }
 
     /// Lets a folder be written at its own path.
     #[must_use]
     pub fn bind(self, folder: &Path) -> Self {
         self.writable(folder, folder)
-    }
-
-    /// Shows a device, if the host has it.
-    #[must_use]
-    pub fn device(self, device: &str) -> Self {
-        self.mount("--dev-bind-try", Path::new(device), Path::new(device))
-    }
-
-    /// Runs the command in this folder.
-    #[must_use]
-    pub fn chdir(mut self, inside: impl AsRef<Path>) -> Self {
-        self.options.extend(["--chdir".into(), text(inside.as_ref())]);
-        self
     }
 
     /// A command that runs in here.
@@ -128,9 +128,8 @@ impl Sandbox {
         run.args(&self.options).arg("--").arg(command)
     }
 
-    fn mount(mut self, how: &str, host: &Path, inside: &Path) -> Self {
+    fn mount(&mut self, how: &str, host: &Path, inside: &Path) {
         self.options.extend([how.into(), text(host), text(inside)]);
-        self
     }
 }
 
@@ -144,8 +143,9 @@ fn text(path: &Path) -> String {
 /// # Errors
 /// It cannot: with what it said, and what mends that.
 pub fn namespaces() -> Result<&'static str> {
+    let program = packages::located(BWRAP)?;
     let bwrap = |proc: &[&str]| {
-        let run = Run::new("bwrap").args(["--unshare-all", "--ro-bind", "/", "/"]).args(proc);
+        let run = Run::new(&program).args(["--unshare-all", "--ro-bind", "/", "/"]).args(proc);
         run.arg("true").quiet().output()
     };
     if bwrap(&["--proc", "/proc"])?.status.success() {

@@ -5,7 +5,10 @@ use std::fs;
 use rustix::process::{geteuid, getuid};
 
 use crate::{
-    host::run::Run,
+    host::{
+        packages::{self, MMDEBSTRAP},
+        run::Run,
+    },
     problem::{Problem, Result},
 };
 
@@ -23,12 +26,12 @@ const SETTINGS: [(&str, &str, &str); 3] = [
 pub(super) fn mend_namespaces() -> String {
     let read = |name: &str| fs::read_to_string(format!("/proc/sys/{name}")).ok();
     mend_settings(read).unwrap_or_else(|| {
-        let who = if geteuid().is_root() {
+        let lack = if geteuid().is_root() {
             "root lacks CAP_SYS_ADMIN"
         } else {
             "user namespaces are forbidden"
         };
-        format!("{who}, as in a container: run it outside, or give the container that right")
+        format!("{lack}, as in a container: run it outside, or give the container that right")
     })
 }
 
@@ -54,7 +57,8 @@ pub fn bootstrap() -> Result<&'static str> {
     if geteuid().is_root() {
         return Ok("as root");
     }
-    let output = Run::new("mmdebstrap").args(["--unshare-helper", "true"]).quiet().output()?;
+    let program = packages::located(MMDEBSTRAP)?;
+    let output = Run::new(program).args(["--unshare-helper", "true"]).quiet().output()?;
     if output.status.success() {
         return Ok("mmdebstrap makes user namespaces with several users");
     }

@@ -9,17 +9,17 @@ use std::{
 use crate::{
     host::{
         cache::{self, Cache, write_script},
+        file_system::{make_folder, names, read_text},
         progress::{Step, say},
         root::Root,
         run::Run,
         sandbox::{NETWORK, Sandbox},
     },
     kernel::{
-        Kernel, KernelName,
+        KernelName,
         apt_output::{HEADERS, PackageVersion, depends, header_packages, madison},
-        make_folder, names,
     },
-    problem::{OrProblem, Problem, Result},
+    problem::{Problem, Result},
 };
 
 /// How long an answer of the archive is good for when nobody asks for a newer one.
@@ -86,9 +86,7 @@ impl<'a> Archive<'a> {
         }
         let mut conf = APT_CONF.to_owned();
         if !own {
-            let sources = root.path("etc/apt/sources.list");
-            let text = fs::read_to_string(&sources);
-            let text = text.or_host(|| format!("{} cannot be read", sources.display()))?;
+            let text = read_text(&root.path("etc/apt/sources.list"))?;
             let text = sources_of(&text, root.suite.name, suite);
             cache::write_atomic(&folder.join("cache/sources.list"), text.as_bytes())?;
             conf.push_str(OTHER_SOURCES);
@@ -121,11 +119,17 @@ impl<'a> Archive<'a> {
         self.candidates(suite)
     }
 
-    /// The kernel that a name stands for, from the archive or from what it said lately.
+    /// The kernel that a name stands for, from the archive or from what it said lately. One that
+    /// `is_prepared` may have left the archive.
     ///
     /// # Errors
     /// The archive offers no such kernel, or it cannot be reached and never was.
-    pub fn resolve(&self, name: &KernelName, refresh: Refresh) -> Result<Candidate> {
+    pub fn resolve(
+        &self,
+        name: &KernelName,
+        refresh: Refresh,
+        is_prepared: bool,
+    ) -> Result<Candidate> {
         let known = cached(self.cache, name);
         let file = cache_file(self.cache, name);
         let recent = file.metadata().and_then(|file| file.modified()).ok();
@@ -135,11 +139,10 @@ impl<'a> Archive<'a> {
                 return Ok(candidate.clone());
             }
         }
-        let prepared = || Kernel::present(self.cache, name).is_some();
         let asked = self.ask(name).and_then(|offered| match (offered, &known) {
             (Some(candidate), _) => Ok(candidate),
             // Old kernels leave the archive. One that is prepared needs nothing more of it.
-            (None, Some(known)) if prepared() => {
+            (None, Some(known)) if is_prepared => {
                 say(&format!("the archive offers {name} no more; it is used as it was prepared"));
                 Ok(known.clone())
             }
@@ -159,8 +162,7 @@ impl<'a> Archive<'a> {
                 known.version, candidate.version
             ));
         }
-        let folder = self.cache.path("kernels");
-        make_folder(&folder)?;
+        self.cache.folder("kernels")?;
         let line = format!("{} {}\n", candidate.release, candidate.version);
         cache::write_atomic(&file, line.as_bytes())?;
         Ok(candidate)
@@ -375,7 +377,7 @@ fn cache_file(cache: &Cache, name: &KernelName) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{host::root::TRIXIE, kernel::table::STOCK};
+    use crate::host::root::TRIXIE;
 
     /// An archive that answers, and offers nothing: apt is a script.
     #[test]
@@ -396,12 +398,11 @@ mod tests {
         let known = Candidate { release: "7.2.1+deb13-amd64".into(), version: "7.2.1-1".into() };
         fs::create_dir_all(cache.path("kernels")).unwrap();
         fs::write(cache_file(&cache, &name), "7.2.1+deb13-amd64 7.2.1-1\n").unwrap();
-        let gone = archive.resolve(&name, Refresh::Now).unwrap_err();
+        let gone = archive.resolve(&name, Refresh::Now, false).unwrap_err();
         assert!(gone.fact.contains("offers no kernel"), "{gone}");
-        fs::create_dir_all(cache.path(STOCK.entry(&known))).unwrap();
         let offer = fs::File::options().write(true).open(cache_file(&cache, &name)).unwrap();
         offer.set_modified(SystemTime::now() - 2 * FRESH).unwrap();
-        assert_eq!(archive.resolve(&name, Refresh::Daily).unwrap(), known);
+        assert_eq!(archive.resolve(&name, Refresh::Daily, true).unwrap(), known);
         // It is asked again tomorrow, not at each command.
         let asked = cache_file(&cache, &name).metadata().unwrap().modified().unwrap();
         assert!(asked.elapsed().unwrap() < FRESH);

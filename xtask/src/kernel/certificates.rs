@@ -6,7 +6,10 @@ use ko::der::Reader;
 use loader::signature::certificate::{Certificate, find_der};
 
 use crate::{
-    host::cache::{self, Cache, write_atomic},
+    host::{
+        cache::{self, Cache, write_atomic},
+        file_system::read_given,
+    },
     kernel::bzimage::{SIZE_MAX, payload, unpack},
     problem::{OrProblem, Problem, Result},
 };
@@ -24,14 +27,12 @@ pub fn of_image(image: &Path) -> Result<Vec<Certificate>> {
     }
     let time = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let stamp = format!("{} {} {time:?}", image.display(), metadata.len());
-    let folder = Cache::open()?.path("facts");
-    let remembered = folder.join(format!("certificates-{}.der", cache::key([stamp.as_str()])));
+    let remembered = Cache::open()?.folder("facts")?;
+    let remembered = remembered.join(format!("certificates-{}.der", cache::key([stamp.as_str()])));
     let ders = match fs::read(&remembered) {
         Ok(ders) => ders,
         Err(_) => {
-            let ders = find(&fs::read(image).or_usage(what)?, image)?;
-            fs::create_dir_all(&folder)
-                .or_host(|| format!("{} cannot be made", folder.display()))?;
+            let ders = find(&read_given(image)?, image)?;
             write_atomic(&remembered, &ders)?;
             ders
         }
@@ -63,7 +64,7 @@ fn find(bytes: &[u8], image: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// The file cannot be read, or is no certificate.
 pub fn of_file(file: &Path) -> Result<Certificate> {
-    let bytes = fs::read(file).or_usage(|| format!("{} cannot be read", file.display()))?;
+    let bytes = read_given(file)?;
     Certificate::parse(&bytes).ok_or_else(|| {
         let fact =
             format!("{} is no certificate in DER with an RSA, P-256 or P-384 key", file.display());

@@ -7,15 +7,14 @@ use std::{
 
 use ko::kconfig::Kconfig;
 
-use crate::problem::{OrProblem, Result};
+use crate::{host::file_system::read_given, problem::Result};
 
 /// Reads a `.config` or an `auto.conf`.
 ///
 /// # Errors
 /// It cannot be read.
 pub fn read(path: &Path) -> Result<Kconfig> {
-    let text = fs::read(path).or_usage(|| format!("{} cannot be read", path.display()))?;
-    Ok(Kconfig::parse(&String::from_utf8_lossy(&text)))
+    Ok(Kconfig::parse(&String::from_utf8_lossy(&read_given(path)?)))
 }
 
 /// The file that only a prepared kernel tree has: it states the release.

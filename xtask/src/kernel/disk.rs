@@ -3,10 +3,14 @@
 use std::{collections::HashSet, fs, os::unix::fs::MetadataExt, path::Path};
 
 use rayon::prelude::*;
+use serde::Serialize;
 
 use crate::{
-    host::cache::{Cache, LEFT, Lock},
-    kernel::{listing, names},
+    host::{
+        cache::{Cache, LEFT, Lock},
+        file_system::names,
+    },
+    kernel::listing,
     problem::Result,
 };
 
@@ -14,7 +18,7 @@ use crate::{
 const TOLD_APART: [&str; 4] = ["kernels", "roots", "sources", "guest"];
 
 /// A part of the cache.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Item {
     /// Its path in the cache.
     pub entry: String,
@@ -33,6 +37,12 @@ pub fn size(bytes: u64) -> String {
         mebibytes @ 0..1000 => format!("{mebibytes} MiB"),
         mebibytes => format!("{}.{} GiB", mebibytes >> 10, (mebibytes & 1023) * 10 / 1024),
     }
+}
+
+/// The bytes of all parts together, and of those that nothing needs.
+pub fn sums(items: &[Item]) -> [u64; 2] {
+    let all = items.iter().map(|item| item.bytes).sum();
+    [all, items.iter().filter(|item| item.spare).map(|item| item.bytes).sum()]
 }
 
 /// All parts of the cache. `spare` says of the entries of `guest` whether nothing needs them.

@@ -9,6 +9,7 @@ use std::{
 use crate::tree::section_reader::ModuleBuffer;
 use crate::tree::walk;
 use crate::{
+    host::file_system::{read_given, read_given_text},
     kernel::{
         Kernel, KernelName, certificates, config,
         live_keys::{self, LiveKeys},
@@ -81,7 +82,7 @@ pub fn of_kernel(
 pub fn of_tree(folder: &Path, overrides: &Overrides) -> Result<TreeFacts> {
     let release = release(folder)?;
     let config = match &overrides.config {
-        Some(path) => fs::read_to_string(path).or_usage(|| format!("{}", path.display()))?,
+        Some(path) => read_given_text(path)?,
         None => first_text(&[
             folder.join(".config"),
             folder.join("config"),
@@ -95,7 +96,7 @@ pub fn of_tree(folder: &Path, overrides: &Overrides) -> Result<TreeFacts> {
     };
     let target = KernelFacts::new(&release, &config).map_err(Problem::usage)?;
     let symvers = match &overrides.symvers {
-        Some(path) => Some(fs::read(path).or_usage(|| format!("{}", path.display()))?),
+        Some(path) => Some(read_given(path)?),
         None => first(&[folder.join("Module.symvers"), folder.join("build/Module.symvers")]),
     };
     let mut target = match symvers {

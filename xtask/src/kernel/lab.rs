@@ -6,10 +6,14 @@ use std::{fs, path::Path, time::Duration};
 use ko::kconfig::Kconfig;
 
 use crate::{
-    host::{cache, progress::Step, root::Root},
+    host::{
+        cache,
+        file_system::{copy_file, make_folder},
+        progress::Step,
+        root::Root,
+    },
     kernel::{
-        archive::Candidate, config, copy, make_folder, preparation::Preparation, source::Source,
-        stock, write_enter,
+        archive::Candidate, config, preparation::Preparation, source::Source, stock, write_enter,
     },
     problem::{OrProblem, Problem, Result},
 };
@@ -78,9 +82,9 @@ fn install(root: &Root, source: &Source, release: &str, aside: &Path) -> Result<
     let tree = aside.join("usr/src").join(format!("linux-headers-{release}"));
     let modules = aside.join("usr/lib/modules").join(release);
     make_folder(&modules)?;
-    copy(&tree.join("arch/x86/boot/bzImage"), &modules.join("vmlinuz"))?;
+    copy_file(&tree.join("arch/x86/boot/bzImage"), &modules.join("vmlinuz"))?;
     for name in ["modules.builtin", "modules.builtin.modinfo", "modules.order"] {
-        copy(&tree.join(name), &modules.join(name))?;
+        copy_file(&tree.join(name), &modules.join(name))?;
     }
     let link = modules.join("build");
     // An interrupted one may have made it.

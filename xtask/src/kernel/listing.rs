@@ -2,15 +2,17 @@
 
 use std::cmp::Reverse;
 
+use serde::Serialize;
+
 use crate::{
     host::{
         cache::Cache,
+        file_system::names,
         root::{Root, TRIXIE},
     },
     kernel::{
         KernelName,
         archive::{self, Archive, Candidate, Refresh},
-        names,
         source::{self, Source},
         stock,
         table::{KERNELS, Recipe, Ships},
@@ -19,7 +21,7 @@ use crate::{
 };
 
 /// A kernel that has a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Known {
     /// Its shortest name.
     pub name: KernelName,
@@ -34,6 +36,7 @@ pub struct Known {
     /// Whether the archive offers them now.
     pub offered: bool,
     /// Where it is in the cache, or would be.
+    #[serde(skip)]
     pub entry: String,
     /// Whether it is there.
     pub prepared: bool,

@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashSet,
-    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,9 +12,13 @@ use object::{Object, ObjectSymbol};
 use stack::symvers::symvers_lines;
 
 use crate::{
-    host::{cache, progress::say, sandbox::Sandbox},
-    kernel::{copy, make_folder, names},
-    problem::{OrProblem, Problem, Result},
+    host::{
+        cache,
+        file_system::{copy_file, make_folder, names, read_file},
+        progress::say,
+        sandbox::Sandbox,
+    },
+    problem::{Problem, Result},
 };
 
 /// How long the build of one empty module may take: 4 s on 2 cores of 2026.
@@ -42,8 +45,7 @@ impl kernel::Module for Empty {
 /// A name is lost, or the kernel exports no Rust symbol.
 pub(super) fn same_symbols(headers: &Path, rust: &Path) -> Result<()> {
     let symvers = headers.join("Module.symvers");
-    let what = || format!("{} cannot be read", symvers.display());
-    let exported = rust_symbols(&fs::read(&symvers).or_host(what)?)
+    let exported = rust_symbols(&read_file(&symvers)?)
         .map_err(|error| Problem::host(format!("{}: {error}", symvers.display())))?;
     let (all, built) = (exported.len(), defined_symbols(rust)?);
     if all == 0 {
@@ -75,7 +77,7 @@ fn rust_symbols(symvers: &[u8]) -> Result<Vec<String>, stack::symvers::SymversEr
 fn defined_symbols(folder: &Path) -> Result<HashSet<String>> {
     let mut symbols = HashSet::new();
     for path in files(folder, &["o"])? {
-        let bytes = fs::read(&path).or_host(|| format!("{} cannot be read", path.display()))?;
+        let bytes = read_file(&path)?;
         let file = object::File::parse(&*bytes)
             .map_err(|error| Problem::host(format!("{}: {error}", path.display())))?;
         let defined = file.symbols().filter(|symbol| symbol.is_definition());
@@ -123,7 +125,7 @@ pub(super) fn complete(headers: &Path, build: &Path, config: &Kconfig) -> Result
         if let Some(folder) = to.parent() {
             make_folder(folder)?;
         }
-        copy(from, &to)?;
+        copy_file(from, &to)?;
     }
     say(&format!("    Debian's headers completed with {} files", lacking.len()));
     Ok(())
@@ -155,6 +157,8 @@ pub(super) fn builds_a_module(sandbox: Sandbox, scratch: &Path, release: &str) -
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const LINE: &str = "0x00000000\t_RNvCsx_6kernel1f\tvmlinux\tEXPORT_SYMBOL_GPL\t\n";

@@ -26,7 +26,7 @@ pub use name::KernelName;
 pub use source_tree::Place;
 
 use std::{
-    fmt, fs,
+    fmt,
     path::{Path, PathBuf},
 };
 
@@ -35,6 +35,7 @@ use ko::kconfig::Kconfig;
 use crate::{
     host::{
         cache::{Cache, write_script},
+        file_system::names,
         root::Root,
         run::Run,
         sandbox::Sandbox,
@@ -43,7 +44,7 @@ use crate::{
         archive::{Archive, Refresh},
         table::Ships,
     },
-    problem::{OrProblem, Problem, Result},
+    problem::{Problem, Result},
 };
 
 /// What modules are built with.
@@ -115,8 +116,8 @@ impl Kernel {
                 let present = Self::present(cache, name).is_some();
                 let refresh = if present { refresh } else { Refresh::Now };
                 let followed = recipe.followed(release.as_deref());
-                let candidate =
-                    Archive::open(cache, &root, recipe.suite)?.resolve(&followed, refresh)?;
+                let archive = Archive::open(cache, &root, recipe.suite)?;
+                let candidate = archive.resolve(&followed, refresh, present)?;
                 let folder = recipe.prepared(cache, &root, &candidate)?;
                 Ok(Self::installed(name.clone(), &folder, &(recipe.release)(&candidate)))
             }
@@ -220,28 +221,6 @@ fn write_enter(root: &Root, folder: &Path, more: &[(String, PathBuf)]) -> Result
         Root::name(root.suite)
     );
     write_script(&folder.join("enter"), &text)
-}
-
-/// The names in a folder, in order.
-pub(crate) fn names(folder: &Path) -> Result<Vec<String>> {
-    let unreadable = || format!("{} cannot be read", folder.display());
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).or_host(unreadable)? {
-        names.push(entry.or_host(unreadable)?.file_name().to_string_lossy().into_owned());
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// Makes a folder and those above it.
-pub(crate) fn make_folder(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).or_host(|| format!("{} cannot be made", folder.display()))
-}
-
-/// Copies one file, naming both when it cannot be done.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    let copied = fs::copy(from, to).map(|_| ());
-    copied.or_host(|| format!("{} cannot be copied to {}", from.display(), to.display()))
 }
 
 /// A kernel without Rust cannot carry the stack.

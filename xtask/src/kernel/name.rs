@@ -6,6 +6,8 @@ use std::{
     str::FromStr,
 };
 
+use serde::{Serialize, Serializer};
+
 use crate::{
     host::cache,
     kernel::table::{KERNELS, LAB, Recipe, SID, STABLE, STOCK, Ships},
@@ -32,9 +34,9 @@ impl KernelName {
 
     /// What names it in a help text and in an error.
     pub fn choices() -> String {
-        let names = KERNELS.iter().map(|recipe| match recipe.has_releases() {
-            true => format!("{0}, {0}:RELEASE", recipe.name),
-            false => recipe.name.into(),
+        let names = KERNELS.iter().map(|recipe| {
+            let name = recipe.name;
+            if recipe.has_releases() { format!("{name}, {name}:RELEASE") } else { name.into() }
         });
         format!("{}, or the folder of a prepared kernel tree", Vec::from_iter(names).join(", "))
     }
@@ -91,6 +93,12 @@ impl fmt::Display for KernelName {
             Self::Listed(recipe, Some(release)) => write!(f, "{}:{release}", recipe.name),
             Self::Folder(folder) => write!(f, "{}", folder.display()),
         }
+    }
+}
+
+impl Serialize for KernelName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

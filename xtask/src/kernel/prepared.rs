@@ -10,6 +10,7 @@ use ko::kconfig::Kconfig;
 use crate::{
     host::{
         cache::Cache,
+        file_system::read_given_text,
         root::{Root, TRIXIE},
         run::Run,
     },
@@ -25,15 +26,17 @@ pub fn open(cache: &Cache, folder: &Path) -> Result<Kernel> {
     let tree = fs::canonicalize(folder).or_usage(|| format!("{}", folder.display()))?;
     let place = tree.display();
     let what = "a prepared kernel tree";
-    let need = |file: &str, next: &str| match tree.join(file).exists() {
-        true => Ok(()),
-        false => Err(Problem::usage(format!("{place} is not {what}: it has no {file}")).hint(next)),
+    let need = |file: &str, next: &str| {
+        if tree.join(file).exists() {
+            return Ok(());
+        }
+        Err(Problem::usage(format!("{place} is not {what}: it has no {file}")).hint(next))
     };
     need("Makefile", "name the folder of a kernel's source or build")?;
     need(".config", "configure it, in that folder: make defconfig rust.config")?;
     need(config::RELEASE_FILE, "prepare it, in that folder: make modules_prepare")?;
     let release = tree.join(config::RELEASE_FILE);
-    let release = fs::read_to_string(&release).or_usage(|| format!("{}", release.display()))?;
+    let release = read_given_text(&release)?;
     let config = config::read(&tree.join(".config"))?;
     require_rust(&config, release.trim())?;
     need("rust/libkernel.rmeta", "prepare it, in that folder: make prepare")?;

@@ -1,11 +1,11 @@
 //! The modules that Debian ships for a kernel, and their facts beside kmod's.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use crate::{
-    host::{cache::Cache, root::Root},
+    host::{cache::Cache, file_system::make_folder, root::Root},
     kernel::{Kernel, KernelName, archive::Refresh},
-    problem::{OrProblem, Result},
+    problem::Result,
     tree::kmod::{self, Comparison, InstalledTree, Kmod},
 };
 
@@ -26,18 +26,12 @@ pub fn compare_with_kmod(
     cache: &Cache,
     root: &Root,
     name: &KernelName,
-    host_kmod: bool,
     scratch: &Path,
 ) -> Result<(String, Vec<Comparison>)> {
-    fs::create_dir_all(scratch).or_host(|| format!("cannot make {}", scratch.display()))?;
+    make_folder(scratch)?;
     let kernel = Kernel::obtain(cache, name, Refresh::Daily)?;
     let tree = modules(cache, &kernel)?;
-    let kmod = kmod_of(root, host_kmod, scratch);
-    let compared = kmod::compare(&tree, &kernel.tree.join("Module.symvers"), &kmod, scratch)?;
+    let (kmod, symvers) = (Kmod::of(root, scratch), kernel.tree.join("Module.symvers"));
+    let compared = kmod::compare(&tree, &symvers, &kmod, scratch)?;
     Ok((tree.release, compared))
-}
-
-/// The host's kmod, or the private root's, which may write into `scratch`.
-pub fn kmod_of(root: &Root, host: bool, scratch: &Path) -> Kmod {
-    if host { Kmod::Host } else { Kmod::Private(root.sandbox().bind(scratch)) }
 }

@@ -8,13 +8,11 @@ use std::{
 use crate::{
     host::{
         cache::{self, Cache, Partial},
+        file_system::make_folder,
         progress::Step,
         root::Root,
     },
-    kernel::{
-        archive::{Archive, Candidate},
-        make_folder,
-    },
+    kernel::archive::{Archive, Candidate},
     problem::{OrProblem, Result},
 };
 

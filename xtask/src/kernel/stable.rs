@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    host::{cache, progress::Step},
-    kernel::{archive::Archive, config, make_folder, preparation::Preparation, write_enter},
+    host::{cache, file_system::make_folder, progress::Step},
+    kernel::{archive::Archive, config, preparation::Preparation, write_enter},
     problem::{OrProblem, Result},
 };
 

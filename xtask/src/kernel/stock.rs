@@ -7,7 +7,6 @@
 //! hash in each covers the compiler's full version.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -18,6 +17,7 @@ use ko::kconfig::Kconfig;
 use crate::{
     host::{
         cache::{self, Cache, Partial},
+        file_system::{make_folder, read_text},
         progress::Step,
         root::Root,
         run::Run,
@@ -26,13 +26,13 @@ use crate::{
     kernel::{
         KernelName,
         archive::{Archive, Candidate, Refresh},
-        config, make_folder, metadata,
+        config, metadata,
         preparation::Preparation,
         require_rust,
         source::Source,
         write_enter,
     },
-    problem::{OrProblem, Problem, Result},
+    problem::{Problem, Result},
 };
 
 /// Part of the cache's key: raised when a kernel is prepared in another way.
@@ -42,8 +42,9 @@ const SPACE: u64 = 1 << 30;
 /// How long the build of the metadata may take: 2 minutes on 2 cores of 2026.
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
-/// The modules of a stock kernel, which the preparation leaves out: some 4,000, 107 MB packed.
-/// Their folder is `/lib/modules/RELEASE` of an installed system, before depmod has been there.
+/// The modules of a prepared stock kernel, which the preparation leaves out: some 4,000, 107 MB
+/// packed. Their folder is `/lib/modules/RELEASE` of an installed system, before depmod has been
+/// there.
 ///
 /// # Errors
 /// The archive does not offer them any more.
@@ -53,7 +54,7 @@ pub(super) fn modules(cache: &Cache, name: &KernelName) -> Result<PathBuf> {
     };
     let root = Root::obtain(cache, recipe.root)?;
     let archive = Archive::open(cache, &root, recipe.suite)?;
-    let candidate = archive.resolve(name, Refresh::Daily)?;
+    let candidate = archive.resolve(name, Refresh::Daily, true)?;
     let release = &candidate.release;
     let packages = module_packages(&candidate);
     let entry = modules_entry(&candidate);
@@ -187,9 +188,7 @@ pub(super) fn make_inside(sandbox: Sandbox, source: &Source, build: &Path) -> Ru
 
 /// Debian's configuration, without the certificate that only Debian's build has.
 fn configure(prep: &Preparation) -> Result<()> {
-    let config = prep.headers().join(".config");
-    let text = fs::read_to_string(&config);
-    let text = text.or_host(|| format!("{} cannot be read", config.display()))?;
+    let text = read_text(&prep.headers().join(".config"))?;
     let keyless = |line: &str| {
         let key = line.starts_with("CONFIG_SYSTEM_TRUSTED_KEYS=");
         format!("{}\n", if key { "CONFIG_SYSTEM_TRUSTED_KEYS=\"\"" } else { line })

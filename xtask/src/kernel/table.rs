@@ -18,7 +18,6 @@ pub const KERNELS: [&Recipe; 5] = [STOCK, LAB, STABLE, BOOKWORM, SID];
 /// Debian's own, the newest of the backports.
 pub const STOCK: &Recipe = &Recipe {
     name: "stock",
-    about: "Debian's own kernel with Rust, unmodified",
     root: root::TRIXIE,
     suite: root::TRIXIE.kernels,
     follows: "stock",
@@ -34,7 +33,6 @@ pub const STOCK: &Recipe = &Recipe {
 /// The source of `stock`, built with a configuration of our own.
 pub const LAB: &Recipe = &Recipe {
     name: "lab",
-    about: "the same source with a small configuration and MODVERSIONS",
     entry: "",
     release: lab::release,
     key: &[lab::RECIPE, lab::FRAGMENT],
@@ -46,7 +44,6 @@ pub const LAB: &Recipe = &Recipe {
 /// The kernel of Debian's stable suite.
 pub const STABLE: &Recipe = &Recipe {
     name: "stable",
-    about: "Debian's own older kernel without Rust, for C modules",
     suite: root::TRIXIE.name,
     follows: "stable",
     entry: "stable-",
@@ -61,7 +58,6 @@ pub const STABLE: &Recipe = &Recipe {
 /// The kernel of the stable suite before that.
 pub const BOOKWORM: &Recipe = &Recipe {
     name: "bookworm",
-    about: "Debian's own kernel of the suite before stable, for C modules",
     suite: "bookworm",
     follows: "bookworm",
     entry: "bookworm-",
@@ -69,14 +65,8 @@ pub const BOOKWORM: &Recipe = &Recipe {
 };
 
 /// Debian's newest kernel, by its newest toolchain.
-pub const SID: &Recipe = &Recipe {
-    name: "sid",
-    about: "Debian's own kernel of the suite sid, by a newer toolchain",
-    root: root::SID,
-    suite: root::SID.kernels,
-    follows: "sid",
-    ..*STOCK
-};
+pub const SID: &Recipe =
+    &Recipe { name: "sid", root: root::SID, suite: root::SID.kernels, follows: "sid", ..*STOCK };
 
 /// Where the modules are that Debian ships with a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,8 +84,6 @@ pub enum Ships {
 pub struct Recipe {
     /// As its user names it.
     pub name: &'static str,
-    /// What it is, in half a sentence.
-    pub about: &'static str,
     /// The private root in which it is prepared and modules for it are built.
     pub root: Suite,
     /// The suite that offers it.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    ExportInStack, KernelProof, ModuleInStack, ProofStep, StackProof,
+    KernelProof, ModuleInStack, ProofStep, StackProof,
     point::{Point, Subject},
 };
 
@@ -23,7 +23,7 @@ struct KernelForm<'a> {
     seconds: f64,
     answers: Vec<AnswerForm<'a>>,
     build_said: &'a str,
-    modules: Vec<ModuleForm<'a>>,
+    modules: &'a [ModuleInStack],
     kallsyms: &'a [String],
     steps: Vec<StepForm<'a>>,
 }
@@ -36,20 +36,6 @@ struct AnswerForm<'a> {
     word: Option<&'a str>,
     reason: Option<&'a str>,
     step: Option<usize>,
-}
-
-#[derive(Serialize)]
-struct ModuleForm<'a> {
-    name: &'a str,
-    uses: &'a [String],
-    exports: Vec<ExportForm<'a>>,
-}
-
-#[derive(Serialize)]
-struct ExportForm<'a> {
-    symbol: &'a str,
-    license: &'static str,
-    users: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -79,7 +65,7 @@ fn kernel(proof: &KernelProof) -> KernelForm<'_> {
         seconds: (proof.time.as_secs_f64() * 1000.0).round() / 1000.0,
         answers: proof.points.iter().map(answer).collect(),
         build_said: &proof.build_said,
-        modules: proof.modules.iter().map(module).collect(),
+        modules: &proof.modules,
         kallsyms: &proof.kallsyms,
         steps: proof.steps.iter().map(step).collect(),
     }
@@ -95,15 +81,6 @@ fn answer(Point { subject, answer, step }: &Point) -> AnswerForm<'_> {
         reason: fault.map(|fault| &*fault.reason),
         step: *step,
     }
-}
-
-fn module(module: &ModuleInStack) -> ModuleForm<'_> {
-    let ModuleInStack { name, uses, exports } = module;
-    ModuleForm { name, uses, exports: exports.iter().map(export).collect() }
-}
-
-fn export(ExportInStack { symbol, gpl_only, users }: &ExportInStack) -> ExportForm<'_> {
-    ExportForm { symbol, license: if *gpl_only { "gpl-only" } else { "any" }, users }
 }
 
 fn step(ProofStep { what, report }: &ProofStep) -> StepForm<'_> {

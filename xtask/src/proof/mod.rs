@@ -19,7 +19,8 @@ pub mod web_page;
 
 use std::{path::PathBuf, time::Duration};
 
-use ko::text::Text;
+use ko::{license::License, text::Text};
+use serde::Serialize;
 
 use crate::{
     build::Stack,
@@ -90,7 +91,7 @@ pub struct ProofStep {
 }
 
 /// A module of a stack, and what it offers to the others.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ModuleInStack {
     /// Its name.
     pub name: String,
@@ -101,12 +102,12 @@ pub struct ModuleInStack {
 }
 
 /// A symbol that a module of the stack exports.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExportInStack {
     /// The symbol, as `/proc/kallsyms` has it.
     pub symbol: String,
     /// Whether only GPL-compatible modules may use it.
-    pub gpl_only: bool,
+    pub license: License,
     /// The names of the modules of the stack that use it.
     pub users: Vec<String>,
 }

@@ -1,11 +1,8 @@
 //! What would happen to the modules of a stack, before any is loaded.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use ko::text::Text;
+use ko::{license::License, text::Text};
 use loader::{kernel_model::KernelModel, verdict::Verdict};
 use stack::{
     graph::{Cycle, Graph},
@@ -15,9 +12,9 @@ use stack::{
 use super::{ExportInStack, ModuleInStack};
 use crate::{
     build,
-    host::cache::Cache,
-    kernel::{Kernel, facts, make_folder, table::Ships},
-    problem::{OrProblem, Result},
+    host::{cache::Cache, file_system::read_file},
+    kernel::{Kernel, facts, table::Ships},
+    problem::Result,
     tree::{judge, load_plan, picture::Picture, scan::scan, section_reader::ModuleBuffer, walk},
 };
 
@@ -46,18 +43,14 @@ pub(super) fn predict(cache: &Cache, kernel: &Kernel, files: &[PathBuf]) -> Resu
     let graph = Graph::new(scan(walk::module_files(files)?).modules);
     let cycles = graph.users_first().err().unwrap_or_default();
     let plan = match own_modules(cache, kernel, &graph)? {
-        Some(own) => {
-            let memory = cache.path("facts");
-            make_folder(&memory)?;
-            load_plan::with_dependencies(files, Some(&own), &memory)?
-        }
+        Some(own) => load_plan::with_dependencies(files, Some(&own), &cache.folder("facts")?)?,
         None => load_plan::in_order(files)?,
     };
     let facts = facts::of_kernel(kernel, || build::this_module(kernel))?;
     let (mut model, mut buffer) = (KernelModel::new(&facts.target), ModuleBuffer::default());
     let mut loads = Vec::new();
     for load in plan {
-        let raw = fs::read(&load.file).or_host(|| format!("{}", load.file.display()))?;
+        let raw = read_file(&load.file)?;
         let request = judge::request(&load.file, &raw, &facts.target, &mut buffer)?;
         let verdict = model.finit_module(request);
         loads.push(PredictedLoad {
@@ -104,7 +97,11 @@ fn module(graph: &Graph, index: usize) -> ModuleInStack {
         .collect();
     let export = |symbol: Text<'_>| ExportInStack {
         symbol: symbol.lossy().into_owned(),
-        gpl_only: info.gpl_exports.iter().any(|gpl| gpl == symbol),
+        license: if info.gpl_exports.iter().any(|gpl| gpl == symbol) {
+            License::GplOnly
+        } else {
+            License::Any
+        },
         users: users
             .iter()
             .filter(|(_, symbols)| symbols.contains(&symbol))

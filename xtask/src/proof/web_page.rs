@@ -1,9 +1,11 @@
 //! A proof as one page for a browser: nothing in it is fetched, and nothing in it is run.
 
-use std::fs;
 use std::path::Path;
 
-use ko::text::{SymbolName, Text};
+use ko::{
+    license::License,
+    text::{SymbolName, Text},
+};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{
@@ -12,7 +14,7 @@ use super::{
     one_line,
     point::{Answered, Fault, Point},
 };
-use crate::problem::{OrProblem, Result};
+use crate::{host::file_system::write_given, problem::Result};
 
 /// What the page may do: show itself, in its own style. A name that a module brought could not
 /// run a script even if it were not escaped.
@@ -26,7 +28,7 @@ const STYLE: &str = include_str!("web_page.css");
 /// The file cannot be written.
 pub fn write(proof: &StackProof, title: &str, file: &Path) -> Result<()> {
     let page = page(proof, title);
-    fs::write(file, page).or_usage(|| format!("{} cannot be written", file.display()))
+    write_given(file, page)
 }
 
 /// The page of a proof.
@@ -98,10 +100,10 @@ fn stack(proof: &StackProof) -> Markup {
     html! {
         @if let Some(kernel) = kernel.filter(|kernel| !kernel.modules.is_empty()) {
             h2 { "The stack" }
-            p { "As it was built for " (one_line(&kernel.kernel)) ": an arrow leads from whoever \
-                 uses a symbol to the module that exports it." }
+            p { "As it was built for " (one_line(&kernel.kernel)) ": an arrow leads from a \
+                 module to the one that exports what it uses." }
             div.wide { (PreEscaped(&kernel.picture)) }
-            h2 { "Who exports what to whom" }
+            h2 { "The exports and their users" }
             (exports(kernel))
         }
     }
@@ -132,7 +134,7 @@ fn exports_of(kernel: &KernelProof, module: &ModuleInStack) -> Markup {
         tbody { @for (at, export) in (0..).zip(exports) { tr {
             @if at == 0 { th scope="rowgroup" rowspan=(exports.len()) { (one_line(name)) } }
             td { code { (SymbolName(Text(export.symbol.as_bytes()))) } }
-            td.short { @if export.gpl_only { "GPL only" } @else { "any license" } }
+            td.short { @if export.license == License::GplOnly { "GPL only" } @else { "any license" } }
             td { (one_line(&export.users.join(", "))) }
             @if !kernel.kallsyms.is_empty() {
                 td.short { code { (address(kernel, name, &export.symbol)) } }

@@ -4,14 +4,17 @@ use std::{fs, path::Path};
 
 use stack::{symtypes::Symtypes, symvers::Symvers};
 
-use crate::problem::{OrProblem, Problem, Result};
+use crate::{
+    host::file_system::{read_given, read_given_text},
+    problem::{OrProblem, Problem, Result},
+};
 
 /// Reads a Module.symvers.
 ///
 /// # Errors
 /// A file that cannot be read is the request's fault; one that modpost would refuse does not hold.
 pub fn read_symvers(path: &Path) -> Result<Symvers> {
-    let bytes = fs::read(path).or_usage(|| format!("cannot read {}", path.display()))?;
+    let bytes = read_given(path)?;
     Symvers::parse(bytes)
         .map_err(|error| Problem::does_not_hold(format!("{}: {error}", path.display())))
 }
@@ -21,7 +24,7 @@ pub fn read_symvers(path: &Path) -> Result<Symvers> {
 /// # Errors
 /// A file that cannot be read, or that gendwarfksyms did not write.
 pub fn read_symtypes(path: &Path) -> Result<Symtypes> {
-    let text = fs::read_to_string(path).or_usage(|| format!("cannot read {}", path.display()))?;
+    let text = read_given_text(path)?;
     Symtypes::parse(&text)
         .map_err(|error| Problem::does_not_hold(format!("{}: {error}", path.display())))
 }

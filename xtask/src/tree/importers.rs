@@ -1,6 +1,7 @@
 //! Which modules import a symbol.
 
 use ko::{imports::imports, module::Module, text::Text};
+use serde::Serialize;
 use stack::module_file::ModuleFile;
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
 };
 
 /// A module that imports the symbol.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Importer {
     /// Its name.
     pub module: String,

@@ -59,6 +59,7 @@ pub struct ModuleRow {
 
 /// What the kernel would do with a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum RowVerdict {
     /// Loads it.
     Loads,
@@ -71,7 +72,7 @@ pub enum RowVerdict {
 }
 
 impl RowVerdict {
-    /// The word for it in text and JSON.
+    /// The word for it, as in JSON.
     pub fn word(self) -> &'static str {
         match self {
             Self::Loads => "loads",

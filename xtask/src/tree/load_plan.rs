@@ -6,8 +6,8 @@ use std::{
 };
 
 use stack::{
-    depmod_config::DepmodConfig, graph::Graph, load_order::load_order, module_file::ModuleFile,
-    module_name::ModuleName,
+    depmod_config::DepmodConfig, graph::Graph, load_order::load_order,
+    modprobe_config::ModprobeConfig, module_file::ModuleFile, module_name::ModuleName,
 };
 
 use super::{
@@ -87,7 +87,8 @@ fn others(
 fn plan(files: &[PathBuf], given: &[ModuleName], graph: Graph) -> Vec<PlannedLoad> {
     let wanted: Vec<usize> = given.iter().filter_map(|name| graph.index_of(name)).collect();
     // Modules that need each other load in no order: the kernel refuses the first.
-    let Ok(order) = load_order(&graph, &wanted, None) else { return as_given(files) };
+    let config = ModprobeConfig::default();
+    let Ok(order) = load_order(&graph, &wanted, None, &config) else { return as_given(files) };
     let mut loads: Vec<PlannedLoad> = Vec::new();
     for step in &order.steps {
         let file = &graph.modules()[step.index].file;

@@ -6,6 +6,7 @@ use stack::{
     dependency_info::DependencyInfo,
     graph::{Graph, ScannedModule},
     load_order::{OrderReason, load_order},
+    modprobe_config::ModprobeConfig,
     modules_dep,
 };
 
@@ -16,7 +17,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scan =
         |name, file| DependencyInfo::read(file).map(|info| ScannedModule::without_file(name, info));
     let graph = Graph::new(vec![scan("importer", IMPORTER)?, scan("exporter", EXPORTER)?]);
-    let order = load_order(&graph, &[0], None).map_err(|cycles| format!("{cycles:?}"))?;
+    let config = ModprobeConfig::default();
+    let order = load_order(&graph, &[0], None, &config).map_err(|cycles| format!("{cycles:?}"))?;
     for step in &order.steps {
         println!("{}", step.module);
         for reason in &step.reasons {

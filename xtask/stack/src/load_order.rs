@@ -1,7 +1,7 @@
 //! What loads before what, and why.
 //!
-//! The order is modprobe's: what a module needs comes before it, `pre:` soft dependencies before
-//! that which asks for them, `post:` ones after it (`__kmod_module_get_probe_list()` and
+//! The order is modprobe's: what a module needs comes before it, and so do its `pre:` soft
+//! dependencies; its `post:` ones come after it (`__kmod_module_get_probe_list()` and
 //! `__kmod_module_fill_softdep()`, libkmod's `libkmod-module.c`).
 
 use std::collections::{BTreeMap, HashSet};
@@ -13,11 +13,13 @@ use super::{
     symvers::{Symvers, VMLINUX},
 };
 use ko::text::Text;
+use serde::Serialize;
 
 /// One module, at its place in the order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LoadStep<'g> {
     /// Its index in the graph.
+    #[serde(skip)]
     pub index: usize,
     /// The module's name.
     pub module: &'g str,
@@ -32,7 +34,8 @@ pub struct LoadStep<'g> {
 }
 
 /// One edge of the graph, from the module that has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum OrderReason<'g> {
     /// It uses symbols of another module, which has to be there first.
     Symbols {
@@ -65,7 +68,7 @@ pub enum OrderReason<'g> {
 }
 
 /// A need that no module of the graph meets.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct MissingDependency<'g> {
     /// The module that has the need.
     pub module: &'g str,
@@ -78,7 +81,7 @@ pub struct MissingDependency<'g> {
 }
 
 /// A load order with its reasons.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LoadOrder<'g> {
     /// The modules, first to last.
     pub steps: Vec<LoadStep<'g>>,
@@ -86,24 +89,11 @@ pub struct LoadOrder<'g> {
     pub missing: Vec<MissingDependency<'g>>,
 }
 
-/// Puts modules and everything that they need into modprobe's order.
+/// Puts modules and everything that they need into modprobe's order, as modprobe.d files say.
 ///
 /// # Errors
 /// The cycles among all modules of the graph: depmod refuses such a tree as a whole.
 pub fn load_order<'g>(
-    graph: &'g Graph,
-    wanted: &[usize],
-    kernel: Option<&Symvers>,
-) -> Result<LoadOrder<'g>, Vec<Cycle>> {
-    static NO_CONFIG: ModprobeConfig = ModprobeConfig::new();
-    load_order_with(graph, wanted, kernel, &NO_CONFIG)
-}
-
-/// The same, as modprobe.d files say.
-///
-/// # Errors
-/// As [`load_order`].
-pub fn load_order_with<'g>(
     graph: &'g Graph,
     wanted: &[usize],
     kernel: Option<&Symvers>,
@@ -304,8 +294,8 @@ mod tests {
     }
 
     fn names(graph: &Graph, wanted: &str) -> Vec<String> {
-        let order =
-            load_order(graph, &[graph.index_of(&ModuleName::new(wanted)).unwrap()], None).unwrap();
+        let (wanted, config) = (graph.index_of(&ModuleName::new(wanted)), Default::default());
+        let order = load_order(graph, &[wanted.unwrap()], None, &config).unwrap();
         order.steps.iter().map(|step| step.module.to_owned()).collect()
     }
 
@@ -339,7 +329,8 @@ mod tests {
             "0x0\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n0x0\tmoved\tdrivers/other\tEXPORT_SYMBOL\t\n",
         )
         .unwrap();
-        let order = load_order(&graph, &[0], Some(&kernel)).unwrap();
+        let config = ModprobeConfig::default();
+        let order = load_order(&graph, &[0], Some(&kernel), &config).unwrap();
         let found: Vec<_> = order
             .missing
             .iter()

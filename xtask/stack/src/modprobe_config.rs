@@ -22,16 +22,6 @@ struct Line {
 }
 
 impl ModprobeConfig {
-    /// No line.
-    pub const fn new() -> Self {
-        Self {
-            aliases: Vec::new(),
-            softdeps: Vec::new(),
-            installs: Vec::new(),
-            options: Vec::new(),
-        }
-    }
-
     /// Adds the lines of a file. Lines that decide nothing here, such as `blacklist`, are skipped:
     /// a blacklisted module loads when it is asked for by its own name.
     #[must_use]
@@ -161,7 +151,7 @@ mod tests {
     #[test]
     fn the_command_line_has_parameters_of_modules() {
         let options = |words: &str, name: &str| {
-            let config = ModprobeConfig::new().with_file("options a-b z=0\n");
+            let config = ModprobeConfig::default().with_file("options a-b z=0\n");
             config.with_command_line(words).options(&ModuleName::new(name))
         };
         assert_eq!(options("quiet a_b.x=1 a-b.y root=/dev/vda1.x=2", "a-b"), "z=0 x=1 y");
@@ -174,7 +164,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_line_is_for_the_modules_that_it_names() {
-        let config = ModprobeConfig::new().with_file(
+        let config = ModprobeConfig::default().with_file(
             "# alias a off\nalias zz a-b\nalias gone off\ninstall a_* \\\n/bin/true x\n\
              options a-b p=1\noptions * q=2\nsoftdep a-b pre: c\nblacklist a-b\n",
         );
@@ -188,6 +178,6 @@ mod tests {
         assert_eq!(config.install_command(&name), Some("/bin/true x"));
         assert_eq!(config.options(&name), "p=1 q=2");
         assert_eq!(config.softdep(&graph, 0).unwrap().pre, [Text(b"c")]);
-        assert_eq!(ModprobeConfig::new().softdep(&graph, 0).unwrap().post, [Text(b"c")]);
+        assert_eq!(ModprobeConfig::default().softdep(&graph, 0).unwrap().post, [Text(b"c")]);
     }
 }

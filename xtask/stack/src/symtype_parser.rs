@@ -2,8 +2,6 @@
 //!
 //! The words are those of DWARF (`scripts/gendwarfksyms/dwarf.c`): `pointer_type { const_type {
 //! base_type char byte_size(1) encoding(6) } } byte_size(8)` is `const char *`.
-//!
-//! It is long because each tag of DWARF has its own form and its own sentence.
 
 /// A piece of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

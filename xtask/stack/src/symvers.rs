@@ -8,14 +8,16 @@
 
 use std::{collections::HashMap, fmt::Write as _};
 
-use crate::module_name::ModuleName;
 use ko::{license::License, seal::Seal};
+use serde::Serialize;
+
+use crate::module_name::ModuleName;
 
 /// The module column of a symbol that the kernel itself exports.
 pub const VMLINUX: &str = "vmlinux";
 
 /// One line: one exported symbol.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SymversEntry {
     /// The CRC of the symbol's type, or 0 from a kernel without MODVERSIONS.
     pub crc: u32,

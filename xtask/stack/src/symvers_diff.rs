@@ -7,6 +7,7 @@ use super::{
     symvers::{Symvers, SymversEntry},
 };
 use ko::{license::License, seal::Seal, text::SymbolName};
+use serde::Serialize;
 
 /// Whether CRCs are compared: a kernel without MODVERSIONS writes 0 for every symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,18 +26,20 @@ impl CrcComparison {
 }
 
 /// One difference in one symbol.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// The symbol.
     pub symbol: String,
     /// Its exporter: the new one, or the old one of a removed symbol.
     pub module: String,
     /// What differs.
+    #[serde(flatten)]
     pub what: ChangeKind,
 }
 
 /// The kinds of difference.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "change", rename_all = "kebab-case")]
 pub enum ChangeKind {
     /// No module exports it any more.
     Removed,

@@ -67,7 +67,7 @@ impl Translation {
         if !translation.groups.is_empty() {
             return Ok(None);
         }
-        Regex::new(&translation.regex).map(Some).map_err(|_| "it is none that is known here")
+        Regex::new(&translation.regex).map(Some).map_err(|_| "it is of no form that is known here")
     }
 
     /// Rewrites one piece that begins with `c`; what is left after it, or `None` for an error.
@@ -102,7 +102,7 @@ impl Translation {
             '\\' => {
                 let Some(escaped) = rest.chars().next() else { return Ok(None) };
                 if escaped.is_alphanumeric() || "<>`'".contains(escaped) {
-                    return Err("what \\ means before this character is not POSIX's to say");
+                    return Err("POSIX leaves open what \\ means before this character");
                 }
                 self.literal(escaped);
                 return Ok(Some(&rest[escaped.len_utf8()..]));
@@ -122,7 +122,7 @@ impl Translation {
     }
 
     fn repeat(&mut self, operator: &str) -> Result<(), &'static str> {
-        let begin = self.atom.ok_or("a repetition of nothing is not POSIX's to decide")?;
+        let begin = self.atom.ok_or("POSIX leaves open what a repetition of nothing means")?;
         // `a+?` repeats a repetition; in `regex_lite` it would be a lazy one.
         if self.repeated {
             self.regex.insert_str(begin, "(?:");
@@ -144,7 +144,7 @@ impl Translation {
             left = &left[c.len_utf8()..];
             match c {
                 ']' if !is_first => break,
-                '[' if left.starts_with(['.', '=']) => return Err("it asks for a locale"),
+                '[' if left.starts_with(['.', '=']) => return Err("it depends on a locale"),
                 '[' if left.starts_with(':') => {
                     let Some((name, after)) = left[1..].split_once(":]") else { return Ok(None) };
                     class.push_str(&format!("[:{name}:]"));

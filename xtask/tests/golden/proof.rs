@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use ko::license::License;
 use xtask::{
     guest::report::{CommandReport, Message},
     problem::Kind,
@@ -27,7 +28,7 @@ fn module(name: &str, uses: &[&str], exports: &[(&str, bool, &[&str])]) -> Modul
     let strings = |names: &[&str]| names.iter().map(ToString::to_string).collect();
     let exports = exports.iter().map(|(symbol, gpl_only, users)| ExportInStack {
         symbol: symbol.to_string(),
-        gpl_only: *gpl_only,
+        license: if *gpl_only { License::GplOnly } else { License::Any },
         users: strings(users),
     });
     ModuleInStack { name: name.into(), uses: strings(uses), exports: exports.collect() }

@@ -11,13 +11,14 @@ use super::measure::{Cost, measure};
 use crate::{
     build::project,
     host::{
-        cache::Cache,
+        cache::{Cache, remove_dir},
+        file_system::{make_folder, write_file},
         progress::say,
         root::{Root, TRIXIE},
         run::{Run, this_program},
     },
     kernel::{Kernel, KernelName, archive::Refresh, shipped},
-    problem::{OrProblem, Problem, Result},
+    problem::{Problem, Result},
     tree::{
         kmod::{Comparison, InstalledTree, Kmod},
         scan::map_files,
@@ -40,9 +41,6 @@ pub(super) struct Facts {
     /// Compare every fact with kmod's instead of measuring
     #[arg(long)]
     against_kmod: bool,
-    /// Take the kmod of this machine instead of the private root's
-    #[arg(long)]
-    host_kmod: bool,
     /// Rounds of each measurement
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -53,13 +51,12 @@ impl Facts {
         let cache = Cache::open()?;
         let root = Root::obtain(&cache, TRIXIE)?;
         let scratch = project().join("target/bench");
-        fs::create_dir_all(&scratch).or_host(|| format!("cannot make {}", scratch.display()))?;
+        make_folder(&scratch)?;
         let mut holds = true;
         for name in &self.kernels {
             if self.against_kmod {
-                let host = self.host_kmod;
                 let (release, compared) =
-                    shipped::compare_with_kmod(&cache, &root, name, host, &scratch)?;
+                    shipped::compare_with_kmod(&cache, &root, name, &scratch)?;
                 outln!("{release}");
                 compared.iter().for_each(print_comparison);
                 holds &= compared.iter().all(Comparison::holds);
@@ -67,7 +64,7 @@ impl Facts {
             }
             let kernel = Kernel::obtain(&cache, name, Refresh::Daily)?;
             let tree = shipped::modules(&cache, &kernel)?;
-            let kmod = shipped::kmod_of(&root, self.host_kmod, &scratch);
+            let kmod = Kmod::of(&root, &scratch);
             Bench { kmod, rounds: self.rounds, scratch: scratch.clone() }.tree(&tree)?;
         }
         Ok(ExitCode::from(u8::from(!holds)))
@@ -100,8 +97,7 @@ impl Bench {
         self.one("as shipped", tree)?;
         let unpacked = self.unpack(tree)?;
         self.one("unpacked", &unpacked)?;
-        fs::remove_dir_all(&unpacked.base)
-            .or_host(|| format!("cannot remove {}", unpacked.base.display()))
+        remove_dir(&unpacked.base)
     }
 
     fn one(&self, what: &str, tree: &InstalledTree) -> Result<()> {
@@ -109,9 +105,10 @@ impl Bench {
         let (mut depmod, mut ours, mut again) = (Best::new(), Best::new(), Best::new());
         let mut floor = f64::INFINITY;
         let cache = self.scratch.join("cache");
-        self.clear(&cache)?;
+        remove_dir(&cache)?;
         for _ in 0..self.rounds {
-            let entering = self.entering(tree)?;
+            // To enter the private root is not the tool's own work.
+            let entering = measure(&self.kmod.tool("true", tree))?.seconds;
             let Cost { seconds, peak_kb } = measure(&self.kmod.depmod(tree, None))?;
             depmod.add(Cost { seconds: seconds - entering, peak_kb });
             ours.add(measure(&our_command(tree, &cache, true))?);
@@ -132,27 +129,10 @@ impl Bench {
         Ok(())
     }
 
-    /// How long it takes to enter the private root, in seconds: that is not the tool's own time.
-    fn entering(&self, tree: &InstalledTree) -> Result<f64> {
-        match self.kmod {
-            Kmod::Host => Ok(0.0),
-            Kmod::Private(_) => Ok(measure(&self.kmod.tool("true", tree))?.seconds),
-        }
-    }
-
-    fn clear(&self, dir: &Path) -> Result<()> {
-        match fs::remove_dir_all(dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).or_host(|| format!("cannot remove {}", dir.display()))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// A copy of the tree with every module unpacked.
     fn unpack(&self, tree: &InstalledTree) -> Result<InstalledTree> {
         let base = self.scratch.join("unpacked");
-        self.clear(&base)?;
+        remove_dir(&base)?;
         let dir = base.join("lib/modules").join(&tree.release);
         let mut buffer = ModuleBuffer::default();
         for file in tree.files()? {
@@ -160,10 +140,8 @@ impl Bench {
             let bytes = buffer
                 .read(&file.full)
                 .map_err(|error| Problem::host(format!("{}: {error}", file.full.display())))?;
-            let parent = to.parent().unwrap_or(&dir);
-            fs::create_dir_all(parent)
-                .and_then(|()| fs::write(&to, bytes))
-                .or_host(|| format!("cannot write {}", to.display()))?;
+            make_folder(to.parent().unwrap_or(&dir))?;
+            write_file(&to, bytes)?;
         }
         for name in ["modules.order", "modules.builtin", "modules.builtin.modinfo"] {
             // A tree without them is only warned of by depmod.

@@ -14,7 +14,8 @@ use crate::{
     command::KernelArg,
     guest::{Accel, Guest, round::Round},
     host::{
-        cache::Cache,
+        cache::{Cache, remove_dir},
+        file_system::{make_folder, read_text, write_file},
         packages,
         progress::say,
         run::{self, Run, this_program},
@@ -133,10 +134,8 @@ fn beside_its_modules(cache: &Cache, kernel: &Kernel, image: &Path) -> Result<Pa
     let what = || format!("cannot make {}", folder.display());
     let tree = shipped::modules(cache, kernel)?;
     let modules = folder.join("lib/modules").join(&tree.release);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).or_host(what)?;
-    }
-    fs::create_dir_all(&modules).or_host(what)?;
+    remove_dir(&folder)?;
+    make_folder(&modules)?;
     for entry in fs::read_dir(&tree.dir).or_host(what)? {
         let entry = entry.or_host(what)?;
         symlink(entry.path(), modules.join(entry.file_name())).or_host(what)?;
@@ -148,7 +147,5 @@ fn beside_its_modules(cache: &Cache, kernel: &Kernel, image: &Path) -> Result<Pa
 
 /// Changes a source so that its module differs.
 fn edit(source: &Path, number: u32) -> Result<()> {
-    let what = || format!("{} cannot be edited", source.display());
-    let text = fs::read_to_string(source).or_host(what)?;
-    fs::write(source, format!("{text}\n// Edit {number}.\n")).or_host(what)
+    write_file(source, format!("{}\n// Edit {number}.\n", read_text(source)?))
 }

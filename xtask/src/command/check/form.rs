@@ -87,27 +87,11 @@ fn check(check: &CheckResult) -> CheckRow<'_> {
 pub(super) struct AllForm<'a> {
     format: &'static str,
     release: &'a str,
-    modules: Vec<RowForm<'a>>,
-}
-
-#[derive(Serialize)]
-struct RowForm<'a> {
-    file: &'a str,
-    verdict: &'static str,
-    errno: Option<&'a str>,
-    check: Option<&'a str>,
-    said: Option<&'a str>,
+    modules: &'a [ModuleRow],
 }
 
 impl<'a> AllForm<'a> {
-    pub(super) fn new(release: &'a str, rows: &'a [ModuleRow]) -> Self {
-        let row = |row: &'a ModuleRow| RowForm {
-            file: &row.file,
-            verdict: row.verdict.word(),
-            errno: row.errno.as_deref(),
-            check: row.check.as_deref(),
-            said: row.said.as_deref(),
-        };
-        Self { format: "check-all/1", release, modules: rows.iter().map(row).collect() }
+    pub(super) fn new(release: &'a str, modules: &'a [ModuleRow]) -> Self {
+        Self { format: "check-all/1", release, modules }
     }
 }

@@ -119,7 +119,8 @@ impl Args {
 
     fn judge_all(&self, facts: &TreeFacts, folder: &Path) -> Result<ExitCode> {
         let files = walk::modules(folder, &DepmodConfig::default())?;
-        let Judged { rows, verified } = judge::judge_tree(&facts.target, &files, &self.memory()?);
+        let Judged { rows, verified } =
+            judge::judge_tree(&facts.target, &files, &Cache::open()?.folder("facts")?);
         if self.json {
             super::print_json(&AllForm::new(&facts.target.release, &rows))?;
         } else {
@@ -137,19 +138,12 @@ impl Args {
         Ok(ExitCode::from(u8::from(!holds)))
     }
 
-    /// The folder of what is remembered of modules.
-    fn memory(&self) -> Result<PathBuf> {
-        let memory = Cache::open()?.path("facts");
-        fs::create_dir_all(&memory).or_host(|| format!("{} cannot be made", memory.display()))?;
-        Ok(memory)
-    }
-
     /// The files in the order in which they are loaded.
     fn plan(&self, facts: &TreeFacts) -> Result<Vec<PlannedLoad>> {
         match (self.as_given, self.with_deps) {
             (true, _) => Ok(load_plan::as_given(&self.files)),
             (false, true) => {
-                let (modules, memory) = (facts.modules.as_deref(), self.memory()?);
+                let (modules, memory) = (facts.modules.as_deref(), Cache::open()?.folder("facts")?);
                 load_plan::with_dependencies(&self.files, modules, &memory)
             }
             (false, false) => load_plan::in_order(&self.files),
@@ -216,12 +210,10 @@ fn print_verdict(facts: &TreeFacts, load: &PlannedLoad, verdict: &Verdict) {
         Answer::Unknown(reason) => outln!("{file}{needed}: cannot be decided offline: {reason}"),
     }
     let said = |line: &str| line.chars().flat_map(plain).collect::<String>();
-    match verdict.messages.is_empty() {
-        true if matches!(verdict.answer, Answer::Refused(_)) => {
-            outln!("  the kernel would log  nothing");
-        }
-        true => {}
-        false => outln!("  the kernel would log"),
+    if !verdict.messages.is_empty() {
+        outln!("  the kernel would log");
+    } else if matches!(verdict.answer, Answer::Refused(_)) {
+        outln!("  the kernel would log  nothing");
     }
     verdict.messages.iter().for_each(|line| outln!("    {}", said(line)));
     if !verdict.taints.to_string().is_empty() {

@@ -127,7 +127,7 @@ fn print_identity(facts: &Facts<'_>) {
     optional("build id", facts.build_id.as_deref());
 }
 
-/// By whom it is signed, and what a kernel says of that.
+/// The signature, and what a kernel says of it.
 fn print_signature(facts: &Facts<'_>, verification: Option<&Verification>) {
     match (&facts.signature, facts.signature_unreadable) {
         (Some(Signature { id, signer, hash, key, .. }), _) => {
@@ -205,7 +205,7 @@ fn print_exports(layout: Option<ExportLayout>, exports: &[Export<'_>]) {
     };
     line("exports", format!("{} ({layout})", exports.len()));
     for export in exports {
-        let kind = form::kind_word(export.kind);
+        let kind: &str = export.kind.into();
         let crc = export.crc.map_or(String::new(), |crc| format!("  {crc:#010x}"));
         let namespace = if export.namespace.is_empty() {
             String::new()

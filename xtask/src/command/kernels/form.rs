@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::kernel::{
     KernelName,
-    disk::{Item, MEBIBYTE, size},
+    disk::{Item, MEBIBYTE, size, sums},
     listing::{Known, Listing},
 };
 
@@ -15,27 +15,15 @@ use crate::kernel::{
 pub struct KernelsForm<'a> {
     format: &'static str,
     kernels: Vec<KernelForm<'a>>,
-    disk: Vec<DiskForm<'a>>,
+    disk: &'a [Item],
     unknown: Vec<UnknownForm<'a>>,
 }
 
 #[derive(Debug, Serialize)]
 struct KernelForm<'a> {
-    name: String,
-    release: &'a str,
-    version: &'a str,
-    suite: &'a str,
-    rust: bool,
-    offered: bool,
-    prepared: bool,
+    #[serde(flatten)]
+    known: &'a Known,
     bytes: Option<u64>,
-}
-
-#[derive(Debug, Serialize)]
-struct DiskForm<'a> {
-    entry: &'a str,
-    bytes: u64,
-    spare: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -52,26 +40,13 @@ struct Job {
 }
 
 /// The form for `--json`.
-pub fn json<'a>(listing: &'a Listing, items: &'a [Item]) -> KernelsForm<'a> {
-    let kernel = |known: &'a Known| KernelForm {
-        name: known.name.to_string(),
-        release: &known.release,
-        version: &known.version,
-        suite: known.suite,
-        rust: known.rust,
-        offered: known.offered,
-        prepared: known.prepared,
-        bytes: bytes_of(known, items),
-    };
-    let disk = |item: &'a Item| {
-        let Item { entry, bytes, spare } = item;
-        DiskForm { entry, bytes: *bytes, spare: *spare }
-    };
+pub fn json<'a>(listing: &'a Listing, disk: &'a [Item]) -> KernelsForm<'a> {
+    let kernel = |known: &'a Known| KernelForm { known, bytes: bytes_of(known, disk) };
     let unknown = listing.unknown.iter();
     KernelsForm {
         format: "kernels/1",
         kernels: listing.kernels.iter().map(kernel).collect(),
-        disk: items.iter().map(disk).collect(),
+        disk,
         unknown: unknown.map(|(suite, why)| UnknownForm { suite, reason: &why.fact }).collect(),
     }
 }
@@ -125,8 +100,7 @@ pub fn text(listing: &Listing, items: &[Item], cache: &Path) -> String {
     for (name, bytes) in others.iter().filter(|(_, bytes)| *bytes >= MEBIBYTE) {
         text.push_str(&format!("{:>9}  {name}\n", size(*bytes)));
     }
-    let sum = |items: &mut dyn Iterator<Item = &Item>| items.map(|item| item.bytes).sum();
-    let (all, spare) = (sum(&mut items.iter()), sum(&mut items.iter().filter(|item| item.spare)));
+    let [all, spare] = sums(items);
     text.push_str(&format!("{:>9}  all in all\n", size(all)));
     if spare > 0 {
         text.push_str(&format!(

@@ -1,15 +1,11 @@
 //! `order`: which module loads before which, and why.
 
-mod form;
-
 use std::{
     collections::HashSet,
-    fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use self::form::OrderForm;
 use crate::tree::abi_files::read_symvers;
 use crate::tree::aliases::modules_alias;
 use crate::tree::picture::Picture;
@@ -19,15 +15,16 @@ use crate::tree::walk;
 use crate::{
     build::BuiltStack,
     command::{KernelArg, StackArg},
-    host::cache::Cache,
-    problem::{OrProblem, Problem, Result},
+    host::{cache::Cache, file_system::read_given_text},
+    problem::{Problem, Result},
 };
 use clap::ValueEnum;
-use ko::text::SymbolName;
+use ko::text::{SymbolName, Text};
+use serde::Serialize;
 use stack::depmod_config::DepmodConfig;
 use stack::graph::{Cycle, Graph};
 use stack::load_order::{
-    LoadOrder, LoadStep, MissingDependency, OrderReason, exported_twice, load_order_with,
+    LoadOrder, LoadStep, MissingDependency, OrderReason, exported_twice, load_order,
 };
 use stack::modprobe_config::ModprobeConfig;
 use stack::module_name::ModuleName;
@@ -100,6 +97,21 @@ enum Format {
     Svg,
 }
 
+/// The documented form of `order --json`.
+#[derive(Serialize)]
+struct OrderForm<'a> {
+    format: &'static str,
+    #[serde(flatten)]
+    order: &'a LoadOrder<'a>,
+    exported_twice: Vec<TwiceForm<'a>>,
+}
+
+#[derive(Serialize)]
+struct TwiceForm<'a> {
+    symbol: Text<'a>,
+    modules: Vec<&'a str>,
+}
+
 impl Args {
     /// Runs the verb.
     ///
@@ -121,7 +133,7 @@ impl Args {
         let config = self.modprobe_config()?;
         let wanted = self.wanted(&graph, &config, &names, &files)?;
         let kernel = self.kernel_symbols()?;
-        let order = load_order_with(&graph, &wanted, kernel.as_ref(), &config)
+        let order = load_order(&graph, &wanted, kernel.as_ref(), &config)
             .map_err(|cycles| cyclic(&cycles))?;
         holds &= order.missing.iter().all(|missing| missing.weak);
         self.print(&graph, &order)?;
@@ -180,9 +192,7 @@ impl Args {
         let release = dir.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         let mut config = DepmodConfig::default();
         for path in &self.depmod_config {
-            let text =
-                fs::read_to_string(path).or_usage(|| format!("cannot read {}", path.display()))?;
-            config = config.with_file(&text, &release).map_err(|error| {
+            config = config.with_file(&read_given_text(path)?, &release).map_err(|error| {
                 let problem = Problem::usage(format!("{}: {error}", path.display()));
                 problem.hint("write it as a POSIX extended regular expression, or as *")
             })?;
@@ -191,11 +201,9 @@ impl Args {
     }
 
     fn modprobe_config(&self) -> Result<ModprobeConfig> {
-        let mut config = ModprobeConfig::new();
+        let mut config = ModprobeConfig::default();
         for path in &self.modprobe_config {
-            let text =
-                fs::read_to_string(path).or_usage(|| format!("cannot read {}", path.display()))?;
-            config = config.with_file(&text);
+            config = config.with_file(&read_given_text(path)?);
         }
         Ok(config.with_command_line(&self.cmdline))
     }
@@ -235,7 +243,10 @@ impl Args {
 
     fn print(&self, graph: &Graph, order: &LoadOrder<'_>) -> Result<()> {
         if self.json {
-            return super::print_json(&OrderForm::new(graph, order));
+            let twice = exported_twice(graph).into_iter();
+            let twice = twice.map(|(symbol, modules)| TwiceForm { symbol, modules });
+            let (format, exported_twice) = ("order/1", twice.collect());
+            return super::print_json(&OrderForm { format, order, exported_twice });
         }
         if self.format != Format::Text {
             let modules: Vec<usize> = order.steps.iter().map(|step| step.index).collect();

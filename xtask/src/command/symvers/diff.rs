@@ -2,7 +2,8 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use super::form::DiffForm;
+use serde::Serialize;
+
 use crate::{command::print_json, problem::Result, tree::abi_files::read_symvers};
 use stack::symvers_diff::{Change, CrcComparison, compare};
 
@@ -18,6 +19,39 @@ pub(super) struct Diff {
     /// Print the documented JSON form
     #[arg(long)]
     json: bool,
+}
+
+/// The documented form of `symvers diff --json`.
+#[derive(Serialize)]
+struct DiffForm<'a> {
+    format: &'static str,
+    crcs_compared: bool,
+    breaking: usize,
+    changes: Vec<ChangeForm<'a>>,
+}
+
+#[derive(Serialize)]
+struct ChangeForm<'a> {
+    #[serde(flatten)]
+    change: &'a Change,
+    breaking: bool,
+    text: String,
+}
+
+impl<'a> DiffForm<'a> {
+    fn new(changes: &'a [Change], crcs: CrcComparison, breaking: usize) -> Self {
+        let form = |change: &'a Change| ChangeForm {
+            change,
+            breaking: change.breaking(),
+            text: change.to_string(),
+        };
+        Self {
+            format: "symvers-diff/2",
+            crcs_compared: crcs == CrcComparison::Compare,
+            breaking,
+            changes: changes.iter().map(form).collect(),
+        }
+    }
 }
 
 impl Diff {

@@ -3,7 +3,6 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use super::form::ExplainForm;
 use crate::{
     build::abi::{BLESSED_SYMTYPES, BuiltAbi},
     command::{StackArg, print_json, report_unreadable},
@@ -16,6 +15,7 @@ use crate::{
     },
 };
 use ko::{seal::Seal, text::SymbolName};
+use serde::Serialize;
 use stack::{
     depmod_config::DepmodConfig, symtype_parser, symtypes::Symtypes, symvers::SymversEntry,
 };
@@ -54,26 +54,30 @@ pub(super) struct Explain {
     json: bool,
 }
 
-/// What was found out about a symbol.
-pub(super) struct Explanation {
-    pub(super) symbol: String,
-    pub(super) exports: Vec<SymversEntry>,
-    pub(super) importers: Vec<Importer>,
-    pub(super) kind: Option<TypeText>,
+/// What was found out about a symbol: the documented form of `symvers explain --json`.
+#[derive(Serialize)]
+struct Explanation {
+    format: &'static str,
+    symbol: String,
+    exports: Vec<SymversEntry>,
+    importers: Vec<Importer>,
+    #[serde(rename = "type")]
+    kind: Option<TypeText>,
 }
 
 /// The type behind the CRC.
-pub(super) struct TypeText {
+#[derive(Serialize)]
+struct TypeText {
     /// As a C programmer would write it.
-    pub(super) c: String,
+    c: String,
     /// What gendwarfksyms wrote.
-    pub(super) text: String,
+    text: String,
     /// The CRC computed from it.
-    pub(super) crc: Option<u32>,
+    crc: Option<u32>,
     /// The CRC of the blessed text.
-    pub(super) blessed_crc: Option<u32>,
+    blessed_crc: Option<u32>,
     /// What differs from the blessed text.
-    pub(super) changes: Vec<String>,
+    changes: Vec<String>,
 }
 
 impl Explain {
@@ -93,10 +97,10 @@ impl Explain {
         let kind = self.kind()?;
         let changed = kind.as_ref().is_some_and(|kind| !kind.changes.is_empty());
         let holds = !exports.is_empty() && !changed && !unread;
-        let symbol = self.symbol;
-        let answer = Explanation { symbol, exports, importers, kind };
+        let (format, symbol) = ("symvers-explain/2", self.symbol);
+        let answer = Explanation { format, symbol, exports, importers, kind };
         if self.json {
-            print_json(&ExplainForm::from(&answer))?;
+            print_json(&answer)?;
         } else {
             print_explanation(&answer);
         }

@@ -3,7 +3,6 @@
 mod diff;
 mod expected;
 mod explain;
-mod form;
 
 use std::process::ExitCode;
 

@@ -13,6 +13,8 @@ use rustix::{
 
 use crate::host::process::Process;
 
+/// How much a command may print where its output is collected.
+pub(super) const CAPTURE_MAX: usize = 64 << 20;
 /// How much of a failed command's output is shown.
 const TAIL_LINES: usize = 30;
 
@@ -55,7 +57,7 @@ pub(super) fn read_from(log: &Path, begin: u64) -> String {
     let mut bytes = Vec::new();
     if let Ok(mut file) = File::open(log) {
         let _ = file.seek(SeekFrom::Start(begin));
-        let _ = file.take(super::CAPTURE_MAX as u64).read_to_end(&mut bytes);
+        let _ = file.take(CAPTURE_MAX as u64).read_to_end(&mut bytes);
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -16,6 +16,7 @@ use stack::{
 
 use super::{Comparison, InstalledTree, Kmod};
 use crate::{
+    host::file_system::make_folder,
     problem::{OrProblem, Problem, Result},
     tree::{aliases::modules_alias, scan::scan},
 };
@@ -27,7 +28,7 @@ pub(super) fn compare(
     scratch: &Path,
 ) -> Result<Vec<Comparison>> {
     let out = scratch.join("depmod");
-    fs::create_dir_all(&out).or_host(|| format!("cannot make {}", out.display()))?;
+    make_folder(&out)?;
     kmod.depmod(tree, Some(&out)).stdout_bytes()?;
     let theirs = |name: &str| {
         let path = out.join("lib/modules").join(&tree.release).join(name);

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    host::{run::Run, sandbox::Sandbox},
+    host::{root::Root, run::Run, sandbox::Sandbox},
     problem::{Problem, Result},
     tree::walk,
 };
@@ -22,22 +22,19 @@ use stack::{depmod_config::DepmodConfig, module_file::ModuleFile};
 /// depmod over the largest tree takes under ten seconds, or some minutes on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(600);
 
-/// Where kmod's tools are run.
+/// The kmod of a private root.
 #[derive(Clone, Debug)]
-pub enum Kmod {
-    /// On the host, with its own kmod.
-    Host,
-    /// In a private root.
-    Private(Sandbox),
-}
+pub struct Kmod(Sandbox);
 
 impl Kmod {
+    /// That of this root, which may write into `scratch`.
+    pub fn of(root: &Root, scratch: &Path) -> Self {
+        Self(root.sandbox().bind(scratch))
+    }
+
     /// A tool of kmod that reads `tree`.
     pub fn tool(&self, name: &str, tree: &InstalledTree) -> Run {
-        let run = match self {
-            Self::Host => Run::new(name),
-            Self::Private(sandbox) => sandbox.clone().read_only(&tree.base, &tree.base).run(name),
-        };
+        let run = self.0.clone().read_only(&tree.base, &tree.base).run(name);
         run.deadline(DEADLINE).quiet()
     }
 

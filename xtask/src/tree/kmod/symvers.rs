@@ -1,6 +1,6 @@
 //! What modules export and import, beside the Module.symvers of the kernel's own build.
 
-use std::{collections::HashMap, fs, path::Path, result};
+use std::{collections::HashMap, path::Path, result};
 
 use ko::module::Module;
 use stack::{
@@ -11,7 +11,8 @@ use stack::{
 
 use super::Comparison;
 use crate::{
-    problem::{OrProblem, Result},
+    host::file_system::read_file,
+    problem::Result,
     tree::{
         abi_files,
         scan::map_files,
@@ -20,7 +21,7 @@ use crate::{
 };
 
 pub(super) fn compare(files: &[ModuleFile], path: &Path) -> Result<[Comparison; 2]> {
-    let text = fs::read(path).or_host(|| format!("cannot read {}", path.display()))?;
+    let text = read_file(path)?;
     let symvers = abi_files::read_symvers(path)?;
     let same = symvers.to_text().as_bytes() == text;
     let written_back = Comparison {

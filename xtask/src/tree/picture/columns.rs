@@ -1,4 +1,4 @@
-//! A picture of many modules, in columns: whoever uses a symbol stands left of the module that
+//! A picture of many modules, in columns: a module that uses a symbol stands left of the one that
 //! exports it, as names are wide and low.
 //!
 //! Modules with the same users that use the same modules share a box. A line that passes a column

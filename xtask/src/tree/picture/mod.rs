@@ -92,7 +92,7 @@ impl Picture {
         }
     }
 
-    /// The picture in words, for whoever cannot see it.
+    /// The picture in words, for a reader who cannot see it.
     fn words(&self) -> String {
         let edges = self.edges.iter().map(|edge| self.edge_in_words(edge, self.shown));
         edges.collect::<Vec<_>>().join("; ")

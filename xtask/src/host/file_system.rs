@@ -1,0 +1,84 @@
+//! Files and folders, each error with the path that it is about.
+
+use std::{fs, path::Path};
+
+use crate::problem::{OrProblem, Result};
+
+/// The bytes of a file.
+///
+/// # Errors
+/// It cannot be read, which is this machine's fault.
+pub fn read_file(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).or_host(|| format!("{} cannot be read", path.display()))
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// It cannot be read or is not UTF-8, which is this machine's fault.
+pub fn read_text(path: &Path) -> Result<String> {
+    fs::read_to_string(path).or_host(|| format!("{} cannot be read", path.display()))
+}
+
+/// The bytes of a file that a user names.
+///
+/// # Errors
+/// It cannot be read, which is the request's fault.
+pub fn read_given(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).or_usage(|| format!("{} cannot be read", path.display()))
+}
+
+/// The text of a file that a user names.
+///
+/// # Errors
+/// It cannot be read or is not UTF-8, which is the request's fault.
+pub fn read_given_text(path: &Path) -> Result<String> {
+    fs::read_to_string(path).or_usage(|| format!("{} cannot be read", path.display()))
+}
+
+/// Writes a file.
+///
+/// # Errors
+/// It cannot be written, which is this machine's fault.
+pub fn write_file(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
+    fs::write(path, contents).or_host(|| format!("{} cannot be written", path.display()))
+}
+
+/// Writes a file that a user names.
+///
+/// # Errors
+/// It cannot be written, which is the request's fault.
+pub fn write_given(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
+    fs::write(path, contents).or_usage(|| format!("{} cannot be written", path.display()))
+}
+
+/// Copies a file.
+///
+/// # Errors
+/// It cannot be copied; both are named.
+pub fn copy_file(from: &Path, to: &Path) -> Result<()> {
+    let copied = fs::copy(from, to).map(drop);
+    copied.or_host(|| format!("{} cannot be copied to {}", from.display(), to.display()))
+}
+
+/// Makes a folder and those above it.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).or_host(|| format!("{} cannot be made", folder.display()))
+}
+
+/// The names in a folder, in order.
+///
+/// # Errors
+/// It cannot be read.
+pub fn names(folder: &Path) -> Result<Vec<String>> {
+    let unreadable = || format!("{} cannot be read", folder.display());
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).or_host(unreadable)? {
+        names.push(entry.or_host(unreadable)?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
