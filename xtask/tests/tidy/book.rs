@@ -137,6 +137,31 @@ fn every_link_of_a_page_leads_to_a_file_and_its_heading() {
 }
 
 #[test]
+fn a_page_begins_no_statement_with_who() {
+    /// What may stand before a statement.
+    const BEFORE: [&str; 5] = [". ", "; ", ": ", "| ", "\n"];
+    fn rule(files: &[File]) -> Vec<String> {
+        let mut faults = Vec::new();
+        for page in pages(files) {
+            for (number, line) in prose(page) {
+                let line = format!("\n{}", line.to_lowercase());
+                for before in BEFORE {
+                    let who = format!("{before}who ");
+                    let begun = line.split(&who).skip(1);
+                    let end = |rest: &str| rest.chars().find(|c| ".?;|".contains(*c));
+                    if begun.map(end).any(|end| end != Some('?')) {
+                        faults.push(page.complaint(number, "`whoever`, or a subject with a name"));
+                    }
+                }
+            }
+        }
+        faults
+    }
+    notices(rule, &[("docs/a.md", "Who reads it knows.\n"), ("docs/a.md", "A | who needs it |\n")]);
+    holds(rule, &[("docs/a.md", "It is so; who knows, knows.\n")]);
+}
+
+#[test]
 fn every_slide_has_a_row_that_leads_to_its_heading() {
     fn rule(files: &[File]) -> Vec<String> {
         let Some(first) = files.iter().find(|file| file.path == "docs/README.md") else {
