@@ -3,6 +3,7 @@
 //! 6.12.107, 6.12.117 and 7.3.4 were read and are proven against running kernels; 6.1.176 was seen.
 //! What lies between them, or before, follows the history of `kernel/module` and is not proven.
 //! A stable series takes over checks of later kernels, so its third number decides as well.
+//! A rule names the commit where it is known.
 
 /// The version of a kernel: `VERSION`, `PATCHLEVEL` and `SUBLEVEL` of its Makefile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,10 +24,10 @@ impl Version {
     }
 }
 
-/// The table: each rule with the release that brought it, and with that of a stable series which
+/// The table: each rule with the release that brought it, and with those of the stable series that
 /// took it over.
 macro_rules! rules {
-    ($($(#[$doc:meta])+ $name:ident since $first:tt $(and $backport:tt)?;)+) => {
+    ($($(#[$doc:meta])+ $name:ident since $first:tt $(and $backport:tt)*;)+) => {
         /// What differs: a field for each rule, which is true where it holds.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct VersionRules {
@@ -38,7 +39,7 @@ macro_rules! rules {
             pub fn for_version(version: Version) -> Self {
                 Self {
                     $($name: version >= Version $first
-                        $(|| version.took_over(Version $backport))?,)+
+                        $(|| version.took_over(Version $backport))*,)+
                 }
             }
         }
@@ -47,7 +48,8 @@ macro_rules! rules {
 
 rules! {
     /// A line of the log is as long as a record; before, the console's prefix of 32 bytes is taken
-    /// off (seen in 6.1.176).
+    /// off (b0975c47c217, "printk: adjust string limit macros"; the shorter lines were seen in
+    /// 6.1.176).
     log_lines_fill_records since (6, 3, 0);
     /// There must be one `.modinfo`, one `struct module` and one symbol table; before, the first of
     /// each is taken (seen in 6.1.176).
@@ -57,9 +59,11 @@ rules! {
     license_told_twice since (6, 4, 0);
     /// `struct module` in the file must have the kernel's size.
     this_module_size since (6, 4, 0);
-    /// A signature may use SHA-3, and no longer MD4 or MD5, whose identifiers are forgotten
-    /// (`pkcs7_parser.c`; MD5 was seen in 6.1.176).
+    /// A signature may use SHA-3 (fdb4f66c9545), and no longer MD4 or MD5, whose identifiers are
+    /// forgotten (8468516f9f93, `pkcs7_parser.c`; MD5 was seen in 6.1.176).
     sha3_instead_of_md5 since (6, 7, 0);
+    /// SHA-1, which 6.7 forgot like MD5 (16ab7cb5825f), is known again (203a6763ab69).
+    sha1_again since (6, 9, 0) and (6, 8, 3) and (6, 7, 12);
     /// `.BTF.base` is read, and its types are looked for among the kernel's.
     btf_base since (6, 11, 0);
     /// The ELF checks are `elf_validity_cache_sechdrs()` and so on; before, all is one function in
@@ -86,6 +90,13 @@ rules! {
     btf_layout since (7, 2, 0);
 }
 
+impl VersionRules {
+    /// Whether a signature may not use SHA-1.
+    pub fn forgets_sha1(&self) -> bool {
+        self.sha3_instead_of_md5 && !self.sha1_again
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +117,8 @@ mod tests {
         assert!(of("6.13").split_elf_checks && of("6.12.117").split_elf_checks);
         assert!(!of("6.12.116").split_elf_checks && !of("6.11.200").split_elf_checks);
         assert!(of("6.13").symbol_names_checked && !of("6.12.117").symbol_names_checked);
+        let forgets_sha1 = |release| of(release).forgets_sha1();
+        assert!(["6.7", "6.7.11", "6.8", "6.8.2"].into_iter().all(forgets_sha1));
+        assert!(!["6.6.99", "6.7.12", "6.8.3", "6.9"].into_iter().any(forgets_sha1));
     }
 }

@@ -126,6 +126,10 @@ const BEFORE_6_7: [&str; 6] = [
 pub(super) const MD4: &str = "1.2.840.113549.2.4";
 pub(super) const MD5: &str = "1.2.840.113549.2.5";
 
+/// Those of SHA-1: itself, and with DSA, ECDSA and RSA.
+const OF_SHA1: [&str; 4] =
+    ["1.3.14.3.2.26", "1.2.840.10030.4.3", "1.2.840.10045.4.1", "1.2.840.113549.1.1.5"];
+
 /// Whether a kernel before 6.7 lacks an identifier: P-521, SHA-3 and the signatures with it.
 fn came_with_6_7(text: &str) -> bool {
     let digest = text.strip_prefix("2.16.840.1.101.3.4.2.");
@@ -158,9 +162,12 @@ fn encoded(text: &str) -> Vec<u8> {
 
 /// `look_up_OID()`: an identifier that the kernel knows, by its exact bytes.
 pub(super) fn look_up(value: &[u8], rules: VersionRules) -> Option<&'static str> {
-    let unknown = |text: &&str| match rules.sha3_instead_of_md5 {
-        true => BEFORE_6_7.contains(text),
-        false => came_with_6_7(text),
+    let unknown = |text: &&str| {
+        if rules.sha3_instead_of_md5 {
+            BEFORE_6_7.contains(text) || rules.forgets_sha1() && OF_SHA1.contains(text)
+        } else {
+            came_with_6_7(text)
+        }
     };
     BY_BYTES.get(value).copied().filter(|text| !unknown(text))
 }

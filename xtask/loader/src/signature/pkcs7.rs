@@ -287,6 +287,11 @@ impl<'a> Parser<'a> {
         let certificate = Certificate::parse(found.raw(self.bytes)).ok_or_else(|| {
             Rejection::unknown("a certificate in its signature is of a form not modelled")
         })?;
+        // `x509_note_sig_algo()`.
+        let is_sha1 = certificate.algorithm.is_some_and(|(_, digest)| digest == Digest::Sha1);
+        if is_sha1 && self.trust.rules.forgets_sha1() {
+            return Err(Rejection::silent(Errno::ENOPKG));
+        }
         self.trust.check_self_signed(&certificate)?;
         self.message.certificates.push(certificate);
         Ok(())

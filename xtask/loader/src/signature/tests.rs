@@ -126,6 +126,9 @@ fn kernels_before_6_7_know_md5_and_later_ones_sha3() {
     let md5 = b"\x2a\x86\x48\x86\xf7\x0d\x02\x05";
     let sha3 = b"\x60\x86\x48\x01\x65\x03\x04\x02\x08";
     let sha256 = b"\x60\x86\x48\x01\x65\x03\x04\x02\x01";
+    let sha1 = b"\x2b\x0e\x03\x02\x1a";
+    assert!(known(sha1, "6.1.176") && !known(sha1, "6.7.11") && known(sha1, "6.7.12"));
+    assert!(!known(sha1, "6.8.2") && known(sha1, "6.8.3") && known(sha1, "6.12.117"));
     assert!(known(md5, "6.1.176") && !known(md5, "6.12.117"));
     assert!(!known(sha3, "6.1.176") && known(sha3, "6.12.117"));
     assert!(known(sha256, "6.1.176") && known(sha256, "7.3.4"));
