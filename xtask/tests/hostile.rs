@@ -28,6 +28,7 @@ use loader::{
         efi,
     },
     struct_module,
+    verdict::Answer,
 };
 use peak_alloc::PeakAlloc;
 use proptest::{
@@ -244,7 +245,11 @@ fn load_module(bytes: &[u8], kernels: &[KernelFacts]) -> Option<CheckId> {
     assert!(begin.elapsed() < CASE_TIME_MAX, "{:?}", begin.elapsed());
     let held = HEAP.peak_usage().saturating_sub(before);
     assert!(held <= MODEL_FACTOR * bytes.len() + MODEL_BYTES, "{held} for {}", bytes.len());
-    verdict.decisive().map(|check| check.id)
+    let decisive = verdict.decisive()?;
+    if let Answer::Unknown(reason) = &verdict.answer {
+        assert!(reason.contains(": ") || !decisive.hint.is_empty(), "nothing to be done: {reason}");
+    }
+    Some(decisive.id)
 }
 
 fn read_text(bytes: &[u8]) {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt::Write as _, fs, path::PathBuf, time::Duration};
 
-use loader::kernel_facts::KernelFacts;
+use loader::{kernel_facts::KernelFacts, signature::Support};
 use xtask::{
     guest::{Boot, Command, Guest, report::Report, static_program::StaticProgram},
     host::{
@@ -70,6 +70,9 @@ impl Machine {
         let commands = [
             "ls /sys/module",
             "cat /sys/devices/system/cpu/vulnerabilities/spectre_v2 2>/dev/null || true",
+            // What is loaded, and what the kernel would find when it asks modprobe.
+            "cat /proc/crypto; for name in sha1 sha256 sha512 sha3-256 md4 md5 ecdsa-nist-p256; do \
+             ! modprobe -qn crypto-$name || echo \"name: $name\"; done",
         ];
         let report = self.guest.run(commands).unwrap();
         let names = report.commands[0].text();
@@ -79,6 +82,8 @@ impl Machine {
             || spectre.starts_with("Not affected")
             || spectre.starts_with("Vulnerable");
         target.spectre_v2 = Some(!safe);
+        target.trust.take_loaded(&report.commands[2].text());
+        target.trust.algorithms.retain(|(_, support)| *support == Support::BuiltIn);
         target
     }
 

@@ -110,6 +110,14 @@ pub(super) fn hint_for(id: CheckId, cause: Option<Cause>, kernel: &KernelFacts) 
     .into()
 }
 
+/// What to do where the answer is not known; empty where the reason says it itself.
+pub(super) fn hint_for_unknown(reason: &str) -> String {
+    if reason.contains(": ") {
+        return String::new();
+    }
+    "build it again: no build makes such a file, and the kernel takes it unchecked".into()
+}
+
 fn hint_for_cause(cause: Cause) -> &'static str {
     match cause {
         Cause::Compressed => {

@@ -65,7 +65,8 @@ fn walk(mut load: LoadInfo<'_>, stop_before: Option<CheckId>) -> Verdict {
         let Finding { outcome, want, have, cause } = finding;
         let hint = match outcome {
             Outcome::Fail(_) => hint::hint_for(id, cause, load.kernel),
-            _ => String::new(),
+            Outcome::Unknown(ref reason) => hint::hint_for_unknown(reason),
+            Outcome::Pass | Outcome::Skip(_) | Outcome::Open(_) => String::new(),
         };
         checks.push(CheckResult { id, outcome: outcome.clone(), want, have, hint });
         match outcome {

@@ -60,6 +60,9 @@ impl Finding {
         Self::new(Outcome::Open(what.into()))
     }
 
+    /// The reason ends in what would decide, after a colon. Without one it is a file that no build
+    /// makes and of which the kernel does not check what is named: the hint is then
+    /// [`crate::hint::hint_for_unknown`]'s.
     pub(super) fn unknown(reason: impl Into<String>) -> Self {
         Self::new(Outcome::Unknown(reason.into()))
     }

@@ -81,6 +81,8 @@ rules! {
     /// `simplify_symbols()` refuses a symbol of a section that is not there. Before, it read beyond
     /// the section headers.
     symbol_section_checked since (7, 0, 0) and (6, 12, 117);
+    /// The identifiers of ML-DSA are known.
+    ml_dsa since (7, 0, 0);
     /// Exports are one `__ksymtab` with `__kflagstab`; before, GPL-only ones had a table of their
     /// own.
     flag_table since (7, 1, 0);

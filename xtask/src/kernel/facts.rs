@@ -238,6 +238,7 @@ pub fn of_running(overrides: &Overrides) -> Result<TreeFacts> {
         target.trust.add(keyring, [certificate]);
     }
     target.keys_unread = unread;
+    target.trust.take_loaded(&text_of("/proc/crypto"));
     target.disabled |= text_of("/proc/sys/kernel/modules_disabled") == "1";
     let lockdown = text_of("/sys/kernel/security/lockdown");
     target.locked_down |= !lockdown.is_empty() && !lockdown.contains("[none]");

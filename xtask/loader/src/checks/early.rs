@@ -71,7 +71,8 @@ pub(super) fn vermagic(load: &mut LoadInfo<'_>) -> Finding {
     };
     if load.kernel.options.randstruct && !wanted.contains("RANDSTRUCT_") {
         return Finding::unknown(
-            "the kernel shuffles its structures (CONFIG_RANDSTRUCT), and its seed is not known",
+            "the kernel shuffles its structures (CONFIG_RANDSTRUCT), and its seed is not known: \
+             name a tree that has include/generated/randstruct_hash.h",
         );
     }
     let magic = magic.lossy().into_owned();
@@ -106,7 +107,7 @@ pub(super) fn loaded(load: &mut LoadInfo<'_>) -> Finding {
     if load.state.doubtful(&load.name, b"").is_some() {
         return Finding::unknown(
             "a module of its name was loaded before it, and whether that one loads cannot be \
-             decided offline",
+             decided offline: give one of the two",
         );
     }
     match load.state.find_module(&load.name) {

@@ -50,15 +50,23 @@ pub(super) fn layout(load: &mut LoadInfo<'_>) -> Finding {
         }
         if section.kind == SHT_NULL && section.size > 0 {
             return Finding::unknown(format!(
-                "section {index} has no type but SHF_ALLOC: its bounds are not checked"
+                "section {index} has no type but SHF_ALLOC, so that its bounds are not checked"
             ));
         }
         bytes = bytes.saturating_add(section.size);
     }
     if bytes > MEMORY_MAX {
-        return Finding::unknown(format!("it wants {bytes} bytes of memory"));
+        return Finding::unknown(format!("it wants {bytes} bytes of memory: only its load tells"));
     }
     let this_module = load.sections[load.index.this_module];
+    if let Some(wanted) = load.kernel.this_module.filter(|wanted| wanted.bytes != this_module.size) {
+        let (have, want) = (this_module.size, wanted.bytes);
+        return Finding::unknown(format!(
+            "its struct module has {have} bytes and the kernel's {want}, which this kernel does \
+             not check: build it against the headers of {}",
+            load.kernel.release
+        ));
+    }
     let struct_module = load.elf.slice(this_module.offset, this_module.size);
     if struct_module.iter().enumerate().any(|(at, &byte)| byte != 0 && !NAME.contains(&at)) {
         return Finding::unknown("its struct module has values that no build puts there");
@@ -80,7 +88,11 @@ pub(super) fn percpu(load: &mut LoadInfo<'_>) -> Finding {
         load.say(format!("{name}: per-cpu alignment {align} > {PAGE_BYTES}"));
     }
     if section.size > PERCPU_MAX {
-        return Finding::unknown(format!("it wants {} bytes on each processor", section.size));
+        return Finding::unknown(format!(
+            "it wants {} bytes on each processor, of {PERCPU_MAX} for all modules: only its load \
+             tells",
+            section.size
+        ));
     }
     Finding::pass().have(format!("{} bytes", section.size))
 }

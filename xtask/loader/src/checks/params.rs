@@ -135,6 +135,12 @@ enum Set {
     Unknown(String),
 }
 
+/// No file tells what a module's own code makes of a value.
+fn set_by_own_code(param: &Param) -> Set {
+    let param = param.shown();
+    Set::Unknown(format!("{param} is set by the module's own code: only its load tells"))
+}
+
 /// `parameq()`: a dash is an underscore.
 fn is_same_name(a: &[u8], b: &[u8]) -> bool {
     let plain = |byte: &u8| if *byte == b'-' { b'_' } else { *byte };
@@ -155,7 +161,7 @@ fn parse_one(
         if param.ops.starts_with("param_ops_") || is_rust(&param.ops) {
             return Set::Failed(Errno::EINVAL);
         }
-        return Set::Unknown(format!("{} is set by code of its own", param.shown()));
+        return set_by_own_code(param);
     }
     if param.flags & HARDWARE != 0 && load.kernel.locked_down {
         log_lockdown(load, "unsafe module parameters");
@@ -221,7 +227,7 @@ fn set(load: &mut LoadInfo<'_>, param: &Param, value: Option<&[u8]>) -> Set {
             Set::Failed(Errno::ENOSPC)
         }
         "param_ops_charp" => Set::Done,
-        _ => Set::Unknown(format!("{} is set by code of its own", param.shown())),
+        _ => set_by_own_code(param),
     }
 }
 
@@ -275,7 +281,10 @@ fn set_rust(param: &Param, text: &str, given: &mut HashSet<Vec<u8>>) -> Set {
     };
     let kind = param.ops.rsplit("PARAM_OPS_").next().unwrap_or_default();
     let Some((min, max)) = bounds(kind) else {
-        return Set::Unknown(format!("{} is of a type that is not modelled", param.shown()));
+        return Set::Unknown(format!(
+            "{} is of a type that is not modelled: only its load tells",
+            param.shown()
+        ));
     };
     if rust_number(text).is_none_or(|number| number < min || number > max) {
         return Set::Failed(Errno::EINVAL);

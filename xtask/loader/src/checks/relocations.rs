@@ -29,7 +29,10 @@ pub(super) fn relocations(load: &mut LoadInfo<'_>) -> Finding {
             continue;
         }
         if table.flags & SHF_RELA_LIVEPATCH != 0 {
-            return Finding::unknown(format!("section {index} is a livepatch's own relocations"));
+            return Finding::unknown(format!(
+                "section {index} is a livepatch's own relocations, which are not modelled: only \
+                 its load tells"
+            ));
         }
         let finding = match table.kind {
             SHT_REL => Some(rel_unsupported(load)),

@@ -142,8 +142,9 @@ fn look_in_platform_keyring(
             Some(false) => no_key(Vec::new()),
             None if lines.is_empty() && load.kernel.keys_unread.is_none() => no_key(Vec::new()),
             None => Err(Rejection::Unknown(
-                "whether this kernel looks a module's key up in .platform, its source tells and \
-                 no other file: Debian's does, mainline's does not"
+                "whether this kernel looks a module's key up in .platform is not known, as \
+                 Debian's do and mainline's do not: name a tree with its source \
+                 (kernel/module/signing.c)"
                     .into(),
             )),
         }

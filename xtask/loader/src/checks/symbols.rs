@@ -15,6 +15,10 @@ use crate::{
 };
 use ko::text::{SymbolName, Text};
 
+/// Why a symbol cannot be looked up.
+pub(super) const EXPORTS_UNKNOWN: &str =
+    "the kernel's exports are unknown: name its Module.symvers (--symvers)";
+
 const SHN_UNDEF: u16 = object::elf::SHN_UNDEF.0;
 /// `SHN_LIVEPATCH` (`include/uapi/linux/elf.h`).
 const SHN_LIVEPATCH: u16 = 0xff20;
@@ -91,8 +95,8 @@ fn value(
         section if section >= load.header.section_count => {
             if !load.kernel.rules.symbol_section_checked {
                 let reason = format!(
-                    "{name} is of section {section}, which is not there, and the \
-                                      kernel does not check that"
+                    "{name} is of section {section}, which is not there, and this kernel does not \
+                     check that"
                 );
                 return ControlFlow::Break(Finding::unknown(reason));
             }
@@ -137,12 +141,15 @@ fn undefined(
     so_far: &mut Progress<'_>,
 ) -> ControlFlow<Finding, SymbolValue> {
     if load.kernel.exports.is_empty() {
-        return ControlFlow::Break(Finding::unknown("the kernel's exports are unknown"));
+        return ControlFlow::Break(Finding::unknown(EXPORTS_UNKNOWN));
     }
     if let Some(module) = load.state.doubtful("", name.as_bytes()) {
         let reason = match module {
-            "" => format!("a module that cannot be read may export {name}"),
-            _ => format!("{name} is {module}'s, and whether that one loads cannot be decided"),
+            "" => format!("a module that cannot be read may export {name}: see what is said of it"),
+            _ => format!(
+                "{name} is {module}'s, and whether that one loads cannot be decided: see what is \
+                 said of it"
+            ),
         };
         return ControlFlow::Break(Finding::unknown(reason));
     }

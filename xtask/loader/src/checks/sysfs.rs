@@ -15,7 +15,9 @@ pub(super) fn sysfs(load: &mut LoadInfo<'_>) -> Finding {
                 .have(format!("{name}, which is built in"));
         }
         None if load.kernel.builtin_names.contains(&name) => {
-            return Finding::unknown(format!("{name} is built in, and may be in /sys/module"));
+            return Finding::unknown(format!(
+                "{name} is built in, and may be in /sys/module: --live tells where that kernel runs"
+            ));
         }
         _ => {}
     }
@@ -29,7 +31,7 @@ pub(super) fn sysfs(load: &mut LoadInfo<'_>) -> Finding {
         if is_bad || !seen.insert(section_name) {
             return Finding::unknown(format!(
                 "section {index} has the name {section_name:?}, which sysfs cannot take or has \
-                 taken for another section: the kernel then dumps its stack"
+                 taken for another section, so that the kernel dumps its stack"
             ));
         }
     }

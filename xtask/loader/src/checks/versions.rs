@@ -27,7 +27,7 @@ pub(super) fn module_layout(load: &mut LoadInfo<'_>) -> Finding {
     }
     let export = load.kernel.exports.get(&b"module_layout"[..]);
     let Some(crc) = export.map(|export| export.crc) else {
-        return Finding::unknown("the kernel's exports are unknown");
+        return Finding::unknown(EXPORTS_UNKNOWN);
     };
     match check_version(load, "module_layout", crc) {
         Ok(()) => Finding::pass(),
@@ -88,8 +88,8 @@ fn missing(load: &mut LoadInfo<'_>, symbol: &str, want: String) -> Result<(), Di
             Err(Disagreement::Differs((want, "no version of it".into())))
         }
         None => Err(Disagreement::Unknown(format!(
-            "{symbol} has no CRC in __versions: mainline loads the module, Debian's kernels \
-             refuse it, and whose source this kernel was built from is unknown"
+            "{symbol} has no CRC in __versions, with which mainline loads the module and Debian's \
+             kernels refuse it: name a tree with this kernel's source (kernel/module/version.c)"
         ))),
     }
 }

@@ -138,7 +138,7 @@ fn came_with_6_7(text: &str) -> bool {
         || digest.is_some_and(|arc| matches!(arc, "8" | "9" | "10"))
 }
 
-/// Those of ML-DSA, which came with 7.0.
+/// Those of ML-DSA.
 pub(super) const ML_DSA: [&str; 3] =
     ["2.16.840.1.101.3.4.3.17", "2.16.840.1.101.3.4.3.18", "2.16.840.1.101.3.4.3.19"];
 
@@ -164,7 +164,9 @@ fn encoded(text: &str) -> Vec<u8> {
 pub(super) fn look_up(value: &[u8], rules: VersionRules) -> Option<&'static str> {
     let unknown = |text: &&str| {
         if rules.sha3_instead_of_md5 {
-            BEFORE_6_7.contains(text) || rules.forgets_sha1() && OF_SHA1.contains(text)
+            BEFORE_6_7.contains(text)
+                || rules.forgets_sha1() && OF_SHA1.contains(text)
+                || !rules.ml_dsa && ML_DSA.contains(text)
         } else {
             came_with_6_7(text)
         }

@@ -93,13 +93,17 @@ impl From<Bad> for Rejection {
 /// Reads a message.
 pub(super) fn parse<'a>(bytes: &'a [u8], trust: &'a Trust) -> Parsed<Message<'a>> {
     if bytes.len() > ber::BYTES_MAX {
-        return Err(Rejection::unknown("its signature is larger than the kernel's decoder takes"));
+        return Err(Rejection::unknown(
+            "its signature is larger than the kernel's decoder takes: sign it with scripts/sign-file",
+        ));
     }
     let mut parser = Parser::new(bytes, trust);
     let parsed = parser.content_info();
     let Parser { mut message, lines, knows_ml_dsa, .. } = parser;
     if knows_ml_dsa {
-        return Err(Rejection::unknown("its signature names ML-DSA, which is not modelled"));
+        return Err(Rejection::unknown(
+            "its signature names ML-DSA, which is not modelled: sign it with RSA or ECDSA",
+        ));
     }
     let checked = parsed.and_then(|()| check_attributes(&message));
     if let Err(Rejection::Errno(errno, more)) = checked {
@@ -285,7 +289,10 @@ impl<'a> Parser<'a> {
             return Err(Rejection::silent(Errno::EBADMSG));
         }
         let certificate = Certificate::parse(found.raw(self.bytes)).ok_or_else(|| {
-            Rejection::unknown("a certificate in its signature is of a form not modelled")
+            Rejection::unknown(
+                "a certificate in its signature is of a form not modelled: sign it with \
+                 scripts/sign-file, which puts none in",
+            )
         })?;
         // `x509_note_sig_algo()`.
         let is_sha1 = certificate.algorithm.is_some_and(|(_, digest)| digest == Digest::Sha1);

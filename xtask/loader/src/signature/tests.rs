@@ -97,6 +97,20 @@ fn a_digest_that_the_kernel_lacks_is_no_package() {
 }
 
 #[test]
+fn a_digest_that_is_a_module_is_decided_once_it_is_loaded() {
+    let rules = VersionRules::for_version(Version(7, 2, 6));
+    let certificates = CERTIFICATES.iter().map(|der| Certificate::parse(der).unwrap());
+    let config = Kconfig::parse("CONFIG_CRYPTO_SHA512=m\nCONFIG_CRYPTO_SHA256=y\n");
+    let mut modular = Trust::new(&config, rules, certificates.collect());
+    let verified = verify(DATA, SIGNATURES[1], &modular);
+    assert!(matches!(verified, Err(Rejection::Unknown(why)) if why.ends_with("with --live")));
+    modular.take_loaded("name         : sha256\ndriver       : sha512-lib\n");
+    assert!(verify(DATA, SIGNATURES[1], &modular).is_err());
+    modular.take_loaded("name         : sha512\ndriver       : sha512-lib\nmodule       : sha512\n");
+    assert!(verify(DATA, SIGNATURES[1], &modular).is_ok());
+}
+
+#[test]
 fn a_kind_of_key_that_the_kernel_lacks_is_no_entry_in_a_message_and_no_trust_in_a_keyring() {
     let own = fixture!("p256-certificate.p7s");
     let without = |certificates| trust_of("6.1.176", &["SHA256", "SHA384", "SHA512"], certificates);
@@ -118,7 +132,7 @@ fn a_certificate_that_signed_itself_is_verified_when_it_is_read() {
 }
 
 #[test]
-fn kernels_before_6_7_know_md5_and_later_ones_sha3() {
+fn an_identifier_is_known_from_a_version_on_or_up_to_one() {
     let known = |oid: &[u8], release| {
         let rules = VersionRules::for_version(Version::parse(release).unwrap());
         super::oid::look_up(oid, rules).is_some()
@@ -132,6 +146,8 @@ fn kernels_before_6_7_know_md5_and_later_ones_sha3() {
     assert!(known(md5, "6.1.176") && !known(md5, "6.12.117"));
     assert!(!known(sha3, "6.1.176") && known(sha3, "6.12.117"));
     assert!(known(sha256, "6.1.176") && known(sha256, "7.3.4"));
+    let ml_dsa = b"\x60\x86\x48\x01\x65\x03\x04\x03\x11";
+    assert!(!known(ml_dsa, "6.12.117") && known(ml_dsa, "7.2.6"));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Whether a signature is good: the kernel's order of checks.
 
+use std::collections::HashSet;
+
 use super::{
     algorithm::{Digest, KeyAlgorithm},
     certificate::Certificate,
@@ -68,9 +70,19 @@ pub enum Support {
     Module,
 }
 
-/// The options of the algorithms (`CONFIG_CRYPTO_…`).
-const OPTIONS: [&str; 9] =
-    ["SHA1", "SHA256", "SHA512", "SHA3", "MD4", "MD5", "SM3", "STREEBOG", ECDSA];
+/// The options of the algorithms (`CONFIG_CRYPTO_…`), each with a name in `/proc/crypto` of what it
+/// brings.
+const OPTIONS: [(&str, &str); 9] = [
+    ("SHA1", "sha1"),
+    ("SHA256", "sha256"),
+    ("SHA512", "sha512"),
+    ("SHA3", "sha3-256"),
+    ("MD4", "md4"),
+    ("MD5", "md5"),
+    ("SM3", "sm3"),
+    ("STREEBOG", "streebog256"),
+    (ECDSA, "ecdsa-nist-p256"),
+];
 const ECDSA: &str = "ECDSA";
 
 /// The options of the keyrings (`CONFIG_…`); the first is there without one.
@@ -92,7 +104,7 @@ impl Trust {
         let mut trust = Self {
             keys: Vec::new(),
             rules,
-            algorithms: OPTIONS.into_iter().filter_map(support).collect(),
+            algorithms: OPTIONS.into_iter().filter_map(|(option, _)| support(option)).collect(),
             keyrings: [Keyring::Builtin]
                 .into_iter()
                 .chain(KEYRING_OPTIONS.into_iter().filter_map(has))
@@ -108,6 +120,22 @@ impl Trust {
         self.keys.extend(certificates.into_iter().map(trusted));
     }
 
+    /// Takes what the text of `/proc/crypto` lists: an algorithm that is a module and loaded is as
+    /// good as built in.
+    pub fn take_loaded(&mut self, proc_crypto: &str) {
+        let named = |line: &'_ str| {
+            let (key, name) = line.split_once(':')?;
+            (key.trim() == "name").then(|| name.trim().to_owned())
+        };
+        let loaded: HashSet<String> = proc_crypto.lines().filter_map(named).collect();
+        for (option, support) in &mut self.algorithms {
+            let is_loaded = |(of, name): &(&str, &str)| of == option && loaded.contains(*name);
+            if OPTIONS.iter().any(is_loaded) {
+                *support = Support::BuiltIn;
+            }
+        }
+    }
+
     /// How the algorithm of an option is there; none for one that is missing.
     fn support(&self, option: &str) -> Option<Support> {
         self.algorithms.iter().find(|(known, _)| *known == option).map(|(_, support)| *support)
@@ -120,7 +148,7 @@ impl Trust {
             Some(Support::BuiltIn) => Ok(true),
             Some(Support::Module) => Err(Rejection::unknown(format!(
                 "the digest of its signature is a module of the kernel's (CRYPTO_{option}=m), \
-                 which may be loaded then or not"
+                 which may be loaded then or not: load it before, and ask with --live"
             ))),
             None => Ok(false),
         }
@@ -140,7 +168,8 @@ impl Trust {
                 Some(Support::Module) => {
                     return Err(Rejection::unknown(
                         "the kind of its signature is a module of the kernel's \
-                         (CRYPTO_ECDSA=m), which may be loaded then or not",
+                         (CRYPTO_ECDSA=m), which may be loaded then or not: load it before, and \
+                         ask with --live",
                     ));
                 }
                 None => return Ok(Some(Errno::ENOENT)),
@@ -150,7 +179,8 @@ impl Trust {
             Verification::Good => Ok(None),
             Verification::Bad(errno) => Ok(Some(errno)),
             Verification::NotModelled => Err(Rejection::unknown(
-                "its signature is of a kind whose verification is not modelled",
+                "its signature is of a kind whose verification is not modelled: sign it with RSA, \
+                 or ECDSA over P-256 or P-384",
             )),
         }
     }
