@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use loader::errno::Errno;
-use loader::kernel_facts::KernelFacts;
+use loader::{kernel_facts::KernelFacts, version_rules::VersionRules};
 
 use super::edit::{Module, header, rela, section, symbol};
 
@@ -34,6 +34,22 @@ pub(crate) struct Case {
     pub(crate) loads: Vec<Load>,
     /// Whether its modules do something when they start, and may fail then.
     pub(crate) own_init: bool,
+    /// Where this kernel checks too little for an answer: a part of the reason that is given
+    /// instead of [`Case::shows`].
+    pub(crate) unknown: Option<&'static str>,
+}
+
+impl Case {
+    /// Loads of modules that nobody changed, which may fail on their own.
+    pub(crate) fn of_modules(id: &str, loads: Vec<Load>) -> Self {
+        Self { loads, own_init: true, ..Self::new(id, Shows(None, "")) }
+    }
+
+    /// Loads that are to show something.
+    pub(crate) fn new(id: &str, shows: Shows) -> Self {
+        let (id, loads) = (id.into(), Vec::new());
+        Self { id, shows, boot: "", loads, own_init: false, unknown: None }
+    }
 }
 
 /// What the prediction must be for a fixture to be one: the error and a part of a message.
@@ -137,7 +153,7 @@ impl<'a> Maker<'a> {
     }
 
     pub(super) fn add(&mut self, id: &str, shows: Shows, loads: Vec<Load>) -> &mut Case {
-        self.cases.push(Case { id: id.into(), shows, boot: "", loads, own_init: false });
+        self.cases.push(Case { loads, ..Case::new(id, shows) });
         self.cases.last_mut().unwrap()
     }
 
@@ -148,10 +164,10 @@ impl<'a> Maker<'a> {
         errno: Option<Errno>,
         says: &'static str,
         edit: impl FnOnce(&mut Module),
-    ) {
+    ) -> &mut Case {
         let mut module = self.built.plain.clone();
         edit(&mut module);
-        self.add(id, Shows(errno, says), vec![load(&module)]);
+        self.add(id, Shows(errno, says), vec![load(&module)])
     }
 
     /// Two modules, the second changed.
@@ -302,50 +318,69 @@ impl<'a> Maker<'a> {
         });
     }
 
+    /// It is long because it is a list of damaged sections.
     fn this_module(&mut self) {
         const THIS: &str = ".gnu.linkonce.this_module";
-        self.plain("modinfo-twice", ENOEXEC, "Only one .modinfo section must exist.", |m| {
+        let VersionRules { split_elf_checks, sections_counted, this_module_size, .. } =
+            self.target.rules;
+        let counted =
+            |says: &'static str| if sections_counted { (ENOEXEC, says) } else { (OK, "") };
+        let (errno, says) = counted("Only one .modinfo section must exist.");
+        self.plain("modinfo-twice", errno, says, |m| {
             m.add(".modinfo", b"name=plain\0");
         });
-        let says = match self.split_elf_checks() {
-            true => "module plain: Exactly one .gnu.linkonce.this_module section must exist.",
-            false => "module plain: Only one .gnu.linkonce.this_module section must exist.",
+        let says = if split_elf_checks {
+            "module plain: Exactly one .gnu.linkonce.this_module section must exist."
+        } else if sections_counted {
+            "module plain: Only one .gnu.linkonce.this_module section must exist."
+        } else {
+            "plain: No module found in object"
         };
         self.plain("this-module-absent", ENOEXEC, says, |m| {
             let index = m.section(THIS);
             m.rename(index, ".not.this_module");
         });
-        self.plain("this-module-twice", ENOEXEC, says, |m| {
+        let (errno, twice) = counted(says);
+        self.plain("this-module-twice", errno, twice, |m| {
             m.add(THIS, b"");
         });
-        let says = match self.split_elf_checks() {
-            true => "module plain: .gnu.linkonce.this_module section must have a size set",
-            // One without bytes is not counted there.
-            false => says,
+        // Where the checks are one function, a section without bytes is not counted.
+        let no_bytes = if split_elf_checks {
+            "module plain: .gnu.linkonce.this_module section must have a size set"
+        } else {
+            says
         };
-        self.plain("this-module-nobits", ENOEXEC, says, |m| {
+        self.plain("this-module-nobits", ENOEXEC, no_bytes, |m| {
             let index = m.section(THIS);
             m.set_section(index, section::TYPE, 8);
-        });
-        let says =
-            "module plain: .gnu.linkonce.this_module must occupy memory during process execution";
-        self.plain("this-module-unkept", ENOEXEC, says, |m| {
+        })
+        .unknown = (!sections_counted).then_some("its struct module has no bytes");
+        // Where sections are not counted, one that is not kept is not found.
+        let unkept = if sections_counted {
+            "module plain: .gnu.linkonce.this_module must occupy memory during process execution"
+        } else {
+            says
+        };
+        self.plain("this-module-unkept", ENOEXEC, unkept, |m| {
             let index = m.section(THIS);
             m.set_section(index, section::FLAGS, 1);
         });
+        let unchecked = (!this_module_size).then_some("struct module");
         let says = "section size must match the kernel's built struct module size at run time";
         self.plain("this-module-size", ENOEXEC, says, |m| {
             let index = m.section(THIS);
             let size = m.get(index, section::SIZE);
             m.set_section(index, section::SIZE, size - 64);
-        });
+        })
+        .unknown = unchecked;
         let says = "module (missing .modinfo section or name field): .gnu.linkonce.this_module";
         self.plain("this-module-size-nameless", ENOEXEC, says, |m| {
             m.info("name", None);
             let index = m.section(THIS);
             let size = m.get(index, section::SIZE);
             m.set_section(index, section::SIZE, size + 64);
-        });
+        })
+        .unknown = unchecked;
     }
 
     /// It is long because it is a list of damaged tables.
@@ -591,9 +626,11 @@ impl<'a> Maker<'a> {
             m.set_symbol("param_ops_int", symbol::SECTION, 0xfff2);
         });
         let says = "plain: Symbol param_ops_int has an invalid section index 999 (max ";
+        let unchecked = !self.target.rules.symbol_section_checked;
         self.plain("symbol-section", ENOEXEC, says, |m| {
             m.set_symbol("param_ops_int", symbol::SECTION, 999);
-        });
+        })
+        .unknown = unchecked.then_some("param_ops_int is of section 999, which is not there");
         self.plain(
             "symbols-many-wrong",
             ENOEXEC,
@@ -714,26 +751,27 @@ impl<'a> Maker<'a> {
         let warns = Shows(OK, "Kernel module BTF mismatch detected, BTF debug info may be");
         let says = "failed to validate module [plain] BTF: -22";
         let shows = |errno, says| if allowed { warns } else { Shows(Some(errno), says) };
-        let byte = |section: &'static str, at: usize, byte: u8| {
-            move |m: &mut Module| {
-                let at = m.get(m.section(section), section::OFFSET) as usize + at;
-                m.bytes[at] ^= byte;
-            }
-        };
-        let cases: [(&str, Errno, &'static str, &'static str, usize, u8); 6] = [
-            ("btf-magic", Errno::EINVAL, says, ".BTF", 0, 1),
-            ("btf-version", Errno::ENOTSUPP, "plain] BTF: -524", ".BTF", 2, 2),
-            ("btf-flags", Errno::ENOTSUPP, "plain] BTF: -524", ".BTF", 3, 1),
-            ("btf-header", Errno::EINVAL, says, ".BTF", 4, 0x80),
-            ("btf-types", Errno::EINVAL, says, ".BTF", 12, 1),
-            ("btf-base-magic", Errno::EINVAL, says, ".BTF.base", 1, 1),
+        let plain = &self.built.plain;
+        let whole = plain.get(plain.section(".BTF"), section::SIZE) as u32;
+        // Of a header that is longer than the kernel's all the rest must be zero.
+        let long = "plain] BTF: -7";
+        let cases: [(&str, Errno, &'static str, &str, usize, BtfChange); 7] = [
+            ("btf-magic", Errno::EINVAL, says, ".BTF", 0, BtfChange::Xor(1)),
+            ("btf-version", Errno::ENOTSUPP, "plain] BTF: -524", ".BTF", 2, BtfChange::Xor(2)),
+            ("btf-flags", Errno::ENOTSUPP, "plain] BTF: -524", ".BTF", 3, BtfChange::Xor(1)),
+            ("btf-header-beyond", Errno::EINVAL, says, ".BTF", 4, BtfChange::Set(whole + 1)),
+            ("btf-header-long", Errno::E2BIG, long, ".BTF", 4, BtfChange::Set(whole)),
+            ("btf-types", Errno::EINVAL, says, ".BTF", 12, BtfChange::Xor(1)),
+            ("btf-base-magic", Errno::EINVAL, says, ".BTF.base", 1, BtfChange::Xor(1)),
         ];
-        for (id, errno, says, section, at, changed) in cases {
-            if self.built.plain.find(section).is_none() {
-                continue;
-            }
+        for (id, errno, says, section, at, change) in cases {
+            let Some(index) = self.built.plain.find(section) else { continue };
             let mut module = self.built.plain.clone();
-            byte(section, at, changed)(&mut module);
+            let at = module.get(index, section::OFFSET) as usize + at;
+            match change {
+                BtfChange::Xor(byte) => module.bytes[at] ^= byte,
+                BtfChange::Set(word) => module.set(at, 4, word.into()),
+            }
             self.add(id, shows(errno, says), vec![load(&module)]).boot =
                 if allowed { ALONE } else { "" };
         }
@@ -847,6 +885,12 @@ impl<'a> Maker<'a> {
             self.add(&format!("param-{id}"), Shows(errno, says), vec![load]);
         }
     }
+}
+
+/// What is done to a byte, or a word, of the types for BPF.
+enum BtfChange {
+    Xor(u8),
+    Set(u32),
 }
 
 /// Where the CRC of a symbol stands in the table that the kernel reads.

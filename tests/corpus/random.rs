@@ -88,13 +88,7 @@ fn case(built: &Built, seed: u64, index: usize) -> Case {
     if name.starts_with("takes") {
         loads.insert(0, plain(built.gives()));
     }
-    Case {
-        id: format!("{kind}-{name}-{index}"),
-        shows: Shows(None, ""),
-        boot: "",
-        loads,
-        own_init: false,
-    }
+    Case { loads, ..Case::new(&format!("{kind}-{name}-{index}"), Shows(None, "")) }
 }
 
 fn in_header(module: &mut Module, dice: &mut Dice) {

@@ -176,6 +176,11 @@ impl Table {
                 Agreement::Agrees => self.agree += 1,
                 Agreement::Init(did) => self.init.push(format!("{id}: {did}")),
                 Agreement::Unknown(reason) => {
+                    let hint = one.verdict.decisive().map_or("", |check| check.hint.as_str());
+                    assert!(
+                        reason.contains(": ") || !hint.is_empty(),
+                        "what to do: {id}: {reason}"
+                    );
                     let did = format!("errno {:?}, {:?}", one.ran.errno, one.ran.messages);
                     self.unknown.push(format!("{id}: {reason} (kernel: {did})"));
                 }
@@ -227,13 +232,7 @@ impl Table {
 
 /// A prediction that is wrong in one thing only must not be taken for an agreement.
 pub(super) fn a_wrong_prediction_differs() {
-    let case = Case {
-        id: "one".into(),
-        shows: Shows(None, ""),
-        boot: "",
-        loads: Vec::new(),
-        own_init: false,
-    };
+    let case = Case::new("one", Shows(None, ""));
     let agrees = |change: fn(&mut Ran)| {
         let verdict = Verdict {
             name: "one".into(),

@@ -59,7 +59,8 @@ pub(super) fn layout(load: &mut LoadInfo<'_>) -> Finding {
         return Finding::unknown(format!("it wants {bytes} bytes of memory: only its load tells"));
     }
     let this_module = load.sections[load.index.this_module];
-    if let Some(wanted) = load.kernel.this_module.filter(|wanted| wanted.bytes != this_module.size) {
+    if let Some(wanted) = load.kernel.this_module.filter(|wanted| wanted.bytes != this_module.size)
+    {
         let (have, want) = (this_module.size, wanted.bytes);
         return Finding::unknown(format!(
             "its struct module has {have} bytes and the kernel's {want}, which this kernel does \

@@ -106,7 +106,8 @@ fn a_digest_that_is_a_module_is_decided_once_it_is_loaded() {
     assert!(matches!(verified, Err(Rejection::Unknown(why)) if why.ends_with("with --live")));
     modular.take_loaded("name         : sha256\ndriver       : sha512-lib\n");
     assert!(verify(DATA, SIGNATURES[1], &modular).is_err());
-    modular.take_loaded("name         : sha512\ndriver       : sha512-lib\nmodule       : sha512\n");
+    modular
+        .take_loaded("name         : sha512\ndriver       : sha512-lib\nmodule       : sha512\n");
     assert!(verify(DATA, SIGNATURES[1], &modular).is_ok());
 }
 
