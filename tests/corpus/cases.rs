@@ -693,9 +693,17 @@ impl<'a> Maker<'a> {
         });
         let says = "x86/modules: Invalid relocation target, existing value is nonzero for";
         self.plain("relocation-over-something", ENOEXEC, says, |m| {
-            let at = m.relocation(".init.text", 0);
-            // Two bytes before its place stands an instruction.
-            let offset = m.number(at, 8);
+            // One before whose place stands a part of an instruction, and no other's place.
+            let mut end = 0;
+            let (at, offset) = (0..)
+                .find_map(|index| {
+                    let at = m.relocation(".init.text", index);
+                    let offset = m.number(at, 8);
+                    let is_free = offset >= end + 2;
+                    end = offset + 4;
+                    is_free.then_some((at, offset))
+                })
+                .unwrap();
             m.set(at, 8, offset - 2);
         });
         self.plain("relocation-overflow", ENOEXEC, "overflow in relocation type 10 val ", |m| {
