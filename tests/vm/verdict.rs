@@ -31,7 +31,10 @@ use self::{
     compare::{Compared, Table, a_wrong_prediction_differs, compare},
     machine::Machine,
     trouble::Trouble,
-    whole_tree::every_module_that_debian_ships_is_decided_and_verified,
+    whole_tree::{
+        check_says_how_long_verification_took,
+        every_module_that_debian_ships_is_decided_and_verified,
+    },
 };
 use crate::{
     corpus::{
@@ -57,6 +60,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Needs::OwnModules => [
             the_kernels_own_modules_are_judged_as_by_the_kernel,
             every_module_that_debian_ships_is_decided_and_verified,
+            check_says_how_long_verification_took,
         ],
     )
 }

@@ -1,6 +1,6 @@
 //! All modules that Debian ships with a kernel, judged and verified without a guest.
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use loader::{errno::Errno, signature::Rejection, verify_signature};
 use stack::depmod_config::DepmodConfig;
@@ -23,6 +23,23 @@ const UNKNOWN_MAX: usize = 2;
 const VERIFY_TIME_MAX: Duration = Duration::from_millis(4);
 /// One in so many is verified with a changed byte, too.
 const CHANGED_EACH: usize = 40;
+
+/// `check --all` says how many signatures it has verified, and how long that took.
+pub(super) fn check_says_how_long_verification_took() {
+    let memory = tempfile::tempdir().unwrap();
+    let folder = own_modules(&kernel().name).join("kernel/net");
+    let mut check = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    check.args(["check", "--all"]).arg(folder).arg("--tree").arg(&kernel().tree);
+    check.arg("--image").arg(kernel().image.as_ref().unwrap());
+    let output = check.env("XDG_CACHE_HOME", memory.path()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let line = said.lines().find_map(|line| line.split_once(" signatures verified in "));
+    let (count, took) = line.unwrap_or_else(|| panic!("{said}"));
+    assert!(count.parse::<usize>().unwrap() > 300, "{said}");
+    let (seconds, each) = took.split_once(" s of processor time, ").unwrap();
+    let each = each.strip_suffix(" ms each").unwrap();
+    assert!(seconds.parse::<f64>().unwrap() > 0.0 && each.parse::<f64>().unwrap() > 0.0, "{said}");
+}
 
 /// Each loads or has a reason; each signature is good, and none is with a changed byte.
 pub(super) fn every_module_that_debian_ships_is_decided_and_verified() {
