@@ -91,11 +91,16 @@ impl Maker<'_> {
         let content = |content| Form { content: Some(content), ..form };
         let versions = |versions| Form { versions: Some(versions), ..form };
         let with_attributes = Form { attributes: true, ..form };
-        let knows_md5 = !self.target.rules.sha3_instead_of_md5;
-        let md5 =
-            if knows_md5 { (loads, no_key) } else { (Shows(OK, "Unsupported digest"), no_digest) };
+        let has = |option| self.target.trust.algorithms.iter().any(|(name, _)| *name == option);
+        let of_digest = |option| if has(option) { no_key } else { no_digest };
+        let unknown_digest = (Shows(OK, "Unsupported digest"), no_digest);
+        let (md5, sha3) = if self.target.rules.sha3_instead_of_md5 {
+            (unknown_digest, (loads, of_digest("SHA3")))
+        } else {
+            ((loads, of_digest("MD5")), unknown_digest)
+        };
         // A kernel without ECDSA cannot read a certificate of such a key.
-        let has_ecdsa = self.target.trust.algorithms.iter().any(|(name, _)| *name == "ECDSA");
+        let has_ecdsa = has("ECDSA");
         let with_certificate = if has_ecdsa {
             (loads, no_key)
         } else {
@@ -114,8 +119,9 @@ impl Maker<'_> {
             ("digest-unknown", digest(sign::UNKNOWN), Shows(OK, "Unknown OID"), no_digest),
             ("digest-sha1", digest(sign::SHA1), loads, no_key),
             ("digest-sha224", digest(sign::SHA224), loads, no_key),
-            ("digest-sha384", digest(sign::SHA384), loads, no_key),
-            ("digest-sha512", digest(sign::SHA512), loads, no_key),
+            ("digest-sha384", digest(sign::SHA384), loads, of_digest("SHA512")),
+            ("digest-sha512", digest(sign::SHA512), loads, of_digest("SHA512")),
+            ("digest-sha3", digest(sign::SHA3_256), sha3.0, sha3.1),
             ("key-rsa", Form { key: Some(sign::RSA), ..form }, loads, no_key),
             (
                 "key-unknown",
