@@ -94,7 +94,7 @@ impl From<Bad> for Rejection {
 pub(super) fn parse<'a>(bytes: &'a [u8], trust: &'a Trust) -> Parsed<Message<'a>> {
     if bytes.len() > ber::BYTES_MAX {
         return Err(Rejection::unknown(
-            "its signature is larger than the kernel's decoder takes: sign it with scripts/sign-file",
+            "its signature is larger than the kernel's decoder takes: sign it with sign-file",
         ));
     }
     let mut parser = Parser::new(bytes, trust);
