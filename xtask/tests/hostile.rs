@@ -408,7 +408,7 @@ enum Value {
 fn changed() -> impl Strategy<Value = Vec<u8>> {
     let value = prop_oneof![
         (0u64..32).prop_map(Value::Is),
-        prop_oneof![Just(u64::MAX), Just(1 << 31), 0..40_000u64, any()].prop_map(Value::Is),
+        prop_oneof![Just(u64::MAX), Just(1 << 31), 0..40_000u64, any::<u64>()].prop_map(Value::Is),
         (0u32..64).prop_map(Value::Flips),
         any::<Index>().prop_map(Value::Of),
     ];

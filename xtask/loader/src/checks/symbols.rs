@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, ops::ControlFlow};
 
-use super::versions::{Difference, Disagreement, check_version};
+use super::versions::{Difference, Disagreement, EXPORTS_UNKNOWN, check_version};
 use crate::{
     errno::Errno,
     gpl_only,
@@ -14,10 +14,6 @@ use crate::{
     verdict::Finding,
 };
 use ko::text::{SymbolName, Text};
-
-/// Why a symbol cannot be looked up.
-pub(super) const EXPORTS_UNKNOWN: &str =
-    "the kernel's exports are unknown: name its Module.symvers (--symvers)";
 
 const SHN_UNDEF: u16 = object::elf::SHN_UNDEF.0;
 /// `SHN_LIVEPATCH` (`include/uapi/linux/elf.h`).

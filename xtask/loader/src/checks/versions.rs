@@ -19,6 +19,10 @@ pub(super) enum Disagreement {
     Unknown(String),
 }
 
+/// Why a symbol cannot be looked up.
+pub(super) const EXPORTS_UNKNOWN: &str =
+    "the kernel's exports are unknown: name its Module.symvers (--symvers)";
+
 /// `check_modstruct_version()`: the layout of the kernel's own structures, by the CRC of
 /// `module_layout`.
 pub(super) fn module_layout(load: &mut LoadInfo<'_>) -> Finding {
