@@ -686,25 +686,24 @@ impl<'a> Maker<'a> {
     }
 
     fn relocations(&mut self) {
+        let overflow_first = self.target.rules.overflow_before_target;
         let says = "plain: Unknown rela relocation: 99";
         self.plain("relocation-unknown", ENOEXEC, says, |m| {
             let at = m.relocation(".init.text", 0) + rela::TYPE.0;
             m.set(at, 4, 99);
         });
-        let says = "x86/modules: Invalid relocation target, existing value is nonzero for";
-        self.plain("relocation-over-something", ENOEXEC, says, |m| {
-            // One before whose place stands a part of an instruction, and no other's place.
-            let mut end = 0;
-            let (at, offset) = (0..)
-                .find_map(|index| {
-                    let at = m.relocation(".init.text", index);
-                    let offset = m.number(at, 8);
-                    let is_free = offset >= end + 2;
-                    end = offset + 4;
-                    is_free.then_some((at, offset))
-                })
-                .unwrap();
-            m.set(at, 8, offset - 2);
+        let over = if overflow_first {
+            "x86/modules: Invalid relocation target, existing value is nonzero for"
+        } else {
+            "x86/modules: Skipping invalid relocation target, existing value is nonzero for"
+        };
+        self.plain("relocation-over-something", ENOEXEC, over, |m| {
+            over_instruction(m);
+        });
+        let both = if overflow_first { "overflow in relocation type 10 val " } else { over };
+        self.plain("relocation-over-something-overflow", ENOEXEC, both, |m| {
+            let at = over_instruction(m) + rela::TYPE.0;
+            m.set(at, 4, 10);
         });
         self.plain("relocation-overflow", ENOEXEC, "overflow in relocation type 10 val ", |m| {
             let at = m.relocation(".init.text", 0) + rela::TYPE.0;
@@ -893,6 +892,22 @@ impl<'a> Maker<'a> {
             self.add(&format!("param-{id}"), Shows(errno, says), vec![load]);
         }
     }
+}
+
+/// Lets a relocation write over an instruction; returns where it stands.
+fn over_instruction(module: &mut Module) -> usize {
+    // One before whose place stands a part of an instruction, and no other's place.
+    let mut end = 0;
+    let found = (0..).find_map(|index| {
+        let at = module.relocation(".init.text", index);
+        let offset = module.number(at, 8);
+        let is_free = offset >= end + 2;
+        end = offset + 4;
+        is_free.then_some((at, offset))
+    });
+    let (at, offset) = found.unwrap();
+    module.set(at, 8, offset - 2);
+    at
 }
 
 /// What is done to a byte, or a word, of the types for BPF.

@@ -51,6 +51,10 @@ rules! {
     /// off (b0975c47c217, "printk: adjust string limit macros"; the shorter lines were seen in
     /// 6.1.176).
     log_lines_fill_records since (6, 3, 0);
+    /// A relocation whose value has no room is refused before one over bytes that are not zero;
+    /// before, the latter was refused first, in other words (0c05e7bd2d01, "livepatch,x86: Clear
+    /// relocation targets on a module removal"; the words were seen in 6.1.176).
+    overflow_before_target since (6, 3, 0);
     /// There must be one `.modinfo`, one `struct module` and one symbol table; before, the first of
     /// each is taken (seen in 6.1.176).
     sections_counted since (6, 4, 0);

@@ -97,7 +97,8 @@ fn apply(load: &mut LoadInfo<'_>, place: &SectionRela, written: &mut Written) ->
     if rela.offset.checked_add(size).is_none_or(|end| end > section.size) {
         return unchecked(place, "writes outside its section");
     }
-    if let Some(finding) = overflow(load, place, value) {
+    let overflow_first = load.kernel.rules.overflow_before_target;
+    if let Some(finding) = overflow_first.then(|| overflow(load, place, value)).flatten() {
         return Some(finding);
     }
     if mark(written.entry(place.target).or_default(), rela.offset, size) {
@@ -107,7 +108,10 @@ fn apply(load: &mut LoadInfo<'_>, place: &SectionRela, written: &mut Written) ->
         SHT_NOBITS => &[],
         _ => load.elf.slice(section.at(rela.offset), size),
     };
-    existing.iter().any(|&byte| byte != 0).then(|| nonzero(load, place))
+    if existing.iter().any(|&byte| byte != 0) {
+        return Some(nonzero(load, place));
+    }
+    if overflow_first { None } else { overflow(load, place, value) }
 }
 
 /// Marks bytes as written; whether one of them was before.
@@ -177,9 +181,11 @@ fn nonzero(load: &mut LoadInfo<'_>, place: &SectionRela) -> Finding {
     } else {
         format!("type {kind}")
     };
+    let what =
+        if load.kernel.rules.overflow_before_target { "Invalid" } else { "Skipping invalid" };
     let line = format!(
-        "module: x86/modules: Invalid relocation target, existing value is nonzero for {which}, \
-         loc {ADDRESS}, val {ADDRESS}"
+        "module: x86/modules: {what} relocation target, existing value is nonzero for {which}, loc \
+         {ADDRESS}, val {ADDRESS}"
     );
     load.refuse(Errno::ENOEXEC, line)
         .want("zeros where a relocation writes")
