@@ -287,10 +287,35 @@ fn a_symbol_of_no_section_is_judged_by_the_version() {
     let mut file = module();
     let symbol = file.windows(24).position(|bytes| bytes == symbol(13, 0x10, 0, 0)).unwrap();
     file[symbol + 6..symbol + 8].copy_from_slice(&999u16.to_le_bytes());
-    let mut kernel = target();
-    assert_eq!(judge(&kernel, &file).answer, Answer::Refused(Errno::ENOEXEC));
-    kernel.rules = KernelFacts::new("6.12.107", "").unwrap().rules;
-    assert!(matches!(judge(&kernel, &file).answer, Answer::Unknown(_)));
+    assert_eq!(judge(&target(), &file).answer, Answer::Refused(Errno::ENOEXEC));
+    let unchecked = judge(&with_rules_of("6.12.107"), &file).answer;
+    assert!(matches!(unchecked, Answer::Unknown(_)));
+}
+
+/// A kernel with the rules of another release.
+fn with_rules_of(release: &str) -> KernelFacts {
+    KernelFacts { rules: KernelFacts::new(release, "").unwrap().rules, ..target() }
+}
+
+#[test]
+fn a_relocation_over_something_is_refused_first_before_6_3() {
+    let mut file = module();
+    let good = rela(1, 2, 4, -4);
+    let at = file.windows(good.len()).position(|bytes| bytes == good).unwrap();
+    // Over the call, and with a value that has no room.
+    file[at..at + good.len()].copy_from_slice(&rela(0, 2, 10, -4));
+    let says = |release| judge(&with_rules_of(release), &file).messages.concat();
+    assert!(says("6.2.16").contains("Skipping invalid relocation target, existing value"));
+    assert!(says("6.3").contains("overflow in relocation type 10 val"));
+}
+
+#[test]
+fn before_6_4_a_struct_module_of_another_size_is_unknown() {
+    let wanted = ThisModule { bytes: 320, init_at: INIT_AT, exit_at: None };
+    let of = |release| KernelFacts { this_module: Some(wanted), ..with_rules_of(release) };
+    let verdict = judge(&of("6.3.1"), &module());
+    assert!(matches!(&verdict.answer, Answer::Unknown(why) if why.contains("256 bytes")));
+    assert_eq!(judge(&of("6.4"), &module()).answer, Answer::Refused(Errno::ENOEXEC));
 }
 
 #[test]
@@ -310,9 +335,7 @@ fn targets() -> Vec<KernelFacts> {
     let mut all = Vec::new();
     for release in ["7.3.4-test", "6.12.117-test", "6.12.1-test", "6.1.1-test"] {
         for modversions in [false, true] {
-            let mut one = target();
-            let renamed = KernelFacts::new(release, "").unwrap();
-            one.rules = renamed.rules;
+            let mut one = with_rules_of(release);
             one.options = ConfigOptions { modversions, force_load: true, btf: true, ..one.options };
             one.options.ftrace = modversions;
             let crc = modversions.then_some(7);
