@@ -390,7 +390,9 @@ impl<'a> Maker<'a> {
             let index = m.section(".symtab");
             m.set_section(index, section::TYPE, 1);
         });
-        self.plain("symbols-twice", ENOEXEC, says, |m| {
+        let is_counted = self.target.rules.sections_counted;
+        let (errno, says) = if is_counted { (ENOEXEC, says) } else { (OK, "") };
+        self.plain("symbols-twice", errno, says, |m| {
             let index = m.add(".more", b"");
             m.set_section(index, section::TYPE, 2);
             m.set_section(index, section::LINK, 1);
