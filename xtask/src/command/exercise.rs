@@ -98,7 +98,7 @@ impl Args {
             return Ok(None);
         }
         if answers != questions {
-            let fact = format!("{one} has {questions} questions, and was given {answers} answers");
+            let fact = format!("{one}: questions: {questions}, answers given: {answers}");
             return Err(Problem::usage(fact).hint(if questions == 0 {
                 format!("it is solved by a module: cargo xtask exercise {one}")
             } else {
@@ -176,6 +176,7 @@ fn begin(one: &Exercise, folder: &Path) -> Result<()> {
         outln!("or in {}.", folder.join(answer::FILE).display());
         if one.is_opinion() {
             outln!("Nobody but you can judge it: --solution shows an answer.");
+            return Ok(());
         }
     } else {
         outln!("What you start from is in {}.", folder.display());
@@ -256,7 +257,7 @@ mod tests {
         let (_, right) = files[0].1.trim_end().rsplit_once("? ").unwrap();
 
         let problem = answered("6.2", &[right, right], dir).unwrap_err();
-        assert!(problem.fact.contains("has 1 questions, and was given 2 answers"), "{problem}");
+        assert!(problem.fact.contains("questions: 1, answers given: 2"), "{problem}");
         assert!(!dir.join("6.2").exists());
         assert!(answered("1.2", &[right], dir).unwrap_err().hint.unwrap().contains("a module"));
 
