@@ -77,8 +77,9 @@ impl Choice {
     }
 }
 
-/// Chooses; `trial` boots a guest with KVM and fails where that does not work. It costs nothing:
-/// until its answer is known, guests are emulated.
+/// Chooses; `trial` boots a guest with KVM and fails where that does not work, or has no answer when
+/// the command is interrupted meanwhile. It costs nothing: until its answer is known, guests are
+/// emulated.
 ///
 /// # Errors
 /// KVM was demanded and does not work.
@@ -86,7 +87,7 @@ pub(super) fn choose(
     cache: &Cache,
     root: &Root,
     wish: Accel,
-    trial: impl FnOnce() -> Result<()> + Send + 'static,
+    trial: impl FnOnce() -> Option<Result<()>> + Send + 'static,
 ) -> Result<Choice> {
     let answer = Answer { path: cache.path(format!("guest/accel-{}", key(root))) };
     let device = File::options().read(true).write(true).open(DEVICE);
@@ -149,7 +150,7 @@ impl Answer {
 
     /// What is remembered; else emulation, and KVM is tried meanwhile. The trial ends with the
     /// process.
-    fn or_try_beside(&self, trial: impl FnOnce() -> Result<()> + Send + 'static) -> Choice {
+    fn or_try_beside(&self, trial: impl FnOnce() -> Option<Result<()>> + Send + 'static) -> Choice {
         if let Some(choice) = self.read() {
             return choice;
         }
@@ -167,14 +168,16 @@ impl Answer {
         Choice::new(false, format!("{DEVICE} is there, and is being tried for the next guests"))
     }
 
-    fn try_now(&self, trial: impl FnOnce() -> Result<()>) -> Choice {
+    fn try_now(&self, trial: impl FnOnce() -> Option<Result<()>>) -> Choice {
         let text = fs::read_to_string(&self.path).unwrap_or_default();
         let before = text.lines().next().and_then(|line| line.strip_prefix("trying "));
         let before = before.and_then(|number| number.parse::<u32>().ok()).unwrap_or(0);
         self.write(&format!("trying {}", before + 1), "");
         let (word, choice) = match trial() {
-            Ok(()) => ("yes", Choice::new(true, "a trial guest booted with it")),
-            Err(problem) => {
+            // Nothing is known of KVM: the trial counts as cut short.
+            None => return Choice::new(false, "its trial was interrupted"),
+            Some(Ok(())) => ("yes", Choice::new(true, "a trial guest booted with it")),
+            Some(Err(problem)) => {
                 let fact = problem.fact.lines().next().unwrap_or_default();
                 let word = if fact.contains("did not come up within") { "slow" } else { "no" };
                 (word, Choice::new(false, format!("with KVM {fact}")))
@@ -227,7 +230,7 @@ mod tests {
     fn a_trial_is_waited_for_by_nobody_and_its_answer_is_remembered() {
         let (_folder, answer) = answer();
         let (go, gone) = std::sync::mpsc::channel::<()>();
-        let choice = answer.or_try_beside(move || gone.recv().map_err(|_| Problem::host("")));
+        let choice = answer.or_try_beside(move || Some(gone.recv().map_err(|_| Problem::host(""))));
         assert!(!choice.kvm && choice.why.contains("being tried"));
         // While it goes on, nobody else tries.
         while !answer.path.exists() {
@@ -244,11 +247,12 @@ mod tests {
     #[test]
     fn a_failure_is_not_for_ever() {
         let (_folder, answer) = answer();
-        let slow = answer.try_now(|| Err(Problem::host("the guest did not come up within 15 s")));
+        let slow =
+            answer.try_now(|| Some(Err(Problem::host("the guest did not come up within 15 s"))));
         assert!(!slow.kvm);
         assert!(aged(&answer, SLOW - Duration::from_secs(60)).is_some());
         assert_eq!(aged(&answer, SLOW), None);
-        answer.try_now(|| Err(Problem::host("QEMU was killed by signal 6")));
+        answer.try_now(|| Some(Err(Problem::host("QEMU was killed by signal 6"))));
         assert!(aged(&answer, SLOW).is_some());
         assert_eq!(aged(&answer, FAILED), None);
         fs::write(&answer.path, "no").unwrap();
@@ -265,5 +269,14 @@ mod tests {
         }
         assert!(!answer.read().unwrap().kvm);
         assert_eq!(aged(&answer, SLOW), None);
+    }
+
+    #[test]
+    fn an_interrupted_trial_says_nothing_of_kvm() {
+        let (_folder, answer) = answer();
+        assert!(!answer.try_now(|| None).kvm);
+        assert_eq!(answer.read(), None);
+        answer.try_now(|| Some(Ok(())));
+        assert!(answer.read().unwrap().kvm);
     }
 }
