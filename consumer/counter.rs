@@ -158,11 +158,11 @@ impl MiscDevice for Device {
         }
         crate::store(&kiocb.file(), input)?;
 
-        // Let who keeps the file open read the new value.
+        // A program that keeps the file open reads the new value next.
         *kiocb.ki_pos_mut() = 0;
         Ok(len)
     }
 }
 
-/// The longest input in bytes: three times what any `i64` takes, for who pads with zeros.
+/// The longest input in bytes: three times what any `i64` takes, zeros before it included.
 const INPUT_MAX: usize = 64;

@@ -8,7 +8,7 @@
 #	include $(src)/crates.mk
 #
 # The second line is needless where both modules are in one Kbuild file. The crate is called as the
-# module, with _ for -. A folder that uses the crate of a neighbour is built after it when their
+# module, with _ for -. A folder that uses the crate of a neighbor is built after it when their
 # common Kbuild says so: $(obj)/tally: $(obj)/provider. Built alone, a module finds the crate beside
 # the Module.symvers that KBUILD_EXTRA_SYMBOLS names, or in a folder there.
 #
@@ -34,7 +34,7 @@ crate-users := $(foreach module,$(obj-m:.o=),$(if $($(module)-crates),$(module))
 crates-here := $(sort $(crates-m) \
 	$(filter $(obj-m:.o=),$(foreach user,$(crate-users),$($(user)-crates))))
 
-# Where crates of other builds are, and where those of neighbouring folders are.
+# Where crates of other builds are, and where those of neighboring folders are.
 crate-folders-named := $(foreach file,$(KBUILD_EXTRA_SYMBOLS),\
 	$(dir $(file)) $(wildcard $(dir $(file))*/))
 crate-folders := $(crate-folders-named) $(if $(filter-out .,$(obj)),$(wildcard $(obj)/../*/))

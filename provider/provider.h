@@ -62,8 +62,8 @@ int __must_check provider_add(struct provider_counter *counter, s64 delta);
  * provider_read() - the value of a counter
  * @counter: a registered counter
  *
- * Exported for all modules: it changes nothing and reveals a number, so whoever
- * has been handed a counter may look at it, under any license.
+ * Exported for all modules: it changes nothing and reveals a number, so a module
+ * that has been handed a counter may look at it, under any license.
  *
  * Return: the value.
  */
@@ -73,7 +73,7 @@ s64 provider_read(const struct provider_counter *counter);
  * provider_count() - how many counters are registered
  *
  * Exported for GPL modules in the namespace PROVIDER: nobody needs it to count.
- * It is for diagnosis, and who relies on it says so with MODULE_IMPORT_NS().
+ * It is for diagnosis: a module that relies on it says so with MODULE_IMPORT_NS().
  *
  * Return: the number, at most the parameter max_counters.
  */

@@ -187,8 +187,8 @@ struct Provider {
 
 impl kernel::InPlaceModule for Provider {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        // SAFETY: A module is initialized once, and until that is done the kernel keeps everybody
-        // who needs its symbols waiting: `resolve_symbol_wait` in `kernel/module/main.c` (7.3).
+        // SAFETY: A module is initialized once, and until that is done the kernel keeps all that
+        // need its symbols waiting: `resolve_symbol_wait` in `kernel/module/main.c` (7.3).
         unsafe { COUNTERS.init() };
 
         let debugfs = Dir::new(c"provider");

@@ -20,7 +20,7 @@ fn doctor(folder: &Path, before: &str, script: &str) -> Child {
     let script = format!("#!/bin/sh\n{script}\necho $$ > pids; sleep 60 & echo $! >> pids; wait\n");
     fs::write(&cargo, script).unwrap();
     fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
-    // Whoever runs the tests may ignore signals, as a shell does for what it starts with `&`. The
+    // The tests' own parent may ignore signals, as a shell does for what it starts with `&`. The
     // runner would ignore them, too.
     Command::new("env")
         .args(["--default-signal=HUP,INT,TERM", "sh", "-c"])

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Stops the machine: whoever waits for it must be told that no answer will come. */
+/* Stops the machine: a program that waits for it must be told that no answer will come. */
 #include <linux/module.h>
 #include <linux/panic.h>
 

@@ -59,7 +59,7 @@ fn all(list: &str) -> Result<u8, Any> {
                     _ => "killed".into(),
                 };
                 let taints = fs::read_to_string("/proc/sys/kernel/tainted")?;
-                // Whoever died may hold the lock that the list of modules is read under.
+                // A process that died may hold the lock that the list of modules is read under.
                 let is_killed = came == "killed";
                 let modules = if is_killed { String::new() } else { modules(&own)? };
                 println!("{id}\t{came}\t{}\t{modules}", taints.trim());

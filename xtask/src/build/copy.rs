@@ -87,7 +87,7 @@ pub(super) fn is_no_product(path: &Path) -> bool {
     !ends.iter().any(|end| name.ends_with(end)) && !whole.contains(&name)
 }
 
-/// What a person wrote, apart from what a build in place left beside it.
+/// Whether a person wrote the file: a build in place leaves others beside it.
 pub(super) fn is_source(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let made = ["_generated.rs", "_generated.c", ".mod.c"].iter().any(|end| name.ends_with(end));
@@ -147,7 +147,7 @@ mod tests {
         mirror(from.path(), &[""], to.path(), is_no_product).unwrap();
         assert_eq!(names(to.path()).unwrap(), [COPIED, "a.c", "b.c", "fw.bin"]);
 
-        // What a Makefile may run stays so.
+        // A file that a Makefile may run stays executable.
         let executable = || {
             let mode = to.path().join("fw.bin").metadata().unwrap().permissions().mode();
             mode & 0o100 != 0

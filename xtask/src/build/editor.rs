@@ -73,8 +73,8 @@ impl EditorProject {
     }
 }
 
-/// What a crate of the kernel's is compiled with, by `-Zcrate-attr`. An older rust-analyzer does
-/// not read it.
+/// The attributes that the kernel compiles its crates with, by `-Zcrate-attr`. An older
+/// rust-analyzer does not read that.
 const NO_STD: [&str; 1] = ["no_std"];
 
 /// One call of rustc, as it is written down.
@@ -204,7 +204,7 @@ fn path_on_host(text: &str, places: &[Place]) -> String {
     let path = Path::new(text);
     let moved = places.iter().find_map(|(inside, host)| {
         let rest = path.strip_prefix(inside).ok()?;
-        // Nothing follows a folder that is named itself, no slash either.
+        // A folder that is named itself gets no slash at its end.
         Some(if rest.as_os_str().is_empty() { host.clone() } else { host.join(rest) })
     });
     moved.map_or_else(|| text.into(), |path| path.to_string_lossy().into_owned())

@@ -62,7 +62,7 @@ impl MakeTarget {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stack {
     folder: PathBuf,
-    /// Of a part of the project, what it is, by which its build folder is named.
+    /// A part of the project has the name of its build folder, and its files.
     part: Option<(String, Vec<String>)>,
 }
 
@@ -195,7 +195,7 @@ impl Stack {
         texts.flat_map(not_set).map(|option| format!("CONFIG_{option}")).collect()
     }
 
-    /// What belongs to it, and which files of that are sources.
+    /// The files that belong to it, and which of them are sources.
     fn content(&self) -> (Vec<&str>, fn(&Path) -> bool) {
         match &self.part {
             Some((_, sources)) => (sources.iter().map(String::as_str).collect(), is_source),

@@ -1,8 +1,8 @@
 //! What runs the guest's instructions: KVM where it is proven to work, emulation elsewhere.
 //!
-//! That `/dev/kvm` is there and can be opened proves nothing. In a virtual machine QEMU may abort
-//! over it, or sit for ever with a guest that does not run, so KVM is used only after a guest
-//! has really come up with it.
+//! A `/dev/kvm` that can be opened proves nothing. In a virtual machine QEMU may abort over it, or
+//! sit for ever with a guest that does not run, so KVM is used only after a guest has really come
+//! up with it.
 
 use std::{
     fs::{self, File},
@@ -77,9 +77,9 @@ impl Choice {
     }
 }
 
-/// Chooses; `trial` boots a guest with KVM and fails where that does not work, or has no answer when
-/// the command is interrupted meanwhile. It costs nothing: until its answer is known, guests are
-/// emulated.
+/// Chooses; `trial` boots a guest with KVM and fails where that does not work. It has no answer
+/// when the command was interrupted meanwhile. It costs nothing: until its answer is known, guests
+/// are emulated.
 ///
 /// # Errors
 /// KVM was demanded and does not work.

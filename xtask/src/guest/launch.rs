@@ -96,7 +96,7 @@ impl Guest {
     }
 
     fn choose(&self) -> Result<accel::Choice> {
-        // Nothing of this guest's own, which may be at fault itself.
+        // The trial has nothing of this guest's own, which may be at fault itself.
         let plain = Self::new(&self.cache, &self.root, self.boot.clone());
         accel::choose(&self.cache, &self.root, self.accel, move || {
             let machine = plain.machine(true);

@@ -266,7 +266,7 @@ impl Decoder {
 
     /// Takes the bytes that arrived.
     pub fn push(&mut self, bytes: &[u8]) {
-        // What was handed out is dropped here, so the buffer never holds more than what waits.
+        // The frames that were handed out are dropped here: the buffer holds only what waits.
         self.buffer.drain(..self.begin);
         self.begin = 0;
         self.buffer.extend_from_slice(bytes);

@@ -28,30 +28,30 @@ const WORDS: &[&str] = &[
     "console=ttyS0",
     // With QEMU's -no-reboot a panic ends the machine at once.
     "panic=-1",
-    // Nothing after an oops proves anything.
+    // A kernel that has oopsed proves nothing any more.
     "oops=panic",
     // The serial console prints from a thread of the kernel, which a processor that spins never
     // runs: without a panic, which prints by itself, the console would not tell of the lockup.
     "softlockup_panic=1",
-    // Warnings and worse: writing to the console is slow, and the agent reports the rest.
+    // The console gets warnings and worse: it is slow, and the agent reports the rest.
     "loglevel=5",
-    // The self-tests of the ciphers, which no module here uses: a quarter of an emulated boot.
+    // No module here uses the ciphers; their self-tests take a quarter of an emulated boot.
     "cryptomgr.notests",
     // The watchdog reads two clocks one after the other. On a busy host the machine may rest in
     // between, and the kernel then says that its clock is unstable.
     "tsc=nowatchdog",
-    // Outlives a burst of messages between two looks of the agent.
+    // A burst of messages fits in between two looks of the agent.
     "log_buf_len=1M",
 ];
 
 /// Where a machine's memory comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Memory {
-    /// From nowhere: it boots, and what it leaves is forgotten.
+    /// The machine boots with memory of its own, which is forgotten at its end.
     Fresh,
-    /// It boots, and its memory is a file in [`STATE`].
+    /// The machine boots, and its memory is a file in [`STATE`].
     Saved,
-    /// That file, of which each page is copied when it is written.
+    /// The memory is that file; each page is copied when it is written.
     Restored,
 }
 
@@ -84,8 +84,8 @@ impl Machine<'_> {
 
     /// QEMU's arguments.
     pub(super) fn arguments(&self) -> Vec<String> {
-        // Of the emulated processors qemu64 starts fastest: the kernel finds fewer features to
-        // set up and to test.
+        // qemu64 starts fastest of the emulated processors: the kernel finds fewer features to set
+        // up and to test.
         let (accel, cpu) = if self.kvm { ("kvm", "host") } else { ("tcg", "qemu64") };
         let mut arguments: Vec<String> = Vec::new();
         let mut add = |option: &str, value: String| arguments.extend([option.into(), value]);

@@ -86,7 +86,8 @@ impl SavedState {
         let what = || format!("{} cannot be opened", folder.display());
         let used = File::options().write(true).open(folder.join(DIGEST)).or_host(what)?;
         flock(&used, FlockOperation::LockShared).map_err(Into::into).or_host(what)?;
-        // For the order in which states are forgotten; without it an older one goes first.
+        // The state that was used longest ago is forgotten first; if the time cannot be set, this
+        // one goes earlier.
         let _ = used.set_modified(SystemTime::now());
         let state = Self { name, folder, used };
         prune(cache);
@@ -195,7 +196,7 @@ fn checksum(path: &Path) -> io::Result<(u64, u32)> {
     loop {
         at = match rustix::fs::seek(&file, rustix::fs::SeekFrom::Data(at)) {
             Ok(at) => at - at % PAGE as u64,
-            // No data after here.
+            // The rest of the file is a hole.
             Err(Errno::NXIO) => return Ok((length, sum.finalize())),
             Err(error) => return Err(error.into()),
         };

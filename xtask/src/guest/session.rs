@@ -59,7 +59,7 @@ pub(super) struct Limits {
 #[derive(Debug)]
 pub struct Session {
     pub(super) limits: Limits,
-    // Before the folder of the run: it is ended first.
+    // It stands before the folder of the run, so that it is ended first.
     child: Process,
     pub(super) run_dir: RunDir,
     pub(super) stream: Option<UnixStream>,
@@ -202,7 +202,7 @@ impl Session {
                     return Ok(());
                 }
             }
-            // Before the next read: a guest that never stops talking has a deadline, too.
+            // This is asked before each read: a guest that never stops talking has a deadline, too.
             if begin.elapsed() > deadline {
                 return Err(End::Deadline { after: deadline, silent: self.heard.elapsed() });
             }
@@ -274,7 +274,7 @@ impl Session {
     pub(super) fn fail(&mut self, end: End) -> Problem {
         let problem = match self.verdict(end) {
             Err(problem) => problem,
-            // Not reached: an end without a goodbye is never green.
+            // This is never reached: an end without a goodbye is never green.
             Ok(()) => Problem::host("the guest ended in an unknown way"),
         };
         self.over = Some(problem.clone());

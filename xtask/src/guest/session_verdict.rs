@@ -67,8 +67,8 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Result<()> {
     let (problem, from) = match (complaint(evidence), &evidence.report.flaw) {
         (Some(complaint), _) => {
             let mut fact = complaint.fact;
-            // Both at once: the kernel complained and therefore, for example, the guest hangs.
-            // That a panic ends the machine needs no words.
+            // Often one follows from the other: the kernel complained, and so the guest hangs. A
+            // panic ends the machine, which needs no words.
             if let Some(ending) = ending.filter(|_| !complaint.panicked) {
                 let _ = write!(fact, "; {}", ending.fact);
             }
@@ -236,7 +236,7 @@ fn with_console(mut problem: Problem, evidence: &Evidence<'_>, from: Option<&str
         write!(problem.fact, "\nthe console {which}:\n  {}", shown.join("\n  "))
     };
     let _ = write!(problem.fact, "\n(all of it: {})", evidence.log.display());
-    // What a module printed is not to command the reader's terminal.
+    // A module's words must not command the reader's terminal.
     problem.fact = Text(problem.fact.as_bytes()).to_string();
     problem
 }

@@ -79,9 +79,8 @@ pub(super) fn extracted(cache: &Cache, image: &Path) -> Option<String> {
     Some(format!("guest/{entry}"))
 }
 
-/// What QEMU is to be given in the place of `kernel` for a machine that does not boot: no kernel,
-/// but a file of the same kind, because the machine is the same only then. A kernel's 60 MB would
-/// be read for nothing.
+/// A stand-in for `kernel` in a machine that does not boot. It is a file of the same kind, because
+/// QEMU makes the same machine only then. A kernel's 60 MB would be read for nothing.
 ///
 /// # Errors
 /// It cannot be read or written.

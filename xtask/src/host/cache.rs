@@ -164,7 +164,7 @@ impl Cache {
 #[derive(Clone, Debug)]
 pub struct Lock(Arc<File>);
 
-/// What the names of folders end in that are no entries: not yet, or no more.
+/// The suffixes of folders that are no entries yet, or no longer.
 pub const LEFT: [&str; 2] = [".partial", ".gone"];
 
 impl Lock {

@@ -115,8 +115,8 @@ fn mirror_of(targets: &str) -> Option<String> {
     targets.lines().find_map(|line| line.strip_suffix(" Debian Debian")).map(Into::into)
 }
 
-/// What of the host's own apt decides how an archive is reached, as `mmdebstrap --aptopt` takes
-/// it: proxies, and whether a mirror that lags behind is good enough.
+/// The settings of the host's own apt that decide how an archive is reached, as `mmdebstrap
+/// --aptopt` takes them: proxies, and whether a mirror that lags behind is good enough.
 pub fn apt_options() -> Vec<String> {
     // A host without apt has no such settings.
     let dump = Run::new("apt-config").arg("dump").quiet().stdout();

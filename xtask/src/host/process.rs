@@ -97,7 +97,7 @@ impl Process {
         if group == Group::Own {
             command.process_group(0);
         }
-        // With the lock held, so that a signal that comes now also reaches this child.
+        // The lock is held, so that a signal that comes now also reaches this child.
         let mut registry = registry();
         if registry.interrupted.is_some() {
             return Err(io::ErrorKind::Interrupted.into());
@@ -174,7 +174,7 @@ impl Process {
         if self.status.is_none() && self.has_ended().unwrap_or(true) {
             self.status = self.child.wait().ok();
         }
-        // Those whose parent has ended are ours to reap.
+        // We reap the processes whose parent has ended.
         let how = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         let group = || waitid(WaitId::Pgid(Some(self.pid)), how);
         while self.status.is_some() && matches!(group(), Ok(Some(_))) {}
@@ -229,7 +229,7 @@ fn send(pid: Pid, group: Group, signal: Signal) -> rustix::io::Result<()> {
 fn set_up() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // What children leave behind becomes our child: only its parent learns when it has ended.
+        // A process that a child leaves behind becomes our child: only a parent learns of its end.
         let _ = set_child_subreaper(Some(getpid()));
         let ignored = ignored_signals();
         let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter();

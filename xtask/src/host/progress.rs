@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::program::as_typed;
 
-/// Without a terminal, how often a line says that the work goes on.
+/// How often a line says that the work goes on, where there is no terminal.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 /// How much of a log's last line is shown.
 const LINE_MAX: usize = 70;

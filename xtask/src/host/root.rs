@@ -179,7 +179,7 @@ fn make(cache: &Cache, suite: Suite, partial: &Path, lock: &Lock) -> Result<()> 
     let step = Step::begin(format!("private Debian root, {}", suite.name), "about 1 min");
     let log = cache.log(&format!("root-{}", suite.name))?;
     let root = partial.join("root");
-    // All of it belongs to this user, who can so remove it again. The superuser takes over the
+    // All files belong to this user: so it can remove them again. The superuser takes over the
     // files that are there. Another user unpacks an archive of them, which takes 20 seconds more.
     if rustix::process::geteuid().is_root() {
         bootstrap(suite, &root).holding(lock).logged(&log, &step)?;

@@ -207,7 +207,7 @@ mod tests {
     fn nothing_of_the_host_can_be_written() {
         let folder = tempfile::tempdir().unwrap();
         let sandbox = sandbox(folder.path());
-        // What is there already is written, so a sandbox that does not hold changes nothing.
+        // The file's own contents are written: a sandbox that does not hold changes nothing.
         for file in ["kernel/core_pattern", "vm/swappiness", "kernel/hostname"] {
             let path = format!("/proc/sys/{file}");
             let script = format!("v=$(cat {path}) && {{ echo \"$v\" > {path}; }} 2>&1 || true");

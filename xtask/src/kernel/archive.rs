@@ -336,11 +336,11 @@ const APT_CONF: &str = "APT::Sandbox::User \"root\";\n\
     Acquire::Languages \"none\";\n\
     Acquire::Retries \"3\";\n";
 
-/// For a suite that the root was not made of.
+/// apt's options for another suite than the root's own.
 const OTHER_SOURCES: &str = "Dir::Etc::SourceList \"/var/cache/apt/sources.list\";\n\
     Dir::Etc::SourceParts \"/dev/null\";\n";
 
-/// What the name of a file ends in that has what a name stands for.
+/// The suffix of the file in which a kernel's name has its candidate.
 const OFFER: &str = ".offer";
 /// The file that is as old as the lists are.
 const ASKED: &str = "asked";

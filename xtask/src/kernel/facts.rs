@@ -185,7 +185,7 @@ impl TreeFacts {
 fn this_module_of(folders: &[&Path]) -> Option<ThisModule> {
     let mut buffer = ModuleBuffer::default();
     folders.iter().find_map(|folder| {
-        // Only folders of modules: a whole source tree has too many others.
+        // The search stays in folders of modules: a source tree has too many others.
         let folder = Some(folder.join("kernel"))
             .filter(|kernel| kernel.is_dir() && folder.join("modules.builtin").exists())?;
         let files = walk::modules(&folder, &DepmodConfig::default()).ok()?;
@@ -289,7 +289,7 @@ pub fn play_loaded(model: &mut KernelModel<'_>, folder: &Path) -> Result<()> {
     }
     let taints = Taints(text_of("/proc/sys/kernel/tainted").parse().unwrap_or(0));
     model.state.taints = taints;
-    // What those taints were set with has been logged.
+    // The kernel logs these once, when it sets the taint: it has done so.
     if taints.has(Taints::UNSIGNED) {
         model.state.is_first(OnceMessage::Unsigned);
     }

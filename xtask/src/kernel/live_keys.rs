@@ -199,7 +199,7 @@ mod tests {
         let (trusted, unread) = found(machine(&keys, P256, P384, false));
         assert_eq!(trusted, [(Keyring::Platform, p256()), (Keyring::Platform, p384())]);
         assert_eq!(unread, None);
-        // Without Secure Boot, or named in dbx: the certificate is there, the key is not.
+        // The certificate is there and the key is not, without Secure Boot or where dbx names it.
         let keys = [rings("1", "empty", "1"), key_line(P256)].concat();
         let (trusted, unread) = found(machine(&keys, P256, P384, true));
         assert_eq!((trusted, unread), (vec![(Keyring::Platform, p256())], None));

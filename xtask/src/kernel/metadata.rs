@@ -106,7 +106,7 @@ pub(super) fn complete(headers: &Path, build: &Path, config: &Kconfig) -> Result
     let rust = build.join("rust");
     let mut lacking = vec![build.join("scripts/target.json")];
     let mut kinds = vec![(rust.clone(), "rmeta"), (rust.clone(), "so")];
-    // No compiler reads these again; an editor does.
+    // An editor reads these; no compiler does again.
     kinds.extend(["bindings", "uapi"].map(|generated| (rust.join(generated), "rs")));
     // With RUST_INLINE_HELPERS (since 6.19) rustc also reads the helpers' bitcode.
     if config.has("RUST_INLINE_HELPERS") {

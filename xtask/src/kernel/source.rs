@@ -19,8 +19,8 @@ use crate::{
 /// Bytes that the unpacked source and its archive need.
 const SPACE: u64 = 3 << 30;
 
-/// What `make prepare` of an x86 kernel does without: four fifths of the source's bytes. The files
-/// of Kconfig stay, as each reads the others, those of other architectures as well.
+/// Files that `make prepare` of an x86 kernel does not read: four fifths of the source's bytes. The
+/// files of Kconfig stay, those of other architectures as well: each reads the others.
 const NOT_PREPARED: [&str; 11] = [
     "Documentation/*.rst",
     "Documentation/*.yaml",
@@ -35,7 +35,7 @@ const NOT_PREPARED: [&str; 11] = [
     "tools/testing",
 ];
 
-/// What an editor reads of it: the crates, and how they are built.
+/// The folders that an editor reads: the crates, and how they are built.
 const OF_AN_EDITOR: [&str; 2] = ["rust", "scripts"];
 
 /// The source that a stock kernel was built from, or a part of it.

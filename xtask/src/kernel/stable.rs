@@ -16,7 +16,7 @@ use crate::{
 pub(super) const RECIPE: &str = "1";
 /// Bytes that it needs, its modules among them.
 const SPACE: u64 = 1 << 30;
-/// Where a compiler that the root lacks is, in the kernel's folder.
+/// The place, in the kernel's folder, of a compiler that the root lacks.
 const COMPILER: &str = "compiler";
 
 /// Unpacks it.
@@ -32,7 +32,7 @@ pub(super) fn prepare(prep: &Preparation) -> Result<()> {
     let archive = Archive::open(cache, root, suite)?;
     let packages = archive.kernel_packages(candidate, "linux-image")?;
     archive.unpack(&step, &log, &packages, aside)?;
-    // Where newer packages have all this, and where all that boots a kernel looks.
+    // Newer packages have their modules there, and a boot looks for them there.
     let modules = Path::new("lib/modules").join(release);
     if aside.join(&modules).is_dir() {
         make_folder(&aside.join("usr/lib/modules"))?;

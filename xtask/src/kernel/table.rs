@@ -96,7 +96,7 @@ pub struct Recipe {
     pub rust: bool,
     /// The release that it has when it is made of this candidate.
     pub(super) release: fn(&Candidate) -> String,
-    /// What its cache entry's key stands for, beyond the candidate's version and the root.
+    /// The parts of its cache entry's key beside the candidate's version and the root.
     key: &'static [&'static str],
     /// What becomes of an interrupted preparation.
     leftover: Partial,

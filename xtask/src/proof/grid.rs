@@ -109,15 +109,15 @@ pub fn cell(kernel: &KernelProof, row: &Row) -> String {
     }
 }
 
-/// For each answer that is not yes: the kernel, the question, the reason. Several points of a
-/// kernel with the same reason are told once.
+/// A line for each answer that is not yes: the kernel, the question, the reason. Several points of
+/// a kernel with the same reason are told once.
 pub fn reasons(proof: &StackProof) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for kernel in &proof.kernels {
         let mut told: Vec<&str> = Vec::new();
         for point in &kernel.points {
             let Some(fault) = point.answer.fault() else { continue };
-            // What was not loaded is not unloaded either, which says nothing new.
+            // A module that was not loaded is not unloaded either: that says nothing new.
             let follows = matches!(
                 (&point.subject, &point.answer),
                 (Subject::Unload(_), Answered::Skipped(_))

@@ -299,7 +299,7 @@ fn judge_in_order(target: &KernelFacts, files: &[ModuleFile]) -> Vec<ModuleRow> 
                     }
                     Err(error) => unreadable_row(file, &error),
                 });
-                // No reader is left to want it after the last file.
+                // After the last file no reader is left to take it.
                 let _ = give.send(());
             }
         }

@@ -20,7 +20,7 @@ fn doctor(folder: &Path, programs: &[&str]) -> String {
         .unwrap();
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
     let said = String::from_utf8(output.stdout).unwrap();
-    // Whoever is root needs no uidmap, and is not asked whether mmdebstrap may make users.
+    // The superuser needs no uidmap, and is not asked whether mmdebstrap may make users.
     let mut is_asked = true;
     let asked = said.lines().filter(|line| {
         if !line.starts_with(' ') {

@@ -126,7 +126,7 @@ impl Args {
         } else {
             print_all(facts, &rows);
         }
-        // What a few take is no news.
+        // The time for a few modules is no news.
         if let Some((count @ 100.., took)) = verified {
             let each = took.as_secs_f64() * 1e3 / count as f64;
             let took = took.as_secs_f64();
@@ -248,7 +248,7 @@ fn print_checks(verdict: &Verdict) {
     }
 }
 
-/// What was wanted beside what was found; of several symbols each on a line of its own.
+/// Prints what was wanted beside what was found, each of several symbols on a line of its own.
 fn print_differences(want: &str, have: &str) {
     let safe = |text: &str| text.chars().flat_map(plain).collect::<String>();
     let (wanted, found) = (want.split("; "), have.split("; "));

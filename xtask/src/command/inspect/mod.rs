@@ -44,7 +44,7 @@ impl Args {
     /// Runs the verb.
     ///
     /// # Errors
-    /// None for the files: each is answered in its turn.
+    /// The kernel's facts cannot be had. An error of a file is its answer and ends nothing.
     pub fn run(self) -> Result<ExitCode> {
         let failed = Cell::new(false);
         let kernel = self.kernel.is_named().then(|| self.kernel.facts()).transpose()?;

@@ -126,7 +126,7 @@ fn remove(cache: &Cache, names: &[KernelName]) -> Result<ExitCode> {
         let item = before.iter().find(|item| item.entry == known.entry);
         outln!("{name} is removed: {}", size(item.map_or(0, |item| item.bytes)));
     }
-    // Of the others, what became spare by that.
+    // Other items may have become spare by that.
     let mut freed = items(cache)?;
     freed.retain(|item| item.spare && !kept(item));
     remove_items(cache, &freed)

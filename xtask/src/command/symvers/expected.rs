@@ -71,7 +71,7 @@ impl Bless {
             let fact = format!("{kernel} has no MODVERSIONS, so there are no CRCs to bless");
             return Err(Problem::usage(fact).hint("cargo xtask symvers bless --kernel lab"));
         }
-        // What was blessed before only serves to say what is new: it may be damaged or gone.
+        // The blessed file only serves to say what is new: it may be damaged or gone.
         let was = read_symvers(&stack.path(BLESSED_SYMVERS)).unwrap_or_default();
         let was_types = read_symtypes(&stack.path(BLESSED_SYMTYPES)).unwrap_or_default();
         print(

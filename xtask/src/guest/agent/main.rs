@@ -147,7 +147,7 @@ fn find_port() -> Option<String> {
 fn power_off(value: u8) -> io::Result<()> {
     let port = File::options().write(true).open("/dev/port")?;
     port.write_at(&[value], protocol::EXIT_PORT)?;
-    // Not reached in a machine that has the device; the host's deadline ends another one.
+    // A machine with the device never gets here; the host's deadline ends another one.
     loop {
         thread::sleep(Duration::from_secs(1));
     }

@@ -27,7 +27,7 @@ pub const DEADLINE: Duration = Duration::from_secs(600);
 pub struct Kmod(Sandbox);
 
 impl Kmod {
-    /// That of this root, which may write into `scratch`.
+    /// The kmod of this root, which may write into `scratch`.
     pub fn of(root: &Root, scratch: &Path) -> Self {
         Self(root.sandbox().bind(scratch))
     }
@@ -88,7 +88,7 @@ impl InstalledTree {
 pub struct Comparison {
     /// How many things were compared: with none, nothing is shown to be right.
     pub compared: usize,
-    /// What the number counts, and beside what it was held.
+    /// The things that the number counts, and what they were held beside.
     pub what: String,
     /// A sentence for each difference.
     pub differences: Vec<String>,
