@@ -31,6 +31,7 @@ mod readme;
 mod saved_state;
 mod seal;
 mod stack;
+mod terminal;
 mod verdict;
 mod watch;
 mod workflow;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         lesson::tests(),
         exercise::tests(),
         broken_state::tests(),
+        terminal::tests(),
         saved_state::tests(),
         watch::tests(),
         book::tests(),

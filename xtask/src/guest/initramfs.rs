@@ -49,6 +49,8 @@ const BUSYBOX: &str = "\
     pidof printf ps pwd readlink realpath rm rmdir sed seq sha256sum sleep sort stat strings \
     stty sync tac tail tee test top touch tr true tty umount uname uniq uptime usleep wc which \
     xxd yes zcat";
+/// What bash must know of the terminal to edit lines on it, by the kernel's `TERM=linux`.
+const TERMINFO: &str = "usr/share/terminfo/l/linux";
 /// What `mount -a` mounts, in order. The root file system is in memory already.
 const FSTAB: &str = "proc /proc proc defaults 0 0\nsysfs /sys sysfs defaults 0 0\n\
     dev /dev devtmpfs defaults 0 0\ndebugfs /sys/kernel/debug debugfs defaults 0 0\n";
@@ -105,6 +107,7 @@ impl Initramfs {
         for program in PROGRAMS {
             image.program(root, program)?;
         }
+        image.host_file(TERMINFO, &root.path(TERMINFO))?;
         image.link("usr/bin/sh", "dash");
         KMOD.iter().for_each(|tool| image.link(&format!("usr/sbin/{tool}"), "../bin/kmod"));
         BUSYBOX.split(' ').for_each(|tool| image.link(&format!("usr/bin/{tool}"), "busybox"));
@@ -291,7 +294,7 @@ impl Node {
 /// # Errors
 /// A file of the kernel cannot be read.
 pub(super) fn base_key(boot: &Boot, agent: &str) -> Result<String> {
-    let mut parts = vec![agent.to_owned(), boot.release.clone(), FSTAB.into()];
+    let mut parts = vec![agent.to_owned(), boot.release.clone(), FSTAB.into(), TERMINFO.into()];
     let names = PROGRAMS.iter().copied().chain(BUSYBOX.split(' ')).chain(KMOD);
     parts.extend(names.map(Into::into));
     for fact in FACTS {

@@ -25,21 +25,12 @@ use crate::{
         file_system::{read_file, write_file},
         process::{Process, interrupted},
         progress::say,
-        run::Run,
     },
     problem::{Kind, OrProblem, Problem, Result},
 };
 
 /// How long the trial guest with KVM may take to come up. Where KVM works it takes a second.
 const TRIAL_DEADLINE: Duration = Duration::from_secs(15);
-
-/// How QEMU is started: the command, and the file for what it says.
-pub(super) type Spawn<'a> = &'a dyn Fn(&Run, File) -> Result<Process>;
-
-/// Starts QEMU without a terminal.
-fn batch(run: &Run, log: File) -> Result<Process> {
-    run.spawn(Stdio::null(), log.into())
-}
 
 impl Guest {
     /// Starts it and waits until it is up: restored from a saved state where that can be, which is
@@ -48,14 +39,14 @@ impl Guest {
     /// # Errors
     /// A file is missing, QEMU cannot start, or the guest does not come up in time.
     pub fn start(&self) -> Result<Session> {
-        self.start_on(false, &batch)
+        self.start_on(false)
     }
 
     /// The same, with a terminal or without.
-    pub(super) fn start_on(&self, terminal: bool, spawn: Spawn<'_>) -> Result<Session> {
+    pub(super) fn start_on(&self, terminal: bool) -> Result<Session> {
         let files = self.files()?;
         let choice = self.choose()?;
-        match self.start_by(&files, &choice, terminal, spawn) {
+        match self.start_by(&files, &choice, terminal) {
             Err(problem)
                 if choice.kvm
                     && self.accel == Accel::Auto
@@ -66,7 +57,7 @@ impl Guest {
                 say(&format!("KVM worked before, and now {why}: the guest is emulated"));
                 accel::take_back(&self.cache, &self.root, why);
                 let choice = accel::Choice { kvm: false, why: format!("with KVM {why}") };
-                self.start_by(&files, &choice, terminal, spawn)
+                self.start_by(&files, &choice, terminal)
             }
             started => started,
         }
@@ -77,17 +68,16 @@ impl Guest {
         files: &Initramfs,
         choice: &accel::Choice,
         terminal: bool,
-        spawn: Spawn<'_>,
     ) -> Result<Session> {
         let machine = Machine { terminal, ..self.machine(choice.kvm) };
         let boots =
             self.fresh_boot || self.cpus != 1 || !self.cmdline.is_empty() || !self.links.is_empty();
         if !boots {
-            if let Some(session) = self.restore(files, machine, &choice.line(), spawn)? {
+            if let Some(session) = self.restore(files, machine, &choice.line())? {
                 return Ok(session);
             }
         }
-        self.boot(files, machine, choice.line(), self.boot_deadline, spawn)
+        self.boot(files, machine, choice.line(), self.boot_deadline)
     }
 
     fn machine(&self, kvm: bool) -> Machine<'_> {
@@ -101,7 +91,7 @@ impl Guest {
         accel::choose(&self.cache, &self.root, self.accel, move || {
             let machine = plain.machine(true);
             let nothing = Initramfs::default();
-            let session = plain.boot(&nothing, machine, String::new(), TRIAL_DEADLINE, &batch);
+            let session = plain.boot(&nothing, machine, String::new(), TRIAL_DEADLINE);
             let booted = session.and_then(Session::finish).map(drop);
             interrupted().is_none().then_some(booted)
         })
@@ -114,14 +104,12 @@ impl Guest {
         machine: Machine<'_>,
         accel: String,
         boot_deadline: Duration,
-        spawn: Spawn<'_>,
     ) -> Result<Session> {
         let mut initrd = self.base()?;
         initrd.extend(files.archive()?);
         let kernel = vmlinux::extract(&self.cache, &self.boot.image)?;
         let run_dir = RunDir::new(&self.cache)?;
-        let (limits, child) =
-            self.launch(machine, &kernel, Some(&initrd), None, &run_dir, spawn)?;
+        let (limits, child) = self.launch(machine, &kernel, Some(&initrd), None, &run_dir)?;
         let limits = Limits { accel, boot_deadline, ..limits };
         Session::boot(limits, run_dir, child)
     }
@@ -133,7 +121,6 @@ impl Guest {
         files: &Initramfs,
         machine: Machine<'_>,
         accel: &str,
-        spawn: Spawn<'_>,
     ) -> Result<Option<Session>> {
         for again in ["made again", "it is booted"] {
             let mut unfit = None;
@@ -152,7 +139,7 @@ impl Guest {
                     return Ok(booted);
                 }
             };
-            match self.resume(&state, machine, accel, spawn) {
+            match self.resume(&state, machine, accel) {
                 Ok(mut session) => {
                     session.put(files)?;
                     return Ok(Some(session));
@@ -172,7 +159,6 @@ impl Guest {
         state: &SavedState,
         machine: Machine<'_>,
         accel: &str,
-        spawn: Spawn<'_>,
     ) -> Result<Session, String> {
         let first = |problem: Problem| problem.fact.lines().next().unwrap_or_default().to_owned();
         let folder = state.folder().to_owned();
@@ -184,7 +170,7 @@ impl Guest {
             let machine = Machine { memory: Memory::Restored, ..machine };
             let run_dir = RunDir::new(&self.cache)?;
             let folder = Some(state.folder());
-            let (limits, child) = self.launch(machine, &kernel, None, folder, &run_dir, spawn)?;
+            let (limits, child) = self.launch(machine, &kernel, None, folder, &run_dir)?;
             let limits = Limits { accel: accel.into(), ..limits };
             Session::resume(limits, run_dir, child, &transcript)
         };
@@ -213,8 +199,7 @@ impl Guest {
             let initrd = self.base()?;
             let run_dir = RunDir::new(&self.cache)?;
             let folder = Some(folder);
-            let (limits, child) =
-                self.launch(machine, &kernel, Some(&initrd), folder, &run_dir, &batch)?;
+            let (limits, child) = self.launch(machine, &kernel, Some(&initrd), folder, &run_dir)?;
             let limits = Limits { accel: accel.into(), ..limits };
             match Session::save(limits, run_dir, child)? {
                 Saved::State(transcript) => Ok(transcript),
@@ -234,7 +219,6 @@ impl Guest {
         initrd: Option<&[u8]>,
         state: Option<&Path>,
         run_dir: &RunDir,
-        spawn: Spawn<'_>,
     ) -> Result<(Limits, Process)> {
         let cmdline = machine.cmdline();
         if cmdline.len() > qemu::CMDLINE_MAX || cmdline.contains('\n') {
@@ -256,7 +240,7 @@ impl Guest {
             sandbox = sandbox.device(accel::DEVICE);
         }
         let run = sandbox.run(qemu::PROGRAM).args(machine.arguments());
-        let child = spawn(&run, log)?;
+        let child = run.spawn(Stdio::null(), log.into())?;
         let limits = Limits {
             started_by: run.to_string(),
             cache: self.cache.clone(),

@@ -12,6 +12,7 @@ mod initramfs;
 mod launch;
 mod ldd;
 pub mod leftovers;
+mod message;
 pub mod protocol;
 #[cfg(test)]
 mod protocol_tests;

@@ -18,6 +18,11 @@ pub(super) const CONSOLE: &str = "console";
 pub(super) const AGENT: &str = "agent";
 /// The socket on which the host listens for QEMU itself.
 pub(super) const CONTROL: &str = "control";
+/// The two named pipes of the guest's terminal begin so.
+const TERMINAL: &str = "terminal";
+/// What is typed in the guest, and what it shows.
+pub(super) const TERMINAL_IN: &str = "terminal.in";
+pub(super) const TERMINAL_OUT: &str = "terminal.out";
 /// Where QEMU sees the folder of a saved state.
 pub(super) const STATE: &str = "/state";
 /// Characters that the kernel takes as its command line on x86.
@@ -61,7 +66,7 @@ pub(super) struct Machine<'a> {
     /// By the processor's own virtualization instead of by emulation.
     pub(super) kvm: bool,
     pub(super) memory: Memory,
-    /// Its terminal is QEMU's standard input and output; otherwise it leads nowhere.
+    /// Its terminal is two pipes; otherwise it leads nowhere.
     pub(super) terminal: bool,
     /// Its processors.
     pub(super) cpus: u8,
@@ -121,8 +126,11 @@ impl Machine<'_> {
         add("-chardev", format!("file,id=console,path={FOLDER}/{CONSOLE}"));
         add("-serial", "chardev:console".into());
         add("-device", "virtio-serial-pci".into());
-        let terminal = if self.terminal { "stdio,signal=off" } else { "null" };
-        add("-chardev", format!("{terminal},id=terminal"));
+        if self.terminal {
+            add("-chardev", format!("pipe,id=terminal,path={FOLDER}/{TERMINAL}"));
+        } else {
+            add("-chardev", "null,id=terminal".into());
+        }
         add("-device", "virtconsole,chardev=terminal".into());
         add("-chardev", format!("socket,id=agent,path={FOLDER}/{AGENT}"));
         add("-device", format!("virtserialport,chardev=agent,name={}", protocol::PORT));
@@ -151,12 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn only_a_shell_touches_the_terminal() {
+    fn only_a_shell_has_a_terminal_and_none_has_the_callers() {
         let machine =
             Machine { kvm: true, memory: Memory::Restored, terminal: false, cpus: 1, cmdline: &[] };
-        assert!(!machine.arguments().join(" ").contains("stdio"));
+        let batch = machine.arguments().join(" ");
+        assert!(batch.contains("null,id=terminal"));
         assert!(!machine.cmdline().contains("no_timer_check"));
         let shell = Machine { terminal: true, ..machine }.arguments().join(" ");
-        assert!(shell.contains("stdio,signal=off,id=terminal"), "Ctrl-C goes to the guest");
+        assert!(shell.contains("pipe,id=terminal,"));
+        assert!(![batch, shell].concat().contains("stdio"));
     }
 }

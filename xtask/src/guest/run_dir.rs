@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FileType, FlockOperation, Mode, flock, mknodat};
 use tempfile::TempDir;
 
 use crate::{
@@ -57,6 +57,11 @@ impl RunDir {
             Ok(listener)
         };
         let (agent, control) = (listen(qemu::AGENT)?, listen(qemu::CONTROL)?);
+        for pipe in [qemu::TERMINAL_IN, qemu::TERMINAL_OUT] {
+            let path = folder.path().join(pipe);
+            let made = mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0);
+            made.map_err(Into::into).or_host(what)?;
+        }
         Ok(Self { folder, agent, control, _lock: lock })
     }
 

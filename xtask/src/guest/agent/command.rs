@@ -2,8 +2,8 @@
 
 use std::{
     env,
-    fs::File,
-    io::{self, ErrorKind, Read},
+    fs::{self, File},
+    io::{self, ErrorKind, Read, Write},
     os::unix::process::ExitStatusExt,
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
@@ -18,6 +18,11 @@ use crate::{
 
 /// Where commands are looked for.
 const PATH: &str = "/usr/sbin:/usr/bin";
+/// The guest's terminal.
+const TERMINAL: &str = "/dev/hvc0";
+/// What an interactive shell reads first, and where.
+const RC: &str = include_str!("shell.rc");
+const RC_FILE: &str = "/run/shell.rc";
 /// How long the rest of a command's output may take after its end.
 const REST: Duration = Duration::from_millis(500);
 /// How many pieces of output may wait: a command that writes faster than the host reads is held.
@@ -83,23 +88,34 @@ impl Agent {
         self.send(&Event::Ended { status, open: open > 0 })
     }
 
-    /// A shell on the guest's own terminal, until it ends.
+    /// A shell on the guest's own terminal, until it ends. What the kernel logs is written to the
+    /// same terminal, and the shell asks before each prompt whether all of it is there.
     pub(crate) fn shell(&mut self, rows: u16, columns: u16) -> io::Result<()> {
         self.begin()?;
-        let script = format!("stty rows {rows} cols {columns}; exec setsid -c $SHELL -i");
-        let terminal = File::options().read(true).write(true).open("/dev/hvc0")?;
+        fs::write(RC_FILE, RC)?;
+        let script = format!(
+            "exec 8<&0 9>&1 <>{TERMINAL} >&0 2>&1; stty rows {rows} cols {columns}; \
+             exec setsid -c bash --rcfile {RC_FILE} -i"
+        );
         let mut command = shell(&script);
-        command.env("SHELL", "/usr/bin/bash").env("PS1", "vm:\\w# ");
-        command.stdin(terminal.try_clone()?).stdout(terminal.try_clone()?).stderr(terminal);
+        command.env("SHELL", "/usr/bin/bash").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn()?;
+        let mut answers = child.stdin.take();
+        self.terminal = Some(File::options().write(true).open(TERMINAL)?);
+        let (events, _) = watch(child);
         let status = loop {
+            let event = next(&events)?;
             self.kernel()?;
-            if let Some(status) = child.try_wait()? {
-                break status;
+            match event {
+                Some(ChildEvent::Output { bytes, .. }) => {
+                    // A shell that has ended since reads no answer.
+                    let _ = answers.as_mut().map(|answers| answers.write_all(&bytes));
+                }
+                Some(ChildEvent::Exit(status)) => break status,
+                Some(ChildEvent::Closed) | None => (),
             }
-            thread::sleep(LOOK);
         };
-        self.kernel()?;
+        self.terminal = None;
         self.send(&Event::Ended { status: code(status), open: false })
     }
 

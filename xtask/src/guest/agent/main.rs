@@ -6,6 +6,9 @@
 
 mod command;
 mod files;
+#[expect(unreachable_pub, reason = "the same file is a module of the runner")]
+#[path = "../message.rs"]
+mod message;
 #[expect(dead_code, unreachable_pub, reason = "the same file is a module of the runner")]
 #[path = "../protocol.rs"]
 mod protocol;
@@ -24,6 +27,7 @@ use std::{
 
 use command::shell;
 use files::Files;
+use message::Message;
 use protocol::{Decoder, Event, Request};
 
 /// `O_NONBLOCK` of x86-64 Linux, which the standard library does not name.
@@ -157,6 +161,8 @@ fn power_off(value: u8) -> io::Result<()> {
 struct Agent {
     port: File,
     kmsg: File,
+    /// Where a shell runs, which sees what the kernel logs, too.
+    terminal: Option<File>,
     decoder: Decoder,
     files: Files,
     commands: u32,
@@ -169,6 +175,7 @@ impl Agent {
         Ok(Self {
             port,
             kmsg,
+            terminal: None,
             decoder: Decoder::default(),
             files: Files::default(),
             commands: 0,
@@ -205,6 +212,7 @@ impl Agent {
                 Ok(length) => {
                     frames.extend(Event::Kernel(buffer[..length].to_vec()).encode()?);
                     self.records += 1;
+                    self.show(&buffer[..length]);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => {
@@ -221,6 +229,15 @@ impl Agent {
         }
         self.port.write_all(&frames)?;
         Ok(self.records > before)
+    }
+
+    /// Shows a record of the log on the terminal of a shell, over a prompt or on a line of its own.
+    fn show(&mut self, record: &[u8]) {
+        let (Some(terminal), Ok(message)) = (&mut self.terminal, Message::parse(record)) else {
+            return;
+        };
+        // The runner has it in any case.
+        let _ = terminal.write_all(format!("\r{message}\n").as_bytes());
     }
 
     /// Tells of what could not be done.
