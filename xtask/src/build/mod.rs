@@ -77,8 +77,24 @@ impl BuildDir {
     /// # Errors
     /// As [`BuildDir::open`]; or what is there cannot be removed.
     pub fn open_empty(kernel: &Kernel, stack: &Stack) -> Result<Self> {
-        cache::remove_dir(&stack.build_folder(kernel)?)?;
-        Self::open(kernel, stack)
+        let build_dir = Self::open(kernel, stack)?;
+        build_dir.empty()?;
+        Ok(build_dir)
+    }
+
+    /// Removes what was built in it.
+    ///
+    /// # Errors
+    /// As [`BuildDir::open_empty`].
+    pub fn empty(&self) -> Result<()> {
+        cache::remove_dir(&self.folder)?;
+        self.refresh().map(drop)
+    }
+
+    /// The sources that were copied into it.
+    pub fn sources(&self) -> Vec<PathBuf> {
+        let copied = fs::read_to_string(self.folder.join(copy::COPIED)).unwrap_or_default();
+        copied.lines().map(|source| self.folder.join(source)).collect()
     }
 
     /// Copies the sources anew. The lock keeps others out while it is held: two runs of `make`
@@ -178,8 +194,7 @@ impl BuildDir {
     /// was written; nothing while another build changes the folder.
     fn stamps(&self, make: &Run) -> Option<String> {
         let mut files = vec![self.symvers()];
-        let sources = fs::read_to_string(self.folder.join(copy::COPIED)).unwrap_or_default();
-        files.extend(sources.lines().map(|source| self.folder.join(source)));
+        files.extend(self.sources());
         let modules = walk::modules(&self.folder, &DepmodConfig::default()).ok()?;
         files.extend(modules.into_iter().map(|module| module.full));
         let mut stamps = format!("{make}\n");

@@ -40,7 +40,7 @@ impl Args {
         };
         run::echo_off();
         for lesson in lesson::find(project(), &[name])? {
-            say(&format!("==> {}: the page's commands on the host, then its guest", lesson.name));
+            say(&format!("==> the guest of {}", lesson.name));
             lesson.shell(&Cache::open()?)?;
         }
         Ok(ExitCode::SUCCESS)

@@ -14,6 +14,7 @@ mod page;
 mod redact;
 mod runner;
 mod steps;
+mod typed;
 
 use std::{
     fs,
@@ -26,7 +27,7 @@ use std::{
 };
 
 use self::{
-    page::{BlockKind, Page, Rendered},
+    page::{Block, BlockKind, Page, Rendered},
     runner::Runner,
 };
 use crate::{
@@ -148,8 +149,22 @@ impl Lesson {
     /// # Errors
     /// Those of its commands on the host and of [`crate::guest::Guest::shell`].
     pub fn shell(&self, cache: &Cache) -> Result<()> {
-        let kernel = self.page.front_matter.kernels.first().unwrap_or(&KernelName::STOCK);
-        Runner::new(cache, self, kernel)?.built_guest()?.shell(&[])
+        Runner::new(cache, self, self.kernel())?.built_guest()?.shell(&[])
+    }
+
+    /// The page's first kernel.
+    fn kernel(&self) -> &KernelName {
+        self.page.front_matter.kernels.first().unwrap_or(&KernelName::STOCK)
+    }
+
+    /// A block as it is.
+    fn shown(&self, block: &Block) -> Rendered {
+        let contents = self.page.contents(block).to_owned();
+        let others = match &block.kind {
+            BlockKind::Console { others, .. } => others.clone(),
+            _ => Vec::new(),
+        };
+        Rendered { contents, others }
     }
 
     fn fold_kernels(&self, cache: &Cache) -> Result<Vec<PageUpdate>> {

@@ -1,21 +1,20 @@
 //! A page is played: its commands run on the host and in a guest, one kernel at a time.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use crate::{
     build::{BuildDir, Stack},
-    guest::{
-        Guest, Session, console,
-        report::{CommandReport, Message},
-    },
+    guest::{Guest, Session, console, report::CommandReport},
     host::{
-        cache::{Cache, Lock},
+        cache::{self, Cache, Lock},
+        progress::say,
         run::{Run, this_program},
     },
-    kernel::{Kernel, KernelName, archive::Refresh},
+    kernel::{Kernel, KernelName, Toolchain, archive::Refresh},
     lesson::{
         FOLDER, Lesson, code, drawn,
         page::{Block, BlockKind, ConsoleEntry, Page, Place, console_entries},
@@ -27,6 +26,9 @@ use crate::{
 
 /// How long a command on the host may take: a build of some modules.
 const DEADLINE: Duration = Duration::from_secs(5 * 60);
+
+/// The file in a page's build folder that tells of what its modules were made.
+const MADE_OF: &str = ".made-of";
 
 /// What the kernel says of its own accord, whatever command runs, once and at its own time.
 const NOISE: &[(&str, &str)] = &[
@@ -44,7 +46,7 @@ pub(super) struct Runner<'a> {
     others: Vec<Kernel>,
     book: &'a Path,
     page: &'a Page,
-    build_dir: PathBuf,
+    build_dir: BuildDir,
     folder: PathBuf,
     redactor: Redactor,
     session: Option<Session>,
@@ -53,7 +55,7 @@ pub(super) struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    /// A runner for a lesson, with its sources in a folder of its own, and nothing built.
+    /// A runner for a lesson, with its sources in a folder of its own.
     pub(super) fn new(cache: &'a Cache, lesson: &'a Lesson, kernel: &KernelName) -> Result<Self> {
         let Lesson { name, page, book } = lesson;
         let obtain = |name: &KernelName| Kernel::obtain(cache, name, Refresh::Daily);
@@ -64,9 +66,8 @@ impl<'a> Runner<'a> {
         let sources: Vec<&str> =
             page.front_matter.with.iter().map(String::as_str).chain([own.as_str()]).collect();
         let sources = Stack::part_of(book, &format!("lesson-{name}"), &sources);
-        // What Kbuild says depends on what is there.
-        let build_dir = BuildDir::open_empty(&kernel, &sources)?.folder;
-        let folder = build_dir.join(&own);
+        let build_dir = BuildDir::open(&kernel, &sources)?;
+        let folder = build_dir.folder.join(&own);
         let redactor = Redactor::new(&kernel, &others, &folder)?;
         let (session, programs) = (None, None);
         let recording = steps::file(&page.text).map(|_| Recording::default());
@@ -89,8 +90,7 @@ impl<'a> Runner<'a> {
     /// What each block shows on this kernel. The host's commands run first: the guest is given
     /// what they built.
     pub(super) fn run(&mut self) -> Result<Vec<String>> {
-        let mut said = vec![String::new(); self.page.blocks.len()];
-        self.run_where(true, &mut said)?;
+        let mut said = self.build()?;
         self.run_where(false, &mut said)?;
         if let Some(session) = self.session.take() {
             session.finish()?;
@@ -98,11 +98,46 @@ impl<'a> Runner<'a> {
         Ok(said)
     }
 
-    /// The page's guest, with what the page builds on the host.
+    /// The page's guest, with what the page builds on the host: by an earlier run of the same page
+    /// with the same sources, or now.
     pub(super) fn built_guest(&mut self) -> Result<Guest> {
+        let made_of = self.made_of()?;
+        let left = fs::read_to_string(self.build_dir.folder.join(MADE_OF)).ok();
+        if made_of.is_none() || left != made_of {
+            say("running the page's commands for the host");
+            self.build()?;
+        }
+        self.guest()
+    }
+
+    /// Runs the blocks of the host, in a folder without modules: what Kbuild says depends on what
+    /// is there.
+    fn build(&mut self) -> Result<Vec<String>> {
+        self.build_dir.empty()?;
+        let made_of = self.made_of()?;
         let mut said = vec![String::new(); self.page.blocks.len()];
         self.run_where(true, &mut said)?;
-        self.guest()
+        if let Some(made_of) = made_of {
+            cache::write_atomic(&self.build_dir.folder.join(MADE_OF), made_of.as_bytes())?;
+        }
+        Ok(said)
+    }
+
+    /// What stands for all that the page's modules are made of; nothing where a kernel's folder is
+    /// its owner's, which may change.
+    fn made_of(&self) -> Result<Option<String>> {
+        let kernels = || [&self.kernel].into_iter().chain(&self.others);
+        if !kernels().all(|kernel| matches!(kernel.toolchain, Toolchain::Private(_))) {
+            return Ok(None);
+        }
+        let mut parts = vec![self.page.text.clone()];
+        parts.extend(kernels().map(Kernel::slug));
+        for source in self.build_dir.sources() {
+            let bytes = fs::read(&source).or_host(|| source.display().to_string())?;
+            parts.push(source.display().to_string());
+            parts.push(String::from_utf8_lossy(&bytes).into_owned());
+        }
+        Ok(Some(cache::key(parts.iter().map(String::as_str))))
     }
 
     /// Runs the blocks of the host, or all others.
@@ -125,7 +160,7 @@ impl<'a> Runner<'a> {
     pub(super) fn recorded(&mut self) -> Result<Option<(PathBuf, String)>> {
         let recording = steps::file(&self.page.text).zip(self.recording.as_mut());
         let Some((file, recording)) = recording else { return Ok(None) };
-        recording.link(&built(&self.build_dir)?)?;
+        recording.link(&built(&self.build_dir.folder)?)?;
         Ok(Some((file, recording.json()?)))
     }
 
@@ -228,7 +263,7 @@ impl<'a> Runner<'a> {
             toolchain = toolchain.beside(&other.toolchain);
         }
         script.push_str(command);
-        toolchain.run_in("sh", &self.build_dir, &self.folder).args(["-c", &script])
+        toolchain.run_in("sh", &self.build_dir.folder, &self.folder).args(["-c", &script])
     }
 
     fn printed_in_guest(&mut self, entry: &ConsoleEntry) -> Result<String> {
@@ -271,10 +306,11 @@ impl<'a> Runner<'a> {
     fn guest(&self) -> Result<Guest> {
         let front_matter = &self.page.front_matter;
         let mut guest = Guest::on(self.cache, &self.kernel)?;
-        for module in built(&self.build_dir)? {
+        for module in built(&self.build_dir.folder)? {
             // The page's own lie in the guest's folder, others by their path in the project.
             let near = module.strip_prefix(&self.folder);
-            let near = near.or_else(|_| module.strip_prefix(&self.build_dir)).unwrap_or(&module);
+            let near =
+                near.or_else(|_| module.strip_prefix(&self.build_dir.folder)).unwrap_or(&module);
             guest = guest.file_at(near.to_owned(), &module);
         }
         guest = front_matter.cmdline.iter().fold(guest, Guest::cmdline);
@@ -296,7 +332,8 @@ impl<'a> Runner<'a> {
 pub(super) fn said_in_guest(step: &CommandReport) -> String {
     let mut text = whole(step.text(), step.status.into());
     let messages = step.kernel.iter().chain(&step.late);
-    messages.filter(|message| !is_noise(message)).for_each(|message| {
+    let told = messages.filter(|message| message.from_user || !is_noise(&message.text));
+    told.for_each(|message| {
         message.text.lines().for_each(|line| text.push_str(&format!("[kernel] {line}\n")));
     });
     text
@@ -323,8 +360,9 @@ fn shown<'a>(page: &'a Page, block: &'a Block, kernel: &Kernel) -> &'a str {
     }
 }
 
-fn is_noise(message: &Message) -> bool {
-    !message.from_user && NOISE.iter().any(|(begins, _)| message.text.starts_with(begins))
+/// Whether the kernel says this of its own accord.
+pub(super) fn is_noise(text: &str) -> bool {
+    NOISE.iter().any(|(begins, _)| text.starts_with(begins))
 }
 
 fn at(block: &Block, problem: Problem) -> Problem {

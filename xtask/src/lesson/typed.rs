@@ -1,0 +1,92 @@
+//! A page by hand: what its guests say to whoever types the page's commands.
+
+use std::mem::take;
+
+use super::{
+    FOLDER, Lesson, PageUpdate, drift,
+    page::{BlockKind, ConsoleEntry, Place, Rendered, console_entries},
+    redact::Redactor,
+    runner::is_noise,
+};
+use crate::{
+    host::cache::Cache,
+    kernel::{Kernel, archive::Refresh},
+    problem::Result,
+};
+
+/// What a shell says of itself begins so, in the page's runs and on a terminal.
+const SHELLS: [&str; 2] = ["/bin/sh: ", "bash: "];
+
+/// Commands that one guest is given, each with the block that it stands in.
+type Typing = Vec<(usize, ConsoleEntry)>;
+
+impl Lesson {
+    /// The page as it should be if its commands in the guest were typed. `type_in` is given all
+    /// commands for one guest, and whether the last one ends it. It returns what each of them
+    /// printed, in a page's form: the output, a line `[status N]`, lines that begin with
+    /// `[kernel] `.
+    ///
+    /// # Errors
+    /// The kernel cannot be prepared, or a block cannot be understood; those of `type_in`.
+    pub fn typed(
+        &self,
+        cache: &Cache,
+        mut type_in: impl FnMut(&[&str], bool) -> Result<Vec<String>>,
+    ) -> Result<PageUpdate> {
+        let kernel = Kernel::obtain(cache, self.kernel(), Refresh::Daily)?;
+        let redactor = Redactor::for_release(&kernel.release, &self.book.join(FOLDER))?;
+        let mut said: Vec<Rendered> = self.page.blocks.iter().map(|it| self.shown(it)).collect();
+        let mut type_all = |typing: Typing, dies: bool, said: &mut [Rendered]| -> Result<()> {
+            let commands: Vec<&str> = typing.iter().map(|(_, it)| it.command.as_str()).collect();
+            let printed = type_in(&commands, dies)?;
+            for ((block, entry), printed) in typing.iter().zip(printed) {
+                let printed = redactor.redact(&heard(&printed, entry), &entry.printed);
+                // A terminal has what `ls` lists on one line.
+                let same = printed.split_whitespace().eq(entry.printed.split_whitespace());
+                let printed = if same { &entry.printed } else { &printed };
+                said[*block].contents.push_str(&entry.shown);
+                said[*block].contents.push_str(printed);
+            }
+            Ok(())
+        };
+        let mut typing = Typing::new();
+        for (index, block) in self.page.blocks.iter().enumerate() {
+            let BlockKind::Console { place: place @ (Place::Guest | Place::Dying), .. } =
+                block.kind
+            else {
+                continue;
+            };
+            said[index].contents.clear();
+            let entries = console_entries(self.page.contents(block), place)?;
+            typing.extend(entries.into_iter().map(|entry| (index, entry)));
+            if place == Place::Dying {
+                type_all(take(&mut typing), true, &mut said)?;
+            }
+        }
+        if !typing.is_empty() {
+            type_all(typing, false, &mut said)?;
+        }
+        let (old, new) = (self.page.text.clone(), self.page.with(&said));
+        let now = format!("Linux {} (`{}`)", kernel.release, kernel.name);
+        let blessed = self.page.made_by().and_then(|programs| programs.split(',').next());
+        let drift = blessed.filter(|_| new != old).and_then(|then| drift::newer(then, &now));
+        let path = self.book.join(FOLDER).join(format!("{}.md", self.name));
+        Ok(PageUpdate { path, old, new, drift })
+    }
+}
+
+/// What was printed, as the shell that runs a page's commands would print it, and without what the
+/// kernel says of its own accord.
+fn heard(printed: &str, entry: &ConsoleEntry) -> String {
+    let [by_page, by_hand] = SHELLS;
+    let mut complaints = entry.printed.lines().filter(|line| line.starts_with(by_page));
+    let lines = printed.lines().filter(|line| {
+        let kernel = line.strip_prefix("[kernel] ");
+        !kernel.is_some_and(is_noise)
+    });
+    let as_by_page = |line| {
+        let complaint = Some(line).filter(|line: &&str| line.starts_with(by_hand));
+        complaint.and_then(|_| complaints.next()).unwrap_or(line)
+    };
+    lines.map(as_by_page).map(|line| format!("{line}\n")).collect()
+}
