@@ -1,5 +1,7 @@
 //! The model on modules put together here: what breaks is refused at its check, and hostile bytes
 //! do no harm. That the kernel says the same is for `tests/vm/verdict.rs` to prove.
+//!
+//! It is long because it is a list: a test for each rule.
 
 use proptest::{prelude::*, sample::Index};
 
@@ -307,6 +309,13 @@ fn a_relocation_over_something_is_refused_first_before_6_3() {
     let says = |release| judge(&with_rules_of(release), &file).messages.concat();
     assert!(says("6.2.16").contains("Skipping invalid relocation target, existing value"));
     assert!(says("6.3").contains("overflow in relocation type 10 val"));
+    // In struct module, where the kernel has written by then.
+    let own = rela(INIT_AT, 1, 1, 0);
+    let at = file.windows(own.len()).position(|bytes| bytes == own).unwrap();
+    file[at..at + own.len()].copy_from_slice(&rela(8, 1, 10, 0));
+    file[at - own.len()..at].copy_from_slice(&rela(1, 2, 4, -4));
+    assert!(judge(&with_rules_of("6.3"), &file).messages.concat().contains("overflow"));
+    assert!(matches!(judge(&with_rules_of("6.2.16"), &file).answer, Answer::Unknown(_)));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use crate::{
     errno::Errno,
+    kernel_facts::ThisModule,
     load_info::{LoadInfo, SectionRela, SymbolValue},
     raw_elf::{
         R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64,
@@ -101,6 +102,9 @@ fn apply(load: &mut LoadInfo<'_>, place: &SectionRela, written: &mut Written) ->
     if let Some(finding) = overflow_first.then(|| overflow(load, place, value)).flatten() {
         return Some(finding);
     }
+    if is_filled(load, place) {
+        return unchecked(place, "writes to what the kernel has filled by then");
+    }
     if mark(written.entry(place.target).or_default(), rela.offset, size) {
         return unchecked(place, "writes where another has written");
     }
@@ -112,6 +116,16 @@ fn apply(load: &mut LoadInfo<'_>, place: &SectionRela, written: &mut Written) ->
         return Some(nonzero(load, place));
     }
     if overflow_first { None } else { overflow(load, place, value) }
+}
+
+/// Whether a place is in memory that is no longer what the file has: the symbols' values are set by
+/// then, and so is `struct module` but for init and exit.
+fn is_filled(load: &LoadInfo<'_>, place: &SectionRela) -> bool {
+    let at = place.rela.offset;
+    let is_own = |known: ThisModule| at == known.init_at || Some(at) == known.exit_at;
+    place.target == load.index.symbols
+        || place.target == load.index.this_module
+            && load.kernel.this_module.is_some_and(|known| !is_own(known))
 }
 
 /// Marks bytes as written; whether one of them was before.
