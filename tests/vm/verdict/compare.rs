@@ -8,8 +8,9 @@ use loader::{
     kernel_model::KernelModel,
     kernel_state::{KernelState, OnceMessage},
     load_info::LoadRequest,
+    log_line::is_message,
     taints::Taints,
-    verdict::{Answer, Verdict, is_message},
+    verdict::{Answer, Verdict},
 };
 
 use super::{machine, machine::Ran};

@@ -131,7 +131,7 @@ mod tests {
         let good = xz(Check::Crc32, |_| {});
         assert_eq!(line(&good[..good.len() / 2]), status(0));
         let mut damaged = good.clone();
-        // The first byte of the data is for nobody.
+        // Nothing reads the first byte of the data.
         const FIRST: usize = 30;
         damaged[FIRST] ^= 0x40;
         assert_eq!(line(&damaged), None);

@@ -71,8 +71,8 @@ pub(super) fn hint_for(id: CheckId, cause: Option<Cause>, kernel: &KernelFacts) 
             return format!("build the exporting module again, against {release}");
         }
         CheckId::Namespaces => {
-            "take the MODULE_IMPORT_NS of a module: namespace out: who may use it, its exporter \
-             says"
+            "take the MODULE_IMPORT_NS of a module: namespace out: its exporter says which modules \
+             may use it"
         }
         CheckId::Symbols | CheckId::Relocations => {
             "build it with the kernel's own flags, by Kbuild"

@@ -43,6 +43,7 @@ pub mod kernel_model;
 pub mod kernel_state;
 pub mod load_info;
 mod load_module;
+pub mod log_line;
 mod modinfo_strings;
 mod module_exports;
 pub mod raw_elf;

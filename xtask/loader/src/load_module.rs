@@ -94,7 +94,7 @@ fn walk(mut load: LoadInfo<'_>, stop_before: Option<CheckId>) -> Verdict {
 }
 
 /// Reads the name and the exports of a module in doubt at its signature, which the kernel checks
-/// before it reads them: whoever depends on the module is in doubt, too, and nobody else.
+/// before it reads them. A module that depends on it is in doubt, too, and no other.
 fn read_ahead(load: &mut LoadInfo<'_>) {
     let Ok(module) = Module::read(load.request.file) else { return };
     load.name = module.name().unwrap_or_default().to_string();

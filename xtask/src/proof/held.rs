@@ -2,7 +2,8 @@
 
 use loader::{
     errno::Errno,
-    verdict::{Answer, Verdict, is_message},
+    log_line::is_message,
+    verdict::{Answer, Verdict},
 };
 
 use stack::graph::Cycle;

@@ -26,8 +26,8 @@ pub(super) fn blacklist(load: &mut LoadInfo<'_>) -> Finding {
     }
 }
 
-/// The section that shares bytes with the table of headers, or with `struct module`: they are not
-/// what the file has once `rewrite_section_headers()` and `layout_sections()` have written there.
+/// The section that shares bytes with the table of headers, or with `struct module`: those bytes
+/// change when `rewrite_section_headers()` and `layout_sections()` write there.
 fn overlaps_headers(load: &LoadInfo<'_>) -> Option<usize> {
     let begin = load.header.sections_at;
     let end = begin + load.sections.len() as u64 * SHDR_BYTES;

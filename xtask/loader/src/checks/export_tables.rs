@@ -85,7 +85,7 @@ pub(super) fn export_versions(load: &mut LoadInfo<'_>) -> Finding {
         .have("none, and no CONFIG_MODULE_FORCE_LOAD")
 }
 
-/// `setup_modinfo()`: a `module:` namespace is nobody's to import.
+/// `setup_modinfo()`: no module may import a `module:` namespace.
 pub(super) fn module_namespaces(load: &mut LoadInfo<'_>) -> Finding {
     if !load.kernel.rules.module_namespaces {
         return Finding::skip("the kernel does not know module: namespaces (before 6.16)");

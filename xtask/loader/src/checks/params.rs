@@ -282,7 +282,7 @@ fn set_rust(param: &Param, text: &str, given: &mut HashSet<Vec<u8>>) -> Set {
     let kind = param.ops.rsplit("PARAM_OPS_").next().unwrap_or_default();
     let Some((min, max)) = bounds(kind) else {
         return Set::Unknown(format!(
-            "{} is of a type that is not modelled: only its load tells",
+            "{} is of a type that is not modeled: only its load tells",
             param.shown()
         ));
     };

@@ -7,11 +7,12 @@ use crate::{
     errno::Errno,
     kernel_facts::ThisModule,
     load_info::{LoadInfo, SectionRela, SymbolValue},
+    log_line::ADDRESS,
     raw_elf::{
         R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64,
         R_X86_64_PLT32, RELA_BYTES, Rela, SHF_RELA_LIVEPATCH, SHT_NOBITS, SHT_REL, SHT_RELA,
     },
-    verdict::{ADDRESS, Finding},
+    verdict::Finding,
 };
 
 /// Module and kernel code lie in the upper 2 GiB; an address this far from a symbol may not.
@@ -31,7 +32,7 @@ pub(super) fn relocations(load: &mut LoadInfo<'_>) -> Finding {
         }
         if table.flags & SHF_RELA_LIVEPATCH != 0 {
             return Finding::unknown(format!(
-                "section {index} is a livepatch's own relocations, which are not modelled: only \
+                "section {index} is a livepatch's own relocations, which are not modeled: only \
                  its load tells"
             ));
         }

@@ -196,7 +196,7 @@ fn resolve(load: &mut LoadInfo<'_>, name: &str, so_far: &mut Progress<'_>) -> Re
     }
 }
 
-/// Why a symbol is not found: nobody exports it, or not to this module.
+/// Why a symbol is not found: nothing exports it, or not to this module.
 fn absent(load: &LoadInfo<'_>, name: &str) -> Resolved {
     let symbol = SymbolName(name.into());
     if load.state.find_symbol(load.kernel, name.as_bytes(), true).is_none() {

@@ -112,7 +112,7 @@ impl Certificate {
 
     /// What a kernel that can compute it says of another certificate's signature by this one's key.
     pub(super) fn has_signed(&self, other: &Self) -> Verification {
-        let Some((key, digest)) = other.algorithm else { return Verification::NotModelled };
+        let Some((key, digest)) = other.algorithm else { return Verification::NotModeled };
         self.key.verify(key, digest, &other.signed, &other.signature)
     }
 

@@ -8,6 +8,7 @@
 //! | `certificate.rs` | a certificate (`x509_cert_parser.c`), and how they are found in a kernel image |
 //! | `efi.rs` | the certificates in the firmware's variables |
 //! | `public_key.rs`, `ecdsa.rs` | RSA and ECDSA (`public_key.c`) |
+//! | `trust.rs` | the keyrings, and what the kernel can compute |
 //! | `verify.rs` | the order of the checks (`pkcs7_verify.c`, `pkcs7_trust.c`, `certs/system_keyring.c`) |
 
 mod algorithm;
@@ -20,9 +21,10 @@ mod pkcs7;
 mod public_key;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod verify;
 
 pub use algorithm::Digest;
-pub use pkcs7::Rejection;
 pub use public_key::PublicKey;
-pub use verify::{Keyring, Lookup, Support, Trust, Trusted, Vouched, verify};
+pub use trust::{Keyring, Lookup, Rejection, Support, Trust, Trusted};
+pub use verify::{Vouched, verify};

@@ -9,29 +9,10 @@ use super::{
     ber::{self, Bad, Ber, Found},
     certificate::Certificate,
     oid,
-    verify::Trust,
+    trust::{Rejection, Trust},
 };
-use crate::{errno::Errno, verdict::NUMBER};
+use crate::{errno::Errno, log_line::NUMBER};
 use ko::der::tag;
-
-/// Why a signature is not good.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rejection {
-    /// The kernel's error, and the lines that it logs.
-    Errno(Errno, Vec<String>),
-    /// It cannot be decided offline; the reason.
-    Unknown(String),
-}
-
-impl Rejection {
-    pub(super) fn silent(errno: Errno) -> Self {
-        Self::Errno(errno, Vec::new())
-    }
-
-    pub(super) fn unknown(reason: impl Into<String>) -> Self {
-        Self::Unknown(reason.into())
-    }
-}
 
 /// What a signer did.
 #[derive(Clone, Debug)]
@@ -83,7 +64,7 @@ fn warn<T>(errno: Errno, line: &str) -> Parsed<T> {
     Err(Rejection::Errno(errno, vec![format!("PKCS7: {line}")]))
 }
 
-/// The kernel's ASN.1 decoder on what is no valid message.
+/// The kernel's ASN.1 decoder refuses what is no valid message.
 impl From<Bad> for Rejection {
     fn from(_: Bad) -> Self {
         Self::silent(Errno::EBADMSG)
@@ -102,7 +83,7 @@ pub(super) fn parse<'a>(bytes: &'a [u8], trust: &'a Trust) -> Parsed<Message<'a>
     let Parser { mut message, lines, knows_ml_dsa, .. } = parser;
     if knows_ml_dsa {
         return Err(Rejection::unknown(
-            "its signature names ML-DSA, which is not modelled: sign it with RSA or ECDSA",
+            "its signature names ML-DSA, which is not modeled: sign it with RSA or ECDSA",
         ));
     }
     let checked = parsed.and_then(|()| check_attributes(&message));
@@ -290,7 +271,7 @@ impl<'a> Parser<'a> {
         }
         let certificate = Certificate::parse(found.raw(self.bytes)).ok_or_else(|| {
             Rejection::unknown(
-                "a certificate in its signature is of a form not modelled: sign it with \
+                "a certificate in its signature is of a form not modeled: sign it with \
                  scripts/sign-file, which puts none in",
             )
         })?;

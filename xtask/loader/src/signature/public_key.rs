@@ -74,15 +74,15 @@ impl PublicKey {
         data: &[u8],
         signature: &[u8],
     ) -> Verification {
-        let Some(hash) = digest.compute(data) else { return Verification::NotModelled };
+        let Some(hash) = digest.compute(data) else { return Verification::NotModeled };
         match (self, algorithm) {
             (Self::Rsa(modulus, exponent), KeyAlgorithm::Rsa) => {
                 verify_rsa(modulus, exponent, digest, &hash, signature)
-                    .unwrap_or(Verification::NotModelled)
+                    .unwrap_or(Verification::NotModeled)
             }
             (Self::P256(point), KeyAlgorithm::Ecdsa) => {
                 let Ok(key) = p256::ecdsa::VerifyingKey::from_sec1_bytes(point) else {
-                    return Verification::NotModelled;
+                    return Verification::NotModeled;
                 };
                 verify_ecdsa::<32>(signature, |r, s| {
                     let signature = p256::ecdsa::Signature::from_scalars(r, s).ok()?;
@@ -92,7 +92,7 @@ impl PublicKey {
             }
             (Self::P384(point), KeyAlgorithm::Ecdsa) => {
                 let Ok(key) = p384::ecdsa::VerifyingKey::from_sec1_bytes(point) else {
-                    return Verification::NotModelled;
+                    return Verification::NotModeled;
                 };
                 verify_ecdsa::<48>(signature, |r, s| {
                     let signature = p384::ecdsa::Signature::from_scalars(r, s).ok()?;
@@ -100,7 +100,7 @@ impl PublicKey {
                     Some(has_signed(key.as_affine(), signature.split_scalars(), (&*hash).into()))
                 })
             }
-            (_, KeyAlgorithm::Other(_)) => Verification::NotModelled,
+            (_, KeyAlgorithm::Other(_)) => Verification::NotModeled,
             // `public_key_verify_signature()`: the signature must be of the key's own kind.
             _ => Verification::Bad(Errno::EKEYREJECTED),
         }
@@ -115,7 +115,7 @@ pub(super) enum Verification {
     /// It did not, or the signature is no signature; the kernel's error.
     Bad(Errno),
     /// It is not computed here.
-    NotModelled,
+    NotModeled,
 }
 
 /// A hash as a number of the field: cut at its end, or filled with zeros at its beginning.
