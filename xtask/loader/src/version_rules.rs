@@ -1,8 +1,8 @@
 //! Which kernel checks what: every difference between versions that the model knows, in one place.
 //!
 //! 6.12.107, 6.12.117 and 7.3.4 were read; they, 6.1.176 and 7.2.6 to 7.2.13 are proven against
-//! running kernels. What lies between them, or before, follows the history of `kernel/module` and is
-//! not proven.
+//! running kernels. What lies between them, or before, follows the history of `kernel/module` and
+//! is not proven.
 //! A stable series takes over checks of later kernels, so its third number decides as well.
 //! A rule names the commit where it is known.
 
