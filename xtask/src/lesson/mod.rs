@@ -220,7 +220,8 @@ impl Lesson {
     }
 }
 
-/// Runs lessons side by side, one on each processor, and calls `done` as each ends.
+/// Runs lessons side by side, one on each processor, and calls `done` as each ends. The last ones
+/// take longest, so they begin.
 pub fn run_all<F>(cache: &Cache, lessons: &[Lesson], done: F)
 where
     F: FnMut(&Lesson, Result<Vec<PageUpdate>>) + Send,
@@ -231,7 +232,8 @@ where
     thread::scope(|scope| {
         for _ in 0..processors.min(lessons.len()) {
             scope.spawn(|| {
-                while let Some(lesson) = lessons.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let next = || lessons.iter().rev().nth(next.fetch_add(1, Ordering::Relaxed));
+                while let Some(lesson) = next() {
                     let update = lesson.update(cache);
                     let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     done(lesson, update);
