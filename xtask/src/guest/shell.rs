@@ -3,8 +3,8 @@
 //! The guest's terminal is a pair of pipes, and the runner alone writes to the caller's. QEMU drops
 //! what is not taken at once (hw/char/virtio-console.c:flush_buf, QEMU 10.0), so a thread of ours
 //! always reads. A socket would not do: it is full after some 300 lines, however short. What the
-//! kernel logs comes the same way, written by the agent before the prompt that follows: the order is
-//! the guest's own.
+//! kernel logs comes the same way, written by the agent before the prompt that follows: the order
+//! is the guest's own.
 
 use std::{
     fs::File,
