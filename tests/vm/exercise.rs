@@ -1,6 +1,6 @@
 //! Every exercise of the book: what a reader starts from fails, and the solution passes.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::Command};
 
 use xtask::{
     build::project,
@@ -23,6 +23,7 @@ pub(crate) fn tests() -> Vec<Test> {
             every_solution_in_c_passes,
             every_solution_in_rust_passes,
             one_exercise_is_checked_in_a_guest_of_its_own,
+            an_exercise_is_begun_missed_and_solved_by_the_verb,
         ],
     )
 }
@@ -111,5 +112,32 @@ fn one_exercise_is_checked_in_a_guest_of_its_own() {
             fs::write(own.join(path), text).unwrap();
         }
         assert_eq!(attempt::still_different(&cache, one, &own).unwrap(), None);
+    }
+}
+
+fn an_exercise_is_begun_missed_and_solved_by_the_verb() {
+    let all = exercise::all(project()).unwrap();
+    let one = all.iter().find(|one| one.has_choice().unwrap()).unwrap();
+    for language in ["c", "rust"] {
+        let base = folder(&format!("verb-{language}"));
+        let exercise = |args: &[&str], status: i32| {
+            let mut run = Command::new(env!("CARGO_BIN_EXE_xtask"));
+            run.arg("exercise").args(args).arg("--dir").arg(&base);
+            let output = run.output().unwrap();
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(status), "{language} {args:?}: {error}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let number = one.number.as_str();
+        exercise(&[number, "--in", language], 0);
+        let missed = exercise(&[number], 1);
+        assert!(missed.contains(&format!("{number} is not solved yet: ")), "{missed}");
+        exercise(&[number, "--solution", "--in", language], 0);
+        let solution = base.join(format!("{number}-solution"));
+        for file in solution.read_dir().unwrap().map(|file| file.unwrap()) {
+            fs::copy(file.path(), base.join(number).join(file.file_name())).unwrap();
+        }
+        assert_eq!(exercise(&[number], 0), format!("{number} is solved\n"));
+        assert!(exercise(&[], 0).contains("\n1 of "), "its progress is kept");
     }
 }

@@ -32,6 +32,7 @@ mod saved_state;
 mod seal;
 mod stack;
 mod terminal;
+mod typed;
 mod verdict;
 mod watch;
 mod workflow;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
     let files = [
         verdict::tests(),
         lesson::tests(),
+        typed::tests(),
         exercise::tests(),
         broken_state::tests(),
         terminal::tests(),
