@@ -16,6 +16,7 @@ use xtask::{
     host::cache::Cache,
     kernel::KernelName,
     lesson::{self, Lesson, PageUpdate},
+    problem::{Problem, Result},
 };
 
 use crate::{
@@ -35,12 +36,13 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// What a terminal shows of each command. The last one ends the guest where `dies` says so.
-fn type_in(lesson: &Lesson, commands: &[&str], dies: bool) -> Vec<String> {
+fn type_in(lesson: &Lesson, commands: &[&str], dies: bool) -> Result<Vec<String>> {
     let mut terminal = Terminal::shell(&["--lesson", &lesson.name]);
     let mut said: Vec<String> = Vec::new();
-    let Some(_) = terminal.until_prompt() else {
-        panic!("{}: {}", lesson.name, terminal.end().0.text)
-    };
+    let wrong = |text: &str| Problem::does_not_hold(format!("{}: {text}", lesson.name));
+    if terminal.until_prompt().is_none() {
+        return Err(wrong(&terminal.end().0.text));
+    }
     let living = commands.len() - usize::from(dies);
     for command in &commands[..living] {
         let Some(shown) = terminal.enter(command) else { break };
@@ -50,31 +52,32 @@ fn type_in(lesson: &Lesson, commands: &[&str], dies: bool) -> Vec<String> {
     terminal.keys(if dies { commands[living] } else { "exit\n" });
     let (shown, status) = terminal.end();
     said.last_mut().into_iter().for_each(|last| last.push_str(&shown.before));
-    assert_eq!(status.code(), Some(i32::from(dies)), "{}: {}", lesson.name, shown.text);
-    if dies {
-        said.push(last_words(&shown.text));
+    if status.success() == dies {
+        return Err(wrong(&shown.text));
     }
-    said
+    if dies {
+        said.push(last_words(&shown.text).ok_or_else(|| wrong(&shown.text))?);
+    }
+    Ok(said)
 }
 
 /// The console of a guest that died, which the runner has kept and names at the end.
-fn last_words(text: &str) -> String {
-    let kept = text.rsplit_once("(all of it: ").and_then(|(_, rest)| rest.split_once(')'));
-    let (kept, _) = kept.unwrap_or_else(|| panic!("no console is named in {text}"));
-    let console = fs::read_to_string(kept).unwrap();
+fn last_words(text: &str) -> Option<String> {
+    let (_, kept) = text.rsplit_once("(all of it: ")?;
+    let console = fs::read_to_string(kept.split_once(')')?.0).ok()?;
     // The first line says how QEMU was started.
     let lines = console.lines().skip(1).map(console::bare);
-    lines.map(|line| format!("[kernel] {line}\n")).collect()
+    Some(lines.map(|line| format!("[kernel] {line}\n")).collect())
 }
 
 /// The page as its shell has it, and how many commands were typed.
-fn typed(lesson: &Lesson) -> (PageUpdate, usize) {
+fn typed(lesson: &Lesson) -> Result<(PageUpdate, usize)> {
     let mut count = 0;
     let update = lesson.typed(&Cache::open().unwrap(), |commands, dies| {
         count += commands.len();
-        Ok(type_in(lesson, commands, dies))
+        type_in(lesson, commands, dies)
     });
-    (update.unwrap(), count)
+    Ok((update?, count))
 }
 
 fn every_page_can_be_typed_into_its_shell() {
@@ -87,7 +90,13 @@ fn every_page_can_be_typed_into_its_shell() {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let Some(lesson) = lessons.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let (update, count) = typed(lesson);
+                    let (update, count) = match typed(lesson) {
+                        Ok(typed) => typed,
+                        Err(problem) => {
+                            wrong.lock().unwrap().push_str(&problem.fact);
+                            continue;
+                        }
+                    };
                     pages.fetch_add(usize::from(count > 0), Ordering::Relaxed);
                     typed_in.fetch_add(count, Ordering::Relaxed);
                     match &update.drift {
@@ -120,7 +129,7 @@ fn a_changed_word_and_a_command_that_is_not_there_are_seen() {
     assert_ne!(changed, page);
     fs::write(docs.join("01-hello.md"), &changed).unwrap();
     let lessons = lesson::find(copy.path(), &["1".into()]).unwrap();
-    let (update, _) = typed(&lessons[0]);
+    let (update, _) = typed(&lessons[0]).unwrap();
     let difference = update.difference();
     for seen in ["- [kernel] hello: Farewell!", "+ [kernel] hello: Goodbye!", "+ [status 127]"] {
         assert!(difference.contains(seen), "no {seen:?} in {difference}");
