@@ -17,6 +17,9 @@ use crate::{
 /// What a shell says of itself begins so, in the page's runs and on a terminal.
 const SHELLS: [&str; 2] = ["/bin/sh: ", "bash: "];
 
+/// How a status is told.
+const STATUS: &str = "[status ";
+
 /// Commands that one guest is given, each with the block that it stands in.
 type Typing = Vec<(usize, ConsoleEntry)>;
 
@@ -79,14 +82,55 @@ impl Lesson {
 /// kernel says of its own accord.
 fn heard(printed: &str, entry: &ConsoleEntry) -> String {
     let [by_page, by_hand] = SHELLS;
-    let mut complaints = entry.printed.lines().filter(|line| line.starts_with(by_page));
+    let begin = |begins: &'static str| move |line: &&str| line.starts_with(begins);
+    let mut complaints = entry.printed.lines().filter(begin(by_page));
+    // A shell that complains has a status of its own.
+    let complains = printed.lines().any(|line| line.starts_with(by_hand));
+    let mut statuses = entry.printed.lines().filter(begin(STATUS)).filter(|_| complains);
     let lines = printed.lines().filter(|line| {
         let kernel = line.strip_prefix("[kernel] ");
-        !kernel.is_some_and(is_noise)
+        !kernel.is_some_and(is_noise) && !is_job(line)
     });
-    let as_by_page = |line| {
-        let complaint = Some(line).filter(|line: &&str| line.starts_with(by_hand));
-        complaint.and_then(|_| complaints.next()).unwrap_or(line)
+    let as_by_page = |line: &str| {
+        let other = match line {
+            _ if line.starts_with(by_hand) => complaints.next(),
+            _ if line.starts_with(STATUS) => statuses.next(),
+            _ => None,
+        };
+        format!("{}\n", other.unwrap_or(line))
     };
-    lines.map(as_by_page).map(|line| format!("{line}\n")).collect()
+    lines.map(as_by_page).collect()
+}
+
+/// Whether a shell on a terminal tells so of what it runs in the background: `[1] 130`.
+fn is_job(line: &str) -> bool {
+    let job = line.strip_prefix('[').and_then(|line| line.split_once("] "));
+    let number = |text: &str| text.parse::<u32>().is_ok();
+    job.is_some_and(|(job, process)| number(job) && number(process))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard_of(shown: &str, printed: &str) -> String {
+        let entry = ConsoleEntry {
+            shown: String::new(),
+            command: String::new(),
+            printed: shown.to_owned(),
+        };
+        heard(printed, &entry)
+    }
+
+    #[test]
+    fn only_what_a_shell_says_of_itself_is_taken_from_the_page() {
+        let shown = "/bin/sh: 1: cannot create x: Permission denied\n[status 2]\n";
+        let said = "bash: x: Permission denied\n[status 1]\n";
+        assert_eq!(heard_of(shown, said), shown);
+        assert_eq!(heard_of("a\n[status 2]\n", "a\n[status 1]\n"), "a\n[status 1]\n");
+        assert_eq!(heard_of("", said), said, "the page shows no complaint");
+        assert_eq!(heard_of(shown, "x\n"), "x\n");
+        assert_eq!(heard_of("", "[1] 130\n[1] a\n"), "[1] a\n");
+        assert_eq!(heard_of("", "[kernel] tsc: x\n[kernel] a\n"), "[kernel] a\n");
+    }
 }
