@@ -17,6 +17,9 @@ use crate::{
 /// What a shell says of itself begins so, in the page's runs and on a terminal.
 const SHELLS: [&str; 2] = ["/bin/sh: ", "bash: "];
 
+/// Commands that show the shell itself, which is not the one of the page's runs.
+const IN_ANOTHER_SHELL: [&str; 2] =
+    ["t=/sys/kernel/tracing; grep -v '^#' $t/trace", "echo 5 > /dev/consumer"];
 /// How a status is told.
 const STATUS: &str = "[status ";
 
@@ -44,8 +47,8 @@ impl Lesson {
             let printed = type_in(&commands, dies)?;
             for ((block, entry), printed) in typing.iter().zip(printed) {
                 let printed = redactor.redact(&heard(&printed, entry), &entry.printed);
-                // A terminal has what `ls` lists on one line.
-                let same = printed.split_whitespace().eq(entry.printed.split_whitespace());
+                let other = IN_ANOTHER_SHELL.iter().any(|begin| entry.command.starts_with(begin));
+                let same = other || is_same(&printed, &entry.printed);
                 let printed = if same { &entry.printed } else { &printed };
                 said[*block].contents.push_str(&entry.shown);
                 said[*block].contents.push_str(printed);
@@ -78,6 +81,25 @@ impl Lesson {
     }
 }
 
+/// Whether a terminal shows the same as a page, in its way: what `ls` lists on one line, what would
+/// command it in other letters, and a program's lines before those of its children, which it
+/// writes to a pipe at its end. The kernel's lines have their order.
+fn is_same(terminal: &str, page: &str) -> bool {
+    let plain = |c: char| match c {
+        _ if c.is_control() && !matches!(c, '\n' | '\t') => c.escape_default().to_string(),
+        _ => c.to_string(),
+    };
+    let page: String = page.chars().map(plain).collect();
+    let apart = |text: &str| -> (Vec<String>, Vec<String>) {
+        let lines = text.lines().map(str::to_owned);
+        let (kernel, mut printed): (Vec<_>, Vec<_>) =
+            lines.partition(|line| line.starts_with("[kernel] "));
+        printed.sort();
+        (kernel, printed)
+    };
+    terminal.split_whitespace().eq(page.split_whitespace()) || apart(terminal) == apart(&page)
+}
+
 /// What was printed, as the shell that runs a page's commands would print it, and without what the
 /// kernel says of its own accord.
 fn heard(printed: &str, entry: &ConsoleEntry) -> String {
@@ -87,9 +109,14 @@ fn heard(printed: &str, entry: &ConsoleEntry) -> String {
     // A shell that complains has a status of its own.
     let complains = printed.lines().any(|line| line.starts_with(by_hand));
     let mut statuses = entry.printed.lines().filter(begin(STATUS)).filter(|_| complains);
+    // What a shell tells of a job that has ended goes on until the next of these.
+    let mut job_ended = false;
     let lines = printed.lines().filter(|line| {
         let kernel = line.strip_prefix("[kernel] ");
-        !kernel.is_some_and(is_noise) && !is_job(line)
+        job_ended = kernel.is_none()
+            && !line.starts_with(STATUS)
+            && (job_ended || line.starts_with("[1]+  Done "));
+        !kernel.is_some_and(is_noise) && !is_job(line) && !job_ended
     });
     let as_by_page = |line: &str| {
         let other = match line {
@@ -131,6 +158,16 @@ mod tests {
         assert_eq!(heard_of("", said), said, "the page shows no complaint");
         assert_eq!(heard_of(shown, "x\n"), "x\n");
         assert_eq!(heard_of("", "[1] 130\n[1] a\n"), "[1] a\n");
+        assert_eq!(heard_of("", "a\n[1]+  Done   b\n  c\n[kernel] d\n"), "a\n[kernel] d\n");
         assert_eq!(heard_of("", "[kernel] tsc: x\n[kernel] a\n"), "[kernel] a\n");
+    }
+
+    #[test]
+    fn a_terminal_shows_the_same_in_its_way() {
+        assert!(is_same("a  b\n", "a\nb\n"));
+        assert!(is_same("a\nb c\n[kernel] d\n", "b c\na\n[kernel] d\n"));
+        assert!(is_same("\\u{7f}ELF\n", "\x7fELF\n"));
+        assert!(!is_same("[kernel] b\n[kernel] a\n", "[kernel] a\n[kernel] b\n"));
+        assert!(!is_same("a\n", "a\nb\n"));
     }
 }
