@@ -81,9 +81,9 @@ impl Lesson {
     }
 }
 
-/// Whether a terminal shows the same as a page, in its way: what `ls` lists on one line, what would
-/// command it in other letters, and a program's lines before those of its children, which it
-/// writes to a pipe at its end. The kernel's lines have their order.
+/// Whether a terminal shows the same as a page, in its way: what `ls` lists on one line, what
+/// would command it in other letters, and a program's lines before those of its children, which
+/// it writes to a pipe at its end. The kernel's lines have their order.
 fn is_same(terminal: &str, page: &str) -> bool {
     let plain = |c: char| match c {
         _ if c.is_control() && !matches!(c, '\n' | '\t') => c.escape_default().to_string(),
@@ -100,8 +100,8 @@ fn is_same(terminal: &str, page: &str) -> bool {
     terminal.split_whitespace().eq(page.split_whitespace()) || apart(terminal) == apart(&page)
 }
 
-/// What was printed, as the shell that runs a page's commands would print it, and without what the
-/// kernel says of its own accord.
+/// What was printed, as the shell that runs a page's commands would print it, and without what
+/// the kernel says of its own accord.
 fn heard(printed: &str, entry: &ConsoleEntry) -> String {
     let [by_page, by_hand] = SHELLS;
     let begin = |begins: &'static str| move |line: &&str| line.starts_with(begins);
