@@ -77,9 +77,8 @@ impl BuildDir {
     /// # Errors
     /// As [`BuildDir::open`]; or what is there cannot be removed.
     pub fn open_empty(kernel: &Kernel, stack: &Stack) -> Result<Self> {
-        let build_dir = Self::open(kernel, stack)?;
-        build_dir.empty()?;
-        Ok(build_dir)
+        cache::remove_dir(&stack.build_folder(kernel)?)?;
+        Self::open(kernel, stack)
     }
 
     /// Removes what was built in it.

@@ -1,11 +1,12 @@
 //! The diagrams of the pages: each is drawn from a text beside it, which
 //! `tree/picture/diagram.rs` reads, and holds what the page shows.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use super::{FOLDER, Lesson, PageUpdate, find, page::BlockKind};
 use crate::{
-    problem::{OrProblem, Problem, Result},
+    host::file_system::read_given_text,
+    problem::{Problem, Result},
     tree::picture::diagram::Diagram,
 };
 
@@ -24,8 +25,7 @@ pub(super) fn picture(book: &Path, text: &str) -> Result<String> {
 
 fn read(book: &Path, text: &str) -> Result<Diagram> {
     let path = book.join(FOLDER).join(text);
-    let text = fs::read_to_string(&path).or_usage(|| path.display().to_string())?;
-    Diagram::parse(&text).map_err(|problem| Problem {
+    Diagram::parse(&read_given_text(&path)?).map_err(|problem| Problem {
         fact: format!("{}: {}", path.display(), problem.fact),
         ..problem
     })
