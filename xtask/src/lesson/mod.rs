@@ -245,7 +245,11 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::{page::console_entries, redact::Redactor, *};
+    use super::{
+        page::{Place, console_entries},
+        redact::Redactor,
+        *,
+    };
 
     #[test]
     fn a_lesson_has_three_names_and_no_other() {
@@ -286,6 +290,39 @@ mod tests {
             }
         }
         assert!(lines > 20);
+    }
+
+    /// Whoever was killed in `finit_module` stays in the kernel's list of loads (`idempotent` in
+    /// kernel/module/main.c, 7.3), and one of the next loads may crash of it, by chance.
+    #[test]
+    fn no_page_loads_a_module_after_a_load_that_crashed() {
+        let mut crashed = 0;
+        for lesson in find(project(), &[]).unwrap() {
+            let mut crash: Option<String> = None;
+            for block in &lesson.page.blocks {
+                let BlockKind::Console { place: place @ (Place::Guest | Place::Dying), .. } =
+                    block.kind
+                else {
+                    continue;
+                };
+                for entry in console_entries(lesson.page.contents(block), place).unwrap() {
+                    let loads =
+                        ["insmod ", "modprobe "].iter().any(|it| entry.command.contains(it));
+                    if let Some(crash) = crash.as_ref().filter(|_| loads) {
+                        panic!("{}: after {crash} comes {}", lesson.name, entry.command);
+                    }
+                    if loads && entry.printed.contains("[kernel] BUG: ")
+                        || entry.printed.contains("[kernel] kernel BUG at ")
+                    {
+                        (crash, crashed) = (Some(entry.command), crashed + 1);
+                    }
+                }
+                if place == Place::Dying {
+                    crash = None;
+                }
+            }
+        }
+        assert!(crashed >= 3, "{crashed} loads crash");
     }
 
     #[test]
