@@ -131,8 +131,13 @@ pub fn make(folder: &Path, name: Option<&str>, form: Form) -> Result<Vec<PathBuf
         None => folder.file_name().unwrap_or_default().to_string_lossy().replace(['-', '.'], "_"),
     };
     require_name(&name)?;
-    if folder.exists() && names(folder)?.iter().any(|entry| entry != ".git") {
-        let problem = Problem::usage(format!("{} is not empty", folder.display()));
+    let refused = if !folder.is_dir() {
+        folder.exists().then_some("is no folder")
+    } else {
+        names(folder)?.iter().any(|entry| entry != ".git").then_some("is not empty")
+    };
+    if let Some(fact) = refused {
+        let problem = Problem::usage(format!("{} {fact}", folder.display()));
         return Err(problem.hint("name a folder that is not there yet"));
     }
     make_folder(folder)?;
@@ -230,5 +235,7 @@ mod tests {
         at(&long[1..]).unwrap();
         let error = at("other").unwrap_err();
         assert!(error.kind == Kind::Usage && error.fact.ends_with("is not empty"), "{error}");
+        let error = make(&folder.path().join("new/Kbuild"), Some("other"), C).unwrap_err();
+        assert!(error.kind == Kind::Usage && error.fact.ends_with("is no folder"), "{error}");
     }
 }

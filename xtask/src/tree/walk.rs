@@ -14,7 +14,7 @@ use stack::{
     module_name::ModuleName,
 };
 
-use crate::problem::{OrProblem, Result};
+use crate::problem::{OrProblem, Problem, Result};
 
 /// Deeper than any module lies; a symbolic link to a parent would never end.
 const DEPTH_MAX: usize = 32;
@@ -26,6 +26,19 @@ const DEPTH_MAX: usize = 32;
 /// A directory that cannot be read.
 pub fn modules(dir: &Path, config: &DepmodConfig) -> Result<Vec<ModuleFile>> {
     find(dir, config).or_usage(|| format!("cannot read the modules of {}", dir.display()))
+}
+
+/// Those of a folder that was named to be judged: about none, nothing can be said.
+///
+/// # Errors
+/// A directory that cannot be read, or that has no modules.
+pub fn some_modules(dir: &Path, config: &DepmodConfig) -> Result<Vec<ModuleFile>> {
+    let found = modules(dir, config)?;
+    if found.is_empty() {
+        return Err(Problem::usage(format!("{} has no modules", dir.display()))
+            .hint("name a folder with .ko, .ko.xz, .ko.zst or .ko.gz files"));
+    }
+    Ok(found)
 }
 
 fn find(dir: &Path, config: &DepmodConfig) -> io::Result<Vec<ModuleFile>> {
@@ -108,10 +121,15 @@ fn sort_by_order_file(modules: &mut [ModuleFile], dir: &Path) -> io::Result<()> 
 /// Files that were given by their paths.
 ///
 /// # Errors
-/// A file that is not there, or that is not named as a module.
+/// A file that is not there, or that is not named as a module; a folder.
 pub fn module_files(paths: &[PathBuf]) -> Result<Vec<ModuleFile>> {
-    let one =
-        |path: &PathBuf| module_file(path).or_usage(|| format!("cannot read {}", path.display()));
+    let one = |path: &PathBuf| {
+        if path.is_dir() {
+            let problem = Problem::usage(format!("{} is a folder, not a module", path.display()));
+            return Err(problem.hint("`check --all DIR` and `order --tree DIR` read a folder's"));
+        }
+        module_file(path).or_usage(|| format!("cannot read {}", path.display()))
+    };
     paths.iter().map(one).collect()
 }
 
@@ -127,6 +145,7 @@ fn module_file(path: &Path) -> io::Result<ModuleFile> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::Kind;
 
     fn tree(files: &[&str]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
@@ -141,6 +160,16 @@ mod tests {
     fn paths(dir: &tempfile::TempDir, config: &DepmodConfig) -> Vec<String> {
         let found = modules(dir.path(), config).unwrap();
         found.into_iter().map(|file| file.path).collect()
+    }
+
+    #[test]
+    fn a_folder_is_no_module_and_one_without_modules_is_a_wrong_request() {
+        let dir = tree(&["a.c"]);
+        let error = module_files(&[dir.path().to_owned()]).unwrap_err();
+        assert!(error.fact.ends_with("is a folder, not a module"), "{error}");
+        assert!(modules(dir.path(), &DepmodConfig::default()).unwrap().is_empty());
+        let error = some_modules(dir.path(), &DepmodConfig::default()).unwrap_err();
+        assert!(error.kind == Kind::Usage && error.fact.ends_with("has no modules"), "{error}");
     }
 
     #[test]

@@ -176,7 +176,7 @@ impl Args {
         let found = walk::module_files(files)?;
         let Some(dir) = &self.tree else { return Ok(scan(found)) };
         let config = self.config(dir)?;
-        let mut all = walk::modules(dir, &config)?;
+        let mut all = walk::some_modules(dir, &config)?;
         // A file that is given replaces the tree's module of its name.
         let given: HashSet<ModuleName> = found.iter().map(|file| file.name.clone()).collect();
         all.retain(|file| !given.contains(&file.name));
