@@ -11,19 +11,17 @@ use std::ops::Range;
 use object::{
     Endian as _, Endianness, Pod,
     elf::{
-        self, ET_REL, FileHeader32, FileHeader64, Rel32, Rel64, Rela32, Rela64, SHF_ALLOC,
-        SHN_UNDEF, SHT_NOBITS, SHT_NULL, SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB,
-        SectionHeader32, SectionHeader64, Sym32, Sym64,
+        self, ET_REL, FileHeader32, FileHeader64, SHN_UNDEF, SHT_NOBITS, SHT_NULL, SHT_REL,
+        SHT_RELA, SHT_STRTAB, SHT_SYMTAB, SectionHeader32, SectionHeader64, Sym32, Sym64,
     },
-    read::elf::{Rel, Rela},
-    slice_from_all_bytes, slice_from_bytes,
+    read::elf::{FileHeader, SectionHeader, Sym},
 };
 
 use super::{error::Malformed, text::Text};
 
 /// Longer names than this are refused: kallsyms takes 511 bytes (`KSYM_NAME_LEN`), and a file
 /// whose every symbol is named by the same megabyte would otherwise cost the square of its size.
-pub const NAME_BYTES_MAX: usize = 4096;
+const NAME_BYTES_MAX: usize = 4096;
 
 /// 32 or 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,32 +35,109 @@ pub enum Class {
 impl Class {
     /// The size of a C `unsigned long`.
     pub fn word_bytes(self) -> usize {
+        self.pick(4, 8)
+    }
+
+    /// The size of the file header.
+    fn header_bytes(self) -> usize {
+        self.pick(size_of::<FileHeader32<Endianness>>(), size_of::<FileHeader64<Endianness>>())
+    }
+
+    /// The size of a section header.
+    fn section_bytes(self) -> usize {
+        self.pick(
+            size_of::<SectionHeader32<Endianness>>(),
+            size_of::<SectionHeader64<Endianness>>(),
+        )
+    }
+
+    /// The size of a symbol.
+    fn symbol_bytes(self) -> usize {
+        self.pick(size_of::<Sym32<Endianness>>(), size_of::<Sym64<Endianness>>())
+    }
+
+    fn pick(self, of_32: usize, of_64: usize) -> usize {
         match self {
-            Self::Bits32 => 4,
-            Self::Bits64 => 8,
+            Self::Bits32 => of_32,
+            Self::Bits64 => of_64,
         }
     }
 }
 
-/// The section headers, as they stand in the file.
-#[derive(Clone, Copy, Debug)]
-enum Headers<'a> {
-    Bits32(&'a [SectionHeader32<Endianness>]),
-    Bits64(&'a [SectionHeader64<Endianness>]),
+/// The fields of the file header that matter here.
+struct Header {
+    class: Class,
+    endian: Endianness,
+    kind: u16,
+    machine: u16,
+    /// Where the section table begins.
+    table_offset: u64,
+    /// The size of each of its entries.
+    entry_bytes: usize,
+    /// How many it has.
+    count: usize,
+    /// The section with the names of all.
+    names_index: u16,
+}
+
+impl Header {
+    fn parse(data: &[u8]) -> Result<Self, Malformed> {
+        if !data.starts_with(&elf::ELFMAG) {
+            let found = data.get(..4).unwrap_or(data).escape_ascii();
+            return Err(Malformed::new(0, "an ELF file (\\x7fELF)", format!("\"{found}\"")));
+        }
+        match data.get(4).map(|&class| elf::FileClass(class)) {
+            Some(elf::ELFCLASS32) | None => Self::read::<FileHeader32<_>>(data, Class::Bits32),
+            Some(elf::ELFCLASS64) => Self::read::<FileHeader64<_>>(data, Class::Bits64),
+            Some(class) => Err(Malformed::new(4, "ELF class 1 or 2", class.0.to_string())),
+        }
+    }
+
+    fn read<H>(data: &[u8], class: Class) -> Result<Self, Malformed>
+    where
+        H: FileHeader<Endian = Endianness>,
+    {
+        let (header, _) = object::from_bytes::<H>(data).map_err(|()| {
+            let expected = format!("an ELF header of {} bytes", size_of::<H>());
+            Malformed::new(0, expected, data.len().to_string())
+        })?;
+        let endian = match header.e_ident().data {
+            elf::ELFDATA2LSB => Endianness::Little,
+            elf::ELFDATA2MSB => Endianness::Big,
+            other => return Err(Malformed::new(5, "byte order 1 or 2", other.0.to_string())),
+        };
+        Ok(Self {
+            class,
+            endian,
+            kind: header.e_type(endian).0,
+            machine: header.e_machine(endian).0,
+            table_offset: header.e_shoff(endian).into(),
+            entry_bytes: header.e_shentsize(endian).into(),
+            count: header.e_shnum(endian).into(),
+            names_index: header.e_shstrndx(endian).0,
+        })
+    }
+
+    /// Where the section table lies; `None` when a file of this size does not have all of it.
+    fn table_range(&self, file_bytes: usize) -> Option<Range<usize>> {
+        let start = usize::try_from(self.table_offset).ok()?;
+        let end = start.checked_add(self.entry_bytes.checked_mul(self.count)?)?;
+        (end <= file_bytes).then_some(start..end)
+    }
 }
 
 /// A relocatable object file whose section table is sound.
 #[derive(Clone, Copy, Debug)]
 pub struct Elf<'a> {
     data: &'a [u8],
+    class: Class,
     endian: Endianness,
     machine: u16,
-    headers_offset: u64,
-    headers: Headers<'a>,
+    table_offset: u64,
+    /// The section headers, as they stand in the file.
+    table: &'a [u8],
     /// The names of the sections, ending in NUL.
     names: &'a [u8],
-    /// How much of the file the ELF takes: a signature may follow.
-    end: u64,
 }
 
 /// One section header.
@@ -70,12 +145,8 @@ pub struct Elf<'a> {
 pub struct Section<'a> {
     /// Its index in the table.
     pub index: u32,
-    /// Where its name begins among the names of the sections.
-    pub name_offset: u32,
     /// `sh_type`.
     pub kind: u32,
-    /// `sh_flags`.
-    pub flags: u64,
     /// `sh_offset`: where in the file.
     pub offset: u64,
     /// `sh_size`.
@@ -84,142 +155,105 @@ pub struct Section<'a> {
     pub link: u32,
     /// `sh_info`.
     pub info: u32,
-    /// `sh_addralign`.
-    pub align: u64,
+    name_offset: u32,
     names: &'a [u8],
 }
 
 impl<'a> Section<'a> {
     /// The section's name.
     pub fn name(&self) -> Text<'a> {
-        let rest = self.names.get(self.name_offset as usize..).unwrap_or_default();
-        Text::until_nul(rest)
+        Text::until_nul(self.name_and_rest())
     }
 
     /// Whether it is called so. Costs no more than the length of `name`, whatever the file says.
     pub fn is_named(&self, name: &str) -> bool {
-        let rest = self.names.get(self.name_offset as usize..).unwrap_or_default();
+        let rest = self.name_and_rest();
         // The end is compared first: it alone tells most names apart, and a tree has a million.
         rest.get(name.len()) == Some(&0) && rest.starts_with(name.as_bytes())
     }
 
-    /// `SHF_ALLOC`: the kernel keeps it in memory.
-    pub fn is_alloc(&self) -> bool {
-        self.flags & SHF_ALLOC.0 != 0
+    fn name_and_rest(&self) -> &'a [u8] {
+        self.names.get(self.name_offset as usize..).unwrap_or_default()
+    }
+
+    /// Whether it has bytes in the file; the offset and size of one without mean nothing.
+    fn has_bytes(&self) -> bool {
+        ![SHT_NULL.0, SHT_NOBITS.0].contains(&self.kind)
     }
 }
 
 /// One symbol.
 #[derive(Clone, Copy, Debug)]
-pub struct Symbol<'a> {
-    /// Its index in the table.
-    pub index: usize,
-    /// Where its name begins among the names of the symbols.
-    pub name_offset: u32,
+pub struct Symbol {
     /// `st_value`.
     pub value: u64,
-    /// `st_size`.
-    pub size: u64,
     /// `STB_LOCAL`, `STB_GLOBAL`, `STB_WEAK`, …
     pub bind: u8,
     /// `STT_FUNC`, `STT_OBJECT`, …
     pub kind: u8,
     /// `st_shndx`, with the kernel's own view: no extended indices.
     pub section: u16,
-    table: Symbols<'a>,
+    name_offset: u32,
 }
 
-impl<'a> Symbol<'a> {
-    /// The symbol's name.
-    ///
-    /// # Errors
-    /// A name outside the string table, unterminated, or longer than [`NAME_BYTES_MAX`].
-    pub fn name(&self) -> Result<Text<'a>, Malformed> {
-        self.table.name_at(u64::from(self.name_offset))
-    }
-
+impl Symbol {
     /// Whether the module expects others to define it.
     pub fn is_undefined(&self) -> bool {
         self.section == SHN_UNDEF.0
     }
 }
 
-/// The records of the symbol table, as they stand in the file.
-#[derive(Clone, Copy, Debug)]
-enum SymbolRecords<'a> {
-    Bits32(&'a [Sym32<Endianness>]),
-    Bits64(&'a [Sym64<Endianness>]),
-}
-
 /// The symbol table of a module.
 #[derive(Clone, Copy, Debug)]
 pub struct Symbols<'a> {
+    class: Class,
     endian: Endianness,
-    records: SymbolRecords<'a>,
+    bytes: &'a [u8],
     strings: &'a [u8],
     strings_offset: u64,
 }
 
 impl<'a> Symbols<'a> {
-    /// How many there are, with the empty one at index 0.
-    pub fn len(&self) -> usize {
-        match self.records {
-            SymbolRecords::Bits32(records) => records.len(),
-            SymbolRecords::Bits64(records) => records.len(),
-        }
-    }
-
-    /// Whether there is none at all.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The symbol at an index.
-    pub fn get(&self, index: usize) -> Option<Symbol<'a>> {
-        match self.records {
-            SymbolRecords::Bits32(records) => self.symbol(index, records.get(index)?),
-            SymbolRecords::Bits64(records) => self.symbol(index, records.get(index)?),
+    pub fn get(&self, index: usize) -> Option<Symbol> {
+        match self.class {
+            Class::Bits32 => self.read(record::<Sym32<_>>(self.bytes, index)?),
+            Class::Bits64 => self.read(record::<Sym64<_>>(self.bytes, index)?),
         }
     }
 
-    fn symbol<S>(&self, index: usize, sym: &S) -> Option<Symbol<'a>>
-    where
-        S: object::read::elf::Sym<Endian = Endianness>,
-    {
+    fn read<S: Sym<Endian = Endianness>>(&self, sym: &S) -> Option<Symbol> {
         Some(Symbol {
-            index,
-            name_offset: sym.st_name(self.endian),
             value: sym.st_value(self.endian).into(),
-            size: sym.st_size(self.endian).into(),
             bind: sym.st_bind().0,
             kind: sym.st_type().0,
             section: sym.st_shndx(self.endian).0,
-            table: *self,
+            name_offset: sym.st_name(self.endian),
         })
     }
 
     /// Every symbol after the empty one at index 0.
-    pub fn iter(self) -> impl Iterator<Item = Symbol<'a>> {
-        (1..self.len()).filter_map(move |index| self.get(index))
+    pub fn iter(self) -> impl Iterator<Item = Symbol> + use<'a> {
+        (1..).map_while(move |index| self.get(index))
     }
 
-    fn name_at(&self, offset: u64) -> Result<Text<'a>, Malformed> {
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let place = self.strings_offset.saturating_add(offset);
-        let Some(rest) = self.strings.get(start..) else {
-            let size = self.strings.len();
-            return Err(Malformed::new(
-                self.strings_offset,
-                format!("symbol names within the string table of {size} bytes"),
-                format!("a name at {offset} of it"),
-            ));
-        };
-        name_in(rest, place)
+    /// The name of a symbol.
+    ///
+    /// # Errors
+    /// A name outside the string table, unterminated, or longer than it may be.
+    pub fn name(&self, symbol: &Symbol) -> Result<Text<'a>, Malformed> {
+        let offset = symbol.name_offset;
+        let rest = self.strings.get(offset as usize..).ok_or_else(|| {
+            let expected =
+                format!("symbol names within the string table of {} bytes", self.strings.len());
+            Malformed::new(self.strings_offset, expected, format!("a name at {offset} of it"))
+        })?;
+        name_in(rest, self.strings_offset.saturating_add(offset.into()))
     }
 }
 
 /// The text before the first NUL of `rest`, which stands at `place` in the file.
-fn name_in(rest: &[u8], place: u64) -> Result<Text<'_>, Malformed> {
+pub(crate) fn name_in(rest: &[u8], place: u64) -> Result<Text<'_>, Malformed> {
     let window = &rest[..rest.len().min(NAME_BYTES_MAX + 1)];
     match std::ffi::CStr::from_bytes_until_nul(window) {
         Ok(name) => Ok(Text(name.to_bytes())),
@@ -243,8 +277,6 @@ pub struct Relocation {
     pub offset: u64,
     /// The index of the symbol.
     pub symbol: u32,
-    /// The machine's relocation type.
-    pub kind: u32,
     /// The addend; `None` for a REL entry, whose addend stands at the place itself.
     pub addend: Option<i64>,
 }
@@ -252,77 +284,52 @@ pub struct Relocation {
 /// A table of relocations.
 #[derive(Clone, Copy, Debug)]
 pub struct Relocations<'a> {
-    endian: Endianness,
-    class: Class,
-    with_addend: bool,
+    elf: Elf<'a>,
     bytes: &'a [u8],
+    /// Whether it is of RELA entries.
+    has_addends: bool,
 }
 
 impl Relocations<'_> {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.bytes.len() / self.entry_bytes()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn entry_bytes(&self) -> usize {
-        match (self.class, self.with_addend) {
-            (Class::Bits32, false) => size_of::<Rel32<Endianness>>(),
-            (Class::Bits32, true) => size_of::<Rela32<Endianness>>(),
-            (Class::Bits64, false) => size_of::<Rel64<Endianness>>(),
-            (Class::Bits64, true) => size_of::<Rela64<Endianness>>(),
-        }
-    }
-
-    /// The relocation at an index.
+    /// The relocation at an index: two words, or three with an addend (`Elf64_Rela` and its kin).
     pub fn get(&self, index: usize) -> Option<Relocation> {
-        match (self.class, self.with_addend) {
-            (Class::Bits32, false) => self.rel::<Rel32<Endianness>>(index),
-            (Class::Bits32, true) => self.rela::<Rela32<Endianness>>(index),
-            (Class::Bits64, false) => self.rel::<Rel64<Endianness>>(index),
-            (Class::Bits64, true) => self.rela::<Rela64<Endianness>>(index),
-        }
-    }
-
-    fn rel<R: Rel<Endian = Endianness>>(&self, index: usize) -> Option<Relocation> {
-        let (e, rel) = (self.endian, record::<R>(self.bytes, index)?);
-        let (offset, symbol, kind) = (rel.r_offset(e).into(), rel.r_sym(e), rel.r_type(e).0);
-        Some(Relocation { offset, symbol, kind, addend: None })
-    }
-
-    fn rela<R: Rela<Endian = Endianness>>(&self, index: usize) -> Option<Relocation> {
-        let (e, rela) = (self.endian, record::<R>(self.bytes, index)?);
+        let (words, word_bytes) =
+            (if self.has_addends { 3 } else { 2 }, self.elf.class.word_bytes());
+        let start = index.checked_mul(words * word_bytes)?;
+        let entry = self.bytes.get(start..)?.get(..words * word_bytes)?;
+        let info = self.elf.word_at(entry, word_bytes)?;
         Some(Relocation {
-            offset: rela.r_offset(e).into(),
+            offset: self.elf.word_at(entry, 0)?,
             // MIPS64 lays the two halves out otherwise; Debian builds Rust for none.
-            symbol: rela.r_sym(e, false),
-            kind: rela.r_type(e, false).0,
-            addend: Some(rela.r_addend(e).into()),
+            symbol: match self.elf.class {
+                Class::Bits32 => (info >> 8) as u32,
+                Class::Bits64 => (info >> 32) as u32,
+            },
+            addend: self.elf.word_at(entry, 2 * word_bytes).map(|word| match self.elf.class {
+                Class::Bits32 => i64::from(word as i32),
+                Class::Bits64 => word as i64,
+            }),
         })
     }
 
     /// Every relocation, in the order of the table.
     pub fn iter(&self) -> impl Iterator<Item = Relocation> {
-        (0..self.len()).filter_map(|index| self.get(index))
+        (0..).map_while(|index| self.get(index))
     }
 }
 
 impl<'a> Elf<'a> {
-    /// Where the section table of a file of this size lies, and, counted in its entries, the names
-    /// of the sections: enough to know which parts of the file to read.
-    pub fn table_of(header: &[u8], file_bytes: usize) -> Option<(Range<usize>, usize)> {
-        let (offset, entry_bytes, count, names) = match elf::FileClass(*header.get(4)?) {
-            elf::ELFCLASS32 => table_fields::<FileHeader32<Endianness>>(header)?,
-            elf::ELFCLASS64 => table_fields::<FileHeader64<Endianness>>(header)?,
-            _ => return None,
-        };
-        let start = usize::try_from(offset).ok()?;
-        let end = start.checked_add(entry_bytes.checked_mul(count)?)?;
-        (end <= file_bytes).then_some((start..end, names))
+    /// Where the section table lies, by the file header alone: enough of a file is then known to
+    /// read the table, [`Elf::names_range`], and after those the sections that are wanted.
+    pub fn table_range(data: &[u8]) -> Option<Range<usize>> {
+        Header::parse(data).ok()?.table_range(data.len())
+    }
+
+    /// Where the names of the sections lie, by the file header and the section table.
+    pub fn names_range(data: &[u8]) -> Option<Range<usize>> {
+        let header = Header::parse(data).ok()?;
+        let elf = Elf::with_table(data, &header).ok()?;
+        Some(elf.range_of(&elf.section(header.names_index.into())?))
     }
 
     /// Where in the file a section lies; nowhere, for one without bytes in it.
@@ -336,81 +343,62 @@ impl<'a> Elf<'a> {
     /// # Errors
     /// The first thing that does not hold, in the kernel's order.
     pub fn parse(data: &'a [u8]) -> Result<Self, Malformed> {
-        if !data.starts_with(&elf::ELFMAG) {
-            let found = data.get(..4).unwrap_or(data).escape_ascii();
-            return Err(Malformed::new(0, "an ELF file (\\x7fELF)", format!("\"{found}\"")));
-        }
-        match data.get(4).map(|&class| elf::FileClass(class)) {
-            Some(elf::ELFCLASS32) => Self::parse_as::<FileHeader32<Endianness>>(data),
-            Some(elf::ELFCLASS64) => Self::parse_as::<FileHeader64<Endianness>>(data),
-            Some(class) => Err(Malformed::new(4, "ELF class 1 or 2", class.0.to_string())),
-            None => Err(short(data, size_of::<FileHeader32<Endianness>>())),
-        }
-    }
-
-    fn parse_as<H: Layout>(data: &'a [u8]) -> Result<Self, Malformed> {
-        let (header, _) =
-            object::from_bytes::<H>(data).map_err(|()| short(data, size_of::<H>()))?;
-        let endian = match header.e_ident().data {
-            elf::ELFDATA2LSB => Endianness::Little,
-            elf::ELFDATA2MSB => Endianness::Big,
-            other => return Err(Malformed::new(5, "byte order 1 or 2", other.0.to_string())),
-        };
-        let kind = header.e_type(endian);
-        if kind != ET_REL {
-            let found = format!("type {}", kind.0);
-            return Err(Malformed::new(16, "a relocatable file (type 1), as a module is", found));
-        }
-        let entry_bytes = usize::from(header.e_shentsize(endian));
-        if entry_bytes != size_of::<H::SectionHeader>() {
-            let expected = format!("section headers of {} bytes", size_of::<H::SectionHeader>());
-            return Err(Malformed::new(H::SHENTSIZE_AT, expected, format!("{entry_bytes}")));
-        }
-        let headers_offset = header.e_shoff(endian).into();
-        let count = usize::from(header.e_shnum(endian));
-        let headers = section_table::<H>(data, headers_offset, count)?;
-        let mut elf = Self {
-            data,
-            endian,
-            machine: header.e_machine(endian).0,
-            headers_offset,
-            headers: H::wrap(headers),
-            names: &[],
-            end: headers_offset + (count * entry_bytes) as u64,
-        };
-        elf.end = elf.check_bounds()?;
-        elf.names = elf.find_names(header.e_shstrndx(endian).0, H::SHSTRNDX_AT)?;
+        let header = Header::parse(data)?;
+        let mut elf = Self::with_table(data, &header)?;
+        elf.check_bounds()?;
+        elf.names = elf.find_names(header.names_index)?;
         elf.check_names()?;
         Ok(elf)
     }
 
-    fn check_bounds(&self) -> Result<u64, Malformed> {
-        let mut last = self.end;
-        for section in self.sections() {
-            if [SHT_NULL.0, SHT_NOBITS.0].contains(&section.kind) {
-                continue;
-            }
-            let end = section.offset.checked_add(section.size);
-            match end {
-                Some(end) if end <= self.data.len() as u64 => last = last.max(end),
-                _ => {
-                    return Err(Malformed::new(
-                        self.header_at(section.index),
-                        format!("section {} within {} bytes", section.index, self.data.len()),
-                        format!("{} bytes at {}", section.size, section.offset),
-                    ));
-                }
-            }
+    fn with_table(data: &'a [u8], header: &Header) -> Result<Self, Malformed> {
+        let Header { class, endian, machine, table_offset, entry_bytes, count, .. } = *header;
+        if header.kind != ET_REL.0 {
+            let found = format!("type {}", header.kind);
+            return Err(Malformed::new(16, "a relocatable file (type 1), as a module is", found));
         }
-        Ok(last)
+        let own_bytes = class.section_bytes();
+        if entry_bytes != own_bytes {
+            let expected = format!("section headers of {own_bytes} bytes");
+            // `e_shentsize` is followed by `e_shnum` and `e_shstrndx`, which end the header.
+            let place = class.header_bytes() as u64 - 6;
+            return Err(Malformed::new(place, expected, entry_bytes.to_string()));
+        }
+        if count == 0 {
+            return Err(Malformed::new(table_offset, "a table of section headers", "none"));
+        }
+        let table = header.table_range(data.len()).and_then(|range| data.get(range));
+        let table = table.ok_or_else(|| {
+            let expected = format!("a table of {count} section headers of {own_bytes} bytes");
+            Malformed::new(table_offset, expected, format!("a file of {} bytes", data.len()))
+        })?;
+        Ok(Self { data, class, endian, machine, table_offset, table, names: &[] })
     }
 
-    fn find_names(&self, index: u16, index_at: u64) -> Result<&'a [u8], Malformed> {
-        let expected = "the index of a string table";
+    fn check_bounds(&self) -> Result<(), Malformed> {
+        let is_outside = |section: &Section<'_>| {
+            let end = section.offset.checked_add(section.size);
+            section.has_bytes() && end.is_none_or(|end| end > self.data.len() as u64)
+        };
+        match self.sections().find(is_outside) {
+            None => Ok(()),
+            Some(section) => Err(Malformed::new(
+                self.header_at(section.index),
+                format!("section {} within {} bytes", section.index, self.data.len()),
+                format!("{} bytes at {}", section.size, section.offset),
+            )),
+        }
+    }
+
+    fn find_names(&self, index: u16) -> Result<&'a [u8], Malformed> {
         let section = self
             .section(u32::from(index))
             .filter(|section| section.kind == SHT_STRTAB.0)
-            .ok_or_else(|| Malformed::new(index_at, expected, index.to_string()))?;
+            .ok_or_else(|| {
+                // `e_shstrndx` ends the header.
+                let place = self.class.header_bytes() as u64 - 2;
+                Malformed::new(place, "the index of a string table", index.to_string())
+            })?;
         let names = self.bytes_of(&section);
         match names.last() {
             Some(0) => Ok(names),
@@ -436,11 +424,7 @@ impl<'a> Elf<'a> {
 
     /// Where in the file the header of a section stands.
     fn header_at(&self, index: u32) -> u64 {
-        let entry_bytes = match self.headers {
-            Headers::Bits32(_) => size_of::<SectionHeader32<Endianness>>(),
-            Headers::Bits64(_) => size_of::<SectionHeader64<Endianness>>(),
-        };
-        self.headers_offset + u64::from(index) * entry_bytes as u64
+        self.table_offset + u64::from(index) * self.class.section_bytes() as u64
     }
 
     /// All bytes of the file, with what may follow the ELF.
@@ -448,22 +432,9 @@ impl<'a> Elf<'a> {
         self.data
     }
 
-    /// The end of the last section or of the section table, whichever is later.
-    pub fn end(&self) -> u64 {
-        self.end
-    }
-
     /// 32 or 64 bits.
     pub fn class(&self) -> Class {
-        match self.headers {
-            Headers::Bits32(_) => Class::Bits32,
-            Headers::Bits64(_) => Class::Bits64,
-        }
-    }
-
-    /// The byte order.
-    pub fn endian(&self) -> Endianness {
-        self.endian
+        self.class
     }
 
     /// `e_machine`.
@@ -471,37 +442,27 @@ impl<'a> Elf<'a> {
         self.machine
     }
 
-    /// How many sections there are, with the empty one at index 0.
-    pub fn section_count(&self) -> usize {
-        match self.headers {
-            Headers::Bits32(headers) => headers.len(),
-            Headers::Bits64(headers) => headers.len(),
-        }
-    }
-
     /// The section at an index.
     pub fn section(&self, index: u32) -> Option<Section<'a>> {
-        match self.headers {
-            Headers::Bits32(headers) => self.section_from(index, headers.get(index as usize)?),
-            Headers::Bits64(headers) => self.section_from(index, headers.get(index as usize)?),
+        match self.class {
+            Class::Bits32 => self.section_from::<SectionHeader32<_>>(index),
+            Class::Bits64 => self.section_from::<SectionHeader64<_>>(index),
         }
     }
 
-    fn section_from<S>(&self, index: u32, header: &S) -> Option<Section<'a>>
+    fn section_from<H>(&self, index: u32) -> Option<Section<'a>>
     where
-        S: object::read::elf::SectionHeader<Endian = Endianness>,
+        H: SectionHeader<Endian = Endianness>,
     {
-        let e = self.endian;
+        let (header, endian) = (record::<H>(self.table, index as usize)?, self.endian);
         Some(Section {
             index,
-            name_offset: header.sh_name(e),
-            kind: header.sh_type(e).0,
-            flags: header.sh_flags(e).0,
-            offset: header.sh_offset(e).into(),
-            size: header.sh_size(e).into(),
-            link: header.sh_link(e),
-            info: header.sh_info(e),
-            align: header.sh_addralign(e).into(),
+            kind: header.sh_type(endian).0,
+            offset: header.sh_offset(endian).into(),
+            size: header.sh_size(endian).into(),
+            link: header.sh_link(endian),
+            info: header.sh_info(endian),
+            name_offset: header.sh_name(endian),
             names: self.names,
         })
     }
@@ -519,7 +480,7 @@ impl<'a> Elf<'a> {
 
     /// What a section holds; empty for one without bytes in the file.
     pub fn bytes_of(&self, section: &Section<'_>) -> &'a [u8] {
-        if [SHT_NULL.0, SHT_NOBITS.0].contains(&section.kind) {
+        if !section.has_bytes() {
             return &[];
         }
         let start = usize::try_from(section.offset).unwrap_or(usize::MAX);
@@ -543,14 +504,10 @@ impl<'a> Elf<'a> {
             return Ok(None);
         };
         let bytes = self.bytes_of(&table);
-        let records = match self.class() {
-            Class::Bits32 => slice_from_all_bytes(bytes).map(SymbolRecords::Bits32),
-            Class::Bits64 => slice_from_all_bytes(bytes).map(SymbolRecords::Bits64),
-        };
-        let records = records.map_err(|()| {
-            let expected = "a symbol table of whole records";
-            Malformed::new(table.offset, expected, format!("{} bytes", bytes.len()))
-        })?;
+        if bytes.len() % self.class.symbol_bytes() != 0 {
+            let found = format!("{} bytes", bytes.len());
+            return Err(Malformed::new(table.offset, "a symbol table of whole records", found));
+        }
         let strings = self
             .section(table.link)
             .filter(|section| section.kind == SHT_STRTAB.0)
@@ -559,8 +516,9 @@ impl<'a> Elf<'a> {
                 Malformed::new(self.header_at(table.index), expected, table.link.to_string())
             })?;
         Ok(Some(Symbols {
+            class: self.class,
             endian: self.endian,
-            records,
+            bytes,
             strings: self.bytes_of(&strings),
             strings_offset: strings.offset,
         }))
@@ -572,10 +530,9 @@ impl<'a> Elf<'a> {
             [SHT_REL.0, SHT_RELA.0].contains(&table.kind) && table.info == section.index
         })?;
         Some(Relocations {
-            endian: self.endian,
-            class: self.class(),
-            with_addend: table.kind == SHT_RELA.0,
+            elf: *self,
             bytes: self.bytes_of(&table),
+            has_addends: table.kind == SHT_RELA.0,
         })
     }
 
@@ -587,74 +544,10 @@ impl<'a> Elf<'a> {
 
     /// A C `unsigned long` of a section.
     pub fn word_at(&self, bytes: &[u8], offset: usize) -> Option<u64> {
-        match self.class() {
-            Class::Bits32 => self.u32_at(bytes, offset).map(u64::from),
-            Class::Bits64 => {
-                let raw = bytes.get(offset..offset.checked_add(8)?)?.try_into().ok()?;
-                Some(self.endian.read_u64(raw))
-            }
+        if self.class == Class::Bits32 {
+            return self.u32_at(bytes, offset).map(u64::from);
         }
+        let raw = bytes.get(offset..offset.checked_add(8)?)?.try_into().ok()?;
+        Some(self.endian.read_u64(raw))
     }
-}
-
-fn table_fields<H: Layout>(header: &[u8]) -> Option<(u64, usize, usize, usize)> {
-    let (header, _) = object::from_bytes::<H>(header).ok()?;
-    let endian = match header.e_ident().data {
-        elf::ELFDATA2MSB => Endianness::Big,
-        _ => Endianness::Little,
-    };
-    let entry_bytes = usize::from(header.e_shentsize(endian));
-    let (count, names) = (header.e_shnum(endian), header.e_shstrndx(endian).0);
-    Some((header.e_shoff(endian).into(), entry_bytes, usize::from(count), usize::from(names)))
-}
-
-/// What the two classes lay out differently.
-trait Layout: object::read::elf::FileHeader<Endian = Endianness> {
-    /// Where `e_shentsize` stands.
-    const SHENTSIZE_AT: u64;
-    /// Where `e_shstrndx` stands.
-    const SHSTRNDX_AT: u64;
-
-    fn wrap(headers: &[Self::SectionHeader]) -> Headers<'_>;
-}
-
-impl Layout for FileHeader32<Endianness> {
-    const SHENTSIZE_AT: u64 = 46;
-    const SHSTRNDX_AT: u64 = 50;
-
-    fn wrap(headers: &[Self::SectionHeader]) -> Headers<'_> {
-        Headers::Bits32(headers)
-    }
-}
-
-impl Layout for FileHeader64<Endianness> {
-    const SHENTSIZE_AT: u64 = 58;
-    const SHSTRNDX_AT: u64 = 62;
-
-    fn wrap(headers: &[Self::SectionHeader]) -> Headers<'_> {
-        Headers::Bits64(headers)
-    }
-}
-
-fn section_table<H: Layout>(
-    data: &[u8],
-    offset: u64,
-    count: usize,
-) -> Result<&[H::SectionHeader], Malformed> {
-    let entry_bytes = size_of::<H::SectionHeader>();
-    let refuse = || {
-        let expected = format!("a table of {count} section headers of {entry_bytes} bytes");
-        Malformed::new(offset, expected, format!("a file of {} bytes", data.len()))
-    };
-    if count == 0 {
-        return Err(Malformed::new(offset, "a table of section headers", "none"));
-    }
-    let start = usize::try_from(offset).map_err(|_| refuse())?;
-    let bytes = data.get(start..).ok_or_else(refuse)?;
-    let (headers, _) = slice_from_bytes(bytes, count).map_err(|()| refuse())?;
-    Ok(headers)
-}
-
-fn short(data: &[u8], header_bytes: usize) -> Malformed {
-    Malformed::new(0, format!("an ELF header of {header_bytes} bytes"), format!("{}", data.len()))
 }

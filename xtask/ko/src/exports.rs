@@ -11,7 +11,7 @@ use object::elf::{STT_FUNC, STT_OBJECT};
 use serde::Serialize;
 
 use super::{
-    elf::{Elf, NAME_BYTES_MAX, Relocation, Relocations, Section, Symbols},
+    elf::{Elf, Relocation, Relocations, Section, Symbols, name_in},
     error::Malformed,
     license::License,
     text::{SymbolName, Text},
@@ -273,11 +273,7 @@ impl<'a> KsymTable<'a> {
         let at = symbol.value.checked_add_signed(addend);
         let rest = at.and_then(|at| bytes.get(usize::try_from(at).ok()?..));
         let rest = rest.ok_or_else(|| refuse(format!("byte {at:?} of {}", bytes.len())))?;
-        let window = &rest[..rest.len().min(NAME_BYTES_MAX + 1)];
-        if window.contains(&0) {
-            return Ok(Text::until_nul(window));
-        }
-        Err(refuse(format!("{} bytes without a NUL", window.len())))
+        name_in(rest, strings.offset.saturating_add(at.unwrap_or_default()))
     }
 
     /// The addend of a REL entry stands at the place itself.
@@ -321,7 +317,7 @@ fn sorted(relocations: &Relocations<'_>) -> Option<Vec<u32>> {
     if offsets().is_sorted() {
         return None;
     }
-    let mut order: Vec<u32> = (0..relocations.len() as u32).collect();
-    order.sort_by_key(|&index| relocations.get(index as usize).map(|r| r.offset));
-    Some(order)
+    let mut order: Vec<(u64, u32)> = offsets().zip(0..).collect();
+    order.sort();
+    Some(order.into_iter().map(|(_, index)| index).collect())
 }

@@ -1,11 +1,12 @@
 //! What a module needs: its undefined symbols.
 
+use object::elf::STB_WEAK;
 use serde::Serialize;
 
 use super::{
-    elf::{Elf, Symbol},
+    elf::{Elf, Symbol, Symbols},
     error::Malformed,
-    text::SymbolName,
+    text::{SymbolName, Text},
     versions::VersionIndex,
 };
 
@@ -21,37 +22,45 @@ pub struct Import<'a> {
     pub crc: Option<u32>,
 }
 
+/// An undefined symbol.
+#[derive(Clone, Copy, Debug)]
+pub struct Undefined<'a> {
+    /// Its name.
+    pub name: Text<'a>,
+    /// Whether the module can do without it (`STB_WEAK`).
+    pub weak: bool,
+}
+
 /// The undefined symbols that have a name, in the order of the symbol table.
 ///
 /// # Errors
 /// A damaged symbol table, or a name outside its string table.
 pub fn undefined<'a>(
     elf: &Elf<'a>,
-) -> Result<impl Iterator<Item = Result<Symbol<'a>, Malformed>> + use<'a>, Malformed> {
-    let symbols = elf.symbols()?;
-    let symbols = symbols.into_iter().flat_map(|symbols| symbols.iter());
-    Ok(symbols.filter(Symbol::is_undefined).filter_map(|symbol| match symbol.name() {
-        Ok(name) if name.is_empty() => None,
-        Ok(_) => Some(Ok(symbol)),
-        Err(damage) => Some(Err(damage)),
-    }))
+) -> Result<impl Iterator<Item = Result<Undefined<'a>, Malformed>> + use<'a>, Malformed> {
+    let named = |symbols: Symbols<'a>| {
+        let undefined = symbols.iter().filter(Symbol::is_undefined);
+        undefined.map(move |symbol| {
+            let weak = symbol.bind == STB_WEAK.0;
+            symbols.name(&symbol).map(|name| Undefined { name, weak })
+        })
+    };
+    let all = elf.symbols()?.into_iter().flat_map(named);
+    Ok(all.filter(|symbol| symbol.as_ref().map_or(true, |symbol| !symbol.name.is_empty())))
 }
 
 /// The imports with their CRCs, in the order of the symbol table.
 ///
 /// # Errors
 /// As [`undefined`].
-pub fn imports<'a, 'i>(
+pub(crate) fn imports<'a>(
     elf: &Elf<'a>,
-    versions: &'i VersionIndex<'a>,
-) -> Result<impl Iterator<Item = Result<Import<'a>, Malformed>> + use<'a, 'i>, Malformed> {
-    let import = |symbol: Symbol<'a>| {
-        let name = symbol.name()?;
-        Ok(Import {
-            symbol: SymbolName(name),
-            weak: symbol.bind == object::elf::STB_WEAK.0,
-            crc: versions.crc(name),
-        })
+    versions: &VersionIndex<'a>,
+) -> Result<Vec<Import<'a>>, Malformed> {
+    let import = |Undefined { name, weak }| Import {
+        symbol: SymbolName(name),
+        weak,
+        crc: versions.crc(name),
     };
-    Ok(undefined(elf)?.map(move |symbol| symbol.and_then(import)))
+    undefined(elf)?.map(|symbol| symbol.map(import)).collect()
 }

@@ -89,8 +89,7 @@ impl<'a> Module<'a> {
     /// # Errors
     /// A damaged symbol table.
     pub fn imports(&self) -> Result<Vec<Import<'a>>, Malformed> {
-        let versions = self.versions.index();
-        imports(&self.elf, &versions)?.collect()
+        imports(&self.elf, &self.versions.index())
     }
 
     /// All that the module says, read at once.

@@ -1,6 +1,6 @@
 //! Which modules import a symbol.
 
-use ko::{imports::imports, module::Module, text::Text};
+use ko::{module::Module, text::Text};
 use serde::Serialize;
 use stack::module_file::ModuleFile;
 
@@ -40,12 +40,7 @@ fn importer(
     symbol: Text<'_>,
 ) -> Result<Option<Importer>, FileError> {
     let module = Module::read(buffer.read(&file.full)?)?;
-    for import in imports(&module.elf, &module.versions.index())? {
-        let import = import?;
-        if import.symbol.0 == symbol {
-            let module = file.name.to_string();
-            return Ok(Some(Importer { module, crc: import.crc, weak: import.weak }));
-        }
-    }
-    Ok(None)
+    let import = module.imports()?.into_iter().find(|import| import.symbol.0 == symbol);
+    let module = file.name.to_string();
+    Ok(import.map(|import| Importer { module, crc: import.crc, weak: import.weak }))
 }

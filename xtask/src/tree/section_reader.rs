@@ -147,10 +147,8 @@ impl ModuleBuffer {
         let parts = &mut self.parts;
         parts.clear(size);
         parts.fill(file, 0..64)?;
-        let (table, names) = Elf::table_of(&parts.bytes[..64], size)?;
-        parts.fill(file, table.clone())?;
-        let names = names_range(&parts.bytes[..64], &parts.bytes[table], names)?;
-        parts.fill(file, names)?;
+        parts.fill(file, Elf::table_range(&parts.bytes[..size])?)?;
+        parts.fill(file, Elf::names_range(&parts.bytes[..size])?)?;
         let mut ranges = wanted_ranges(&Elf::parse(&parts.bytes[..size]).ok()?, wanted);
         merge_near(&mut ranges);
         for range in ranges {
@@ -198,25 +196,6 @@ impl ModuleBuffer {
             self.parts = Parts::default();
         }
     }
-}
-
-/// Where the names of the sections lie, by one entry of the section table.
-fn names_range(header: &[u8], table: &[u8], index: usize) -> Option<Range<usize>> {
-    let is_64 = header.get(4) == Some(&2);
-    let is_big = header.get(5) == Some(&2);
-    // sh_offset and sh_size of Elf32_Shdr and Elf64_Shdr.
-    let (entry_bytes, offset_at, size_at, word) =
-        if is_64 { (64, 24, 32, 8) } else { (40, 16, 20, 4) };
-    let entry = table.get(index.checked_mul(entry_bytes)?..)?.get(..entry_bytes)?;
-    let number = |at: usize| {
-        let add = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
-        let digits = &entry[at..at + word];
-        let value =
-            if is_big { digits.iter().fold(0, add) } else { digits.iter().rev().fold(0, add) };
-        usize::try_from(value).ok()
-    };
-    let start = number(offset_at)?;
-    Some(start..start.checked_add(number(size_at)?)?)
 }
 
 fn wanted_ranges(

@@ -87,10 +87,9 @@ impl DependencyInfo {
     fn read_needs(&mut self, elf: &Elf<'_>) -> Result<(), Malformed> {
         for symbol in undefined(elf)? {
             let symbol = symbol?;
-            let name = symbol.name()?;
-            self.needs.push(name.bytes());
-            if symbol.bind == object::elf::STB_WEAK.0 {
-                self.weak.push(name.bytes());
+            self.needs.push(symbol.name.bytes());
+            if symbol.weak {
+                self.weak.push(symbol.name.bytes());
             }
         }
         // `module_layout` stands in no symbol table; depmod counts such entries as needed
