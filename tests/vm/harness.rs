@@ -8,7 +8,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 use libtest_mimic::{Arguments, Completion, Conclusion, Failed, Trial};
 use xtask::{
-    kernel::{Kernel, KernelName, table::Ships},
+    kernel::{Kernel, KernelName, recipe::Ships},
     lesson::drift,
 };
 

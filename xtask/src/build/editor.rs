@@ -18,7 +18,7 @@ use crate::{
         cache::{self, Cache, write_script},
         file_system::{make_folder, names, read_text},
     },
-    kernel::{Kernel, Place},
+    kernel::{Kernel, source_tree::Place},
     problem::{OrProblem, Problem, Result},
 };
 

@@ -153,7 +153,7 @@ fn run_lessons(
     let (cache, begin) = (Cache::open()?, Instant::now());
     say(&format!("==> {} lessons, some {} s", lessons.len(), 10 * lessons.len() + 10));
     let mut all = Held::default();
-    lesson::run_all(&cache, &lessons, |lesson, update| {
+    lesson::update::run_all(&cache, &lessons, |lesson, update| {
         let held = update.and_then(|files| judge(lesson, &files));
         let word = match &held {
             Ok(Outcome::Holds) => "as shown",

@@ -18,6 +18,8 @@ use crate::{
     kernel::{
         KernelName,
         apt_output::{HEADERS, PackageVersion, depends, header_packages, madison},
+        candidate::Candidate,
+        recipe::Recipe,
     },
     problem::{Problem, Result},
 };
@@ -32,34 +34,6 @@ pub enum Refresh {
     Now,
     /// It is asked once a day.
     Daily,
-}
-
-/// A kernel that the archive offers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
-    /// The kernel's release, for example `7.3.4+deb13-amd64`.
-    pub release: String,
-    /// The version of its packages, for example `7.3.4-1~bpo13+1`.
-    pub version: String,
-}
-
-impl Candidate {
-    /// The release up to its local part: `7.3.4` of `7.3.4+deb13-amd64`.
-    pub fn upstream(&self) -> &str {
-        let end = self.release.find(|c: char| !c.is_ascii_digit() && c != '.');
-        &self.release[..end.unwrap_or(self.release.len())]
-    }
-
-    /// What follows it: `+deb13-amd64`.
-    pub fn local(&self) -> &str {
-        &self.release[self.upstream().len()..]
-    }
-
-    /// The package with the source it was built from: `linux-source-7.3`.
-    pub fn source_package(&self) -> String {
-        let series: Vec<&str> = self.upstream().splitn(3, '.').take(2).collect();
-        format!("linux-source-{}", series.join("."))
-    }
 }
 
 /// A suite of the archive, as a private root sees it.
@@ -146,7 +120,7 @@ impl<'a> Archive<'a> {
                 say(&format!("the archive offers {name} no more; it is used as it was prepared"));
                 Ok(known.clone())
             }
-            (None, _) => Err(self.not_offered(name)),
+            (None, _) => Err(self.not_offered(name, name.listed()?.0)),
         });
         let candidate = match (asked, known.clone()) {
             (Err(problem), Some(known)) if problem.kind == crate::problem::Kind::Host => {
@@ -178,18 +152,15 @@ impl<'a> Archive<'a> {
     /// # Errors
     /// apt cannot read its lists, or they name no release.
     pub fn listed(&self, name: &KernelName) -> Result<Option<Candidate>> {
-        let suite = Self::suite(name)?;
-        let package = match name {
-            KernelName::Listed(_, Some(release)) => format!("{HEADERS}{release}"),
-            _ => format!("{HEADERS}amd64"),
-        };
+        let (recipe, release) = name.listed()?;
+        let package = format!("{HEADERS}{}", release.unwrap_or("amd64"));
         let versions = self.madison(&[&package])?;
-        let Some(version) = madison(&versions, suite).next() else { return Ok(None) };
+        let Some(version) = madison(&versions, recipe.suite).next() else { return Ok(None) };
         let version = version.version.to_owned();
-        let release = match name {
-            KernelName::Listed(_, Some(release)) => Some(release.clone()),
+        let release = match release {
+            Some(release) => Some(release.to_owned()),
             // This package is empty, and depends on the newest release's.
-            _ => self
+            None => self
                 .depends(&package, &version)?
                 .iter()
                 .find_map(|name| name.strip_prefix(HEADERS).map(Into::into)),
@@ -215,20 +186,7 @@ impl<'a> Archive<'a> {
         Ok(())
     }
 
-    /// The suite that a kernel comes from.
-    fn suite(name: &KernelName) -> Result<&'static str> {
-        match name {
-            KernelName::Listed(recipe, _) => Ok(recipe.suite),
-            KernelName::Folder(folder) => {
-                Err(Problem::usage(format!("{} is no kernel of the archive", folder.display())))
-            }
-        }
-    }
-
-    fn not_offered(&self, name: &KernelName) -> Problem {
-        let KernelName::Listed(recipe, _) = name else {
-            return Problem::usage(format!("{name} is no kernel of the archive"));
-        };
+    fn not_offered(&self, name: &KernelName, recipe: &Recipe) -> Problem {
         let problem = Problem::usage(format!("{} offers no kernel {name}", recipe.suite));
         match self.candidates(recipe.suite) {
             Ok(candidates) if !candidates.is_empty() => {
@@ -356,11 +314,10 @@ fn sources_of(own: &str, root_suite: &str, suite: &str) -> String {
     own.lines().filter(main).map(words).collect()
 }
 
-/// The names for which the archive was asked.
-pub fn asked_names(cache: &Cache) -> Vec<KernelName> {
+/// The names of kernels for which the archive was asked.
+pub(super) fn asked_names(cache: &Cache) -> Vec<String> {
     let files = names(&cache.path("kernels")).unwrap_or_default();
-    let named = files.iter().filter_map(|file| file.strip_suffix(OFFER)?.parse().ok());
-    named.filter(|name| matches!(name, KernelName::Listed(..))).collect()
+    files.iter().filter_map(|file| Some(file.strip_suffix(OFFER)?.to_owned())).collect()
 }
 
 /// What a name stood for when the archive was last asked.

@@ -7,7 +7,10 @@ use std::{
 
 use ko::kconfig::Kconfig;
 
-use crate::{host::file_system::read_given, problem::Result};
+use crate::{
+    host::file_system::read_given,
+    problem::{Problem, Result},
+};
 
 /// Reads a `.config` or an `auto.conf`.
 ///
@@ -34,6 +37,15 @@ pub fn prepared_tree(folder: &Path) -> Option<(PathBuf, String)> {
         let release = quoted.unwrap_or(stated.trim()).to_owned();
         Some((tree, release))
     })
+}
+
+/// A kernel without Rust cannot carry the stack.
+pub(super) fn require_rust(config: &Kconfig, release: &str) -> Result<()> {
+    if config.has("RUST") {
+        return Ok(());
+    }
+    let problem = Problem::usage(format!("kernel {release} is configured without CONFIG_RUST"));
+    Err(problem.hint("choose one that has it: cargo xtask kernels lists what the archive offers"))
 }
 
 #[cfg(test)]

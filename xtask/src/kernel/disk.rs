@@ -96,7 +96,7 @@ mod tests {
     use crate::{
         host::root::{Root, TRIXIE},
         kernel::{
-            archive::Candidate,
+            candidate::Candidate,
             stock,
             table::{LAB, STOCK},
         },

@@ -13,7 +13,8 @@ use crate::{
         root::Root,
     },
     kernel::{
-        archive::Candidate, config, preparation::Preparation, source::Source, stock, write_enter,
+        candidate::Candidate, config, enter::write_enter, recipe::Preparation, source::Source,
+        stock,
     },
     problem::{OrProblem, Problem, Result},
 };

@@ -12,10 +12,12 @@ use crate::{
     },
     kernel::{
         KernelName,
-        archive::{self, Archive, Candidate, Refresh},
+        archive::{self, Archive, Refresh},
+        candidate::Candidate,
+        recipe::{Recipe, Ships},
         source::{self, Source},
         stock,
-        table::{KERNELS, Recipe, Ships},
+        table::KERNELS,
     },
     problem::{Problem, Result},
 };
@@ -141,7 +143,7 @@ pub fn of_name(cache: &Cache, name: &KernelName) -> Option<Known> {
 pub fn prepared(cache: &Cache) -> Vec<Known> {
     let mut names: Vec<KernelName> =
         KERNELS.into_iter().map(|recipe| KernelName::Listed(recipe, None)).collect();
-    names.extend(archive::asked_names(cache));
+    names.extend(archive::asked_names(cache).iter().filter_map(|name| name.parse().ok()));
     let mut found: Vec<Known> = Vec::new();
     for known in names.iter().filter_map(|name| of_name(cache, name)) {
         if found.iter().all(|other| other.entry != known.entry) {

@@ -14,7 +14,7 @@ use crate::{
         root::{Root, TRIXIE},
         run::Run,
     },
-    kernel::{Kernel, KernelName, Toolchain, config, require_rust},
+    kernel::{Kernel, KernelName, Toolchain, config},
     problem::{OrProblem, Problem, Result},
 };
 
@@ -38,7 +38,7 @@ pub fn open(cache: &Cache, folder: &Path) -> Result<Kernel> {
     let release = tree.join(config::RELEASE_FILE);
     let release = read_given_text(&release)?;
     let config = config::read(&tree.join(".config"))?;
-    require_rust(&config, release.trim())?;
+    config::require_rust(&config, release.trim())?;
     need("rust/libkernel.rmeta", "prepare it, in that folder: make prepare")?;
     need("scripts/module.lds", "prepare it, in that folder: make modules_prepare")?;
     need("Module.symvers", "build the kernel, in that folder: make")?;

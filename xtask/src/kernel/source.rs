@@ -12,7 +12,7 @@ use crate::{
         progress::Step,
         root::Root,
     },
-    kernel::archive::{Archive, Candidate},
+    kernel::{archive::Archive, candidate::Candidate},
     problem::{OrProblem, Result},
 };
 

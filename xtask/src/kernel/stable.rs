@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     host::{cache, file_system::make_folder, progress::Step},
-    kernel::{archive::Archive, config, preparation::Preparation, write_enter},
+    kernel::{archive::Archive, config, enter::write_enter, recipe::Preparation},
     problem::{OrProblem, Result},
 };
 

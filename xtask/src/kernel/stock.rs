@@ -25,12 +25,13 @@ use crate::{
     },
     kernel::{
         KernelName,
-        archive::{Archive, Candidate, Refresh},
-        config, metadata,
-        preparation::Preparation,
-        require_rust,
+        archive::{Archive, Refresh},
+        candidate::Candidate,
+        config,
+        enter::write_enter,
+        metadata,
+        recipe::Preparation,
         source::Source,
-        write_enter,
     },
     problem::{Problem, Result},
 };
@@ -49,9 +50,7 @@ const DEADLINE: Duration = Duration::from_secs(30 * 60);
 /// # Errors
 /// The archive does not offer them any more.
 pub(super) fn modules(cache: &Cache, name: &KernelName) -> Result<PathBuf> {
-    let KernelName::Listed(recipe, _) = name else {
-        return Err(Problem::usage(format!("{name} is no kernel of the archive")));
-    };
+    let (recipe, _) = name.listed()?;
     let root = Root::obtain(cache, recipe.root)?;
     let archive = Archive::open(cache, &root, recipe.suite)?;
     let candidate = archive.resolve(name, Refresh::Daily, true)?;
@@ -90,7 +89,7 @@ pub(super) fn prepare(prep: &Preparation) -> Result<()> {
     unpack(prep)?;
     let headers = prep.headers();
     let config = config::read(&headers.join(".config"))?;
-    require_rust(&config, &prep.candidate.release)?;
+    config::require_rust(&config, &prep.candidate.release)?;
     toolchain(prep.root, &config)?;
     let part = prep.aside.join("source");
     let source = Source::to_prepare(prep.cache, prep.root, prep.candidate, &part)?;

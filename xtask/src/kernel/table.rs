@@ -1,15 +1,15 @@
 //! The table of kernels. A new kernel is one more row of [`KERNELS`], and a new way to prepare
 //! one is one more function.
 
-use std::path::PathBuf;
+use std::{path::Path, str::FromStr};
 
 use crate::{
-    host::{
-        cache::{self, Cache, Partial},
-        root::{self, Root, Suite},
+    host::{cache::Partial, root},
+    kernel::{
+        KernelName, lab,
+        recipe::{Recipe, Ships},
+        stable, stock,
     },
-    kernel::{KernelName, archive::Candidate, lab, preparation::Preparation, stable, stock},
-    problem::Result,
 };
 
 /// All kernels that have a name.
@@ -20,7 +20,7 @@ pub const STOCK: &Recipe = &Recipe {
     name: "stock",
     root: root::TRIXIE,
     suite: root::TRIXIE.kernels,
-    follows: "stock",
+    follows: None,
     entry: "stock-",
     rust: true,
     release: |candidate| candidate.release.clone(),
@@ -33,6 +33,7 @@ pub const STOCK: &Recipe = &Recipe {
 /// The source of `stock`, built with a configuration of our own.
 pub const LAB: &Recipe = &Recipe {
     name: "lab",
+    follows: Some(STOCK),
     entry: "",
     release: lab::release,
     key: &[lab::RECIPE, lab::FRAGMENT],
@@ -45,7 +46,6 @@ pub const LAB: &Recipe = &Recipe {
 pub const STABLE: &Recipe = &Recipe {
     name: "stable",
     suite: root::TRIXIE.name,
-    follows: "stable",
     entry: "stable-",
     rust: false,
     key: &[stable::RECIPE],
@@ -56,100 +56,68 @@ pub const STABLE: &Recipe = &Recipe {
 };
 
 /// The kernel of the stable suite before that.
-pub const BOOKWORM: &Recipe = &Recipe {
-    name: "bookworm",
-    suite: "bookworm",
-    follows: "bookworm",
-    entry: "bookworm-",
-    ..*STABLE
-};
+pub const BOOKWORM: &Recipe =
+    &Recipe { name: "bookworm", suite: "bookworm", entry: "bookworm-", ..*STABLE };
 
 /// Debian's newest kernel, by its newest toolchain.
 pub const SID: &Recipe =
-    &Recipe { name: "sid", root: root::SID, suite: root::SID.kernels, follows: "sid", ..*STOCK };
+    &Recipe { name: "sid", root: root::SID, suite: root::SID.kernels, ..*STOCK };
 
-/// Where the modules are that Debian ships with a kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ships {
-    /// In the prepared kernel.
-    Inside,
-    /// In a package of their own, which is fetched when it is needed.
-    Apart,
-    /// It is no kernel of Debian's.
-    Nothing,
-}
+impl KernelName {
+    /// Debian's own, the newest with Rust.
+    pub const STOCK: Self = Self::Listed(STOCK, None);
+    /// The same source with a small configuration and MODVERSIONS.
+    pub const LAB: Self = Self::Listed(LAB, None);
+    /// Debian's own of the stable suite, without Rust.
+    pub const STABLE: Self = Self::Listed(STABLE, None);
+    /// Debian's own of the suite sid.
+    pub const SID: Self = Self::Listed(SID, None);
 
-/// How a kernel is named, found in the archive, cached and prepared.
-#[derive(Clone, Debug)]
-pub struct Recipe {
-    /// As its user names it.
-    pub name: &'static str,
-    /// The private root in which it is prepared and modules for it are built.
-    pub root: Suite,
-    /// The suite that offers it.
-    pub suite: &'static str,
-    /// The name of the kernel whose candidate it is made of.
-    follows: &'static str,
-    /// What the name of its cache entry begins with; its release and its key follow.
-    entry: &'static str,
-    /// Whether Rust modules can be built for it.
-    pub rust: bool,
-    /// The release that it has when it is made of this candidate.
-    pub(super) release: fn(&Candidate) -> String,
-    /// The parts of its cache entry's key beside the candidate's version and the root.
-    key: &'static [&'static str],
-    /// What becomes of an interrupted preparation.
-    leftover: Partial,
-    /// Prepares it in the folder [`Preparation::aside`].
-    prepare: fn(&Preparation) -> Result<()>,
-    /// Where Debian's modules for it are.
-    pub(super) ships: Ships,
-}
+    /// What names it in a help text and in an error.
+    pub fn choices() -> String {
+        let names = KERNELS.iter().map(|recipe| {
+            let name = recipe.name;
+            if recipe.has_releases() { format!("{name}, {name}:RELEASE") } else { name.into() }
+        });
+        format!("{}, or the folder of a prepared kernel tree", Vec::from_iter(names).join(", "))
+    }
 
-/// A name stands for one recipe.
-impl PartialEq for Recipe {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+    /// Whether every build for it needs the kernel's source.
+    pub fn keeps_source(&self) -> bool {
+        matches!(self, Self::Listed(recipe, _) if *recipe == LAB)
     }
 }
 
-impl Eq for Recipe {}
+impl FromStr for KernelName {
+    type Err = String;
 
-impl Recipe {
-    /// Whether NAME:RELEASE names another release of it.
-    pub fn has_releases(&self) -> bool {
-        self.follows == self.name
-    }
-
-    /// The name under which its candidate is remembered.
-    pub(super) fn followed(&'static self, release: Option<&str>) -> KernelName {
-        let followed = KERNELS.into_iter().find(|recipe| recipe.name == self.follows);
-        KernelName::Listed(followed.unwrap_or(self), release.map(Into::into))
-    }
-
-    /// The name of its cache entry when it is made of this candidate.
-    pub(crate) fn entry(&self, candidate: &Candidate) -> String {
-        let root = Root::name(self.root);
-        let key = cache::key(self.key.iter().copied().chain([&*candidate.version, &root]));
-        format!("kernels/{}{}-{key}", self.entry, (self.release)(candidate))
-    }
-
-    /// Its folder in the cache, prepared when it is absent.
-    pub(super) fn prepared(
-        &self,
-        cache: &Cache,
-        root: &Root,
-        candidate: &Candidate,
-    ) -> Result<PathBuf> {
-        cache.entry(&self.entry(candidate), self.leftover, |aside| {
-            (self.prepare)(&Preparation { cache, root, candidate, suite: self.suite, aside })
-        })
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, release) = match text.split_once(':') {
+            Some((name, release)) => (name, Some(release.to_owned())),
+            None => (text, None),
+        };
+        let recipe = KERNELS.into_iter().find(|recipe| recipe.name == name);
+        let asks_release = |release: &String| !release.is_empty();
+        match recipe.filter(|recipe| recipe.has_releases() || release.is_none()) {
+            Some(recipe) if release.as_ref().is_none_or(asks_release) => {
+                Ok(Self::Listed(recipe, release))
+            }
+            _ if Path::new(text).is_dir() => Ok(Self::Folder(text.into())),
+            _ => Err(format!(
+                "no kernel has this name, nor is it a folder; there are {}",
+                Self::choices()
+            )),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        host::{cache, root::Root},
+        kernel::candidate::Candidate,
+    };
 
     /// A cache that is filled stays filled: these names were given by earlier versions.
     #[test]
@@ -170,11 +138,28 @@ mod tests {
     }
 
     #[test]
-    fn names_differ_and_what_a_kernel_follows_is_in_the_table() {
+    fn names_differ() {
         for recipe in KERNELS {
             assert_eq!(KERNELS.iter().filter(|other| other.name == recipe.name).count(), 1);
-            assert!(KERNELS.iter().any(|other| other.name == recipe.follows), "{}", recipe.name);
         }
         assert_eq!(LAB.followed(None), KernelName::STOCK);
+    }
+
+    #[test]
+    fn a_name_is_read_as_it_is_written() {
+        for text in ["stock", "stock:7.2.12+deb13-amd64", "lab", "stable", "sid", "/"] {
+            let name: KernelName = text.parse().unwrap();
+            assert_eq!(name.to_string(), text);
+        }
+        assert_eq!("stock".parse(), Ok(KernelName::STOCK));
+        assert_eq!("/".parse(), Ok(KernelName::Folder("/".into())));
+    }
+
+    #[test]
+    fn what_is_neither_a_name_nor_a_folder_is_refused_with_the_names() {
+        for text in ["", "stok", "stock:", "lab:7.3.4-lab", "/no/such/folder"] {
+            let said = text.parse::<KernelName>().unwrap_err();
+            assert!(said.contains("stock, stock:RELEASE, lab, stable"), "{text}: {said}");
+        }
     }
 }

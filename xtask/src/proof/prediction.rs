@@ -13,7 +13,7 @@ use super::{ExportInStack, ModuleInStack};
 use crate::{
     build,
     host::{cache::Cache, file_system::read_file},
-    kernel::{Kernel, facts, table::Ships},
+    kernel::{Kernel, facts, recipe::Ships},
     problem::Result,
     tree::{judge, load_plan, picture::Picture, scan::scan, section_reader::ModuleBuffer, walk},
 };

@@ -8,7 +8,8 @@ use xtask::{
         KernelName,
         disk::Item,
         listing::{Known, Listing},
-        table::{LAB, Recipe, STABLE, STOCK},
+        recipe::Recipe,
+        table::{LAB, STABLE, STOCK},
     },
     problem::Problem,
 };

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
     use crate::{
         kernel::{
-            archive::Candidate,
+            candidate::Candidate,
             table::{LAB, STOCK},
         },
         problem::Kind,
