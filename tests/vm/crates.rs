@@ -14,7 +14,7 @@ use xtask::{
 };
 
 use crate::{
-    build::{Edit, edited, must_not_build},
+    build::{Edit, edited, edited_anew, must_not_build},
     corpus::cases::Load,
     harness::{Needs, Test, skip},
     kernel,
@@ -154,7 +154,7 @@ fn a_changed_crate_builds_its_user_again() {
 }
 
 fn a_seal_is_asked_of_rustc_once_in_each_folder() {
-    let stack = edited("crate-asked", &[]);
+    let stack = edited_anew("crate-asked", &[]);
     let rustc = stack.folder.join("rustc");
     let script =
         "#!/bin/sh\n[ \"$1\" != -Zls=root ] || echo \"$2\" >> \"$0-asked\"\nexec rustc \"$@\"\n";
