@@ -14,7 +14,10 @@ use ko::{
     license::License,
     vermagic::{KernelVermagic, common_flags},
 };
-use stack::symvers::{SymversError, VMLINUX, symvers_lines};
+use stack::{
+    line_error::LineError,
+    symvers::{VMLINUX, symvers_lines},
+};
 
 /// What a user of a symbol must meet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -292,7 +295,7 @@ impl KernelFacts {
     ///
     /// # Errors
     /// The first line that modpost would refuse.
-    pub fn with_symvers(mut self, text: &[u8]) -> Result<Self, SymversError> {
+    pub fn with_symvers(mut self, text: &[u8]) -> Result<Self, LineError> {
         let modversions = self.options.modversions;
         self.exports = HashMap::with_capacity(text.len() / 80);
         for line in symvers_lines(text) {

@@ -66,7 +66,7 @@ pub(super) fn same_symbols(headers: &Path, rust: &Path) -> Result<()> {
 }
 
 /// The symbols of a Module.symvers that rustc named: its mangled names begin with `_R`.
-fn rust_symbols(symvers: &[u8]) -> Result<Vec<String>, stack::symvers::SymversError> {
+fn rust_symbols(symvers: &[u8]) -> Result<Vec<String>, stack::line_error::LineError> {
     let rust = |symbol: &str| symbol.starts_with("_R").then(|| symbol.to_owned());
     symvers_lines(symvers)
         .filter_map(|line| line.map(|line| rust(line.symbol)).transpose())

@@ -2,15 +2,17 @@
 
 use object::elf::{SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB};
 
-use ko::elf::{Elf, Section};
-use ko::error::Malformed;
-use ko::exports::Exports;
-use ko::imports::undefined;
-use ko::license::License;
-use ko::modinfo::Modinfo;
-use ko::module::SoftDep;
-use ko::text::Text;
-use ko::versions::{VersionTable, Versions};
+use ko::{
+    elf::{Elf, Section},
+    error::Malformed,
+    exports::Exports,
+    imports::undefined,
+    license::License,
+    modinfo::Modinfo,
+    module::SoftDep,
+    text::Text,
+    versions::{VersionTable, Versions},
+};
 
 /// The dependency information of one module. A tree has two hundred thousand names, so each list
 /// is one piece of bytes with a NUL after every name.
@@ -43,7 +45,14 @@ impl DependencyInfo {
     pub fn read(data: &[u8]) -> Result<Self, Malformed> {
         let elf = Elf::parse(data)?;
         let modinfo = Modinfo::parse(&elf);
-        let mut info = Self::default();
+        let aliases = modinfo.all("alias").filter(|alias| !alias.bytes().contains(&b':'));
+        let mut info = Self {
+            depends: modinfo.list("depends").collect(),
+            softdeps: modinfo.all("softdep").collect(),
+            weakdeps: modinfo.all("weakdep").collect(),
+            aliases: aliases.collect(),
+            ..Self::default()
+        };
         for export in Exports::parse(&elf)?.iter() {
             let export = export?;
             info.exports.push(export.symbol.0.bytes());
@@ -52,11 +61,6 @@ impl DependencyInfo {
             }
         }
         info.read_needs(&elf)?;
-        modinfo.list("depends").for_each(|name| info.depends.push(name.bytes()));
-        modinfo.all("softdep").for_each(|value| info.softdeps.push(value.bytes()));
-        modinfo.all("weakdep").for_each(|value| info.weakdeps.push(value.bytes()));
-        let aliases = modinfo.all("alias").filter(|alias| !alias.bytes().contains(&b':'));
-        aliases.for_each(|alias| info.aliases.push(alias.bytes()));
         Ok(info)
     }
 
@@ -100,14 +104,11 @@ impl DependencyInfo {
         }
         let mut known: Vec<&[u8]> = self.needs.iter().map(Text::bytes).collect();
         known.sort_unstable();
-        let unknown = |name: &Text<'_>| known.binary_search(&name.bytes()).is_err();
-        let mut more = Names::default();
-        for version in versions.basic().chain(versions.extended()) {
-            if unknown(&version.symbol) && !version.symbol.is_empty() {
-                more.push(version.symbol.bytes());
-            }
-        }
-        self.needs.append(&more);
+        let is_new =
+            |name: &Text<'_>| !name.is_empty() && known.binary_search(&name.bytes()).is_err();
+        let names = versions.basic().chain(versions.extended()).map(|version| version.symbol);
+        let more: Names = names.filter(is_new).collect();
+        self.needs.0.extend_from_slice(&more.0);
         Ok(())
     }
 
@@ -138,10 +139,6 @@ impl Names {
         self.0.push(0);
     }
 
-    fn append(&mut self, others: &Self) {
-        self.0.extend_from_slice(&others.0);
-    }
-
     /// Every name, in order.
     pub fn iter(&self) -> impl Iterator<Item = Text<'_>> {
         let whole = self.0.strip_suffix(&[0]).unwrap_or_default();
@@ -157,6 +154,14 @@ impl Names {
     /// Gives back room that is not used.
     pub fn shrink(&mut self) {
         self.0.shrink_to_fit();
+    }
+}
+
+impl<'a> FromIterator<Text<'a>> for Names {
+    fn from_iter<I: IntoIterator<Item = Text<'a>>>(names: I) -> Self {
+        let mut all = Self::default();
+        names.into_iter().for_each(|name| all.push(name.bytes()));
+        all
     }
 }
 

@@ -16,6 +16,7 @@ mod alias_pattern;
 pub mod dependency_info;
 pub mod depmod_config;
 pub mod graph;
+pub mod line_error;
 pub mod load_order;
 pub mod modprobe_config;
 pub mod module_file;

@@ -4,10 +4,10 @@
 //! dependencies; its `post:` ones come after it (`__kmod_module_get_probe_list()` and
 //! `__kmod_module_fill_softdep()`, libkmod's `libkmod-module.c`).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
-    graph::{Cycle, Graph},
+    graph::{Cycle, Graph, ScannedModule},
     modprobe_config::ModprobeConfig,
     module_name::ModuleName,
     symvers::{Symvers, VMLINUX},
@@ -45,26 +45,20 @@ pub enum OrderReason<'g> {
         symbols: Vec<Text<'g>>,
     },
     /// It wants another module before it, if there is one (`softdep=pre:`).
-    SoftBefore {
-        /// A module's name or an alias.
-        wanted: Text<'g>,
-        /// The modules that answer to it.
-        modules: Vec<&'g str>,
-    },
+    SoftBefore(Wanted<'g>),
     /// It wants another module after it, if there is one (`softdep=post:`).
-    SoftAfter {
-        /// A module's name or an alias.
-        wanted: Text<'g>,
-        /// The modules that answer to it.
-        modules: Vec<&'g str>,
-    },
+    SoftAfter(Wanted<'g>),
     /// It may ask for another module when it runs (`weakdep=`): nothing is loaded for that.
-    Weak {
-        /// A module's name or an alias.
-        wanted: Text<'g>,
-        /// The modules that answer to it.
-        modules: Vec<&'g str>,
-    },
+    Weak(Wanted<'g>),
+}
+
+/// A module that another one names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Wanted<'g> {
+    /// A module's name or an alias.
+    pub wanted: Text<'g>,
+    /// The modules that answer to it.
+    pub modules: Vec<&'g str>,
 }
 
 /// A need that no module of the graph meets.
@@ -139,7 +133,7 @@ impl<'g> Sorter<'g> {
                     open.extend(needs.into_iter().map(Task::Fill));
                 }
                 Task::Fill(index) => {
-                    let (pre, post) = self.soft(index);
+                    let (pre, post) = soft_modules(self.graph, self.config, index);
                     open.extend(post.into_iter().rev().map(Task::Visit));
                     open.push(Task::Place(index));
                     open.extend(pre.into_iter().rev().map(Task::Visit));
@@ -151,10 +145,6 @@ impl<'g> Sorter<'g> {
                 }
             }
         }
-    }
-
-    fn soft(&self, index: usize) -> (Vec<usize>, Vec<usize>) {
-        soft_modules(self.graph, self.config, index)
     }
 }
 
@@ -183,17 +173,15 @@ fn step<'g>(graph: &'g Graph, config: &'g ModprobeConfig, index: usize) -> LoadS
             symbols: graph.symbols(index, edge.to),
         })
         .collect();
-    let names = |wanted: Text<'_>| {
-        config.lookup(graph, &wanted.lossy()).into_iter().map(|i| graph.name(i)).collect()
+    let wanted = |wanted: Text<'g>| {
+        let modules = config.lookup(graph, &wanted.lossy());
+        Wanted { wanted, modules: modules.into_iter().map(|index| graph.name(index)).collect() }
     };
     for soft in config.softdeps(graph, index) {
-        let before = |wanted| OrderReason::SoftBefore { wanted, modules: names(wanted) };
-        let after = |wanted| OrderReason::SoftAfter { wanted, modules: names(wanted) };
-        reasons.extend(soft.pre.into_iter().map(before));
-        reasons.extend(soft.post.into_iter().map(after));
+        reasons.extend(soft.pre.into_iter().map(wanted).map(OrderReason::SoftBefore));
+        reasons.extend(soft.post.into_iter().map(wanted).map(OrderReason::SoftAfter));
     }
-    let weak = |wanted| OrderReason::Weak { wanted, modules: names(wanted) };
-    reasons.extend(module.info.weak_modules().map(weak));
+    reasons.extend(module.info.weak_modules().map(wanted).map(OrderReason::Weak));
     let name = &module.file.name;
     // A module with soft dependencies that are there is loaded in any case
     // (`__kmod_module_fill_softdep()`, libkmod's `libkmod-module.c`).
@@ -213,57 +201,55 @@ fn missing<'g>(
     kernel: Option<&Symvers>,
 ) -> Vec<MissingDependency<'g>> {
     let exporters = graph.exporters();
-    let mut missing = Vec::new();
-    for &index in steps {
-        match kernel {
-            Some(kernel) => missing_symbols(graph, index, &exporters, kernel, &mut missing),
-            None => missing_modules(graph, index, &mut missing),
+    let modules = steps.iter().map(|&index| &graph.modules()[index]);
+    let mut missing: Vec<_> = match kernel {
+        Some(kernel) => {
+            modules.flat_map(|module| missing_symbols(module, &exporters, kernel)).collect()
         }
-    }
+        None => modules.flat_map(|module| missing_modules(graph, module)).collect(),
+    };
     missing.sort();
     missing.dedup();
     missing
 }
 
 fn missing_symbols<'g>(
-    graph: &'g Graph,
-    index: usize,
-    exporters: &std::collections::HashMap<Text<'g>, Vec<usize>>,
+    module: &'g ScannedModule,
+    exporters: &HashMap<Text<'g>, Vec<usize>>,
     kernel: &Symvers,
-    missing: &mut Vec<MissingDependency<'g>>,
-) {
-    let module = &graph.modules()[index];
-    for symbol in module.info.needs.iter().filter(|need| !exporters.contains_key(need)) {
+) -> impl Iterator<Item = MissingDependency<'g>> {
+    let absent = module.info.needs.iter().filter(|need| !exporters.contains_key(need));
+    absent.filter_map(|symbol| {
         let name = symbol.lossy();
         let provider = match kernel.get(&name) {
-            Some(entry) if entry.module == VMLINUX => continue,
+            Some(entry) if entry.module == VMLINUX => return None,
             Some(entry) => Some(entry.module_name().to_string()),
             // The loader itself answers for these.
-            None if IMPLIED.contains(&name.as_ref()) => continue,
+            None if IMPLIED.contains(&name.as_ref()) => return None,
             None => None,
         };
         let weak = module.info.is_weak(symbol);
         let module = &*module.file.name;
-        missing.push(MissingDependency { module, symbol: Some(symbol), provider, weak });
-    }
+        Some(MissingDependency { module, symbol: Some(symbol), provider, weak })
+    })
 }
 
 /// `module_layout` stands in `__versions` only, and is vmlinux's; x86's linker may ask for the
 /// other (`simplify_symbols()`, `kernel/module/main.c`).
 const IMPLIED: [&str; 2] = ["module_layout", "_GLOBAL_OFFSET_TABLE_"];
 
-fn missing_modules<'g>(graph: &'g Graph, index: usize, missing: &mut Vec<MissingDependency<'g>>) {
-    let module = &graph.modules()[index];
-    let absent = |name: &Text<'_>| graph.index_of(&ModuleName::new(&name.lossy())).is_none();
-    let gone = module.info.depends.iter().filter(absent);
-    for provider in gone {
-        missing.push(MissingDependency {
-            module: &module.file.name,
-            symbol: None,
-            provider: Some(provider.lossy().into_owned()),
-            weak: false,
-        });
-    }
+fn missing_modules<'g>(
+    graph: &Graph,
+    module: &'g ScannedModule,
+) -> impl Iterator<Item = MissingDependency<'g>> {
+    let names = module.info.depends.iter().map(|name| name.lossy().into_owned());
+    let absent = names.filter(|name| graph.index_of(&ModuleName::new(name)).is_none());
+    absent.map(|provider| MissingDependency {
+        module: &module.file.name,
+        symbol: None,
+        provider: Some(provider),
+        weak: false,
+    })
 }
 
 /// The symbols that more than one module exports: the kernel refuses the second module
@@ -286,7 +272,7 @@ pub fn is_load_order(graph: &Graph, sequence: &[usize]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{ScannedModule, tests::module};
+    use crate::graph::tests::module;
 
     fn soft(mut module: ScannedModule, softdep: &str) -> ScannedModule {
         module.info.softdeps.push(softdep.as_bytes());

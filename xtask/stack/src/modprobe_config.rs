@@ -8,15 +8,16 @@ use crate::{alias_pattern::matches, graph::Graph, module_name::ModuleName};
 /// The lines of modprobe.d files. Each begins with a name, or a pattern of names with `*` and `?`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModprobeConfig {
-    aliases: Vec<Line>,
-    softdeps: Vec<Line>,
-    installs: Vec<Line>,
-    options: Vec<Line>,
+    lines: Vec<Line>,
 }
+
+/// The lines that decide something here.
+const KEYS: [&str; 4] = ["alias", "softdep", "install", "options"];
 
 /// What one line says about the modules that its name matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Line {
+    key: &'static str,
     name: ModuleName,
     value: String,
 }
@@ -33,14 +34,9 @@ impl ModprobeConfig {
             else {
                 continue;
             };
-            let list = match key {
-                "alias" => &mut self.aliases,
-                "softdep" => &mut self.softdeps,
-                "install" => &mut self.installs,
-                "options" => &mut self.options,
-                _ => continue,
-            };
-            list.push(Line { name: ModuleName::new(name), value: value.trim().to_owned() });
+            let Some(key) = KEYS.into_iter().find(|known| *known == key) else { continue };
+            let value = value.trim().to_owned();
+            self.lines.push(Line { key, name: ModuleName::new(name), value });
         }
         self
     }
@@ -49,19 +45,24 @@ impl ModprobeConfig {
     /// those of the files (`kmod_config_parse_kcmdline()`).
     #[must_use]
     pub fn with_command_line(mut self, words: &str) -> Self {
-        let lines = split_outside_quotes(words).filter_map(parameter);
-        self.options.extend(lines);
+        self.lines.extend(split_outside_quotes(words).filter_map(parameter));
         self
+    }
+
+    /// What the lines of one kind say about a module.
+    fn values(&self, key: &str, name: &ModuleName) -> impl Iterator<Item = &str> {
+        let is_for =
+            move |line: &&Line| line.key == key && matches(line.name.as_bytes(), name.as_bytes());
+        self.lines.iter().filter(is_for).map(|line| line.value.as_str())
     }
 
     /// The modules that modprobe loads for a name. An `alias` line comes first, and one to `off`
     /// stands for no module; then come the module of this name and the aliases of the modules.
     pub fn lookup(&self, graph: &Graph, name: &str) -> Vec<usize> {
         let wanted = ModuleName::new(name);
-        let mut targets = self.aliases.iter().filter(|line| line.is_for(&wanted)).peekable();
+        let mut targets = self.values("alias", &wanted).peekable();
         if targets.peek().is_some() {
-            let index = |line: &Line| graph.index_of(&ModuleName::new(&line.value));
-            return targets.filter_map(index).collect();
+            return targets.filter_map(|name| graph.index_of(&ModuleName::new(name))).collect();
         }
         match graph.index_of(&wanted) {
             Some(index) => vec![index],
@@ -71,15 +72,14 @@ impl ModprobeConfig {
 
     /// Whether an `alias` line says that a name stands for no module.
     pub fn is_off(&self, name: &str) -> bool {
-        let name = ModuleName::new(name);
-        self.aliases.iter().any(|line| line.is_for(&name) && line.value == "off")
+        self.values("alias", &ModuleName::new(name)).any(|target| target == "off")
     }
 
     /// The soft dependencies of a module: the first line for it, or else all of its own.
     pub fn softdeps<'a>(&'a self, graph: &'a Graph, index: usize) -> Vec<SoftDep<'a>> {
         let module = &graph.modules()[index];
-        match self.softdeps.iter().find(|line| line.is_for(&module.file.name)) {
-            Some(line) => vec![SoftDep::parse(Text::from(line.value.as_str()))],
+        match self.values("softdep", &module.file.name).next() {
+            Some(value) => vec![SoftDep::parse(Text::from(value))],
             None => module.info.soft().collect(),
         }
     }
@@ -91,13 +91,12 @@ impl ModprobeConfig {
 
     /// The command that `install` puts in the place of loading a module.
     pub fn install_command(&self, name: &ModuleName) -> Option<&str> {
-        self.installs.iter().find(|line| line.is_for(name)).map(|line| line.value.as_str())
+        self.values("install", name).next()
     }
 
     /// The parameters that `options` gives a module, with blanks between.
     pub fn options(&self, name: &ModuleName) -> String {
-        let lines = self.options.iter().filter(|line| line.is_for(name));
-        lines.map(|line| line.value.as_str()).collect::<Vec<_>>().join(" ")
+        self.values("options", name).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -134,13 +133,7 @@ fn parameter(word: &str) -> Option<Line> {
         Some(value) => format!("{param}={value}"),
         None => param.to_owned(),
     };
-    Some(Line { name: ModuleName::new(name), value })
-}
-
-impl Line {
-    fn is_for(&self, name: &ModuleName) -> bool {
-        matches(self.name.as_bytes(), name.as_bytes())
-    }
+    Some(Line { key: "options", name: ModuleName::new(name), value })
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@
 
 use std::fmt::Write as _;
 
-use super::graph::{Cycle, Graph};
+use super::{
+    graph::{Cycle, Graph},
+    line_error::LineError,
+};
 
 /// The text that depmod would write for these modules, byte for byte when a `modules.order` names
 /// them all (else depmod's lines come in the order of its hash table).
@@ -39,25 +42,19 @@ pub struct ModulesDepLine<'a> {
     pub needs: Vec<&'a str>,
 }
 
-/// A line that modprobe could not read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: expected a path, a colon, and paths, found \"{found}\"")]
-pub struct ModulesDepError {
-    /// The number of the line, from 1.
-    pub line: usize,
-    /// What stands there.
-    pub found: String,
-}
-
 /// Reads a `modules.dep`.
 ///
 /// # Errors
 /// The first line without a colon.
-pub fn parse(text: &str) -> Result<Vec<ModulesDepLine<'_>>, ModulesDepError> {
+pub fn parse(text: &str) -> Result<Vec<ModulesDepLine<'_>>, LineError> {
     text.lines()
         .enumerate()
         .map(|(index, line)| {
-            let refuse = || ModulesDepError { line: index + 1, found: line.to_owned() };
+            let refuse = || LineError {
+                line: index + 1,
+                expected: "a path, a colon, and paths",
+                found: format!("\"{line}\""),
+            };
             let (path, needs) = line.split_once(':').ok_or_else(refuse)?;
             Ok(ModulesDepLine { path, needs: needs.split_ascii_whitespace().collect() })
         })

@@ -9,21 +9,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::{
+    line_error::LineError,
     symtype_diff,
     symtype_parser::{self, Piece},
 };
-
-/// A line without a name or without a text.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: expected {expected}, found \"{found}\"")]
-pub struct SymtypesError {
-    /// The number of the line, from 1.
-    pub line: usize,
-    /// What the form asks for.
-    pub expected: &'static str,
-    /// What stands there.
-    pub found: String,
-}
 
 /// The contents of one `.symtypes` file, or of several that belong together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,12 +28,12 @@ impl Symtypes {
     ///
     /// # Errors
     /// The first line that has no text after its name.
-    pub fn parse(text: &str) -> Result<Self, SymtypesError> {
+    pub fn parse(text: &str) -> Result<Self, LineError> {
         let mut symtypes = Self::default();
         for (index, line) in text.lines().enumerate() {
             let refuse = |expected| {
-                let found = line.chars().take(80).collect();
-                SymtypesError { line: index + 1, expected, found }
+                let found = format!("\"{}\"", line.chars().take(80).collect::<String>());
+                LineError { line: index + 1, expected, found }
             };
             let name_end =
                 symtype_parser::name_end(line).ok_or_else(|| refuse("a name and its end"))?;

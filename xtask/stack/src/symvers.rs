@@ -6,30 +6,30 @@
 //! them, are refused as well, because a reader after it would stumble: a CRC that is empty,
 //! signed or wider than 32 bits, a control character, a NUL, a sixth column.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::{collections::HashMap, fmt};
 
 use ko::{license::License, seal::Seal};
 use serde::Serialize;
 
-use crate::module_name::ModuleName;
+use crate::{line_error::LineError, module_name::ModuleName};
 
 /// The module column of a symbol that the kernel itself exports.
 pub const VMLINUX: &str = "vmlinux";
 
-/// One line: one exported symbol.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SymversEntry {
+/// One line: one exported symbol. Its texts are its own, or borrowed from the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SymversEntry<S = String> {
     /// The CRC of the symbol's type, or 0 from a kernel without MODVERSIONS.
     pub crc: u32,
     /// The symbol's name, as the linker sees it.
-    pub symbol: String,
+    pub symbol: S,
     /// The exporter: `vmlinux`, or the module's path without `.ko` as modpost was given it.
     /// 6.12 writes an absolute path for an external module, 7.x one relative to `M=`.
-    pub module: String,
+    pub module: S,
     /// Whether only GPL-compatible modules may use it.
     pub license: License,
     /// The namespace an importer has to name; empty for none.
-    pub namespace: String,
+    pub namespace: S,
 }
 
 impl SymversEntry {
@@ -43,24 +43,22 @@ impl SymversEntry {
     pub fn is_of_a_crate(&self) -> bool {
         self.symbol.starts_with("_R") || Seal::parse(&self.symbol).is_some()
     }
+}
 
-    fn write_to(&self, text: &mut String) {
+impl SymversEntry<&str> {
+    fn to_owned(self) -> SymversEntry {
         let Self { crc, symbol, module, license, namespace } = self;
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "0x{crc:08x}\t{symbol}\t{module}\t{license}\t{namespace}");
+        let (symbol, module, namespace) = (symbol.into(), module.into(), namespace.into());
+        SymversEntry { crc, symbol, module, license, namespace }
     }
 }
 
-/// A line that modpost would refuse.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: expected {expected}, found {found}")]
-pub struct SymversError {
-    /// The number of the line, from 1.
-    pub line: usize,
-    /// What the form asks for at this place.
-    pub expected: &'static str,
-    /// What stands there.
-    pub found: String,
+/// The line, as `write_dump()` writes it.
+impl fmt::Display for SymversEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { crc, symbol, module, license, namespace } = self;
+        writeln!(f, "0x{crc:08x}\t{symbol}\t{module}\t{license}\t{namespace}")
+    }
 }
 
 /// A whole Module.symvers, in the order of its lines.
@@ -76,10 +74,10 @@ impl Symvers {
     ///
     /// # Errors
     /// The first line that modpost would refuse.
-    pub fn parse(bytes: impl AsRef<[u8]>) -> Result<Self, SymversError> {
+    pub fn parse(bytes: impl AsRef<[u8]>) -> Result<Self, LineError> {
         let mut symvers = Self::default();
         for (index, line) in symvers_lines(bytes.as_ref()).enumerate() {
-            symvers.push(line?.to_entry()).map_err(|entry| SymversError {
+            symvers.push(line?.to_owned()).map_err(|entry| LineError {
                 line: index + 1,
                 expected: "a symbol that no line before has exported from vmlinux or this module",
                 found: format!("{} of {} again", entry.symbol, entry.module),
@@ -147,47 +145,20 @@ impl Symvers {
     /// The text, in the form of `write_dump()`: what was parsed from modpost's own file comes
     /// back byte for byte.
     pub fn to_text(&self) -> String {
-        let mut text = String::new();
-        for entry in &self.entries {
-            entry.write_to(&mut text);
-        }
-        text
-    }
-}
-
-/// One line, borrowed from the text; the fields are those of [`SymversEntry`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "SymversEntry documents the same fields")]
-pub struct SymversLine<'a> {
-    pub crc: u32,
-    pub symbol: &'a str,
-    pub module: &'a str,
-    pub license: License,
-    pub namespace: &'a str,
-}
-
-impl SymversLine<'_> {
-    fn to_entry(self) -> SymversEntry {
-        SymversEntry {
-            crc: self.crc,
-            symbol: self.symbol.to_owned(),
-            module: self.module.to_owned(),
-            license: self.license,
-            namespace: self.namespace.to_owned(),
-        }
+        self.entries.iter().map(ToString::to_string).collect()
     }
 }
 
 /// Reads a Module.symvers line by line, as modpost's `get_line()` cuts them: the last line may lack
 /// its newline. Whether a symbol occurs twice is not looked at.
-pub fn symvers_lines(bytes: &[u8]) -> impl Iterator<Item = Result<SymversLine<'_>, SymversError>> {
+pub fn symvers_lines(bytes: &[u8]) -> impl Iterator<Item = Result<SymversEntry<&str>, LineError>> {
     let whole = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let lines = whole.split(|&byte| byte == b'\n').filter(move |_| !bytes.is_empty());
     lines.enumerate().map(|(index, line)| parse_line(index + 1, line))
 }
 
-fn parse_line(line: usize, bytes: &[u8]) -> Result<SymversLine<'_>, SymversError> {
-    let refuse = |expected, found: &[u8]| SymversError { line, expected, found: quote(found) };
+fn parse_line(line: usize, bytes: &[u8]) -> Result<SymversEntry<&str>, LineError> {
+    let refuse = |expected, found: &[u8]| LineError { line, expected, found: quote(found) };
     let text = std::str::from_utf8(bytes).map_err(|_| refuse("text in UTF-8", bytes))?;
     if text.bytes().any(|byte| byte != b'\t' && byte.is_ascii_control()) {
         return Err(refuse("no control character but the tab", bytes));
@@ -209,7 +180,7 @@ fn parse_line(line: usize, bytes: &[u8]) -> Result<SymversLine<'_>, SymversError
         .ok_or_else(|| refuse("a CRC of at most 32 bits in hexadecimal", crc.as_bytes()))?;
     let license = License::from_macro_name(license)
         .ok_or_else(|| refuse("EXPORT_SYMBOL or EXPORT_SYMBOL_GPL", license.as_bytes()))?;
-    Ok(SymversLine { crc, symbol, module, license, namespace })
+    Ok(SymversEntry { crc, symbol, module, license, namespace })
 }
 
 /// What `strtoul(…, 16)` reads to its end, without its leniency on signs, blanks and overflow.
@@ -236,7 +207,7 @@ mod tests {
     const TWO: &str = "0x7855d74d\tprovider_add\tprovider/provider\tEXPORT_SYMBOL_GPL\tPROVIDER\n\
                        0x00000000\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n";
 
-    fn refused(text: &str) -> SymversError {
+    fn refused(text: &str) -> LineError {
         Symvers::parse(text).expect_err("modpost refuses this")
     }
 

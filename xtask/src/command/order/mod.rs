@@ -24,7 +24,7 @@ use serde::Serialize;
 use stack::depmod_config::DepmodConfig;
 use stack::graph::{Cycle, Graph};
 use stack::load_order::{
-    LoadOrder, LoadStep, MissingDependency, OrderReason, exported_twice, load_order,
+    LoadOrder, LoadStep, MissingDependency, OrderReason, Wanted, exported_twice, load_order,
 };
 use stack::modprobe_config::ModprobeConfig;
 use stack::module_name::ModuleName;
@@ -292,13 +292,13 @@ fn reason_text(reason: &OrderReason<'_>) -> String {
                 symbols.iter().map(|symbol| SymbolName(*symbol).to_string()).collect();
             format!("after {exporter}: uses {}", symbols.join(", "))
         }
-        OrderReason::SoftBefore { wanted, modules } => {
+        OrderReason::SoftBefore(Wanted { wanted, modules }) => {
             format!("after {wanted}, if it is there (softdep pre): {}", found(modules))
         }
-        OrderReason::SoftAfter { wanted, modules } => {
+        OrderReason::SoftAfter(Wanted { wanted, modules }) => {
             format!("before {wanted}, if it is there (softdep post): {}", found(modules))
         }
-        OrderReason::Weak { wanted, modules } => {
+        OrderReason::Weak(Wanted { wanted, modules }) => {
             format!("may ask for {wanted} later (weakdep): {}", found(modules))
         }
     }

@@ -1,0 +1,13 @@
+//! What is wrong with a line of a text file.
+
+/// A line that the program that reads such files would refuse.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: expected {expected}, found {found}")]
+pub struct LineError {
+    /// The number of the line, from 1.
+    pub line: usize,
+    /// What the form asks for at this place.
+    pub expected: &'static str,
+    /// What stands there.
+    pub found: String,
+}
