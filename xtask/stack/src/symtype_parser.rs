@@ -55,10 +55,7 @@ fn is_reference(text: &str) -> bool {
 /// A text as a C programmer would write it.
 pub fn as_c(text: &str) -> String {
     match Shape::parse(text) {
-        Shape::Function(Function { parameters, returns }) => {
-            let parameters: Vec<String> = parameters.iter().map(Named::to_string).collect();
-            format!("{returns} ({})", parameters.join(", "))
-        }
+        Shape::Function(function) => function.to_string(),
         Shape::Fields(Fields { members, bytes }) => {
             let members: Vec<String> = members.iter().map(|member| format!("{member}; ")).collect();
             let bytes = bytes.map_or(String::new(), |bytes| format!(" /* {bytes} bytes */"));
@@ -112,6 +109,13 @@ pub(crate) struct Function {
     pub(crate) returns: String,
 }
 
+impl std::fmt::Display for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parameters: Vec<String> = self.parameters.iter().map(Named::to_string).collect();
+        write!(f, "{} ({})", self.returns, parameters.join(", "))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fields {
     pub(crate) members: Vec<Named>,
@@ -129,20 +133,12 @@ pub(crate) enum Shape {
 impl Shape {
     pub(crate) fn parse(text: &str) -> Self {
         let mut words = Words::new(text);
-        match words.peek() {
-            Some("subprogram") => {
-                words.next();
-                let (parameters, returns) = words.signature(0);
-                Self::Function(Function { parameters, returns })
-            }
+        match words.next() {
+            Some("subprogram") => Self::Function(words.function(0)),
             Some("structure_type" | "union_type" | "class_type") => Self::Fields(words.fields()),
             Some("enumeration_type") => Self::Values(words.values()),
-            Some("variable") => {
-                words.next();
-                Self::Other(words.kind(0))
-            }
+            Some("variable") => Self::Other(words.kind(0)),
             Some("typedef_type") => {
-                words.next();
                 words.find(|&word| word == "{");
                 Self::Other(words.kind(0))
             }
@@ -179,42 +175,40 @@ impl<'a> Words<'a> {
         Self { words: words.into_iter().peekable() }
     }
 
-    fn peek(&mut self) -> Option<&'a str> {
-        self.words.peek().copied()
+    /// The next word, if it is such a one.
+    fn next_if(&mut self, is_wanted: impl Fn(&str) -> bool) -> Option<&'a str> {
+        self.words.next_if(|word| is_wanted(word))
+    }
+
+    fn skip(&mut self, word: &str) -> bool {
+        self.next_if(|next| next == word).is_some()
     }
 
     /// `( parameter , … ) -> type`
-    fn signature(&mut self, depth: usize) -> (Vec<Named>, String) {
+    fn function(&mut self, depth: usize) -> Function {
         let mut parameters = Vec::new();
-        if self.peek() == Some("(") {
-            self.next();
-        }
+        self.skip("(");
         loop {
             match self.next() {
                 None | Some(")") => break,
                 Some("formal_parameter") => parameters.push(self.named(depth)),
-                Some("unspecified_parameters") => parameters.push(variadic()),
+                Some("unspecified_parameters") => {
+                    parameters.push(Named { kind: "...".into(), name: None, at: None });
+                }
                 Some(_) => {}
             }
         }
-        if self.peek() == Some("->") {
-            self.next();
-        }
-        (parameters, self.kind(depth))
+        self.skip("->");
+        Function { parameters, returns: self.kind(depth) }
     }
 
     /// A type, then perhaps a name, then attributes.
     fn named(&mut self, depth: usize) -> Named {
         let kind = self.kind(depth);
-        let is_name = |word: &str| !is_mark(word) && !is_attribute(word);
-        let name = self.peek().filter(|word| is_name(word)).map(str::to_owned);
-        if name.is_some() {
-            self.next();
-        }
+        let name = self.next_if(is_name).map(str::to_owned);
         let mut at = None;
-        while let Some(word) = self.peek().filter(|word| is_attribute(word)) {
+        while let Some(word) = self.next_if(is_attribute) {
             at = at.or(attribute(word, "data_member_location"));
-            self.next();
         }
         Named { kind, name, at }
     }
@@ -229,71 +223,46 @@ impl<'a> Words<'a> {
             "const_type" => format!("const {}", self.inner(depth)),
             "volatile_type" => format!("volatile {}", self.inner(depth)),
             "restrict_type" => format!("{} restrict", self.inner(depth)),
-            "subroutine_type" => {
-                let (parameters, returns) = self.signature(depth + 1);
-                let parameters: Vec<String> = parameters.iter().map(Named::to_string).collect();
-                format!("{returns} ({})", parameters.join(", "))
-            }
-            "structure_type" | "union_type" | "class_type" | "enumeration_type" => {
-                self.unnamed(word)
-            }
-            "typedef_type" => self.unnamed(word),
+            "subroutine_type" => self.function(depth + 1).to_string(),
+            "structure_type" | "class_type" => self.unnamed("struct"),
+            "union_type" => self.unnamed("union"),
+            "enumeration_type" => self.unnamed("enum"),
+            "typedef_type" => self.unnamed("typedef"),
             array if array.starts_with("array_type") => {
                 format!("{}{}", self.inner(depth), &array["array_type".len()..])
             }
             reference => spoken(reference),
         };
-        while self.peek().is_some_and(|word| is_attribute(word) && !is_place(word)) {
-            self.next();
-        }
+        while self.next_if(|word| is_attribute(word) && !is_place(word)).is_some() {}
         kind
     }
 
     /// `{ type }`
     fn inner(&mut self, depth: usize) -> String {
-        if self.peek() != Some("{") {
+        if !self.skip("{") {
             return "void".into();
         }
-        self.next();
         let kind = self.kind(depth + 1);
-        if self.peek() == Some("}") {
-            self.next();
-        }
+        self.skip("}");
         kind
     }
 
     /// The words of a base type's name, up to its attributes.
     fn base(&mut self) -> String {
-        let mut name = Vec::new();
-        while let Some(word) = self.peek().filter(|word| !is_mark(word) && !is_attribute(word)) {
-            name.push(word);
-            self.next();
-        }
-        name.join(" ")
+        std::iter::from_fn(|| self.next_if(is_name)).collect::<Vec<_>>().join(" ")
     }
 
     /// A type that is written out where it is used.
-    fn unnamed(&mut self, word: &str) -> String {
-        let prefix = match word {
-            "union_type" => "union",
-            "enumeration_type" => "enum",
-            "typedef_type" => "typedef",
-            _ => "struct",
-        };
-        let mut text = vec![prefix];
+    fn unnamed(&mut self, keyword: &'a str) -> String {
+        let mut text = vec![keyword];
         let mut open = 0usize;
-        while let Some(word) = self.peek() {
+        while let Some(word) = self.next_if(|word| open > 0 || word == "{" || !is_mark(word)) {
+            text.push(word);
             match word {
                 "{" => open += 1,
-                "}" if open == 0 => break,
+                "}" if open == 1 => break,
                 "}" => open -= 1,
-                _ if open == 0 && is_mark(word) => break,
                 _ => {}
-            }
-            text.push(word);
-            self.next();
-            if open == 0 && word == "}" {
-                break;
             }
         }
         text.join(" ")
@@ -328,10 +297,6 @@ impl<'a> Words<'a> {
     }
 }
 
-fn variadic() -> Named {
-    Named { kind: "...".into(), name: None, at: None }
-}
-
 fn pointer_to(kind: &str) -> String {
     match kind.split_once(" (") {
         // A pointer to a function.
@@ -343,6 +308,10 @@ fn pointer_to(kind: &str) -> String {
 
 fn is_mark(word: &str) -> bool {
     matches!(word, "," | "(" | ")" | "{" | "}" | "->" | "=")
+}
+
+fn is_name(word: &str) -> bool {
+    !is_mark(word) && !is_attribute(word)
 }
 
 /// `byte_size(8)` and the like.

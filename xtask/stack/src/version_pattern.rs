@@ -34,10 +34,20 @@ pub fn version_matches(pattern: &str, release: &str) -> Result<bool, VersionPatt
         return Err(VersionPatternError { pattern: pattern.to_owned(), reason });
     }
     match Translation::regex(pattern) {
-        Ok(Some(regex)) => Ok(regex.is_match(release)),
-        Ok(None) => Ok(false),
-        Err(reason) => Err(VersionPatternError { pattern: pattern.to_owned(), reason }),
+        Ok(regex) => Ok(regex.is_match(release)),
+        Err(NoRegex::Refused) => Ok(false),
+        Err(NoRegex::Open(reason)) => {
+            Err(VersionPatternError { pattern: pattern.to_owned(), reason })
+        }
     }
+}
+
+/// Why there is no expression to match with.
+enum NoRegex {
+    /// `regcomp()` refuses it.
+    Refused,
+    /// It cannot be decided; the reason.
+    Open(&'static str),
 }
 
 /// The expression as it is rewritten.
@@ -53,25 +63,21 @@ struct Translation {
 }
 
 impl Translation {
-    /// The expression for [`regex_lite`]; `None` when `regcomp()` refuses it.
-    fn regex(pattern: &str) -> Result<Option<Regex>, &'static str> {
+    fn regex(pattern: &str) -> Result<Regex, NoRegex> {
         let mut translation = Self::default();
         let mut rest = pattern;
-        while let Some(c) = rest.chars().next() {
-            rest = &rest[c.len_utf8()..];
-            match translation.take(c, rest)? {
-                Some(after) => rest = after,
-                None => return Ok(None),
-            }
+        while let Some((c, after)) = first_char(rest) {
+            rest = translation.take(c, after)?;
         }
         if !translation.groups.is_empty() {
-            return Ok(None);
+            return Err(NoRegex::Refused);
         }
-        Regex::new(&translation.regex).map(Some).map_err(|_| "it is of no form that is known here")
+        let unknown = |_| NoRegex::Open("it is of no form that is known here");
+        Regex::new(&translation.regex).map_err(unknown)
     }
 
-    /// Rewrites one piece that begins with `c`; what is left after it, or `None` for an error.
-    fn take<'p>(&mut self, c: char, rest: &'p str) -> Result<Option<&'p str>, &'static str> {
+    /// Rewrites one piece that begins with `c`; what is left after it.
+    fn take<'p>(&mut self, c: char, rest: &'p str) -> Result<&'p str, NoRegex> {
         match c {
             '(' => {
                 self.groups.push(self.regex.len());
@@ -92,24 +98,24 @@ impl Translation {
             }
             '*' | '+' | '?' => self.repeat(&c.to_string())?,
             '{' => {
-                let Some((bounds, after)) = rest.split_once('}') else { return Ok(None) };
-                let Some(bounds) = interval(bounds) else { return Ok(None) };
-                self.repeat(&bounds)?;
-                return Ok(Some(after));
+                let (bounds, after) = rest.split_once('}').ok_or(NoRegex::Refused)?;
+                self.repeat(&interval(bounds).ok_or(NoRegex::Refused)?)?;
+                return Ok(after);
             }
             '.' => self.atom_text("(?s:.)"),
             '[' => return self.bracket(rest),
             '\\' => {
-                let Some(escaped) = rest.chars().next() else { return Ok(None) };
+                let (escaped, after) = first_char(rest).ok_or(NoRegex::Refused)?;
                 if escaped.is_alphanumeric() || "<>`'".contains(escaped) {
-                    return Err("POSIX leaves open what \\ means before this character");
+                    let reason = "POSIX leaves open what \\ means before this character";
+                    return Err(NoRegex::Open(reason));
                 }
                 self.literal(escaped);
-                return Ok(Some(&rest[escaped.len_utf8()..]));
+                return Ok(after);
             }
             other => self.literal(other),
         }
-        Ok(Some(rest))
+        Ok(rest)
     }
 
     fn literal(&mut self, c: char) {
@@ -121,8 +127,9 @@ impl Translation {
         self.regex.push_str(text);
     }
 
-    fn repeat(&mut self, operator: &str) -> Result<(), &'static str> {
-        let begin = self.atom.ok_or("POSIX leaves open what a repetition of nothing means")?;
+    fn repeat(&mut self, operator: &str) -> Result<(), NoRegex> {
+        let reason = "POSIX leaves open what a repetition of nothing means";
+        let begin = self.atom.ok_or(NoRegex::Open(reason))?;
         // `a+?` repeats a repetition; in `regex_lite` it would be a lazy one.
         if self.repeated {
             self.regex.insert_str(begin, "(?:");
@@ -134,19 +141,21 @@ impl Translation {
     }
 
     /// A bracket expression, after its `[`.
-    fn bracket<'p>(&mut self, rest: &'p str) -> Result<Option<&'p str>, &'static str> {
+    fn bracket<'p>(&mut self, rest: &'p str) -> Result<&'p str, NoRegex> {
         let (negated, inside) = rest.strip_prefix('^').map_or((false, rest), |rest| (true, rest));
         let mut class = String::from(if negated { "[^" } else { "[" });
         let mut left = inside;
         let mut is_first = true;
         loop {
-            let Some(c) = left.chars().next() else { return Ok(None) };
-            left = &left[c.len_utf8()..];
+            let (c, after) = first_char(left).ok_or(NoRegex::Refused)?;
+            left = after;
             match c {
                 ']' if !is_first => break,
-                '[' if left.starts_with(['.', '=']) => return Err("it depends on a locale"),
+                '[' if left.starts_with(['.', '=']) => {
+                    return Err(NoRegex::Open("it depends on a locale"));
+                }
                 '[' if left.starts_with(':') => {
-                    let Some((name, after)) = left[1..].split_once(":]") else { return Ok(None) };
+                    let (name, after) = left[1..].split_once(":]").ok_or(NoRegex::Refused)?;
                     class.push_str(&format!("[:{name}:]"));
                     left = after;
                 }
@@ -158,8 +167,14 @@ impl Translation {
         }
         class.push(']');
         self.atom_text(&class);
-        Ok(Some(left))
+        Ok(left)
     }
+}
+
+/// The first character of a text, and what follows it.
+fn first_char(text: &str) -> Option<(char, &str)> {
+    let mut chars = text.chars();
+    chars.next().map(|first| (first, chars.as_str()))
 }
 
 /// The bounds of a repetition as [`regex_lite`] takes them; `None` for what is none.
