@@ -2,7 +2,8 @@
 
 use std::io::Read;
 
-use liblzma::stream::{Action, Filters, IGNORE_CHECK, Status, Stream};
+use flate2::bufread::{DeflateDecoder, MultiGzDecoder};
+use liblzma::stream::{Action, Error, Filters, IGNORE_CHECK, Status, Stream};
 use ruzstd::decoding::{
     StreamingDecoder,
     errors::{FrameDecoderError, ReadFrameHeaderError::SkipFrame},
@@ -54,21 +55,16 @@ pub fn unpack(
     bytes_max: usize,
 ) -> Result<(), Malformed> {
     match compression {
+        Compression::None if packed.len() > bytes_max => Err(too_large(bytes_max)),
         Compression::None => {
-            if packed.len() > bytes_max {
-                return Err(too_large(bytes_max));
-            }
             plain.extend_from_slice(packed);
             Ok(())
         }
         Compression::Xz => unpack_xz(packed, plain, bytes_max),
         Compression::Zstd => unpack_zstd(packed, plain, bytes_max),
-        Compression::Gzip => unpack_stream(
-            "gzip data",
-            flate2::bufread::MultiGzDecoder::new(packed),
-            plain,
-            bytes_max,
-        ),
+        Compression::Gzip => {
+            unpack_stream("gzip data", MultiGzDecoder::new(packed), plain, bytes_max)
+        }
     }
 }
 
@@ -139,26 +135,33 @@ fn decode_lzma2(
     bytes_max: usize,
 ) -> LzmaEnd {
     let Some(mut stream) = lzma2_decoder(properties, branch) else { return LzmaEnd::Refused };
-    loop {
-        make_room(plain, packed.len(), bytes_max);
-        let rest = packed.get(stream.total_in() as usize..).unwrap_or_default();
-        match stream.process_vec(rest, plain, Action::Run) {
-            _ if plain.len() > bytes_max => return LzmaEnd::Refused,
-            Ok(Status::StreamEnd) => return LzmaEnd::Complete(stream.total_in() as usize),
-            Ok(_) if rest.is_empty() && plain.len() < plain.capacity() => {
-                return LzmaEnd::Truncated;
-            }
-            Ok(_) => {}
-            Err(liblzma::stream::Error::Data) => return LzmaEnd::Damaged,
-            Err(_) => return LzmaEnd::Refused,
-        }
+    match run(&mut stream, packed, plain, bytes_max) {
+        _ if plain.len() > bytes_max => LzmaEnd::Refused,
+        Ok(Status::StreamEnd) => LzmaEnd::Complete(stream.total_in() as usize),
+        Ok(_) => LzmaEnd::Truncated,
+        Err(Error::Data) => LzmaEnd::Damaged,
+        Err(_) => LzmaEnd::Refused,
     }
 }
 
-/// Makes room where there is none. One byte past the limit is enough to see that it is passed.
-fn make_room(plain: &mut Vec<u8>, packed_bytes: usize, bytes_max: usize) {
-    if plain.len() == plain.capacity() {
-        plain.reserve(packed_bytes.max(plain.len()).max(4096).min(bytes_max) + 1);
+/// Decodes until something ends it: an end mark, the end of the data, an error, or a byte more than
+/// the limit.
+fn run(
+    stream: &mut Stream,
+    packed: &[u8],
+    plain: &mut Vec<u8>,
+    bytes_max: usize,
+) -> Result<Status, Error> {
+    loop {
+        // One byte past the limit is enough to see that it is passed.
+        if plain.len() == plain.capacity() {
+            plain.reserve(packed.len().max(plain.len()).max(4096).min(bytes_max) + 1);
+        }
+        let rest = packed.get(stream.total_in() as usize..).unwrap_or_default();
+        match stream.process_vec(rest, plain, Action::Finish) {
+            Ok(Status::Ok | Status::GetCheck) if plain.len() <= bytes_max => {}
+            end => return end,
+        }
     }
 }
 
@@ -196,12 +199,9 @@ pub fn unpack_as_kernel(
 ) -> Option<()> {
     match compression {
         Compression::None | Compression::Xz => None,
-        Compression::Zstd => {
-            let mut packed = packed;
-            unpack_zstd_frame(&mut packed, plain, bytes_max).ok()
-        }
+        Compression::Zstd => unpack_zstd_frame(&mut &*packed, plain, bytes_max).ok(),
         Compression::Gzip => {
-            let decoder = flate2::bufread::DeflateDecoder::new(gzip_data(packed)?);
+            let decoder = DeflateDecoder::new(gzip_data(packed)?);
             unpack_stream("gzip data", decoder, plain, bytes_max).ok()
         }
     }
@@ -233,18 +233,11 @@ fn unpack_xz(packed: &[u8], plain: &mut Vec<u8>, bytes_max: usize) -> Result<(),
     let mut stream = Stream::new_stream_decoder(DECODER_BYTES_MAX, flags)
         .map_err(|error| Malformed::new(0, "memory for an xz decoder", error.to_string()))?;
     plain.reserve_exact(layout.map_or(0, |layout| layout.unpacked_bytes).min(bytes_max));
-    loop {
-        make_room(plain, packed.len(), bytes_max);
-        let rest = packed.get(stream.total_in() as usize..).unwrap_or_default();
-        match stream.process_vec(rest, plain, Action::Finish) {
-            Ok(Status::StreamEnd) if plain.len() <= bytes_max => break,
-            _ if plain.len() > bytes_max => return Err(too_large(bytes_max)),
-            Ok(Status::MemNeeded) => {
-                return Err(refuse(&stream, "a file that is cut short".into()));
-            }
-            Ok(_) => {}
-            Err(error) => return Err(refuse(&stream, error.to_string())),
-        }
+    match run(&mut stream, packed, plain, bytes_max) {
+        _ if plain.len() > bytes_max => return Err(too_large(bytes_max)),
+        Ok(Status::StreamEnd) => {}
+        Ok(_) => return Err(refuse(&stream, "a file that is cut short".into())),
+        Err(error) => return Err(refuse(&stream, error.to_string())),
     }
     match own_check {
         Some(expected) if crc32fast::hash(plain) != expected => {

@@ -21,7 +21,7 @@ use super::{
 const FLAG_GPL_ONLY: u8 = 1;
 
 /// More than any module has: an entry is 12 bytes, so a hostile table could hold millions.
-pub const EXPORTS_MAX: usize = 1 << 20;
+const EXPORTS_MAX: usize = 1 << 20;
 
 /// What kind of thing is exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -88,12 +88,14 @@ impl<'a> Exports<'a> {
     pub fn parse(elf: &Elf<'a>) -> Result<Self, Malformed> {
         let has_flags = elf.section_named("__kflagstab").is_some();
         let mut tables = Vec::new();
-        // 7.1 and later ignore `_gpl` ("ignoring obsolete section"): a module with flags has none.
-        for (table, crcs) in [("__ksymtab", "__kcrctab"), ("__ksymtab_gpl", "__kcrctab_gpl")] {
-            let Some(section) = elf.section_named(table) else { continue };
-            let license = if table.ends_with("_gpl") { License::GplOnly } else { License::Any };
-            let flags = if has_flags { "__kflagstab" } else { "" };
-            tables.extend(KsymTable::read(elf, &section, crcs, flags, license)?);
+        for (name, crcs, license) in [
+            ("__ksymtab", "__kcrctab", License::Any),
+            // 7.1 and later ignore it ("ignoring obsolete section"): a module with flags has none.
+            ("__ksymtab_gpl", "__kcrctab_gpl", License::GplOnly),
+        ] {
+            if let Some(section) = elf.section_named(name).filter(|section| section.size > 0) {
+                tables.push(KsymTable::read(elf, section, crcs, license)?);
+            }
         }
         let layout = match (has_flags, tables.is_empty()) {
             (_, true) => None,
@@ -125,9 +127,7 @@ struct KsymTable<'a> {
     elf: Elf<'a>,
     section: Section<'a>,
     symbols: Symbols<'a>,
-    relocations: Relocations<'a>,
-    /// The relocations in the order of the places they fill, unless the file has them so.
-    sorted: Option<Vec<u32>>,
+    fills: Fills<'a>,
     field_bytes: usize,
     count: usize,
     crcs: Option<&'a [u8]>,
@@ -146,89 +146,47 @@ enum Field {
 impl<'a> KsymTable<'a> {
     fn read(
         elf: &Elf<'a>,
-        section: &Section<'a>,
+        section: Section<'a>,
         crcs: &str,
-        flags: &str,
         license: License,
-    ) -> Result<Option<Self>, Malformed> {
-        if section.size == 0 {
-            return Ok(None);
-        }
-        let refuse = |expected: &str| Malformed::new(section.offset, expected, "none");
+    ) -> Result<Self, Malformed> {
+        let refuse =
+            |expected: String, found: String| Malformed::new(section.offset, expected, found);
+        let lacks = |what: &str| refuse(what.into(), "none".into());
         let symbols =
-            elf.symbols()?.ok_or_else(|| refuse("a symbol table beside the export table"))?;
-        let relocations = elf
-            .relocations(section)
-            .ok_or_else(|| refuse("relocations that fill the export table"))?;
-        let sorted = sorted(&relocations);
-        let mut table = Self {
-            elf: *elf,
-            section: *section,
-            symbols,
-            relocations,
-            sorted,
-            field_bytes: 0,
-            count: 0,
-            crcs: None,
-            flags: None,
-            license,
+            elf.symbols()?.ok_or_else(|| lacks("a symbol table beside the export table"))?;
+        let relocations = elf.relocations(&section);
+        let fills =
+            Fills::new(relocations.ok_or_else(|| lacks("relocations that fill the export table"))?);
+        // The distance between the first two relocated places is the size of a field.
+        let field_bytes = match (fills.nth(0).map(|r| r.offset), fills.nth(1).map(|r| r.offset)) {
+            (Some(0), Some(4)) => 4,
+            (Some(0), Some(8)) => 8,
+            found => {
+                let expected = "an export table filled at 0 and at 4 or 8";
+                return Err(refuse(expected.into(), format!("{found:?}")));
+            }
         };
-        table.field_bytes = table.measure_field()?;
-        table.count = table.count_entries()?;
-        table.crcs = table.column(crcs, 4)?;
-        table.flags = table.column(flags, 1)?;
-        Ok(Some(table))
-    }
-
-    /// The distance between the first two relocated places is the size of a field.
-    fn measure_field(&self) -> Result<usize, Malformed> {
-        match (self.nth(0).map(|r| r.offset), self.nth(1).map(|r| r.offset)) {
-            (Some(0), Some(4)) => Ok(4),
-            (Some(0), Some(8)) => Ok(8),
-            found => Err(Malformed::new(
-                self.section.offset,
-                "an export table filled at 0 and at 4 or 8",
-                format!("{found:?}"),
-            )),
-        }
-    }
-
-    fn count_entries(&self) -> Result<usize, Malformed> {
-        let entry_bytes = 3 * self.field_bytes as u64;
-        let count = self.section.size / entry_bytes;
-        if self.section.size % entry_bytes != 0 || count > EXPORTS_MAX as u64 {
-            return Err(Malformed::new(
-                self.section.offset,
+        let entry_bytes = 3 * field_bytes as u64;
+        let count = section.size / entry_bytes;
+        if section.size % entry_bytes != 0 || count > EXPORTS_MAX as u64 {
+            return Err(refuse(
                 format!("at most {EXPORTS_MAX} exports of {entry_bytes} bytes each"),
-                format!("{} bytes", self.section.size),
+                format!("{} bytes", section.size),
             ));
         }
-        Ok(count as usize)
-    }
-
-    /// A section that has so many bytes for each export.
-    fn column(&self, name: &str, bytes_each: usize) -> Result<Option<&'a [u8]>, Malformed> {
-        let Some(section) = self.elf.section_named(name).filter(|_| !name.is_empty()) else {
-            return Ok(None);
-        };
-        let bytes = self.elf.bytes_of(&section);
-        let wanted = self.count.saturating_mul(bytes_each);
-        if bytes.len() == wanted {
-            return Ok(Some(bytes));
-        }
-        Err(Malformed::new(
-            section.offset,
-            format!("{name} with {} exports in {wanted} bytes", self.count),
-            format!("{} bytes", bytes.len()),
-        ))
-    }
-
-    /// The relocation that fills the n-th place.
-    fn nth(&self, n: usize) -> Option<Relocation> {
-        match &self.sorted {
-            None => self.relocations.get(n),
-            Some(order) => self.relocations.get(*order.get(n)? as usize),
-        }
+        let count = count as usize;
+        Ok(Self {
+            elf: *elf,
+            section,
+            symbols,
+            fills,
+            field_bytes,
+            count,
+            crcs: column(elf, crcs, count, 4)?,
+            flags: column(elf, "__kflagstab", count, 1)?,
+            license,
+        })
     }
 
     /// The relocation that fills a field of an entry. Every field has one, so the place in the
@@ -237,19 +195,14 @@ impl<'a> KsymTable<'a> {
         let n = 3 * index + field as usize;
         let place = (n * self.field_bytes) as u64;
         let offset = self.section.offset.saturating_add(place);
-        match self.nth(n) {
-            Some(relocation) if relocation.offset == place => Ok(relocation),
-            Some(other) => Err(Malformed::new(
-                offset,
-                "a relocation for each field of the export table",
-                format!("the next one at {}", self.section.offset.saturating_add(other.offset)),
-            )),
-            None => Err(Malformed::new(
-                offset,
-                "a relocation for each field of the export table",
-                "none",
-            )),
-        }
+        let found = match self.fills.nth(n) {
+            Some(relocation) if relocation.offset == place => return Ok(relocation),
+            Some(other) => {
+                format!("the next one at {}", self.section.offset.saturating_add(other.offset))
+            }
+            None => "none".into(),
+        };
+        Err(Malformed::new(offset, "a relocation for each field of the export table", found))
     }
 
     /// The string that a field points to.
@@ -265,10 +218,7 @@ impl<'a> KsymTable<'a> {
             .elf
             .section(u32::from(symbol.section))
             .ok_or_else(|| refuse(format!("section {}", symbol.section)))?;
-        let addend = match relocation.addend {
-            Some(addend) => addend,
-            None => self.addend_at(relocation.offset),
-        };
+        let addend = relocation.addend.unwrap_or_else(|| self.addend_at(relocation.offset));
         let bytes = self.elf.bytes_of(&strings);
         let at = symbol.value.checked_add_signed(addend);
         let rest = at.and_then(|at| bytes.get(usize::try_from(at).ok()?..));
@@ -283,12 +233,7 @@ impl<'a> KsymTable<'a> {
         i64::from(value.unwrap_or(0) as i32)
     }
 
-    fn name(&self, index: usize) -> Result<Text<'a>, Malformed> {
-        self.string(index, Field::Name)
-    }
-
     fn export(&self, index: usize) -> Result<Export<'a>, Malformed> {
-        let symbol = self.name(index)?;
         let value = self.field(index, Field::Value)?;
         let kind = match self.symbols.get(value.symbol as usize).map(|symbol| symbol.kind) {
             Some(kind) if kind == STT_FUNC.0 => SymbolKind::Function,
@@ -301,7 +246,7 @@ impl<'a> KsymTable<'a> {
             None => self.license,
         };
         Ok(Export {
-            symbol: SymbolName(symbol),
+            symbol: SymbolName(self.string(index, Field::Name)?),
             license,
             namespace: self.string(index, Field::Namespace)?,
             crc: self.crcs.and_then(|crcs| self.elf.u32_at(crcs, 4 * index)),
@@ -310,14 +255,50 @@ impl<'a> KsymTable<'a> {
     }
 }
 
-/// The order of the relocations by place; `None` when they are in it already, as linkers leave
-/// them.
-fn sorted(relocations: &Relocations<'_>) -> Option<Vec<u32>> {
-    let offsets = || relocations.iter().map(|relocation| relocation.offset);
-    if offsets().is_sorted() {
-        return None;
+/// A section that has so many bytes for each of so many exports.
+fn column<'a>(
+    elf: &Elf<'a>,
+    name: &str,
+    count: usize,
+    bytes_each: usize,
+) -> Result<Option<&'a [u8]>, Malformed> {
+    let Some(section) = elf.section_named(name) else { return Ok(None) };
+    let bytes = elf.bytes_of(&section);
+    let wanted = count.saturating_mul(bytes_each);
+    if bytes.len() == wanted {
+        return Ok(Some(bytes));
     }
-    let mut order: Vec<(u64, u32)> = offsets().zip(0..).collect();
-    order.sort();
-    Some(order.into_iter().map(|(_, index)| index).collect())
+    Err(Malformed::new(
+        section.offset,
+        format!("{name} with {count} exports in {wanted} bytes"),
+        format!("{} bytes", bytes.len()),
+    ))
+}
+
+/// The relocations of a table, by the places that they fill.
+#[derive(Clone, Debug)]
+struct Fills<'a> {
+    relocations: Relocations<'a>,
+    /// Their order by place; `None` when they are in it already, as linkers leave them.
+    sorted: Option<Vec<u32>>,
+}
+
+impl<'a> Fills<'a> {
+    fn new(relocations: Relocations<'a>) -> Self {
+        let offsets = || relocations.iter().map(|relocation| relocation.offset);
+        let sorted = (!offsets().is_sorted()).then(|| {
+            let mut order: Vec<(u64, u32)> = offsets().zip(0..).collect();
+            order.sort();
+            order.into_iter().map(|(_, index)| index).collect()
+        });
+        Self { relocations, sorted }
+    }
+
+    /// The relocation that fills the n-th place.
+    fn nth(&self, n: usize) -> Option<Relocation> {
+        match &self.sorted {
+            None => self.relocations.get(n),
+            Some(order) => self.relocations.get(*order.get(n)? as usize),
+        }
+    }
 }

@@ -6,7 +6,7 @@ use super::{modinfo::Modinfo, text::Text};
 
 /// More than any module has: 7.3's largest has under 200. Merging is by name, so the number of
 /// them has to have an end.
-pub const PARAMS_MAX: usize = 4096;
+const PARAMS_MAX: usize = 4096;
 
 /// One parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -21,7 +21,7 @@ pub struct Param<'a> {
 }
 
 /// The parameters, each once, in the order in which their names first appear; at most
-/// [`PARAMS_MAX`]. A later type or description of the same name replaces an earlier one, and a
+/// `PARAMS_MAX`. A later type or description of the same name replaces an earlier one, and a
 /// value without a colon is passed over, as in kmod's `process_parm()` (`tools/modinfo.c`).
 pub fn params<'a>(modinfo: Modinfo<'a>) -> Vec<Param<'a>> {
     let mut params: Vec<Param<'a>> = Vec::new();

@@ -74,11 +74,6 @@ pub fn signature(data: &[u8]) -> Option<Signature<'_>> {
     pkcs7(message)
 }
 
-/// Whether the file ends in the words that announce a signature.
-pub fn is_announced(data: &[u8]) -> bool {
-    data.ends_with(MAGIC)
-}
-
 /// `SignedData` of RFC 2315: the first signer and what it used.
 fn pkcs7(message: &[u8]) -> Option<Signature<'_>> {
     let mut content = Reader(message).enter(tag::SEQUENCE)?;

@@ -106,7 +106,7 @@ pub struct SymbolName<'a>(pub Text<'a>);
 
 impl SymbolName<'_> {
     /// The path of a mangled Rust name as its source has it, without the hash; `None` for any
-    /// other name, and for one that unfolds to more than [`RUST_BYTES_MAX`].
+    /// other name, and for one that unfolds to more than `RUST_BYTES_MAX`.
     pub fn rust(&self) -> Option<String> {
         let name = std::str::from_utf8(self.0.bytes()).ok()?;
         let demangled = rustc_demangle::try_demangle(name).ok()?;
@@ -139,9 +139,9 @@ impl Serialize for SymbolName<'_> {
 }
 
 /// A mangled name can repeat its own parts, and so unfold to far more than it is.
-pub const RUST_BYTES_MAX: usize = 4096;
+const RUST_BYTES_MAX: usize = 4096;
 
-/// Text that refuses to grow past [`RUST_BYTES_MAX`].
+/// Text that refuses to grow past `RUST_BYTES_MAX`.
 struct Limited(String);
 
 impl fmt::Write for Limited {

@@ -70,8 +70,8 @@ impl Graph {
             exporters.extend(module.info.exports.iter().map(|name| (name.bytes(), index)));
         }
         let edges = modules.iter().map(|module| edges_of(module, &exporters)).collect();
-        let names = modules.iter().enumerate().map(|(i, module)| (module.file.name.clone(), i));
-        let by_name = names.collect();
+        let name = |(index, module): (usize, &ScannedModule)| (module.file.name.clone(), index);
+        let by_name = modules.iter().enumerate().map(name).collect();
         Self { modules, edges, by_name }
     }
 
@@ -207,16 +207,13 @@ impl Graph {
 }
 
 fn way_back(before: &[usize], start: usize, last: usize) -> Vec<usize> {
-    let mut path = vec![start, last];
+    let mut path = vec![start];
     let mut at = last;
     while at != start {
-        at = before[at];
         path.push(at);
+        at = before[at];
     }
-    if start == last {
-        // A module that uses its own export through an undefined symbol.
-        path.truncate(2);
-    }
+    path.push(start);
     path.reverse();
     path
 }

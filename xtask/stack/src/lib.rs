@@ -24,7 +24,7 @@ pub mod module_name;
 pub mod modules_dep;
 pub mod modules_lists;
 pub mod namespace;
-pub mod symtype_diff;
+mod symtype_diff;
 pub mod symtype_parser;
 pub mod symtypes;
 pub mod symvers;

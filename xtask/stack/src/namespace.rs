@@ -3,10 +3,10 @@
 use crate::module_name::underscored;
 
 /// What `EXPORT_SYMBOL_FOR_MODULES` puts before its list (`include/linux/export.h`).
-pub const MODULES_PREFIX: &str = "module:";
+const MODULES_PREFIX: &str = "module:";
 
 /// The patterns of a `module:a,b-*` namespace; `None` for an ordinary one.
-pub fn module_patterns(namespace: &str) -> Option<impl Iterator<Item = &str>> {
+fn module_patterns(namespace: &str) -> Option<impl Iterator<Item = &str>> {
     namespace.strip_prefix(MODULES_PREFIX).map(|list| list.split(','))
 }
 
@@ -23,7 +23,7 @@ pub fn admits_module(namespace: &str, module: &str) -> bool {
 }
 
 /// Whether every module that could import from `old` can import from `new` unchanged.
-pub fn still_importable(old: &str, new: &str) -> bool {
+pub(crate) fn still_importable(old: &str, new: &str) -> bool {
     if old == new || new.is_empty() {
         return true;
     }

@@ -6,7 +6,7 @@ use crate::symtype_parser::{Fields, Function, Named, Shape, spoken};
 
 /// The differences between two texts of one name, a sentence each. Where no sentence fits, both
 /// texts are shown.
-pub fn changes(name: &str, old: &str, new: &str) -> Vec<String> {
+pub(crate) fn changes(name: &str, old: &str, new: &str) -> Vec<String> {
     if old == new {
         return Vec::new();
     }

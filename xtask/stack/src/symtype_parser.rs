@@ -5,7 +5,7 @@
 
 /// A piece of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece<'a> {
+pub(crate) enum Piece<'a> {
     /// The name of a type that has a text of its own, with its prefix: `s#counter`.
     Reference(&'a str),
     /// Anything else.
@@ -14,7 +14,7 @@ pub enum Piece<'a> {
 
 /// Where the name at the beginning of a line ends: at the first blank, or, for a type whose name
 /// has blanks, after its closing quote.
-pub fn name_end(line: &str) -> Option<usize> {
+pub(crate) fn name_end(line: &str) -> Option<usize> {
     let quoted = is_reference(line) && line[2..].starts_with('\'');
     if quoted {
         return line[3..].find('\'').map(|at| 3 + at + 1);
@@ -23,7 +23,7 @@ pub fn name_end(line: &str) -> Option<usize> {
 }
 
 /// The text cut at its references, in order (`type_parse()`, `scripts/gendwarfksyms/types.c`).
-pub fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
+pub(crate) fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -70,7 +70,7 @@ pub fn as_c(text: &str) -> String {
 }
 
 /// A reference as a C programmer would write it.
-pub fn spoken(name: &str) -> String {
+pub(crate) fn spoken(name: &str) -> String {
     let (Some((prefix, rest)), true) = (name.split_once('#'), is_reference(name)) else {
         return name.to_owned();
     };

@@ -163,19 +163,13 @@ pub fn compare(old: &Symvers, new: &Symvers, crcs: CrcComparison) -> Vec<Change>
     for entry in new.entries() {
         pairs.entry(&entry.symbol).or_default().1 = Some(entry);
     }
-    pairs.into_values().flat_map(|pair| compare_one(pair, crcs)).collect()
-}
-
-fn compare_one(
-    pair: (Option<&SymversEntry>, Option<&SymversEntry>),
-    crcs: CrcComparison,
-) -> Vec<Change> {
-    match pair {
+    let changes = |pair| match pair {
         (Some(old), Some(new)) => compare_both(old, new, crcs),
         (Some(old), None) => vec![change(old, ChangeKind::Removed)],
         (None, Some(new)) => vec![change(new, ChangeKind::Added)],
         (None, None) => Vec::new(),
-    }
+    };
+    pairs.into_values().flat_map(changes).collect()
 }
 
 fn compare_both(old: &SymversEntry, new: &SymversEntry, crcs: CrcComparison) -> Vec<Change> {
