@@ -30,101 +30,74 @@ pub struct Export {
     pub namespace: Vec<u8>,
 }
 
-/// The options of a configuration that decide.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConfigOptions {
-    /// `CONFIG_MODVERSIONS`
-    pub modversions: bool,
-    /// `CONFIG_MODULE_FORCE_LOAD`
-    pub force_load: bool,
-    /// `CONFIG_MODULE_SIG`
-    pub signatures: bool,
-    /// The compression that the kernel itself unpacks (`CONFIG_MODULE_DECOMPRESS`)
-    pub unpacks: Option<Compression>,
-    /// The branch filters that the kernel's XZ decoder has (`CONFIG_XZ_DEC_X86` and its like)
-    pub xz_filters: Vec<u8>,
-    /// `CONFIG_STRICT_MODULE_RWX`
-    pub strict_rwx: bool,
-    /// `CONFIG_LIVEPATCH`
-    pub livepatch: bool,
-    /// `CONFIG_CONSTRUCTORS`
-    pub constructors: bool,
-    /// `CONFIG_DEBUG_INFO_BTF_MODULES`
-    pub btf: bool,
-    /// `CONFIG_IMA_APPRAISE`
-    pub ima_appraise: bool,
-    /// `CONFIG_MODULE_ALLOW_BTF_MISMATCH`
-    pub btf_mismatch_allowed: bool,
-    /// `CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS`
-    pub missing_namespaces: bool,
-    /// `CONFIG_SMP`
-    pub smp: bool,
-    /// `CONFIG_MITIGATION_RETPOLINE`, `CONFIG_RETPOLINE` before 6.9
-    pub retpoline: bool,
-    /// `CONFIG_DYNAMIC_DEBUG_CORE`
-    pub dynamic_debug: bool,
-    /// `CONFIG_MODULE_UNLOAD`
-    pub unload: bool,
-    /// `CONFIG_PREEMPT_BUILD`
-    pub preempt: bool,
-    /// `CONFIG_PREEMPT_RT`
-    pub preempt_rt: bool,
-    /// `CONFIG_MODULE_SIG_FORCE`
-    pub signatures_forced: bool,
-    /// `CONFIG_MODULES`
-    pub modules: bool,
-    /// `CONFIG_DYNAMIC_FTRACE`
-    pub ftrace: bool,
-    /// `CONFIG_RANDSTRUCT`: the vermagic has a seed, and `struct module` another layout
-    pub randstruct: bool,
-    /// `CONFIG_SECURITY_LOCKDOWN_LSM`
-    pub lockdown: bool,
-    /// `CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY` or `…_CONFIDENTIALITY`
-    pub lockdown_forced: bool,
+/// Declares the options that are on or off, each with those of the configuration that turn it on.
+macro_rules! config_options {
+    ($($(#[$doc:meta])* $name:ident: $($option:literal)|+;)+) => {
+        /// The options of a configuration that decide.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct ConfigOptions {
+            $(
+                #[doc = concat!("On with", $(" `CONFIG_", $option, "`",)+ ".")]
+                $(#[$doc])*
+                pub $name: bool,
+            )+
+            /// The compression that the kernel itself unpacks (`CONFIG_MODULE_DECOMPRESS`).
+            pub unpacks: Option<Compression>,
+            /// The branch filters that its XZ decoder has (`CONFIG_XZ_DEC_X86` and its like).
+            pub xz_filters: Vec<u8>,
+        }
+
+        impl ConfigOptions {
+            /// Reads a `.config`.
+            pub fn from_config(config: &Kconfig) -> Self {
+                Self {
+                    $($name: [$($option),+].into_iter().any(|option| config.has(option)),)+
+                    unpacks: unpacks(config),
+                    xz_filters: xz_filters(config),
+                }
+            }
+        }
+    };
 }
 
-impl ConfigOptions {
-    /// Reads a `.config`.
-    pub fn from_config(config: &Kconfig) -> Self {
-        let has = |option: &str| config.has(option);
-        let packings =
-            [("XZ", Compression::Xz), ("ZSTD", Compression::Zstd), ("GZIP", Compression::Gzip)];
-        let compression =
-            packings.into_iter().find(|(name, _)| has(&format!("MODULE_COMPRESS_{name}")));
-        Self {
-            modversions: has("MODVERSIONS"),
-            force_load: has("MODULE_FORCE_LOAD"),
-            signatures: has("MODULE_SIG"),
-            unpacks: compression
-                .map(|(_, compression)| compression)
-                .filter(|_| has("MODULE_DECOMPRESS")),
-            xz_filters: XZ_FILTERS
-                .into_iter()
-                .filter(|(option, _)| has(option))
-                .map(|(_, filter)| filter)
-                .collect(),
-            strict_rwx: has("STRICT_MODULE_RWX"),
-            livepatch: has("LIVEPATCH"),
-            constructors: has("CONSTRUCTORS"),
-            btf: has("DEBUG_INFO_BTF_MODULES"),
-            ima_appraise: has("IMA_APPRAISE"),
-            btf_mismatch_allowed: has("MODULE_ALLOW_BTF_MISMATCH"),
-            missing_namespaces: has("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS"),
-            smp: has("SMP"),
-            retpoline: has("MITIGATION_RETPOLINE") || has("RETPOLINE"),
-            dynamic_debug: has("DYNAMIC_DEBUG_CORE"),
-            unload: has("MODULE_UNLOAD"),
-            preempt: has("PREEMPT_BUILD"),
-            preempt_rt: has("PREEMPT_RT"),
-            signatures_forced: has("MODULE_SIG_FORCE"),
-            modules: has("MODULES"),
-            ftrace: has("DYNAMIC_FTRACE"),
-            randstruct: has("RANDSTRUCT"),
-            lockdown: has("SECURITY_LOCKDOWN_LSM"),
-            lockdown_forced: has("LOCK_DOWN_KERNEL_FORCE_INTEGRITY")
-                || has("LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY"),
-        }
-    }
+config_options! {
+    modversions: "MODVERSIONS";
+    force_load: "MODULE_FORCE_LOAD";
+    signatures: "MODULE_SIG";
+    strict_rwx: "STRICT_MODULE_RWX";
+    livepatch: "LIVEPATCH";
+    constructors: "CONSTRUCTORS";
+    btf: "DEBUG_INFO_BTF_MODULES";
+    ima_appraise: "IMA_APPRAISE";
+    btf_mismatch_allowed: "MODULE_ALLOW_BTF_MISMATCH";
+    missing_namespaces: "MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS";
+    smp: "SMP";
+    /// The second name is that before 6.9.
+    retpoline: "MITIGATION_RETPOLINE" | "RETPOLINE";
+    dynamic_debug: "DYNAMIC_DEBUG_CORE";
+    unload: "MODULE_UNLOAD";
+    preempt: "PREEMPT_BUILD";
+    preempt_rt: "PREEMPT_RT";
+    signatures_forced: "MODULE_SIG_FORCE";
+    modules: "MODULES";
+    ftrace: "DYNAMIC_FTRACE";
+    /// The vermagic has a seed, and `struct module` another layout.
+    randstruct: "RANDSTRUCT";
+    lockdown: "SECURITY_LOCKDOWN_LSM";
+    lockdown_forced: "LOCK_DOWN_KERNEL_FORCE_INTEGRITY" | "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY";
+}
+
+fn unpacks(config: &Kconfig) -> Option<Compression> {
+    let packings =
+        [("XZ", Compression::Xz), ("ZSTD", Compression::Zstd), ("GZIP", Compression::Gzip)];
+    let is_set = |(name, _): &(&str, _)| config.has(&format!("MODULE_COMPRESS_{name}"));
+    let (_, compression) = packings.into_iter().find(is_set)?;
+    config.has("MODULE_DECOMPRESS").then_some(compression)
+}
+
+fn xz_filters(config: &Kconfig) -> Vec<u8> {
+    let known = XZ_FILTERS.into_iter().filter(|(option, _)| config.has(option));
+    known.map(|(_, filter)| filter).collect()
 }
 
 /// What a distribution's patches change in the loader, beside mainline's rule; none where it could

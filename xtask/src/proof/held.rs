@@ -112,7 +112,7 @@ fn init_failed(said: &str) -> Answered {
     if let Some((name, why)) = internal(said) {
         return Answered::fails(name, format!("its init returns {name}: {why}"));
     }
-    let errno = Errno::ALL.into_iter().find(|errno| is_said(*errno, text));
+    let errno = Errno::ALL.iter().copied().find(|errno| is_said(*errno, text));
     let word = errno.map_or("init fails".into(), |errno| errno.to_string());
     Answered::fails(word, format!("its init fails: {text}"))
 }

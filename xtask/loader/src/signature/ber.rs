@@ -18,6 +18,11 @@ const LONG_TAG: u8 = 0x1f;
 /// `ASN1_INDEFINITE_LENGTH`.
 const INDEFINITE: usize = 0x80;
 
+/// The bytes of a length at most, after the first.
+const DIGITS_MAX: usize = 2;
+/// The same, in the search for the end of an element.
+const LONG_DIGITS_MAX: usize = 7;
+
 /// An element that was matched.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found<'a> {
@@ -84,23 +89,24 @@ impl<'a> Ber<'a> {
         Ok(Some(found))
     }
 
-    /// Reads a length; none for an indefinite one.
-    fn length(&mut self, tag: u8) -> Result<Option<usize>, Bad> {
-        let mut length = usize::from(self.byte()?);
-        if length == INDEFINITE {
-            return if tag & CONSTRUCTED != 0 && self.left() >= 2 { Ok(None) } else { Err(Bad) };
+    /// Reads a length of at most so many bytes; none for an indefinite one.
+    fn length(&mut self, tag: u8, digits_max: usize) -> Result<Option<usize>, Bad> {
+        let first = usize::from(self.byte()?);
+        if first == INDEFINITE {
+            return if tag & CONSTRUCTED != 0 { Ok(None) } else { Err(Bad) };
         }
-        if length > INDEFINITE {
-            let digits = length - INDEFINITE;
-            if digits > 2 {
+        let mut length = first as u64;
+        if first > INDEFINITE {
+            let digits = first - INDEFINITE;
+            if digits > digits_max {
                 return Err(Bad);
             }
             length = 0;
             for _ in 0..digits {
-                length = length << 8 | usize::from(self.byte()?);
+                length = length << 8 | u64::from(self.byte()?);
             }
         }
-        if length > self.left() { Err(Bad) } else { Ok(Some(length)) }
+        if length > self.left() as u64 { Err(Bad) } else { Ok(Some(length as usize)) }
     }
 
     /// `asn1_find_indefinite_length()`: where the end mark of an element ends.
@@ -122,7 +128,7 @@ impl<'a> Ber<'a> {
             if found & LONG_TAG == LONG_TAG {
                 while ahead.left() >= 2 && ahead.byte()? & 0x80 != 0 {}
             }
-            match ahead.long_length(found)? {
+            match ahead.length(found, LONG_DIGITS_MAX)? {
                 None => open += 1,
                 Some(length) => ahead.at += length,
             }
@@ -130,29 +136,9 @@ impl<'a> Ber<'a> {
         Ok(ahead.at)
     }
 
-    /// The same as [`Ber::length`], of up to seven bytes, as the search for an end takes them.
-    fn long_length(&mut self, tag: u8) -> Result<Option<usize>, Bad> {
-        let first = usize::from(self.byte()?);
-        if first == INDEFINITE {
-            return if tag & CONSTRUCTED != 0 { Ok(None) } else { Err(Bad) };
-        }
-        let mut length = first as u64;
-        if first > INDEFINITE {
-            let digits = first - INDEFINITE;
-            if digits > 7 || digits > self.left() {
-                return Err(Bad);
-            }
-            length = 0;
-            for _ in 0..digits {
-                length = length << 8 | u64::from(self.byte()?);
-            }
-        }
-        if length > self.left() as u64 { Err(Bad) } else { Ok(Some(length as usize)) }
-    }
-
     /// `ASN1_OP_MATCH…` of a whole element, of any tag where none is wanted.
     fn leaf(&mut self, tag: u8, begin: usize) -> Result<Found<'a>, Bad> {
-        let length = self.length(tag)?;
+        let length = self.length(tag, DIGITS_MAX)?;
         let at = self.at;
         let end = match length {
             Some(length) => at + length,
@@ -190,7 +176,10 @@ impl<'a> Ber<'a> {
 
     fn enter(&mut self, tag: u8) -> Result<(), Bad> {
         // The flag of an indefinite length wants a tag that is constructed in the message, too.
-        let length = self.length(tag)?;
+        let length = self.length(tag, DIGITS_MAX)?;
+        if length.is_none() && self.left() < 2 {
+            return Err(Bad);
+        }
         let outer_end = length.map(|length| std::mem::replace(&mut self.end, self.at + length));
         self.levels.push(Level { begin: self.at, outer_end });
         Ok(())
@@ -230,9 +219,9 @@ impl<'a> Ber<'a> {
         if self.matched { Ok(()) } else { Err(Bad) }
     }
 
-    /// Ends an element of fixed members, which must have no more than those: what is inside it.
-    pub(super) fn close(&mut self) -> Result<&'a [u8], Bad> {
-        self.end_of(false)?.ok_or(Bad)
+    /// Ends an element of fixed members, which must have no more than those.
+    pub(super) fn close(&mut self) -> Result<(), Bad> {
+        self.end_of(false).map(drop)
     }
 
     /// Ends an element of any number of members; none while there are more of them.

@@ -22,8 +22,6 @@ pub struct Certificate {
     pub(super) key_id: Option<Vec<u8>>,
     /// The subject key id of the issuer.
     pub(super) issuer_key_id: Option<Vec<u8>>,
-    /// Serial number and issuer of the issuer's own certificate.
-    pub(super) issuer_id: Option<Vec<u8>>,
     pub(super) key: PublicKey,
     raw_subject: Vec<u8>,
     raw_issuer: Vec<u8>,
@@ -59,7 +57,6 @@ impl Certificate {
             serial: serial.to_vec(),
             key_id: None,
             issuer_key_id: None,
-            issuer_id: None,
             key,
             raw_subject: subject.to_vec(),
             raw_issuer: issuer.to_vec(),

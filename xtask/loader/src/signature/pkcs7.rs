@@ -122,18 +122,6 @@ struct Parser<'a> {
     key_id: &'a [u8],
 }
 
-/// What has been read of one signer.
-#[derive(Default)]
-struct Signer<'a> {
-    by_key_id: bool,
-    digest: Option<Digest>,
-    key_algorithm: Option<KeyAlgorithm>,
-    signature: &'a [u8],
-    has_attributes: bool,
-    /// `aa_set`: the attributes that were there.
-    seen: Vec<&'static str>,
-}
-
 impl<'a> Parser<'a> {
     fn new(bytes: &'a [u8], trust: &'a Trust) -> Self {
         Self {
@@ -177,8 +165,7 @@ impl<'a> Parser<'a> {
             self.signed_data()?;
             self.ber.close()?;
         }
-        self.ber.close()?;
-        Ok(())
+        Ok(self.ber.close()?)
     }
 
     fn signed_data(&mut self) -> Parsed<()> {
@@ -204,8 +191,7 @@ impl<'a> Parser<'a> {
             parser.signer_info()
         })?;
         self.ber.one_matched()?;
-        self.ber.close()?;
-        Ok(())
+        Ok(self.ber.close()?)
     }
 
     /// A list under one of two tags, if there is one.
@@ -213,7 +199,7 @@ impl<'a> Parser<'a> {
         &mut self,
         first: u8,
         second: u8,
-        member: impl Fn(&mut Self) -> Parsed<()>,
+        member: impl FnMut(&mut Self) -> Parsed<()>,
     ) -> Parsed<()> {
         if self.ber.open_if(first)? || self.ber.open_else(second)? {
             self.list(member)?;
@@ -223,7 +209,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The members of a list that is open, of which there must be one.
-    fn list(&mut self, member: impl Fn(&mut Self) -> Parsed<()>) -> Parsed<()> {
+    fn list(&mut self, mut member: impl FnMut(&mut Self) -> Parsed<()>) -> Parsed<()> {
         loop {
             member(self)?;
             if self.ber.close_list()?.is_some() {
@@ -292,7 +278,6 @@ impl<'a> Parser<'a> {
             [1 | 3] => return warn(Errno::EBADMSG, "SignedData-SignerInfo version mismatch"),
             _ => return warn(Errno::EINVAL, "Unsupported SignerInfo version"),
         };
-        let mut signer = Signer { by_key_id, ..Signer::default() };
         if self.ber.open_if(tag::SEQUENCE)? {
             self.issuer_and_serial()?;
         } else if let Some(found) = self.ber.expect_else(tag::CONTEXT_0_PRIMITIVE)? {
@@ -301,48 +286,36 @@ impl<'a> Parser<'a> {
         self.ber.one_matched()?;
         self.ber.open(tag::SEQUENCE)?;
         self.algorithm()?;
-        signer.digest = Some(self.digest()?);
-        self.attributes(&mut signer)?;
+        let digest = self.digest()?;
+        let has_attributes = self.attributes()?;
         self.ber.open(tag::SEQUENCE)?;
         self.algorithm()?;
-        signer.key_algorithm = Some(self.key_algorithm()?);
-        signer.signature = self.ber.expect(tag::OCTET_STRING)?.value;
+        let key_algorithm = self.key_algorithm()?;
+        let signature = self.ber.expect(tag::OCTET_STRING)?.value;
         self.either(tag::CONTEXT_1, tag::CONTEXT_3, |parser| {
             parser.ber.open(tag::SEQUENCE)?;
             parser.ber.expect(tag::OID)?;
             parser.ber.open(tag::SET)?;
             parser.list(|parser| Ok(parser.ber.any().map(drop)?))?;
-            parser.ber.close()?;
-            Ok(())
+            Ok(parser.ber.close()?)
         })?;
         self.ber.close()?;
         self.ber.returned();
+        let key_id =
+            if by_key_id { self.key_id.into() } else { [self.serial, self.issuer].concat() };
+        let signer = SignerInfo { key_id, digest, key_algorithm, signature, has_attributes };
         self.note_signed_info(signer)
     }
 
     /// `pkcs7_note_signed_info()`.
-    fn note_signed_info(&mut self, signer: Signer<'a>) -> Parsed<()> {
+    fn note_signed_info(&mut self, signer: SignerInfo<'a>) -> Parsed<()> {
         if !self.message.is_data && !signer.has_attributes {
             return warn(Errno::EBADMSG, "Authenticode requires AuthAttrs");
         }
-        let key_id = if signer.by_key_id {
-            self.key_id.to_vec()
-        } else {
-            [self.serial, self.issuer].concat()
-        };
-        let (Some(digest), Some(key_algorithm)) = (signer.digest, signer.key_algorithm) else {
-            return Ok(());
-        };
         if self.message.signers.is_empty() {
             self.message.has_signed_attributes = signer.has_attributes;
         }
-        self.message.signers.push(SignerInfo {
-            key_id,
-            digest,
-            key_algorithm,
-            signature: signer.signature,
-            has_attributes: signer.has_attributes,
-        });
+        self.message.signers.push(signer);
         Ok(())
     }
 
@@ -382,8 +355,7 @@ impl<'a> Parser<'a> {
                 parser.ber.open(tag::SEQUENCE)?;
                 parser.expect_oid()?;
                 parser.ber.any()?;
-                parser.ber.close()?;
-                Ok(())
+                Ok(parser.ber.close()?)
             })?;
             if let Some(issuer) = self.ber.close_list()? {
                 break issuer;
@@ -395,63 +367,56 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// The signed attributes, if there are some.
-    fn attributes(&mut self, signer: &mut Signer<'a>) -> Parsed<()> {
+    /// The signed attributes: whether there are some.
+    fn attributes(&mut self) -> Parsed<bool> {
+        // `aa_set`: the attributes that were there.
+        let mut seen = Vec::new();
         if self.ber.open_if(tag::CONTEXT_0)? {
-            while {
-                self.attribute(signer)?;
-                self.ber.close_list()?.is_none()
-            } {}
+            self.list(|parser| parser.attribute(&mut seen))?;
             self.ber.returned();
-            return self.note_attributes(signer);
+            self.note_attributes(&seen)?;
+            return Ok(true);
         }
         if self.ber.open_else(tag::CONTEXT_2)? {
             self.ber.open(tag::SEQUENCE)?;
-            while {
-                self.attribute(signer)?;
-                self.ber.close_list()?.is_none()
-            } {}
+            self.list(|parser| parser.attribute(&mut seen))?;
             self.ber.close()?;
             self.ber.returned();
         }
-        Ok(())
+        Ok(false)
     }
 
     /// `pkcs7_sig_note_set_of_authattrs()`.
-    fn note_attributes(&mut self, signer: &mut Signer<'a>) -> Parsed<()> {
-        let has = |kind: &str| signer.seen.contains(&kind);
-        if !has(CONTENT_TYPE) || !has(MESSAGE_DIGEST) {
+    fn note_attributes(&self, seen: &[&str]) -> Parsed<()> {
+        if !seen.contains(&CONTENT_TYPE) || !seen.contains(&MESSAGE_DIGEST) {
             return warn(Errno::EBADMSG, "Missing required AuthAttr");
         }
-        if self.message.is_data && has(MS_OPUS_INFO) {
+        if self.message.is_data && seen.contains(&MS_OPUS_INFO) {
             return warn(Errno::EBADMSG, "Unexpected Authenticode AuthAttr");
         }
-        signer.has_attributes = true;
         Ok(())
     }
 
-    fn attribute(&mut self, signer: &mut Signer<'a>) -> Parsed<()> {
+    fn attribute(&mut self, seen: &mut Vec<&'static str>) -> Parsed<()> {
         self.ber.open(tag::SEQUENCE)?;
         self.expect_oid()?;
         self.ber.open(tag::SET)?;
-        while {
-            let value = self.ber.any()?;
-            self.attribute_value(&value, signer)?;
-            self.ber.close_list()?.is_none()
-        } {}
-        self.ber.close()?;
-        Ok(())
+        self.list(|parser| {
+            let value = parser.ber.any()?;
+            parser.attribute_value(&value, seen)
+        })?;
+        Ok(self.ber.close()?)
     }
 
     /// `pkcs7_sig_note_authenticated_attr()`.
-    fn attribute_value(&mut self, value: &Found<'a>, signer: &mut Signer<'a>) -> Parsed<()> {
+    fn attribute_value(&self, value: &Found<'a>, seen: &mut Vec<&'static str>) -> Parsed<()> {
         let Some(kind) = self.last_oid.filter(|kind| KNOWN_ATTRIBUTES.contains(kind)) else {
             return Ok(());
         };
-        if signer.seen.contains(&kind) {
+        if seen.contains(&kind) {
             return warn(Errno::EKEYREJECTED, "Repeated/multivalue AuthAttrs not permitted");
         }
-        signer.seen.push(kind);
+        seen.push(kind);
         let is_data = self.message.is_data;
         match kind {
             CONTENT_TYPE

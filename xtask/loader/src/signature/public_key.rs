@@ -28,6 +28,20 @@ pub enum PublicKey {
 /// The largest RSA key that the kernel takes (`rsa_check_key_length()` of crypto/rsa.c).
 const RSA_BYTES_MAX: usize = U4096::BYTES;
 
+/// Verifies over one of the two curves, whose types are different ones.
+macro_rules! verify_over {
+    ($curve:ident, $bytes:literal, $point:ident, $hash:ident, $signature:ident) => {{
+        let Ok(key) = $curve::ecdsa::VerifyingKey::from_sec1_bytes($point) else {
+            return Verification::NotModeled;
+        };
+        verify_ecdsa::<$bytes>($signature, |r, s| {
+            let signature = $curve::ecdsa::Signature::from_scalars(r, s).ok()?;
+            let hash = to_field(&$hash, $bytes);
+            Some(has_signed(key.as_affine(), signature.split_scalars(), (&*hash).into()))
+        })
+    }};
+}
+
 impl PublicKey {
     /// Reads a `SubjectPublicKeyInfo`; none for a kind that is not computed here.
     pub(super) fn parse(info: &[u8]) -> Option<Self> {
@@ -81,24 +95,10 @@ impl PublicKey {
                     .unwrap_or(Verification::NotModeled)
             }
             (Self::P256(point), KeyAlgorithm::Ecdsa) => {
-                let Ok(key) = p256::ecdsa::VerifyingKey::from_sec1_bytes(point) else {
-                    return Verification::NotModeled;
-                };
-                verify_ecdsa::<32>(signature, |r, s| {
-                    let signature = p256::ecdsa::Signature::from_scalars(r, s).ok()?;
-                    let hash = to_field(&hash, 32);
-                    Some(has_signed(key.as_affine(), signature.split_scalars(), (&*hash).into()))
-                })
+                verify_over!(p256, 32, point, hash, signature)
             }
             (Self::P384(point), KeyAlgorithm::Ecdsa) => {
-                let Ok(key) = p384::ecdsa::VerifyingKey::from_sec1_bytes(point) else {
-                    return Verification::NotModeled;
-                };
-                verify_ecdsa::<48>(signature, |r, s| {
-                    let signature = p384::ecdsa::Signature::from_scalars(r, s).ok()?;
-                    let hash = to_field(&hash, 48);
-                    Some(has_signed(key.as_affine(), signature.split_scalars(), (&*hash).into()))
-                })
+                verify_over!(p384, 48, point, hash, signature)
             }
             (_, KeyAlgorithm::Other(_)) => Verification::NotModeled,
             // `public_key_verify_signature()`: the signature must be of the key's own kind.
@@ -167,7 +167,7 @@ fn verify_rsa(
     if signature.len() != modulus.len() {
         return Some(Verification::Bad(Errno::EINVAL));
     }
-    let padded = pkcs1(digest.prefix()?, hash, modulus.len())?;
+    let padded = pkcs1(&digest.prefix()?, hash, modulus.len())?;
     let (base, modulus, power) = (number(signature)?, number(modulus)?, number(exponent)?);
     if base >= modulus {
         return Some(Verification::Bad(Errno::EINVAL));
@@ -240,50 +240,23 @@ impl Digest {
     }
 
     /// The `DigestInfo` before the digest (RFC 8017, 9.2).
-    fn prefix(self) -> Option<&'static [u8]> {
+    fn prefix(self) -> Option<Vec<u8>> {
         Some(match self {
-            Self::Sha1 => b"\x30\x21\x30\x09\x06\x05\x2b\x0e\x03\x02\x1a\x05\x00\x04\x14",
-            Self::Sha224 => &SHA224,
-            Self::Sha256 => &SHA256,
-            Self::Sha384 => &SHA384,
-            Self::Sha512 => &SHA512,
-            Self::Sha3_256 => &SHA3_256,
-            Self::Sha3_384 => &SHA3_384,
-            Self::Sha3_512 => &SHA3_512,
+            Self::Sha1 => b"\x30\x21\x30\x09\x06\x05\x2b\x0e\x03\x02\x1a\x05\x00\x04\x14".into(),
+            Self::Sha256 => nist(1, 32),
+            Self::Sha384 => nist(2, 48),
+            Self::Sha512 => nist(3, 64),
+            Self::Sha224 => nist(4, 28),
+            Self::Sha3_256 => nist(8, 32),
+            Self::Sha3_384 => nist(9, 48),
+            Self::Sha3_512 => nist(10, 64),
             Self::Other(_) => return None,
         })
     }
 }
 
 /// A `DigestInfo` of the NIST's digests, by the last arc of the OID and the bytes of the digest.
-const fn nist(arc: u8, bytes: u8) -> [u8; 19] {
-    [
-        0x30,
-        17 + bytes,
-        0x30,
-        0x0d,
-        0x06,
-        0x09,
-        0x60,
-        0x86,
-        0x48,
-        0x01,
-        0x65,
-        0x03,
-        0x04,
-        0x02,
-        arc,
-        0x05,
-        0x00,
-        0x04,
-        bytes,
-    ]
+fn nist(arc: u8, bytes: u8) -> Vec<u8> {
+    let oid = b"\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02";
+    [&[0x30, 17 + bytes], &oid[..], &[arc, 0x05, 0x00, 0x04, bytes]].concat()
 }
-
-static SHA256: [u8; 19] = nist(1, 32);
-static SHA384: [u8; 19] = nist(2, 48);
-static SHA512: [u8; 19] = nist(3, 64);
-static SHA224: [u8; 19] = nist(4, 28);
-static SHA3_256: [u8; 19] = nist(8, 32);
-static SHA3_384: [u8; 19] = nist(9, 48);
-static SHA3_512: [u8; 19] = nist(10, 64);

@@ -154,22 +154,21 @@ impl Trust {
         }
     }
 
-    /// How the algorithm of an option is there; none for one that is missing.
-    fn support(&self, option: &str) -> Option<Support> {
-        self.algorithms.iter().find(|(known, _)| *known == option).map(|(_, support)| *support)
-    }
-
-    /// Whether the kernel has a digest.
-    pub(super) fn computes(&self, digest: Digest) -> Result<bool, Rejection> {
-        let option = digest.option();
-        match self.support(option) {
-            Some(Support::BuiltIn) => Ok(true),
-            Some(Support::Module) => Err(Rejection::unknown(format!(
-                "the digest of its signature is a module of the kernel's (CRYPTO_{option}=m), \
+    /// Whether the kernel has the algorithm of an option; `what` says which part of a signature it is.
+    fn has(&self, option: &str, what: &str) -> Result<bool, Rejection> {
+        match self.algorithms.iter().find(|(known, _)| *known == option) {
+            Some((_, Support::BuiltIn)) => Ok(true),
+            Some((_, Support::Module)) => Err(Rejection::unknown(format!(
+                "the {what} of its signature is a module of the kernel's (CRYPTO_{option}=m), \
                  which may be loaded then or not: load it before, and ask with --live"
             ))),
             None => Ok(false),
         }
+    }
+
+    /// Whether the kernel has a digest.
+    pub(super) fn computes(&self, digest: Digest) -> Result<bool, Rejection> {
+        self.has(digest.option(), "digest")
     }
 
     /// `public_key_verify_signature()`: a kind of key that the kernel cannot compute is `ENOENT`
@@ -180,18 +179,9 @@ impl Trust {
         algorithm: KeyAlgorithm,
         verify: impl FnOnce() -> Verification,
     ) -> Result<Option<Errno>, Rejection> {
-        if (key.algorithm(), algorithm) == (KeyAlgorithm::Ecdsa, KeyAlgorithm::Ecdsa) {
-            match self.support(ECDSA) {
-                Some(Support::BuiltIn) => {}
-                Some(Support::Module) => {
-                    return Err(Rejection::unknown(
-                        "the kind of its signature is a module of the kernel's \
-                         (CRYPTO_ECDSA=m), which may be loaded then or not: load it before, and \
-                         ask with --live",
-                    ));
-                }
-                None => return Ok(Some(Errno::ENOENT)),
-            }
+        let is_ecdsa = [key.algorithm(), algorithm] == [KeyAlgorithm::Ecdsa; 2];
+        if is_ecdsa && !self.has(ECDSA, "kind")? {
+            return Ok(Some(Errno::ENOENT));
         }
         match verify() {
             Verification::Good => Ok(None),

@@ -124,8 +124,7 @@ fn issuer_in<'c>(certificates: &'c [Certificate], lower: &Certificate) -> Option
 }
 
 fn is_issuer(upper: &Certificate, lower: &Certificate) -> bool {
-    lower.issuer_id.as_deref() == Some(&upper.id)
-        || lower.issuer_key_id.is_some() && lower.issuer_key_id == upper.key_id
+    lower.issuer_key_id.is_some() && lower.issuer_key_id == upper.key_id
 }
 
 /// `pkcs7_validate_trust_one()` (`crypto/asymmetric_keys/pkcs7_trust.c`): a certificate of the
