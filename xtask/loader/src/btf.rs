@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use crate::{errno::Errno, version_rules::VersionRules};
+use crate::{errno::Errno, kernel_facts::ThisModule, raw_elf::u32_at, version_rules::VersionRules};
 
 const MAGIC: u16 = 0xeb9f;
 /// `sizeof(struct btf_header)` with the place of the layout section, and without it.
@@ -56,7 +56,11 @@ pub(super) struct Misfit {
 type Checked<T> = Result<T, Misfit>;
 
 fn misfit<T>(what: impl Into<String>) -> Checked<T> {
-    Err(Misfit { errno: Errno::EINVAL, lines: Vec::new(), what: what.into() })
+    error(Errno::EINVAL, what)
+}
+
+fn error<T>(errno: Errno, what: impl Into<String>) -> Checked<T> {
+    Err(Misfit { errno, lines: Vec::new(), what: what.into() })
 }
 
 /// The kernel's own BTF, as `/sys/kernel/btf/vmlinux` or the `.BTF` of a vmlinux has it.
@@ -103,13 +107,32 @@ impl KernelBtf {
         ko::compression::crc32(&self.bytes)
     }
 
+    /// The kernel's `struct module`.
+    pub fn this_module(&self) -> Option<ThisModule> {
+        let (_, names) = self.parts();
+        let (_, module) = self.by_name(b"module").find(|(_, one)| one.kind == kind::STRUCT)?;
+        let offset = |wanted: &[u8]| {
+            let mut members = (0..module.vlen as usize).map(|member| 3 * member);
+            let at = members.find(|&at| names.name(module.word(at)) == Some(wanted))?;
+            // A bit field has its size above the offset.
+            Some(u64::from(module.word(at + 2) & 0xff_ffff) / 8)
+        };
+        let (bytes, init_at) = (module.size.into(), offset(b"init")?);
+        Some(ThisModule { bytes, init_at, exit_at: offset(b"exit") })
+    }
+
+    /// The types as they stand, and the names.
+    fn parts(&self) -> (&[u8], Btf<'_>) {
+        let (types, strings) = sections(&self.bytes, false, HEADER_BYTES_MAX).unwrap_or_default();
+        (types, Btf { types: Vec::new(), strings, base: None })
+    }
+
     /// The types of a name, with their ids.
     fn by_name<'k>(&'k self, name: &'k [u8]) -> impl Iterator<Item = (u32, Type<'k>)> {
         let crc = ko::compression::crc32(name);
         let begin = self.named.partition_point(|named| named.crc < crc);
         let candidates = self.named[begin..].iter().take_while(move |named| named.crc == crc);
-        let (types, strings) = sections(&self.bytes, false, HEADER_BYTES_MAX).unwrap_or_default();
-        let names = Btf { types: Vec::new(), strings, base: None };
+        let (types, names) = self.parts();
         candidates.filter_map(move |named| {
             let (one, _) = type_at(types, named.at as usize)?;
             (names.name(one.name) == Some(name)).then_some((named.id, one))
@@ -131,6 +154,11 @@ impl fmt::Debug for KernelBtf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KernelBtf({:08x})", self.fingerprint())
     }
+}
+
+/// Whether bytes are laid out as a module's BTF is, whatever its types are.
+pub(super) fn has_parts(bytes: &[u8]) -> bool {
+    sections(bytes, true, HEADER_BYTES_MAX).is_ok()
 }
 
 /// `btf_parse_module()`: a module's BTF, with the base that it brings, against the kernel's.
@@ -187,10 +215,6 @@ struct Btf<'a> {
     types: Vec<Type<'a>>,
     strings: &'a [u8],
     base: Option<&'a Btf<'a>>,
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }
 
 impl<'a> Btf<'a> {
@@ -276,10 +300,7 @@ impl<'a> Btf<'a> {
         let found = Type { rest: own, ..found };
         match self.wrong_meta(&found) {
             None => Ok((found, after)),
-            Some((Errno::EINVAL, what)) => wrong(what),
-            Some((errno, what)) => {
-                Err(Misfit { errno, lines: Vec::new(), what: format!("its type {id} {what}") })
-            }
+            Some((errno, what)) => error(errno, format!("its type {id} {what}")),
         }
     }
 
@@ -378,11 +399,7 @@ impl<'a> Btf<'a> {
                     break;
                 }
                 if chain == CHAIN_MAX {
-                    return Err(Misfit {
-                        errno: Errno::ELOOP,
-                        lines: Vec::new(),
-                        what: format!("its type {id} leads nowhere"),
-                    });
+                    return error(Errno::ELOOP, format!("its type {id} leads nowhere"));
                 }
                 chain += 1;
                 if i64::from(current) <= good {
@@ -460,7 +477,6 @@ fn sections(bytes: &[u8], has_base: bool, header_bytes: usize) -> Checked<(&[u8]
         return misfit("its BTF has no header");
     };
     let Some(data) = bytes.get(length..) else { return misfit("its BTF has no header") };
-    let error = |errno, what: &str| Err(Misfit { errno, lines: Vec::new(), what: what.into() });
     if bytes[..length].iter().skip(header_bytes).any(|&byte| byte != 0) {
         return error(Errno::E2BIG, "its BTF has a longer header than the kernel knows");
     }

@@ -46,7 +46,7 @@ mod load_module;
 pub mod log_line;
 mod modinfo_strings;
 mod module_exports;
-pub mod raw_elf;
+mod raw_elf;
 pub mod signature;
 pub mod struct_module;
 pub mod taints;

@@ -6,7 +6,7 @@ use crate::{
     kernel_facts::Export,
     kernel_state::NamedExport,
     load_info::LoadInfo,
-    raw_elf::{SHF_ALLOC, SHT_RELA},
+    raw_elf::{SHT_RELA, Shdr, u32_at},
 };
 use ko::text::Text;
 
@@ -60,10 +60,7 @@ fn read_table(
             let section = load.sections.get(section)?;
             (section.is_alloc() && at < section.size).then(|| load.elf.name(section.at(at)))
         };
-        let crc = |crcs: &[u8]| -> Option<u32> {
-            let at = usize::try_from(4 * entry).ok()?;
-            Some(u32::from_le_bytes(crcs.get(at..at + 4)?.try_into().ok()?))
-        };
+        let crc = |crcs| u32_at(crcs, usize::try_from(4 * entry).ok()?);
         let flag = flags.and_then(|flags| flags.get(usize::try_from(entry).ok()?));
         exports.push(NamedExport {
             symbol: string(1)?.bytes().to_vec(),
@@ -79,8 +76,8 @@ fn read_table(
 
 /// Where each field of a section points to: a section and an offset in it.
 fn targets(load: &LoadInfo<'_>, section: usize) -> Option<HashMap<u64, (usize, u64)>> {
-    let is_table = |table: &&crate::raw_elf::Shdr| {
-        table.kind == SHT_RELA && table.info as usize == section && table.flags & SHF_ALLOC == 0
+    let is_table = |table: &&Shdr| {
+        table.kind == SHT_RELA && table.info as usize == section && !table.is_alloc()
     };
     load.sections.iter().find(is_table)?;
     let mut targets = HashMap::new();

@@ -9,56 +9,40 @@ use std::cell::Cell;
 use ko::text::Text;
 use object::elf;
 
-/// `SHT_NULL`.
-pub const SHT_NULL: u32 = elf::SHT_NULL.0;
-/// `SHT_SYMTAB`.
-pub const SHT_SYMTAB: u32 = elf::SHT_SYMTAB.0;
-/// `SHT_STRTAB`.
-pub const SHT_STRTAB: u32 = elf::SHT_STRTAB.0;
-/// `SHT_RELA`.
-pub const SHT_RELA: u32 = elf::SHT_RELA.0;
-/// `SHT_NOBITS`.
-pub const SHT_NOBITS: u32 = elf::SHT_NOBITS.0;
-/// `SHT_REL`.
-pub const SHT_REL: u32 = elf::SHT_REL.0;
-/// `SHF_WRITE`.
-pub const SHF_WRITE: u64 = elf::SHF_WRITE.0;
-/// `SHF_ALLOC`.
-pub const SHF_ALLOC: u64 = elf::SHF_ALLOC.0;
-/// `SHF_EXECINSTR`.
-pub const SHF_EXECINSTR: u64 = elf::SHF_EXECINSTR.0;
-/// `SHF_RELA_LIVEPATCH` (`include/uapi/linux/elf.h`).
-pub const SHF_RELA_LIVEPATCH: u64 = 0x0010_0000;
-/// `R_X86_64_NONE`.
-pub const R_X86_64_NONE: u32 = elf::R_X86_64_NONE.0;
-/// `R_X86_64_64`.
-pub const R_X86_64_64: u32 = elf::R_X86_64_64.0;
-/// `R_X86_64_PC32`.
-pub const R_X86_64_PC32: u32 = elf::R_X86_64_PC32.0;
-/// `R_X86_64_PLT32`.
-pub const R_X86_64_PLT32: u32 = elf::R_X86_64_PLT32.0;
-/// `R_X86_64_32`.
-pub const R_X86_64_32: u32 = elf::R_X86_64_32.0;
-/// `R_X86_64_32S`.
-pub const R_X86_64_32S: u32 = elf::R_X86_64_32S.0;
-/// `R_X86_64_PC64`.
-pub const R_X86_64_PC64: u32 = elf::R_X86_64_PC64.0;
+pub(super) const SHT_NULL: u32 = elf::SHT_NULL.0;
+pub(super) const SHT_SYMTAB: u32 = elf::SHT_SYMTAB.0;
+pub(super) const SHT_STRTAB: u32 = elf::SHT_STRTAB.0;
+pub(super) const SHT_RELA: u32 = elf::SHT_RELA.0;
+pub(super) const SHT_NOBITS: u32 = elf::SHT_NOBITS.0;
+pub(super) const SHT_REL: u32 = elf::SHT_REL.0;
+pub(super) const SHF_WRITE: u64 = elf::SHF_WRITE.0;
+pub(super) const SHF_ALLOC: u64 = elf::SHF_ALLOC.0;
+pub(super) const SHF_EXECINSTR: u64 = elf::SHF_EXECINSTR.0;
+pub(super) const R_X86_64_NONE: u32 = elf::R_X86_64_NONE.0;
+pub(super) const R_X86_64_64: u32 = elf::R_X86_64_64.0;
+pub(super) const R_X86_64_PC32: u32 = elf::R_X86_64_PC32.0;
+pub(super) const R_X86_64_PLT32: u32 = elf::R_X86_64_PLT32.0;
+pub(super) const R_X86_64_32: u32 = elf::R_X86_64_32.0;
+pub(super) const R_X86_64_32S: u32 = elf::R_X86_64_32S.0;
+pub(super) const R_X86_64_PC64: u32 = elf::R_X86_64_PC64.0;
+/// `include/uapi/linux/elf.h`.
+pub(super) const SHF_RELA_LIVEPATCH: u64 = 0x0010_0000;
 
 /// `sizeof(Elf64_Ehdr)`.
-pub const EHDR_BYTES: u64 = 64;
+pub(super) const EHDR_BYTES: u64 = 64;
 /// `sizeof(Elf64_Shdr)`.
-pub const SHDR_BYTES: u64 = 64;
+pub(super) const SHDR_BYTES: u64 = 64;
 /// `sizeof(Elf64_Sym)`.
-pub const SYM_BYTES: u64 = 24;
+pub(super) const SYM_BYTES: u64 = 24;
 /// `sizeof(Elf64_Rela)`.
-pub const RELA_BYTES: u64 = 24;
+pub(super) const RELA_BYTES: u64 = 24;
 
 /// The longest name of a symbol or section that is read; kallsyms takes 511 bytes.
-pub const NAME_BYTES_MAX: usize = 4096;
+const NAME_BYTES_MAX: usize = 4096;
 
 /// A file in the kernel's memory.
 #[derive(Debug)]
-pub struct RawElf<'a> {
+pub(super) struct RawElf<'a> {
     bytes: &'a [u8],
     /// Whether something beyond the end was asked for.
     beyond: Cell<bool>,
@@ -66,32 +50,32 @@ pub struct RawElf<'a> {
 
 impl<'a> RawElf<'a> {
     /// All bytes of a file.
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, beyond: Cell::new(false) }
     }
 
     /// How many there are.
-    pub fn len(&self) -> u64 {
+    pub(super) fn len(&self) -> u64 {
         self.bytes.len() as u64
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
     /// All of them.
-    pub fn bytes(&self) -> &'a [u8] {
+    pub(super) fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
+    /// All from an offset on.
+    fn rest(&self, offset: u64) -> &'a [u8] {
+        usize::try_from(offset).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default()
+    }
+
     /// Whether anything beyond the end of the file was read.
-    pub fn read_beyond(&self) -> bool {
+    pub(super) fn read_beyond(&self) -> bool {
         self.beyond.get()
     }
 
     /// `size` bytes at an offset; none, and it is noted, when the file does not have them all.
-    pub fn slice(&self, offset: u64, size: u64) -> &'a [u8] {
+    pub(super) fn slice(&self, offset: u64, size: u64) -> &'a [u8] {
         let end = offset.checked_add(size).and_then(|end| usize::try_from(end).ok());
         let found = end.and_then(|end| self.bytes.get(usize::try_from(offset).ok()?..end));
         if found.is_none() {
@@ -101,84 +85,81 @@ impl<'a> RawElf<'a> {
     }
 
     /// A byte.
-    pub fn u8(&self, offset: u64) -> u8 {
+    pub(super) fn u8(&self, offset: u64) -> u8 {
         self.slice(offset, 1).first().copied().unwrap_or(0)
     }
 
     /// A 16-bit number.
-    pub fn u16(&self, offset: u64) -> u16 {
+    pub(super) fn u16(&self, offset: u64) -> u16 {
         self.slice(offset, 2).try_into().map_or(0, u16::from_le_bytes)
     }
 
     /// A 32-bit number.
-    pub fn u32(&self, offset: u64) -> u32 {
+    pub(super) fn u32(&self, offset: u64) -> u32 {
         self.slice(offset, 4).try_into().map_or(0, u32::from_le_bytes)
     }
 
     /// A 64-bit number.
-    pub fn u64(&self, offset: u64) -> u64 {
+    pub(super) fn u64(&self, offset: u64) -> u64 {
         self.slice(offset, 8).try_into().map_or(0, u64::from_le_bytes)
     }
 
     /// A C string, up to its NUL.
-    pub fn string(&self, offset: u64) -> Text<'a> {
-        let rest = usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..));
-        let rest = rest.unwrap_or_default();
-        match rest.iter().position(|&byte| byte == 0) {
-            Some(end) => Text(&rest[..end]),
-            None => {
-                self.beyond.set(true);
-                Text(rest)
-            }
+    pub(super) fn string(&self, offset: u64) -> Text<'a> {
+        let rest = self.rest(offset);
+        let end = rest.iter().position(|&byte| byte == 0);
+        if end.is_none() {
+            self.beyond.set(true);
         }
+        Text(&rest[..end.unwrap_or(rest.len())])
     }
 
     /// A C string that is a name. One of more than [`NAME_BYTES_MAX`] is as if it had no end:
     /// a file of nothing but such names would otherwise cost the square of its size.
-    pub fn name(&self, offset: u64) -> Text<'a> {
-        let rest = usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..));
-        let rest = rest.unwrap_or_default();
-        let window = &rest[..rest.len().min(NAME_BYTES_MAX)];
-        match window.iter().position(|&byte| byte == 0) {
-            Some(end) => Text(&window[..end]),
-            None => {
-                self.beyond.set(true);
-                Text::default()
-            }
+    pub(super) fn name(&self, offset: u64) -> Text<'a> {
+        let rest = self.rest(offset);
+        let end = rest.iter().take(NAME_BYTES_MAX).position(|&byte| byte == 0);
+        if end.is_none() {
+            self.beyond.set(true);
         }
+        Text(&rest[..end.unwrap_or(0)])
     }
 
     /// Whether the C string at an offset is this one; reads no further than it has to.
-    pub fn has_string(&self, offset: u64, name: &str) -> bool {
-        let rest = usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..));
-        let Some(rest) = rest else {
+    pub(super) fn has_string(&self, offset: u64, name: &str) -> bool {
+        if offset > self.len() {
             self.beyond.set(true);
-            return false;
-        };
-        rest.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
+        }
+        let rest = self.rest(offset).strip_prefix(name.as_bytes());
+        rest.is_some_and(|rest| rest.first() == Some(&0))
     }
+}
+
+/// A number of 32 bits, as x86 has them.
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }
 
 /// The fields of `Elf64_Ehdr` that the loader reads.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Ehdr {
+pub(super) struct Ehdr {
     /// `e_type`.
-    pub kind: u16,
+    pub(super) kind: u16,
     /// `e_machine`.
-    pub machine: u16,
+    pub(super) machine: u16,
     /// `e_shoff`.
-    pub sections_at: u64,
+    pub(super) sections_at: u64,
     /// `e_shentsize`.
-    pub section_bytes: u16,
+    pub(super) section_bytes: u16,
     /// `e_shnum`.
-    pub section_count: u16,
+    pub(super) section_count: u16,
     /// `e_shstrndx`.
-    pub names_index: u16,
+    pub(super) names_index: u16,
 }
 
 impl Ehdr {
     /// Reads it from the beginning of a file of at least [`EHDR_BYTES`].
-    pub fn read(bytes: &RawElf<'_>) -> Self {
+    pub(super) fn read(bytes: &RawElf<'_>) -> Self {
         Self {
             kind: bytes.u16(16),
             machine: bytes.u16(18),
@@ -192,30 +173,30 @@ impl Ehdr {
 
 /// `Elf64_Shdr`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shdr {
+pub(super) struct Shdr {
     /// `sh_name`.
-    pub name: u32,
+    pub(super) name: u32,
     /// `sh_type`.
-    pub kind: u32,
+    pub(super) kind: u32,
     /// `sh_flags`, as the loader changes them.
-    pub flags: u64,
+    pub(super) flags: u64,
     /// `sh_addr`.
-    pub addr: u64,
+    pub(super) addr: u64,
     /// `sh_offset`.
-    pub offset: u64,
+    pub(super) offset: u64,
     /// `sh_size`.
-    pub size: u64,
+    pub(super) size: u64,
     /// `sh_link`.
-    pub link: u32,
+    pub(super) link: u32,
     /// `sh_info`.
-    pub info: u32,
+    pub(super) info: u32,
     /// `sh_addralign`.
-    pub align: u64,
+    pub(super) align: u64,
 }
 
 impl Shdr {
     /// Reads the header at an offset.
-    pub fn read(bytes: &RawElf<'_>, at: u64) -> Self {
+    pub(super) fn read(bytes: &RawElf<'_>, at: u64) -> Self {
         Self {
             name: bytes.u32(at),
             kind: bytes.u32(at.saturating_add(4)),
@@ -231,49 +212,45 @@ impl Shdr {
 
     /// The place in the file of a byte of this section. A section without bytes in the file may
     /// have any offset: then the place is one beyond every file.
-    pub fn at(&self, offset: u64) -> u64 {
+    pub(super) fn at(&self, offset: u64) -> u64 {
         self.offset.saturating_add(offset)
     }
 
     /// Whether it has no bytes in the file, so that its offset and size are not checked.
-    pub fn is_without_bytes(&self) -> bool {
+    pub(super) fn is_without_bytes(&self) -> bool {
         [SHT_NULL, SHT_NOBITS].contains(&self.kind)
     }
 
     /// Whether it is code (`SHF_EXECINSTR`).
-    pub fn is_executable(&self) -> bool {
+    pub(super) fn is_executable(&self) -> bool {
         self.flags & SHF_EXECINSTR != 0
     }
 
     /// Whether it is kept in memory (`SHF_ALLOC`).
-    pub fn is_alloc(&self) -> bool {
+    pub(super) fn is_alloc(&self) -> bool {
         self.flags & SHF_ALLOC != 0
     }
 }
 
 /// `Elf64_Sym`.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Sym {
+pub(super) struct Sym {
     /// `st_name`.
-    pub name: u32,
+    pub(super) name: u32,
     /// `ELF_ST_BIND(st_info)`.
-    pub bind: u8,
-    /// `ELF_ST_TYPE(st_info)`.
-    pub kind: u8,
+    pub(super) bind: u8,
     /// `st_shndx`.
-    pub section: u16,
+    pub(super) section: u16,
     /// `st_value`.
-    pub value: u64,
+    pub(super) value: u64,
 }
 
 impl Sym {
     /// Reads the symbol at an offset.
-    pub fn read(bytes: &RawElf<'_>, at: u64) -> Self {
-        let info = bytes.u8(at.saturating_add(4));
+    pub(super) fn read(bytes: &RawElf<'_>, at: u64) -> Self {
         Self {
             name: bytes.u32(at),
-            bind: info >> 4,
-            kind: info & 15,
+            bind: bytes.u8(at.saturating_add(4)) >> 4,
             section: bytes.u16(at.saturating_add(6)),
             value: bytes.u64(at.saturating_add(8)),
         }
@@ -282,20 +259,20 @@ impl Sym {
 
 /// `Elf64_Rela`.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Rela {
+pub(super) struct Rela {
     /// `r_offset`.
-    pub offset: u64,
+    pub(super) offset: u64,
     /// `ELF64_R_TYPE(r_info)`.
-    pub kind: u32,
+    pub(super) kind: u32,
     /// `ELF64_R_SYM(r_info)`.
-    pub symbol: u32,
+    pub(super) symbol: u32,
     /// `r_addend`.
-    pub addend: i64,
+    pub(super) addend: i64,
 }
 
 impl Rela {
     /// Reads the entry at an offset.
-    pub fn read(bytes: &RawElf<'_>, at: u64) -> Self {
+    pub(super) fn read(bytes: &RawElf<'_>, at: u64) -> Self {
         let info = bytes.u64(at.saturating_add(8));
         Self {
             offset: bytes.u64(at),

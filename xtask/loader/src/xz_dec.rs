@@ -1,6 +1,7 @@
 //! The kernel's XZ decoder (`lib/xz/xz_dec_stream.c` of 7.3.4), check by check in its order: what a
 //! file is refused for, the status in the log tells.
 
+use crate::raw_elf::u32_at;
 use ko::compression::{LzmaEnd, crc32, unpack_lzma2};
 
 /// `enum xz_ret` (`include/linux/xz.h`), as far as a file brings it about.
@@ -95,10 +96,6 @@ impl<'a> Input<'a> {
         }
         damaged("numbers are too long")
     }
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 /// What the header of a block says.

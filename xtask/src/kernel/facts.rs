@@ -118,8 +118,8 @@ pub fn of_tree(folder: &Path, overrides: &Overrides) -> Result<TreeFacts> {
     }
     let vmlinux = first(&[folder.join("vmlinux"), folder.join("build/vmlinux")]);
     if let Some(btf) = vmlinux.as_deref().and_then(struct_module::btf_of_vmlinux) {
-        target.this_module = struct_module::this_module_of_btf(btf);
         target.btf = KernelBtf::new(btf);
+        target.this_module = target.btf.as_ref().and_then(KernelBtf::this_module);
     }
     if target.this_module.is_none() {
         target.this_module = this_module_of(&[folder]);
@@ -245,8 +245,9 @@ pub fn of_running(overrides: &Overrides) -> Result<TreeFacts> {
     let spectre = text_of("/sys/devices/system/cpu/vulnerabilities/spectre_v2");
     target.spectre_v2 = Some(spectre.starts_with("Mitigation"));
     if let Ok(btf) = fs::read("/sys/kernel/btf/vmlinux") {
-        target.this_module = struct_module::this_module_of_btf(&btf).or(target.this_module);
         target.btf = KernelBtf::new(&btf).or(target.btf.take());
+        let known = target.btf.as_ref().and_then(KernelBtf::this_module);
+        target.this_module = known.or(target.this_module);
     }
     facts.modules = Some(folder);
     facts.note_unknown();

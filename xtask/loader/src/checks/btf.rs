@@ -1,7 +1,7 @@
 //! BTF: type information for BPF.
 
 use crate::{
-    btf::{Misfit, parse_module},
+    btf::{Misfit, has_parts, parse_module},
     kernel_state::OnceMessage,
     load_info::LoadInfo,
     verdict::Finding,
@@ -47,27 +47,11 @@ fn without_kernels(load: &LoadInfo<'_>, bytes: &[u8]) -> Finding {
     let is_same_release = magic.is_some_and(|magic| {
         magic.split(' ').next().is_some_and(|release| release == load.kernel.release)
     });
-    if is_same_release && is_btf(bytes) {
+    if is_same_release && has_parts(bytes) {
         return Finding::pass();
     }
     Finding::unknown(
         "its .BTF may not fit the kernel's types, which are not known: name a tree with the \
          kernel's vmlinux, or take .BTF out (objcopy --remove-section .BTF)",
     )
-}
-
-/// Whether the header fits the section: types, then strings, to its end.
-fn is_btf(bytes: &[u8]) -> bool {
-    const MAGIC: u16 = 0xeb9f;
-    let u32_at = |at: usize| {
-        let bytes = bytes.get(at..at + 4)?.try_into().ok()?;
-        Some(u64::from(u32::from_le_bytes(bytes)))
-    };
-    let fits = || {
-        let magic = u16::from_le_bytes(bytes.get(..2)?.try_into().ok()?);
-        let (header, strings_at, strings) = (u32_at(4)?, u32_at(16)?, u32_at(20)?);
-        let end = header + strings_at + strings;
-        Some(magic == MAGIC && bytes.get(2) == Some(&1) && end == bytes.len() as u64)
-    };
-    fits().unwrap_or(false)
 }

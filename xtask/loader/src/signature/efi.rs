@@ -2,6 +2,7 @@
 //! as `parse_efi_signature_list()` (`security/integrity/platform_certs/efi_parser.c`) reads them.
 
 use super::certificate::Certificate;
+use crate::raw_elf::u32_at;
 
 /// `EFI_CERT_X509_GUID`.
 const X509: [u8; 16] = [
@@ -24,13 +25,11 @@ pub fn certificates(data: &[u8]) -> Vec<Certificate> {
     found
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
-    let bytes = bytes.get(at..at + 4)?.try_into().ok()?;
-    usize::try_from(u32::from_le_bytes(bytes)).ok()
-}
-
 fn next_list(data: &[u8]) -> Option<(&[u8], &[u8])> {
-    let bytes = u32_at(data, 16).filter(|&bytes| bytes >= LIST_BYTES)?;
+    let bytes = u32_at(data, 16)? as usize;
+    if bytes < LIST_BYTES {
+        return None;
+    }
     data.split_at_checked(bytes)
 }
 
@@ -38,7 +37,7 @@ fn entries(list: &[u8]) -> Option<Vec<Certificate>> {
     if !list.starts_with(&X509) {
         return None;
     }
-    let (header, entry) = (u32_at(list, 20)?, u32_at(list, 24)?);
+    let (header, entry) = (u32_at(list, 20)? as usize, u32_at(list, 24)? as usize);
     let entries = list.get(LIST_BYTES.checked_add(header)?..)?;
     if entry <= OWNER_BYTES {
         return None;
