@@ -27,7 +27,6 @@ use loader::{
         certificate::{Certificate, find_certificates},
         efi,
     },
-    struct_module,
     verdict::Answer,
 };
 use peak_alloc::PeakAlloc;
