@@ -154,7 +154,7 @@ impl Trust {
         }
     }
 
-    /// Whether the kernel has the algorithm of an option; `what` says which part of a signature it is.
+    /// Whether the kernel has the algorithm of an option, which is this part of the signature.
     fn has(&self, option: &str, what: &str) -> Result<bool, Rejection> {
         match self.algorithms.iter().find(|(known, _)| *known == option) {
             Some((_, Support::BuiltIn)) => Ok(true),
