@@ -33,16 +33,20 @@ pub(crate) fn tests() -> Vec<Test> {
     )
 }
 
-/// A copy of the first lesson, to be changed; on the stock kernel alone, which is quicker.
-fn copied() -> tempfile::TempDir {
+/// The first lesson.
+const FIRST: &str = "01-hello";
+
+/// A copy of the first lesson, to be changed; on the stock kernel alone, which is quicker. Each has
+/// a name of its own: pages of one name wait for one another.
+fn copied(name: &str) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     let (from, to) = (project().join("docs"), copy.path().join("docs"));
-    fs::create_dir_all(to.join("01-hello")).unwrap();
-    for file in from.join("01-hello").read_dir().unwrap() {
+    fs::create_dir_all(to.join(name)).unwrap();
+    for file in from.join(FIRST).read_dir().unwrap() {
         let file = file.unwrap();
-        fs::copy(file.path(), to.join("01-hello").join(file.file_name())).unwrap();
+        fs::copy(file.path(), to.join(name).join(file.file_name())).unwrap();
     }
-    let page = fs::read_to_string(from.join("01-hello.md")).unwrap();
+    let page = fs::read_to_string(from.join(format!("{FIRST}.md"))).unwrap().replace(FIRST, name);
     let page = page.replace("kernels: stock sid", "kernels: stock");
     let mut rest = page.as_str();
     let mut alone = String::new();
@@ -51,8 +55,20 @@ fn copied() -> tempfile::TempDir {
         alone.push_str(before);
         rest = &after[end..];
     }
-    fs::write(to.join("01-hello.md"), alone + rest).unwrap();
+    // Who spoke when the copy was blessed: the kernel at hand alone.
+    let text = alone + rest;
+    let (head, said) = text.rsplit_once("; Linux ").unwrap();
+    assert!(said.contains("`sid`"), "{said}");
+    fs::write(to.join(format!("{name}.md")), format!("{head}.*\n")).unwrap();
     copy
+}
+
+/// Lets a page of this kernel be blessed by an older one.
+fn grow_old(page: &Path) -> String {
+    let release = &kernel().release;
+    let (_, minor) = release.split_once('.').unwrap();
+    edit(page, &format!("Linux {release}"), &format!("Linux 6.{minor}"));
+    format!("Linux (`stock`) 6.{minor}, now {release}")
 }
 
 fn edit(file: &Path, from: &str, to: &str) {
@@ -63,7 +79,7 @@ fn edit(file: &Path, from: &str, to: &str) {
 
 /// The lesson as it is in the copy, and as it should be: its diagram, and the page.
 fn updates(copy: &Path) -> [PageUpdate; 2] {
-    let lessons = lesson::find(copy, &["hello".into()]).unwrap();
+    let lessons = lesson::find(copy, &[]).unwrap();
     lessons[0].update(&Cache::open().unwrap()).unwrap().try_into().unwrap()
 }
 
@@ -89,62 +105,49 @@ fn differs(update: &PageUpdate, shows: &str, said: &str) {
 }
 
 fn a_page_that_nobody_changed_holds() {
-    let copy = copied();
+    let copy = copied("01-same");
     for update in updates(copy.path()) {
         assert!(update.holds(), "{}", update.difference());
     }
 }
 
 fn a_changed_word_in_a_page_fails_and_is_pointed_at() {
-    let copy = copied();
-    let page = copy.path().join("docs/01-hello.md");
+    let copy = copied("01-word");
+    let page = copy.path().join("docs/01-word.md");
     edit(&page, "[kernel] hello: Goodbye!", "[kernel] hello: Farewell!");
     let update = update(copy.path());
     differs(&update, "[kernel] hello: Farewell!", "[kernel] hello: Goodbye!");
+    assert_eq!(update.drift, None, "the same programs spoke");
     update.write().unwrap();
     let blessed = fs::read_to_string(page).unwrap();
     assert!(blessed.contains("hello: Goodbye!") && !blessed.contains("Farewell"));
 }
 
 fn a_difference_is_drift_only_where_newer_programs_speak() {
-    let copy = copied();
-    let page = copy.path().join("docs/01-hello.md");
+    let copy = copied("01-drift");
+    let page = copy.path().join("docs/01-drift.md");
     edit(&page, "[kernel] hello: Goodbye!", "[kernel] hello: Farewell!");
-    // Who spoke when this copy was blessed: the kernel at hand alone.
-    let text = fs::read_to_string(&page).unwrap();
-    let (head, said) = text.rsplit_once("; Linux ").unwrap();
-    assert!(said.contains("`sid`"), "{said}");
-    fs::write(&page, format!("{head}.*\n")).unwrap();
-    let same = update(copy.path());
-    assert!(!same.holds() && same.drift.is_none(), "{:?}", same.drift);
-
-    let release = &kernel().release;
-    let (_, minor) = release.split_once('.').unwrap();
-    let older = format!("Linux 6.{minor}");
-    edit(&page, &format!("Linux {release}"), &older);
-    let newer = update(copy.path());
-    assert_eq!(newer.drift, Some(format!("Linux (`stock`) 6.{minor}, now {release}")));
-
-    // The code in a page does not depend on who speaks.
-    edit(&copy.path().join("docs/01-hello/hello.rs"), "\"Goodbye!", "\"Farewell!");
-    assert_eq!(update(copy.path()).drift, None);
+    let newer = grow_old(&page);
+    assert_eq!(update(copy.path()).drift, Some(newer));
 }
 
 fn a_picture_that_cannot_be_drawn_fails() {
-    let copy = copied();
-    let page = copy.path().join("docs/01-hello.md");
+    let copy = copied("01-picture");
+    let page = copy.path().join("docs/01-picture.md");
     let drawn = "<!-- picture: cat nothing.svg -->\n![a](a.svg)\n";
     let text = fs::read_to_string(&page).unwrap();
     fs::write(&page, text.replacen("\n## ", &format!("\n{drawn}\n## "), 1)).unwrap();
-    let lessons = lesson::find(copy.path(), &["hello".into()]).unwrap();
+    let lessons = lesson::find(copy.path(), &[]).unwrap();
     let problem = lessons[0].update(&Cache::open().unwrap()).unwrap_err();
     assert!(problem.fact.contains("`cat nothing.svg` draws nothing"), "{}", problem.fact);
 }
 
 fn a_changed_printk_fails_where_the_kernel_says_it_and_where_the_page_shows_it() {
-    let copy = copied();
-    edit(&copy.path().join("docs/01-hello/hello.rs"), "\"Goodbye!", "\"Farewell!");
+    let copy = copied("01-printk");
+    edit(&copy.path().join("docs/01-printk/hello.rs"), "\"Goodbye!", "\"Farewell!");
+    grow_old(&copy.path().join("docs/01-printk.md"));
     let update = update(copy.path());
+    assert_eq!(update.drift, None, "the code in a page does not depend on who speaks");
     let text = update.difference();
     for line in ["- [kernel] hello: Goodbye!", "+ [kernel] hello: Farewell!"] {
         assert!(text.contains(line), "no {line:?} in:\n{text}");
