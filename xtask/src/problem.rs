@@ -65,6 +65,17 @@ impl Problem {
         self
     }
 
+    /// The same fact, said of this place: a file, a line, a step.
+    #[must_use]
+    pub fn of(self, place: impl fmt::Display) -> Self {
+        Self { fact: format!("{place}: {}", self.fact), ..self }
+    }
+
+    /// The first line of the fact; what follows is the end of some output.
+    pub fn first_line(&self) -> &str {
+        self.fact.lines().next().unwrap_or_default()
+    }
+
     /// The status with which the process ends.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.kind.status())
@@ -98,9 +109,10 @@ pub trait OrProblem<T> {
     fn or_usage(self, what: impl FnOnce() -> String) -> Result<T>;
 }
 
-impl<T> OrProblem<T> for io::Result<T> {
+impl<T, E: Into<io::Error>> OrProblem<T> for Result<T, E> {
     fn or_host(self, what: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|error| {
+            let error = error.into();
             let problem = Problem::host(format!("{}: {error}", what()));
             match error.kind() {
                 io::ErrorKind::StorageFull => problem.hint("free some space and run it again"),
@@ -110,6 +122,6 @@ impl<T> OrProblem<T> for io::Result<T> {
     }
 
     fn or_usage(self, what: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|error| Problem::usage(format!("{}: {error}", what())))
+        self.map_err(|error| Problem::usage(format!("{}: {}", what(), error.into())))
     }
 }

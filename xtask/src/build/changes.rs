@@ -78,14 +78,13 @@ impl Changes {
     fn watch(&self) -> Result<rustix::fd::OwnedFd> {
         let what = || "the sources cannot be watched".to_owned();
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK);
-        let inotify = inotify.map_err(Into::into).or_host(what)?;
+        let inotify = inotify.or_host(what)?;
         let parents = self.seen.iter().filter_map(|(file, _)| file.parent());
         let folders: BTreeSet<&Path> = parents.collect();
         let flags =
             WatchFlags::CLOSE_WRITE | WatchFlags::MOVE | WatchFlags::CREATE | WatchFlags::DELETE;
         for folder in folders {
-            let added = inotify::add_watch(&inotify, folder, flags);
-            added.map_err(Into::into).or_host(what)?;
+            inotify::add_watch(&inotify, folder, flags).or_host(what)?;
         }
         Ok(inotify)
     }

@@ -62,10 +62,7 @@ pub(super) struct Held {
 impl Held {
     fn all_ran(self) -> Result<Self> {
         match self.problem {
-            Some(problem) => {
-                let fact = format!("a lesson could not be run: {}", problem.fact);
-                Err(Problem { fact, ..problem })
-            }
+            Some(problem) => Err(problem.of("a lesson could not be run")),
             None => Ok(self),
         }
     }

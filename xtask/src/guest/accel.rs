@@ -11,7 +11,7 @@ use std::{
     str::FromStr,
     sync::Once,
     thread,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use rustix::fs::{FlockOperation, flock};
@@ -19,6 +19,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::{
     host::{
         cache::{self, Cache},
+        file_system::age,
         progress::say,
         root::Root,
     },
@@ -124,8 +125,7 @@ struct Answer {
 
 impl Answer {
     fn read(&self) -> Option<Choice> {
-        let age = self.path.metadata().and_then(|file| file.modified()).ok()?;
-        let age = SystemTime::now().duration_since(age).unwrap_or_default();
+        let age = age(&self.path)?;
         let text = fs::read_to_string(&self.path).ok()?;
         let (word, why) = text.split_once('\n')?;
         let why = why.trim_end();
@@ -178,7 +178,7 @@ impl Answer {
             None => return Choice::new(false, "its trial was interrupted"),
             Some(Ok(())) => ("yes", Choice::new(true, "a trial guest booted with it")),
             Some(Err(problem)) => {
-                let fact = problem.fact.lines().next().unwrap_or_default();
+                let fact = problem.first_line();
                 let word = if fact.contains("did not come up within") { "slow" } else { "no" };
                 (word, Choice::new(false, format!("with KVM {fact}")))
             }
@@ -207,7 +207,7 @@ fn key(root: &Root) -> String {
     let release = read("/proc/sys/kernel/osrelease");
     let device = fs::metadata(DEVICE).map(|device| (device.rdev(), device.mode(), device.ctime()));
     let parts = [boot, release, Root::name(root.suite), processor(), format!("{device:?}")];
-    cache::key(parts.iter().map(String::as_str))
+    cache::key(parts)
 }
 
 #[cfg(test)]

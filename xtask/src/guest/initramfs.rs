@@ -306,7 +306,7 @@ pub(super) fn base_key(boot: &Boot, agent: &str) -> Result<String> {
         let bytes = read_file(&module)?;
         parts.push(super::fingerprint(&bytes));
     }
-    Ok(cache::key(parts.iter().map(String::as_str)))
+    Ok(cache::key(parts))
 }
 
 /// Those of [`CHANNEL`] that the kernel has as modules.

@@ -53,7 +53,7 @@ impl Guest {
                     && problem.kind == Kind::Host
                     && interrupted().is_none() =>
             {
-                let why = problem.fact.lines().next().unwrap_or_default();
+                let why = problem.first_line();
                 say(&format!("KVM worked before, and now {why}: the guest is emulated"));
                 accel::take_back(&self.cache, &self.root, why);
                 let choice = accel::Choice { kvm: false, why: format!("with KVM {why}") };
@@ -131,7 +131,7 @@ impl Guest {
                     return Err(problem);
                 }
                 Err(problem) => {
-                    let why = problem.fact.lines().next().unwrap_or_default();
+                    let why = problem.first_line();
                     say(&format!("no state of the guest is saved, it is booted: {why}"));
                     // It has booted already, and only lacks a terminal.
                     let mut booted = unfit.filter(|_| !machine.terminal);
@@ -160,7 +160,6 @@ impl Guest {
         machine: Machine<'_>,
         accel: &str,
     ) -> Result<Session, String> {
-        let first = |problem: Problem| problem.fact.lines().next().unwrap_or_default().to_owned();
         let folder = state.folder().to_owned();
         let check = thread::spawn(move || SavedState::check(&folder));
         let start = || {
@@ -176,7 +175,7 @@ impl Guest {
         };
         let session = start();
         match check.join() {
-            Ok(Ok(())) => session.map_err(first),
+            Ok(Ok(())) => session.map_err(|problem| problem.first_line().into()),
             Ok(Err(why)) => Err(why),
             Err(_) => Err("it cannot be checked".into()),
         }
@@ -301,7 +300,7 @@ fn state_key(machine: Machine<'_>, kernel: &Path, base: &Path, qemu: &Path) -> R
         parts.push(saved_state::stamp(file).or_host(what)?);
     }
     parts.extend(machine.kvm.then(accel::processor));
-    Ok(cache::key(parts.iter().map(String::as_str)))
+    Ok(cache::key(parts))
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ impl RunDir {
         fs::create_dir_all(&all).or_host(what)?;
         // Nobody removes the new folder between its making and its lock.
         let held = File::open(&all).or_host(what)?;
-        flock(&held, FlockOperation::LockExclusive).map_err(Into::into).or_host(what)?;
+        flock(&held, FlockOperation::LockExclusive).or_host(what)?;
         for old in fs::read_dir(&all).or_host(what)?.flatten() {
             // Each is locked by its run.
             let lock = File::open(old.path());
@@ -46,7 +46,7 @@ impl RunDir {
         }
         let folder = tempfile::Builder::new().prefix("").tempdir_in(&all).or_host(what)?;
         let lock = File::open(folder.path()).or_host(what)?;
-        flock(&lock, FlockOperation::LockExclusive).map_err(Into::into).or_host(what)?;
+        flock(&lock, FlockOperation::LockExclusive).or_host(what)?;
         drop(held);
         // 108 bytes are all that the address of a socket may have: named by way of the open
         // folder, it is short whatever the cache is called.
@@ -60,7 +60,7 @@ impl RunDir {
         for pipe in [qemu::TERMINAL_IN, qemu::TERMINAL_OUT] {
             let path = folder.path().join(pipe);
             let made = mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0);
-            made.map_err(Into::into).or_host(what)?;
+            made.or_host(what)?;
         }
         Ok(Self { folder, agent, control, _lock: lock })
     }

@@ -85,7 +85,7 @@ impl SavedState {
         })?;
         let what = || format!("{} cannot be opened", folder.display());
         let used = File::options().write(true).open(folder.join(DIGEST)).or_host(what)?;
-        flock(&used, FlockOperation::LockShared).map_err(Into::into).or_host(what)?;
+        flock(&used, FlockOperation::LockShared).or_host(what)?;
         // The state that was used longest ago is forgotten first; if the time cannot be set, this
         // one goes earlier.
         let _ = used.set_modified(SystemTime::now());
@@ -191,7 +191,7 @@ fn checksum(path: &Path) -> io::Result<(u64, u32)> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     let mut sum = crc32fast::Hasher::new();
-    let mut buffer = vec![0; 256 * PAGE];
+    let mut buffer = Vec::with_capacity(256 * PAGE);
     let mut at = 0;
     loop {
         at = match rustix::fs::seek(&file, rustix::fs::SeekFrom::Data(at)) {
@@ -201,8 +201,9 @@ fn checksum(path: &Path) -> io::Result<(u64, u32)> {
             Err(error) => return Err(error.into()),
         };
         file.seek(io::SeekFrom::Start(at))?;
-        let read = fill(&mut file, &mut buffer)?;
-        for (number, page) in buffer[..read].chunks(PAGE).enumerate() {
+        buffer.clear();
+        let read = (&file).take(256 * PAGE as u64).read_to_end(&mut buffer)?;
+        for (number, page) in buffer.chunks(PAGE).enumerate() {
             if page != &ZEROS[..page.len()] {
                 sum.update(&(at + (number * PAGE) as u64).to_le_bytes());
                 sum.update(page);
@@ -216,18 +217,6 @@ fn checksum(path: &Path) -> io::Result<(u64, u32)> {
 }
 
 static ZEROS: [u8; PAGE] = [0; PAGE];
-
-/// Reads until the buffer is full or the file ends.
-fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut read = 0;
-    while read < buffer.len() {
-        match file.read(&mut buffer[read..])? {
-            0 => break,
-            more => read += more,
-        }
-    }
-    Ok(read)
-}
 
 /// What stands for a file in a key without its contents being read.
 ///

@@ -53,7 +53,7 @@ pub(super) fn extract(cache: &Cache, image: &Path) -> Result<PathBuf> {
         let problem = format!("{} is no bzImage and no ELF file", image.display());
         return Err(Problem::usage(problem));
     };
-    let name = format!("guest/kernel-{}", cache::key([super::fingerprint(&bytes).as_str()]));
+    let name = format!("guest/kernel-{}", cache::key([super::fingerprint(&bytes)]));
     let entry = cache.entry(&name, Partial::Discard, |aside| {
         let file = match unpack(payload) {
             Some(kernel) if has_entry(&kernel) => kernel,

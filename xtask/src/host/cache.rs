@@ -177,7 +177,7 @@ impl Lock {
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             say(&format!("another symstack works on {}: waiting for it", place.display()));
             let locked = flock(&file, FlockOperation::LockExclusive);
-            locked.map_err(Into::into).or_host(|| format!("{}", path.display()))?;
+            locked.or_host(|| format!("{}", path.display()))?;
         }
         Ok(Lock(Arc::new(file)))
     }
@@ -234,10 +234,10 @@ pub fn remove_dir(folder: &Path) -> Result<()> {
 }
 
 /// Eight hexadecimal digits that stand for all that made something.
-pub fn key<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+pub fn key(parts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
-        hash.update(part.as_bytes());
+        hash.update(part.as_ref());
         // So that ("ab", "c") and ("a", "bc") differ.
         hash.update([0]);
     }
@@ -277,7 +277,7 @@ pub fn write_with_mode(path: &Path, contents: &[u8], mode: u32) -> Result<()> {
         .tempfile_in(folder.unwrap_or(Path::new(".")))
         .or_host(what)?;
     partial.write_all(contents).or_host(what)?;
-    partial.persist(path).map(drop).map_err(|error| error.error).or_host(what)
+    partial.persist(path).map(drop).or_host(what)
 }
 
 /// Checks that the file system of `folder` has so many bytes free for us.
@@ -285,8 +285,7 @@ pub fn write_with_mode(path: &Path, contents: &[u8], mode: u32) -> Result<()> {
 /// # Errors
 /// It has fewer.
 pub fn need_space(folder: &Path, bytes: u64) -> Result<()> {
-    let stat = rustix::fs::statvfs(folder).map_err(Into::into);
-    let stat = stat.or_host(|| format!("{}", folder.display()))?;
+    let stat = rustix::fs::statvfs(folder).or_host(|| format!("{}", folder.display()))?;
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     if free >= bytes {
         return Ok(());

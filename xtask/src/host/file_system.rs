@@ -1,6 +1,10 @@
 //! Files and folders, each error with the path that it is about.
 
-use std::{fs, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
 
 use crate::problem::{OrProblem, Result};
 
@@ -81,4 +85,33 @@ pub fn names(folder: &Path) -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
+}
+
+/// The files below a folder, in order. Links to folders count as files.
+///
+/// # Errors
+/// A folder cannot be read.
+pub fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            files.extend(files_below(&entry.path())?);
+        } else {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Whether a file's name ends in a dot and this.
+pub fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|end| end == extension)
+}
+
+/// How long ago a file was written, if it is there.
+pub fn age(path: &Path) -> Option<Duration> {
+    let written = path.metadata().and_then(|file| file.modified()).ok()?;
+    SystemTime::now().duration_since(written).ok()
 }

@@ -3,13 +3,13 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use crate::{
     host::{
         cache::{self, Cache, write_script},
-        file_system::{make_folder, names, read_text},
+        file_system::{age, make_folder, names, read_text},
         progress::{Step, say},
         root::Root,
         run::Run,
@@ -72,9 +72,7 @@ impl<'a> Archive<'a> {
 
     /// Whether its lists were fetched within a day.
     fn is_fresh(&self) -> bool {
-        let asked = self.folder.join(ASKED).metadata().and_then(|file| file.modified()).ok();
-        let age = asked.and_then(|then| SystemTime::now().duration_since(then).ok());
-        age.is_some_and(|age| age < FRESH)
+        age(&self.folder.join(ASKED)).is_some_and(|age| age < FRESH)
     }
 
     /// The kernels for which a suite has headers.
@@ -106,9 +104,7 @@ impl<'a> Archive<'a> {
     ) -> Result<Candidate> {
         let known = cached(self.cache, name);
         let file = cache_file(self.cache, name);
-        let recent = file.metadata().and_then(|file| file.modified()).ok();
-        let recent = recent.and_then(|then| SystemTime::now().duration_since(then).ok());
-        if let (Some(candidate), Some(age), Refresh::Daily) = (&known, recent, refresh) {
+        if let (Some(candidate), Some(age), Refresh::Daily) = (&known, age(&file), refresh) {
             if age < FRESH {
                 return Ok(candidate.clone());
             }

@@ -1,6 +1,6 @@
 //! A reader's attempt at an exercise, compared with what is to be reached.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use super::{
     answer, exercise::Exercise, page::ConsoleEntry, redact::Redactor, runner::said_in_guest,
@@ -8,9 +8,9 @@ use super::{
 use crate::{
     build::{BuildDir, MakeTarget, Stack},
     guest::{Guest, Session},
-    host::cache::Cache,
+    host::{cache::Cache, file_system::read_given_text},
     kernel::{Kernel, KernelName, archive::Refresh},
-    problem::{OrProblem, Result},
+    problem::Result,
 };
 
 /// What the kernel says of the first module of this kind only: a matter of what was loaded before.
@@ -39,8 +39,7 @@ pub fn still_different(
     folder: &Path,
 ) -> Result<Option<String>> {
     if exercise.in_words() {
-        let path = folder.join(answer::FILE);
-        let given = fs::read_to_string(&path).or_usage(|| path.display().to_string())?;
+        let given = read_given_text(&folder.join(answer::FILE))?;
         return Ok(answer::different(&exercise.questions, &given));
     }
     let mut attempts = Attempts::build(cache, folder)?;

@@ -1,8 +1,11 @@
 //! Code in a page: taken from the sources that are built, by marks in them.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use crate::problem::{OrProblem, Problem, Result};
+use crate::{
+    host::file_system::read_given_text,
+    problem::{Problem, Result},
+};
 
 /// What a source file has between `ANCHOR: name` and `ANCHOR_END: name`, in comments of any
 /// language, moved to the left; or the whole file. Marks are left out, as is the license's line.
@@ -10,8 +13,7 @@ use crate::problem::{OrProblem, Problem, Result};
 /// # Errors
 /// The file cannot be read, or lacks a mark.
 pub(super) fn part(file: &Path, anchor: Option<&str>) -> Result<String> {
-    let text =
-        fs::read_to_string(file).or_usage(|| format!("{} cannot be read", file.display()))?;
+    let text = read_given_text(file)?;
     let found = match anchor {
         None => Some(text.lines().collect()),
         Some(name) => between(&text, name),

@@ -5,7 +5,7 @@
 //! starts from; an exercise that is answered in words has its questions there, see `answer.rs`.
 
 use std::{
-    fmt, fs,
+    fmt,
     path::{Path, PathBuf},
 };
 
@@ -16,7 +16,10 @@ use super::{
     page::{BlockKind, ConsoleEntry, Page, Place, console_entries},
 };
 use crate::{
-    host::cache,
+    host::{
+        cache,
+        file_system::{files_below, has_extension, make_folder, read_text},
+    },
     problem::{OrProblem, Problem, Result},
 };
 
@@ -109,11 +112,11 @@ fn items(text: &str, heading: &str) -> Vec<(u32, String)> {
         if let Some((index, rest)) = numbered(line) {
             found.push((index, rest.into()));
             open = true;
-        } else if open && line.starts_with("   ") {
-            let (_, item) = found.last_mut().map_or((0, None), |(n, item)| (*n, Some(item)));
-            item.into_iter().for_each(|item| item.push_str(&format!("\n{}", &line[3..])));
-        } else {
-            open = false;
+        } else if let Some((_, item)) = found.last_mut().filter(|_| open) {
+            open = line.starts_with("   ");
+            if open {
+                item.push_str(&format!("\n{}", &line[3..]));
+            }
         }
     }
     found
@@ -185,13 +188,8 @@ impl Exercise {
     fn read_questions(&mut self) -> Result<()> {
         let path = self.source().join(answer::FILE);
         if path.exists() {
-            let text = fs::read_to_string(&path).or_host(|| path.display().to_string())?;
-            let questions = answer::questions(&text, &self.said);
-            let of = |problem: Problem| Problem {
-                fact: format!("exercise {self}: {}", problem.fact),
-                ..problem
-            };
-            self.questions = questions.map_err(of)?;
+            let questions = answer::questions(&read_text(&path)?, &self.said);
+            self.questions = questions.map_err(|problem| problem.of(format!("exercise {self}")))?;
         }
         Ok(())
     }
@@ -201,7 +199,7 @@ impl Exercise {
     /// # Errors
     /// Its folder cannot be read.
     pub fn has_choice(&self) -> Result<bool> {
-        let files = files_below(&self.source(), Path::new(""))?;
+        let files = self.sources()?;
         Ok(files.iter().any(|file| files.contains(&file.with_extension("rs")) && is_c(file)))
     }
 
@@ -215,8 +213,7 @@ impl Exercise {
     /// # Errors
     /// The page cannot be read.
     pub fn answer(&self) -> Result<String> {
-        let path = self.book.join(FOLDER).join("answers.md");
-        let text = fs::read_to_string(&path).or_host(|| path.display().to_string())?;
+        let text = read_text(&self.book.join(FOLDER).join("answers.md"))?;
         let lines = answer_lines(&text, &self.number);
         let lines: Vec<&str> =
             text.lines().skip(lines.start.saturating_sub(1)).take(lines.len()).collect();
@@ -229,7 +226,7 @@ impl Exercise {
     /// A file cannot be read, or the book has none for it.
     pub fn files(&self, language: Language, state: State) -> Result<Vec<(PathBuf, String)>> {
         let folder = self.source();
-        let all = files_below(&folder, Path::new(""))?;
+        let all = self.sources()?;
         let mut files = Vec::new();
         for path in &all {
             let twin = path.with_extension(if is_c(path) { "rs" } else { "c" });
@@ -245,7 +242,7 @@ impl Exercise {
                 let said = self.questions.iter().map(Question::said);
                 answer::sheet(&self.questions, said.filter(|_| state == State::Solution))
             } else {
-                fs::read_to_string(&source).or_host(|| source.display().to_string())?
+                read_text(&source)?
             };
             files.push((path.clone(), text));
         }
@@ -263,12 +260,19 @@ impl Exercise {
         }
         for (path, text) in self.files(language, state)? {
             let path = folder.join(path);
-            let parent = path.parent().unwrap_or(folder);
-            fs::create_dir_all(parent)
-                .or_host(|| format!("{} cannot be made", parent.display()))?;
+            make_folder(path.parent().unwrap_or(folder))?;
             cache::write_atomic(&path, text.as_bytes())?;
         }
         Ok(())
+    }
+
+    /// The paths of its files below [`Exercise::source`].
+    fn sources(&self) -> Result<Vec<PathBuf>> {
+        let folder = self.source();
+        let files =
+            files_below(&folder).or_host(|| format!("{} cannot be read", folder.display()))?;
+        let below = |file: &PathBuf| Some(file.strip_prefix(&folder).ok()?.to_owned());
+        Ok(files.iter().filter_map(below).collect())
     }
 
     fn source(&self) -> PathBuf {
@@ -287,29 +291,11 @@ impl Exercise {
 }
 
 fn is_c(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "c")
+    has_extension(path, "c")
 }
 
 fn is_source(path: &Path) -> bool {
-    is_c(path) || path.extension().is_some_and(|extension| extension == "rs")
-}
-
-/// The files below a folder, by their paths within it, in order.
-fn files_below(folder: &Path, within: &Path) -> Result<Vec<PathBuf>> {
-    let here = folder.join(within);
-    let what = || format!("{} cannot be read", here.display());
-    let mut files = Vec::new();
-    for entry in fs::read_dir(&here).or_host(what)? {
-        let entry = entry.or_host(what)?;
-        let path = within.join(entry.file_name());
-        if entry.file_type().or_host(what)?.is_dir() {
-            files.extend(files_below(folder, &path)?);
-        } else {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
+    is_c(path) || has_extension(path, "rs")
 }
 
 #[cfg(test)]

@@ -25,9 +25,12 @@ use std::{
 use self::page::{Block, BlockKind, Page, Rendered};
 use crate::{
     build::project,
-    host::cache,
+    host::{
+        cache,
+        file_system::{names, read_text},
+    },
     kernel::KernelName,
-    problem::{OrProblem, Problem, Result},
+    problem::{Problem, Result},
 };
 
 /// The folder of the book in the project.
@@ -100,17 +103,11 @@ pub fn find(book: &Path, names: &[String]) -> Result<Vec<Lesson>> {
 
 fn all(book: &Path) -> Result<Vec<Lesson>> {
     let folder = book.join(FOLDER);
-    let unreadable = || format!("{} cannot be read", folder.display());
     let mut lessons = Vec::new();
-    for entry in fs::read_dir(&folder).or_host(unreadable)? {
-        let path = entry.or_host(unreadable)?.path();
-        let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        if path.extension().is_none_or(|extension| extension != "md") {
-            continue;
-        }
-        let text = fs::read_to_string(&path).or_host(|| format!("{}", path.display()))?;
-        let in_page = |problem: Problem| in_page(name, problem);
-        if let Some(page) = Page::parse(&text).map_err(in_page)? {
+    for file in names(&folder)? {
+        let Some(name) = file.strip_suffix(".md") else { continue };
+        let page = Page::parse(&read_text(&folder.join(&file))?);
+        if let Some(page) = page.map_err(|problem| in_page(name, problem))? {
             lessons.push(Lesson { name: name.into(), page, book: book.into() });
         }
     }
@@ -119,7 +116,7 @@ fn all(book: &Path) -> Result<Vec<Lesson>> {
 }
 
 fn in_page(name: &str, problem: Problem) -> Problem {
-    Problem { fact: format!("{FOLDER}/{name}.md: {}", problem.fact), ..problem }
+    problem.of(format!("{FOLDER}/{name}.md"))
 }
 
 impl Lesson {

@@ -11,6 +11,7 @@ use crate::{
     guest::{Guest, Session, console, report::CommandReport},
     host::{
         cache::{self, Cache, Lock},
+        file_system::{files_below, has_extension, read_file},
         progress::say,
         run::{Run, this_program},
     },
@@ -133,11 +134,10 @@ impl<'a> Runner<'a> {
         let mut parts = vec![self.page.text.clone()];
         parts.extend(kernels().map(Kernel::slug));
         for source in self.build_dir.sources() {
-            let bytes = fs::read(&source).or_host(|| source.display().to_string())?;
             parts.push(source.display().to_string());
-            parts.push(String::from_utf8_lossy(&bytes).into_owned());
+            parts.push(String::from_utf8_lossy(&read_file(&source)?).into_owned());
         }
-        Ok(Some(cache::key(parts.iter().map(String::as_str))))
+        Ok(Some(cache::key(parts)))
     }
 
     /// Runs the blocks of the host, or all others.
@@ -150,7 +150,8 @@ impl<'a> Runner<'a> {
         };
         let pairs = self.page.blocks.iter().zip(said);
         for (block, said) in pairs.filter(|(block, _)| host(block) == on_host) {
-            *said = self.block(block).map_err(|problem| at(block, problem))?;
+            let at = |problem: Problem| problem.of(format!("line {}", block.line));
+            *said = self.block(block).map_err(at)?;
         }
         Ok(())
     }
@@ -365,24 +366,9 @@ pub(super) fn is_noise(text: &str) -> bool {
     NOISE.iter().any(|(begins, _)| text.starts_with(begins))
 }
 
-fn at(block: &Block, problem: Problem) -> Problem {
-    Problem { fact: format!("line {}: {}", block.line, problem.fact), ..problem }
-}
-
-/// The modules at or below a folder, in order.
+/// The modules at or below a folder, in order. Links are not followed: a build with MO= leaves one
+/// that leads up again.
 fn built(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let unreadable = || format!("{} cannot be read", folder.display());
-    for entry in folder.read_dir().or_host(unreadable)? {
-        let entry = entry.or_host(unreadable)?;
-        let path = entry.path();
-        // Not through links: a build with MO= leaves one that leads up again.
-        if entry.file_type().or_host(unreadable)?.is_dir() {
-            found.extend(built(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "ko") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
+    let found = files_below(folder).or_host(|| format!("{} cannot be read", folder.display()));
+    Ok(found?.into_iter().filter(|path| has_extension(path, "ko")).collect())
 }

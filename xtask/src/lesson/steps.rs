@@ -3,14 +3,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::PathBuf,
 };
 
 use ko::module::Module;
 use serde::{Deserialize, Serialize};
 
-use crate::problem::{OrProblem, Problem, Result};
+use crate::{
+    host::file_system::read_file,
+    problem::{Problem, Result},
+};
 
 /// What the comment begins with that names a page's recording. mdbook replaces what is between the
 /// braces by the file, so that a script finds it in the page; elsewhere the comment is not shown.
@@ -94,7 +96,7 @@ impl Recording {
         let seen: BTreeSet<_> = steps.flat_map(|step| &step.loaded).map(|it| &it.name).collect();
         let (mut owners, mut wanted) = (BTreeMap::new(), Vec::new());
         for file in files {
-            let bytes = fs::read(file).or_host(|| format!("{} cannot be read", file.display()))?;
+            let bytes = read_file(file)?;
             let bad = |why| Problem::host(format!("{}: {why}", file.display()));
             let module = Module::read(&bytes).map_err(bad)?;
             let name = module.name().map(|name| name.to_string()).unwrap_or_default();

@@ -271,7 +271,7 @@ impl InGuest<'_> {
     /// What ended the guest before its time.
     fn end_of_guest(&self, problem: &Problem) -> Fault {
         let word = if self.panicked() { "panic" } else { "hangs" };
-        Fault::new(word, first_line(problem))
+        Fault::new(word, problem.first_line())
     }
 }
 
@@ -282,9 +282,5 @@ pub(super) fn failed(problem: &Problem) -> Answered {
         Kind::Usage => "wrong",
         Kind::Host => "no answer",
     };
-    Answered::Fails(problem.kind, Fault::new(word, first_line(problem)))
-}
-
-fn first_line(problem: &Problem) -> String {
-    problem.fact.lines().next().unwrap_or_default().to_owned()
+    Answered::Fails(problem.kind, Fault::new(word, problem.first_line()))
 }

@@ -1,11 +1,11 @@
 //! The files that state an ABI: Module.symvers and `*.symtypes`.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use stack::{symtypes::Symtypes, symvers::Symvers};
 
 use crate::{
-    host::file_system::{read_given, read_given_text},
+    host::file_system::{files_below, has_extension, read_given, read_given_text},
     problem::{OrProblem, Problem, Result},
 };
 
@@ -38,14 +38,7 @@ pub fn merge_symtypes(path: &Path, into: &mut Symtypes) -> Result<()> {
         into.merge(read_symtypes(path)?);
         return Ok(());
     }
-    let unreadable = || format!("cannot read {}", path.display());
-    for entry in fs::read_dir(path).or_usage(unreadable)? {
-        let entry = entry.or_usage(unreadable)?;
-        let (path, kind) = (entry.path(), entry.file_type());
-        let is_dir = kind.is_ok_and(|kind| kind.is_dir());
-        if is_dir || path.extension().is_some_and(|extension| extension == "symtypes") {
-            merge_symtypes(&path, into)?;
-        }
-    }
-    Ok(())
+    let files = files_below(path).or_usage(|| format!("cannot read {}", path.display()))?;
+    let mut files = files.iter().filter(|file| has_extension(file, "symtypes"));
+    files.try_for_each(|file| read_symtypes(file).map(|types| into.merge(types)))
 }

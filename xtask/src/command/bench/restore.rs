@@ -1,7 +1,6 @@
 //! `bench loop`: how long a command in the guest takes, and an edit until its verdict.
 
 use std::{
-    fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -15,7 +14,7 @@ use crate::{
     guest::{Accel, Guest, round::Round},
     host::{
         cache::{Cache, remove_dir},
-        file_system::{make_folder, read_text, write_file},
+        file_system::{make_folder, names, read_text, write_file},
         packages,
         progress::say,
         run::{self, Run, this_program},
@@ -50,7 +49,7 @@ impl Loop {
         ways.first().map(|(_, way)| measure(way)).transpose()?;
         for _ in 0..self.rounds {
             for ((name, way), best) in ways.iter().zip(&mut best) {
-                let cost = measure(way).map_err(|problem| at(name, problem))?;
+                let cost = measure(way).map_err(|problem| problem.of(name))?;
                 *best = best.min(cost.seconds);
             }
         }
@@ -123,10 +122,6 @@ fn kvm_works(cache: &Cache, kernel: &Kernel) -> Result<bool> {
     }
 }
 
-fn at(name: &str, problem: Problem) -> Problem {
-    Problem { fact: format!("{name}: {}", problem.fact), ..problem }
-}
-
 /// A kernel's image where virtme-ng looks for modules beside it; it needs those of the shared file
 /// system, and has depmod write there.
 fn beside_its_modules(cache: &Cache, kernel: &Kernel, image: &Path) -> Result<PathBuf> {
@@ -136,9 +131,8 @@ fn beside_its_modules(cache: &Cache, kernel: &Kernel, image: &Path) -> Result<Pa
     let modules = folder.join("lib/modules").join(&tree.release);
     remove_dir(&folder)?;
     make_folder(&modules)?;
-    for entry in fs::read_dir(&tree.dir).or_host(what)? {
-        let entry = entry.or_host(what)?;
-        symlink(entry.path(), modules.join(entry.file_name())).or_host(what)?;
+    for name in names(&tree.dir)? {
+        symlink(tree.dir.join(&name), modules.join(&name)).or_host(what)?;
     }
     let beside = folder.join("vmlinuz");
     symlink(image, &beside).or_host(what)?;

@@ -202,7 +202,7 @@ impl Tally {
         let (begin, mut tier) = (Instant::now(), Tier::default());
         if let Err(problem) = run(&mut tier) {
             say(&format!("error: {problem}"));
-            tier.fail(problem.fact.lines().next().unwrap_or_default());
+            tier.fail(problem.first_line());
         }
         if tier.passed == 0 && tier.failed.is_empty() {
             tier.fail("no test ran");
