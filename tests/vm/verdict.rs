@@ -14,7 +14,6 @@ use loader::btf::KernelBtf;
 use loader::kernel_facts::{KernelFacts, SourcePatches};
 use loader::struct_module;
 use loader::verdict::Answer;
-use stack::depmod_config::DepmodConfig;
 use stack::graph::Graph;
 use stack::load_order::load_order;
 use stack::modprobe_config::ModprobeConfig;
@@ -246,7 +245,7 @@ fn own_modules(name: &KernelName) -> PathBuf {
 
 /// A module of the kernel's own.
 fn shipped(folder: &Path, name: &str) -> Vec<u8> {
-    let files = walk::modules(folder, &DepmodConfig::default()).unwrap();
+    let files = walk::modules(folder).unwrap();
     let file = files.iter().find(|file| &*file.name == name).unwrap();
     ModuleBuffer::default().read(&file.full).unwrap().to_vec()
 }
@@ -258,7 +257,7 @@ const QUIET: [&str; 5] =
 
 /// Cases of a folder's modules, `count` of them at equal distances.
 fn own_cases(folder: &Path, count: usize, with_needs: bool) -> Vec<Case> {
-    let files = walk::modules(folder, &DepmodConfig::default()).unwrap();
+    let files = walk::modules(folder).unwrap();
     let scanned = scan(files).modules;
     let graph = Graph::new(scanned);
     let quiet = |index: &usize| {

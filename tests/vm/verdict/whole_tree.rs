@@ -3,7 +3,6 @@
 use std::{process::Command, time::Duration};
 
 use loader::{errno::Errno, signature::Rejection, verify_signature};
-use stack::depmod_config::DepmodConfig;
 use xtask::{
     kernel::facts,
     tree::{
@@ -43,7 +42,7 @@ pub(super) fn check_says_how_long_verification_took() {
 
 /// Each loads or has a reason; each signature is good, and none is with a changed byte.
 pub(super) fn every_module_that_debian_ships_is_decided_and_verified() {
-    let files = walk::modules(&own_modules(&kernel().name), &DepmodConfig::default()).unwrap();
+    let files = walk::modules(&own_modules(&kernel().name)).unwrap();
     let facts = facts::of_kernel(kernel(), || None).unwrap();
     let memory = tempfile::tempdir().unwrap();
     let Judged { rows, verified } = judge_tree(&facts.target, &files, memory.path());

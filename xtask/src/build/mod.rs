@@ -18,20 +18,19 @@ use std::{
     time::Duration,
 };
 
-use ::stack::depmod_config::DepmodConfig;
-use loader::{kernel_facts::ThisModule, struct_module};
+use loader::kernel_facts::ThisModule;
 
 pub use self::stack::{MakeTarget, SOURCES, Stack, project, require_project};
 use crate::{
     host::{
         cache::{self, Cache, Lock},
-        file_system::make_folder,
+        file_system::{make_folder, names},
         progress::say,
         run::Run,
     },
-    kernel::{Kernel, KernelName, Toolchain, archive::Refresh, table::KERNELS},
+    kernel::{Kernel, KernelName, Toolchain, archive::Refresh, facts, table::KERNELS},
     problem::{Problem, Result},
-    tree::{section_reader::ModuleBuffer, walk},
+    tree::walk,
 };
 
 /// How long a build of some small modules may take.
@@ -56,18 +55,18 @@ impl BuildDir {
     /// # Errors
     /// The sources cannot be copied.
     pub fn open(kernel: &Kernel, stack: &Stack) -> Result<Self> {
-        let folder = stack.build_folder(kernel)?;
-        let build_dir = Self { kernel: kernel.clone(), stack: stack.clone(), folder };
-        build_dir.refresh()?;
-        Ok(build_dir)
+        Self::open_in(stack.build_folder(kernel)?, kernel, stack)
     }
 
     /// A folder beside that one, for a build with other tools.
     fn open_beside(kernel: &Kernel, stack: &Stack, what: &str) -> Result<Self> {
         let mut folder = stack.build_folder(kernel)?.into_os_string();
         folder.push(format!("-{what}"));
-        let (kernel, stack) = (kernel.clone(), stack.clone());
-        let build_dir = Self { kernel, stack, folder: folder.into() };
+        Self::open_in(folder.into(), kernel, stack)
+    }
+
+    fn open_in(folder: PathBuf, kernel: &Kernel, stack: &Stack) -> Result<Self> {
+        let build_dir = Self { kernel: kernel.clone(), stack: stack.clone(), folder };
         build_dir.refresh()?;
         Ok(build_dir)
     }
@@ -194,7 +193,7 @@ impl BuildDir {
     fn stamps(&self, make: &Run) -> Option<String> {
         let mut files = vec![self.symvers()];
         files.extend(self.sources());
-        let modules = walk::modules(&self.folder, &DepmodConfig::default()).ok()?;
+        let modules = walk::modules(&self.folder).ok()?;
         files.extend(modules.into_iter().map(|module| module.full));
         let mut stamps = format!("{make}\n");
         for file in files {
@@ -294,17 +293,7 @@ impl BuiltStack {
 /// `struct module` as a module that was built here for this kernel has it. The lab kernel carries
 /// neither BTF nor modules of its own.
 pub fn this_module(kernel: &Kernel) -> Option<ThisModule> {
-    let mut buffer = ModuleBuffer::default();
-    let end = format!("-{}", kernel.slug());
-    let folders = fs::read_dir(project().join("target/build")).ok()?.flatten();
-    let mut folders: Vec<PathBuf> = folders.map(|entry| entry.path()).collect();
-    folders.sort();
-    folders.retain(|folder| folder.to_string_lossy().ends_with(&end));
-    folders.iter().find_map(|folder| {
-        let files = walk::modules(folder, &DepmodConfig::default()).ok()?;
-        let mut found = files
-            .iter()
-            .filter_map(|file| struct_module::this_module_of_module(buffer.read(&file.full).ok()?));
-        found.next()
-    })
+    let (all, end) = (project().join("target/build"), format!("-{}", kernel.slug()));
+    let mut folders = names(&all).ok()?.into_iter().filter(|name| name.ends_with(&end));
+    folders.find_map(|name| facts::this_module_in(&all.join(name)))
 }

@@ -8,12 +8,9 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    command::KernelArg,
-    kernel::kernel_vermagic,
-    problem::Result,
-    tree::section_reader::{FileError, ModuleBuffer},
+    command::KernelArg, kernel::kernel_vermagic, problem::Result,
+    tree::section_reader::ModuleBuffer,
 };
-use ko::module::Module;
 use ko::vermagic::{Difference, KernelVermagic, compare};
 use ko::versions::VersionTable;
 
@@ -103,8 +100,7 @@ fn compare_one(
     file: &Path,
     kernel: &KernelVermagic,
 ) -> Result<Compared> {
-    let bytes = buffer.read(file).map_err(|error| error.problem(file))?;
-    let module = Module::read(bytes).map_err(|error| FileError::from(error).problem(file))?;
+    let module = buffer.module(file)?;
     let has_versions = module.versions.has(VersionTable::Basic);
     let differences = match module.vermagic() {
         Some(vermagic) => compare(vermagic, has_versions, kernel),

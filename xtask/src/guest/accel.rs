@@ -212,6 +212,8 @@ fn key(root: &Root) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     fn answer() -> (tempfile::TempDir, Answer) {

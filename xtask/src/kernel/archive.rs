@@ -329,6 +329,8 @@ fn cache_file(cache: &Cache, name: &KernelName) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
     use crate::host::root::TRIXIE;
 

@@ -25,7 +25,6 @@ use loader::load_info::LoadRequest;
 use loader::signature::{Keyring, certificate::Certificate};
 use loader::struct_module;
 use loader::taints::Taints;
-use stack::depmod_config::DepmodConfig;
 use stack::module_file::ModuleFile;
 
 /// A kernel's facts, and where its own modules are.
@@ -69,7 +68,7 @@ pub fn of_kernel(
         facts.target.patches = SourcePatches::DEBIAN;
     }
     if facts.target.this_module.is_none() {
-        facts.target.this_module = this_module_of(&[&kernel.modules]).or_else(this_module);
+        facts.target.this_module = own_this_module(&kernel.modules).or_else(this_module);
     }
     facts.note_unknown();
     Ok(facts)
@@ -122,7 +121,7 @@ pub fn of_tree(folder: &Path, overrides: &Overrides) -> Result<TreeFacts> {
         target.this_module = target.btf.as_ref().and_then(KernelBtf::this_module);
     }
     if target.this_module.is_none() {
-        target.this_module = this_module_of(&[folder]);
+        target.this_module = own_this_module(folder);
     }
     target = with_certificates(target, folder, overrides)?;
     let modules = folder.join("modules.dep").exists().then(|| folder.to_path_buf());
@@ -181,19 +180,19 @@ impl TreeFacts {
     }
 }
 
-/// `struct module` as the first module of these folders has it, which was built with the kernel.
-fn this_module_of(folders: &[&Path]) -> Option<ThisModule> {
-    let mut buffer = ModuleBuffer::default();
-    folders.iter().find_map(|folder| {
-        // The search stays in folders of modules: a source tree has too many others.
-        let folder = Some(folder.join("kernel"))
-            .filter(|kernel| kernel.is_dir() && folder.join("modules.builtin").exists())?;
-        let files = walk::modules(&folder, &DepmodConfig::default()).ok()?;
-        files
-            .iter()
-            .take(8)
-            .find_map(|file| struct_module::this_module_of_module(buffer.read(&file.full).ok()?))
-    })
+/// `struct module` as the kernel's own modules in a folder have it.
+fn own_this_module(folder: &Path) -> Option<ThisModule> {
+    // The search stays in folders of modules: a source tree has too many others.
+    let own = folder.join("kernel");
+    (own.is_dir() && folder.join("modules.builtin").exists()).then(|| this_module_in(&own))?
+}
+
+/// `struct module` as the first modules in a folder have it, which were built for the kernel.
+pub fn this_module_in(folder: &Path) -> Option<ThisModule> {
+    let (mut buffer, files) = (ModuleBuffer::default(), walk::modules(folder).ok()?);
+    let of =
+        |file: &ModuleFile| struct_module::this_module_of_module(buffer.read(&file.full).ok()?);
+    files.iter().take(8).find_map(of)
 }
 
 fn release(folder: &Path) -> Result<String> {
@@ -280,7 +279,7 @@ fn loaded() -> Vec<(String, String)> {
 /// # Errors
 /// The tree cannot be read.
 pub fn play_loaded(model: &mut KernelModel<'_>, folder: &Path) -> Result<()> {
-    let files = walk::modules(folder, &DepmodConfig::default())?;
+    let files = walk::modules(folder)?;
     let mut buffer = ModuleBuffer::default();
     for (name, _) in loaded().iter().rev() {
         let file: Option<&ModuleFile> = files.iter().find(|file| *file.name == **name);

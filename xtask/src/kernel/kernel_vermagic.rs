@@ -2,17 +2,13 @@
 
 use std::{fs, path::Path};
 
-use ko::{module::Module, vermagic::KernelVermagic};
-use stack::depmod_config::DepmodConfig;
+use ko::vermagic::KernelVermagic;
 
 use crate::{
     host::cache::Cache,
     kernel::{Kernel, KernelName, archive::Refresh, config},
     problem::{Problem, Result},
-    tree::{
-        section_reader::{FileError, ModuleBuffer},
-        walk,
-    },
+    tree::{section_reader::ModuleBuffer, walk},
 };
 
 /// The vermagic of a kernel by its name. A folder need not be a tree that modules build for.
@@ -35,7 +31,7 @@ pub fn of_tree(folder: &Path) -> Result<KernelVermagic> {
     if let Some((tree, release)) = config::prepared_tree(folder) {
         return of_prepared(&tree, &release);
     }
-    let modules = walk::modules(folder, &DepmodConfig::default())?;
+    let modules = walk::modules(folder)?;
     // Modules of other makers lie in updates/ or extra/.
     let own = modules.iter().find(|file| file.path.starts_with("kernel/"));
     let own = own.ok_or_else(|| {
@@ -51,8 +47,7 @@ pub fn of_tree(folder: &Path) -> Result<KernelVermagic> {
 /// The file is no module, or one of another maker.
 pub fn of_intree(file: &Path) -> Result<KernelVermagic> {
     let mut buffer = ModuleBuffer::default();
-    let bytes = buffer.read(file).map_err(|error| error.problem(file))?;
-    let module = Module::read(bytes).map_err(|error| FileError::from(error).problem(file))?;
+    let module = buffer.module(file)?;
     let intree = module.modinfo.get("intree").is_some();
     module.vermagic().filter(|_| intree).map(KernelVermagic::of_intree).ok_or_else(|| {
         Problem::usage(format!("{} was not built with a kernel", file.display()))

@@ -163,3 +163,10 @@ pub(super) struct Preparation<'a> {
     /// The folder that becomes the kernel's cache entry.
     pub(super) aside: &'a Path,
 }
+
+impl Preparation<'_> {
+    /// The kernel's headers, unpacked.
+    pub(super) fn headers(&self) -> PathBuf {
+        self.aside.join("usr/src").join(format!("linux-headers-{}", self.candidate.release))
+    }
+}

@@ -51,9 +51,7 @@ fn compiler(
     prep: &Preparation,
     unpack: impl FnOnce(&[String], &Path) -> Result<()>,
 ) -> Result<Vec<(String, PathBuf)>> {
-    let headers =
-        prep.aside.join("usr/src").join(format!("linux-headers-{}", prep.candidate.release));
-    let compiler = config::read(&headers.join(".config"))?.compiler();
+    let compiler = config::read(&prep.headers().join(".config"))?.compiler();
     let name = compiler.trim_start_matches("CC=");
     let package = name.trim_start_matches("x86_64-linux-gnu-");
     let program = Path::new("/usr/bin").join(name);

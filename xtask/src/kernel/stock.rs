@@ -103,10 +103,6 @@ pub(super) fn prepare(prep: &Preparation) -> Result<()> {
 }
 
 impl Preparation<'_> {
-    fn headers(&self) -> PathBuf {
-        self.aside.join("usr/src").join(format!("linux-headers-{}", self.candidate.release))
-    }
-
     /// Where the metadata is built; an interrupted `make` goes on there.
     fn build(&self) -> PathBuf {
         self.aside.join("build")

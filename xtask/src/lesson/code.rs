@@ -51,6 +51,8 @@ fn to_the_left(lines: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const SOURCE: &str = "// SPDX-License-Identifier: GPL-2.0\n\nfn a() {\n    // ANCHOR: in\n    \

@@ -300,6 +300,8 @@ fn is_source(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;

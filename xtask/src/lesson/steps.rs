@@ -141,6 +141,8 @@ impl Recording {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::lesson::{
         FOLDER, find,

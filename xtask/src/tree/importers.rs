@@ -5,7 +5,7 @@ use serde::Serialize;
 use stack::module_file::ModuleFile;
 
 use super::{
-    scan::{UnreadableFile, map_files},
+    scan::{UnreadableFile, read_files},
     section_reader::{FileError, ModuleBuffer},
 };
 
@@ -22,16 +22,9 @@ pub struct Importer {
 
 /// The importers of a symbol among these files, in their order, and the files that are no modules.
 pub fn importers(files: &[ModuleFile], symbol: &str) -> (Vec<Importer>, Vec<UnreadableFile>) {
-    let (mut found, mut unreadable) = (Vec::new(), Vec::new());
-    let all: Vec<&ModuleFile> = files.iter().collect();
-    let results = map_files(&all, |buffer, file| importer(buffer, file, symbol.into()));
-    for (file, result) in files.iter().zip(results.into_iter().flatten()) {
-        match result {
-            Ok(importer) => found.extend(importer),
-            Err(error) => unreadable.push(UnreadableFile { file: file.clone(), error }),
-        }
-    }
-    (found, unreadable)
+    let of_one = |buffer: &mut _, file: &_| importer(buffer, file, symbol.into());
+    let (found, unreadable) = read_files(files, of_one);
+    (found.into_iter().flatten().collect(), unreadable)
 }
 
 fn importer(

@@ -329,7 +329,6 @@ fn row(file: &ModuleFile, verdict: Verdict) -> ModuleRow {
 mod tests {
     use super::*;
     use crate::tree::walk;
-    use stack::depmod_config::DepmodConfig;
 
     const HELLO: &[u8] = include_bytes!("../../tests/fixtures/hello-7.3.ko");
 
@@ -339,7 +338,7 @@ mod tests {
         for index in 0..count {
             fs::write(dir.path().join(format!("m{index:03}.ko")), HELLO).unwrap();
         }
-        let mut files = walk::modules(dir.path(), &DepmodConfig::default()).unwrap();
+        let mut files = walk::modules(dir.path()).unwrap();
         files.iter_mut().for_each(|file| file.stamp = Stamp::default());
         (dir, files)
     }

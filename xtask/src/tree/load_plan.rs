@@ -6,8 +6,8 @@ use std::{
 };
 
 use stack::{
-    depmod_config::DepmodConfig, graph::Graph, load_order::load_order,
-    modprobe_config::ModprobeConfig, module_file::ModuleFile, module_name::ModuleName,
+    graph::Graph, load_order::load_order, modprobe_config::ModprobeConfig, module_file::ModuleFile,
+    module_name::ModuleName,
 };
 
 use super::{
@@ -78,7 +78,7 @@ fn others(
     let mut known: HashSet<ModuleName> = given.iter().cloned().collect();
     let mut others = Vec::new();
     for folder in folders {
-        let modules = walk::modules(&folder, &DepmodConfig::default())?;
+        let modules = walk::modules(&folder)?;
         others.extend(modules.into_iter().filter(|module| known.insert(module.name.clone())));
     }
     Ok(others)

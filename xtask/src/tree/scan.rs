@@ -1,6 +1,9 @@
 //! The dependency information of many modules: read in parallel, or remembered.
 
-use std::{collections::VecDeque, fs::File, path::Path, sync::Mutex, thread, time::SystemTime};
+use std::{
+    borrow::Borrow, collections::VecDeque, fs::File, path::Path, sync::Mutex, thread,
+    time::SystemTime,
+};
 
 use super::scan_cache::{self, ScanCache};
 use crate::tree::section_reader::{FileError, ModuleBuffer};
@@ -89,12 +92,12 @@ fn read_missing(files: &[ModuleFile], results: &mut [Option<Read>]) {
 
 /// Does some work for every file, on as many threads as there are processors. Each thread has a
 /// buffer of its own. The results come in the order of the files.
-pub fn map_files<T: Send>(
-    files: &[&ModuleFile],
+pub fn map_files<T: Send, F: Borrow<ModuleFile> + Sync>(
+    files: &[F],
     work: impl Fn(&mut ModuleBuffer, &ModuleFile) -> T + Sync,
 ) -> Vec<Option<T>> {
     let mut by_size: Vec<usize> = (0..files.len()).collect();
-    by_size.sort_by_key(|&index| files[index].stamp.size);
+    by_size.sort_by_key(|&index| files[index].borrow().stamp.size);
     let threads = thread::available_parallelism().map_or(1, usize::from).min(files.len());
     // The first thread takes the largest that is left, the others the smallest: a large one begun
     // last would keep all waiting for its end, and two large ones at once would cost memory.
@@ -103,7 +106,7 @@ pub fn map_files<T: Send>(
     let drain = |takes_largest: bool| {
         let mut buffer = ModuleBuffer::default();
         while let Some(index) = take(&queue, takes_largest) {
-            let result = work(&mut buffer, files[index]);
+            let result = work(&mut buffer, files[index].borrow());
             if let Ok(mut results) = results.lock() {
                 results[index] = Some(result);
             }
@@ -116,6 +119,21 @@ pub fn map_files<T: Send>(
         drain(true);
     });
     results.into_inner().unwrap_or_default()
+}
+
+/// The same, and apart from the results the files that are no modules.
+pub fn read_files<T: Send>(
+    files: &[ModuleFile],
+    work: impl Fn(&mut ModuleBuffer, &ModuleFile) -> Result<T, FileError> + Sync,
+) -> (Vec<T>, Vec<UnreadableFile>) {
+    let (mut read, mut unreadable) = (Vec::new(), Vec::new());
+    for (file, result) in files.iter().zip(map_files(files, work).into_iter().flatten()) {
+        match result {
+            Ok(one) => read.push(one),
+            Err(error) => unreadable.push(UnreadableFile { file: file.clone(), error }),
+        }
+    }
+    (read, unreadable)
 }
 
 fn take(queue: &Mutex<VecDeque<usize>>, largest: bool) -> Option<usize> {

@@ -13,6 +13,7 @@ use ko::{
     compression::{Compression, UNPACKED_BYTES_MAX, too_large, unpack},
     elf::{Elf, Section},
     error::Malformed,
+    module::Module,
 };
 
 /// Why a module could not be read.
@@ -87,14 +88,22 @@ impl ModuleBuffer {
         self.read_file(&file, size)
     }
 
+    /// Reads a file, unpacks it, and takes the module apart.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no module.
+    pub fn module(&mut self, path: &Path) -> Result<Module<'_>, Problem> {
+        let read = self.read(path).and_then(|bytes| Ok(Module::read(bytes)?));
+        read.map_err(|error| error.problem(path))
+    }
+
     /// Reads an open file from its beginning and unpacks it. It may have another size than the one
     /// that is expected.
     ///
     /// # Errors
     /// As [`ModuleBuffer::read`].
     pub fn read_file(&mut self, file: &File, expected: u64) -> Result<&[u8], FileError> {
-        self.shrink();
-        let length = self.fill(file, usize::try_from(expected).unwrap_or(usize::MAX))?;
+        let length = self.fill(file, expected)?;
         match self.unpacked(length) {
             (bytes, None) => Ok(bytes),
             (_, Some(malformed)) => Err(malformed.into()),
@@ -108,9 +117,7 @@ impl ModuleBuffer {
     /// The file cannot be read, or is larger than any module.
     pub fn read_for_kernel(&mut self, path: &Path) -> Result<&[u8], FileError> {
         let file = File::open(path)?;
-        let size = file.metadata()?.len();
-        self.shrink();
-        let length = self.fill(&file, usize::try_from(size).unwrap_or(usize::MAX))?;
+        let length = self.fill(&file, file.metadata()?.len())?;
         Ok(self.unpacked(length).0)
     }
 
@@ -162,7 +169,9 @@ impl ModuleBuffer {
 
     /// Reads to the end of a file: with one call for all of it, if it is as long as expected, and
     /// one that finds the end. `read_to_end()` takes twice as many.
-    fn fill(&mut self, mut file: &File, expected: usize) -> Result<usize, FileError> {
+    fn fill(&mut self, mut file: &File, expected: u64) -> Result<usize, FileError> {
+        self.shrink();
+        let expected = usize::try_from(expected).unwrap_or(usize::MAX);
         let mut room = expected.saturating_add(1).min(UNPACKED_BYTES_MAX + 1);
         let mut length = 0;
         loop {

@@ -19,12 +19,20 @@ use crate::problem::{OrProblem, Problem, Result};
 /// Deeper than any module lies; a symbolic link to a parent would never end.
 const DEPTH_MAX: usize = 32;
 
-/// The modules below a directory and the `external` ones, one for each name, sorted by path; or,
-/// with a `modules.order` in the directory, by that and then by path, as depmod sorts them.
+/// The modules below a directory, one for each name, sorted by path; or, with a `modules.order` in
+/// the directory, by that and then by path, as depmod sorts them.
 ///
 /// # Errors
 /// A directory that cannot be read.
-pub fn modules(dir: &Path, config: &DepmodConfig) -> Result<Vec<ModuleFile>> {
+pub fn modules(dir: &Path) -> Result<Vec<ModuleFile>> {
+    modules_by(dir, &DepmodConfig::default())
+}
+
+/// The same by a configuration of depmod's, with its `external` modules.
+///
+/// # Errors
+/// A directory that cannot be read.
+pub fn modules_by(dir: &Path, config: &DepmodConfig) -> Result<Vec<ModuleFile>> {
     find(dir, config).or_usage(|| format!("cannot read the modules of {}", dir.display()))
 }
 
@@ -33,7 +41,7 @@ pub fn modules(dir: &Path, config: &DepmodConfig) -> Result<Vec<ModuleFile>> {
 /// # Errors
 /// A directory that cannot be read, or that has no modules.
 pub fn some_modules(dir: &Path, config: &DepmodConfig) -> Result<Vec<ModuleFile>> {
-    let found = modules(dir, config)?;
+    let found = modules_by(dir, config)?;
     if found.is_empty() {
         return Err(Problem::usage(format!("{} has no modules", dir.display()))
             .hint("name a folder with .ko, .ko.xz, .ko.zst or .ko.gz files"));
@@ -158,7 +166,7 @@ mod tests {
     }
 
     fn paths(dir: &tempfile::TempDir, config: &DepmodConfig) -> Vec<String> {
-        let found = modules(dir.path(), config).unwrap();
+        let found = modules_by(dir.path(), config).unwrap();
         found.into_iter().map(|file| file.path).collect()
     }
 
@@ -167,7 +175,7 @@ mod tests {
         let dir = tree(&["a.c"]);
         let error = module_files(&[dir.path().to_owned()]).unwrap_err();
         assert!(error.fact.ends_with("is a folder, not a module"), "{error}");
-        assert!(modules(dir.path(), &DepmodConfig::default()).unwrap().is_empty());
+        assert!(modules(dir.path()).unwrap().is_empty());
         let error = some_modules(dir.path(), &DepmodConfig::default()).unwrap_err();
         assert!(error.kind == Kind::Usage && error.fact.ends_with("has no modules"), "{error}");
     }
@@ -199,6 +207,6 @@ mod tests {
     fn a_link_to_a_parent_ends() {
         let dir = tree(&["a/b.ko"]);
         std::os::unix::fs::symlink("..", dir.path().join("a/up")).unwrap();
-        assert_eq!(modules(dir.path(), &DepmodConfig::default()).unwrap().len(), 1);
+        assert_eq!(modules(dir.path()).unwrap().len(), 1);
     }
 }

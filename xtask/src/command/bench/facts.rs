@@ -18,7 +18,7 @@ use crate::{
         run::{Run, this_program},
     },
     kernel::{Kernel, KernelName, archive::Refresh, shipped},
-    problem::{Problem, Result},
+    problem::Result,
     tree::{
         kmod::{Comparison, InstalledTree, Kmod},
         scan::map_files,
@@ -137,9 +137,7 @@ impl Bench {
         let mut buffer = ModuleBuffer::default();
         for file in tree.files()? {
             let to = dir.join(stack::module_file::unpacked_path(&file.path));
-            let bytes = buffer
-                .read(&file.full)
-                .map_err(|error| Problem::host(format!("{}: {error}", file.full.display())))?;
+            let bytes = buffer.read(&file.full).map_err(|error| error.problem(&file.full))?;
             make_folder(to.parent().unwrap_or(&dir))?;
             write_file(&to, bytes)?;
         }
@@ -160,9 +158,8 @@ fn our_command(tree: &InstalledTree, cache: &Path, alone: bool) -> Run {
 /// How long reading and unpacking alone takes, with the same threads: no program that looks at
 /// every module can be faster.
 fn floor_seconds(files: &[ModuleFile]) -> f64 {
-    let files: Vec<&ModuleFile> = files.iter().collect();
     let begin = Instant::now();
-    let sizes = map_files(&files, |buffer, file| buffer.read(&file.full).map_or(0, <[u8]>::len));
+    let sizes = map_files(files, |buffer, file| buffer.read(&file.full).map_or(0, <[u8]>::len));
     std::hint::black_box(sizes);
     begin.elapsed().as_secs_f64()
 }

@@ -16,9 +16,7 @@ use crate::{
 };
 use ko::{seal::Seal, text::SymbolName};
 use serde::Serialize;
-use stack::{
-    depmod_config::DepmodConfig, symtype_parser, symtypes::Symtypes, symvers::SymversEntry,
-};
+use stack::{symtype_parser, symtypes::Symtypes, symvers::SymversEntry};
 
 /// Show where a symbol comes from, which modules import it, and the type behind its CRC
 ///
@@ -138,7 +136,7 @@ impl Explain {
     fn importers(&self) -> Result<(Vec<Importer>, bool)> {
         let mut files = walk::module_files(&self.modules)?;
         if let Some(dir) = &self.tree {
-            files.extend(walk::modules(dir, &DepmodConfig::default())?);
+            files.extend(walk::modules(dir)?);
         }
         let (importers, unreadable) = importers(&files, &self.symbol);
         report_unreadable(&unreadable);

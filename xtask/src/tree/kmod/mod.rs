@@ -17,7 +17,7 @@ use crate::{
     problem::{Problem, Result},
     tree::walk,
 };
-use stack::{depmod_config::DepmodConfig, module_file::ModuleFile};
+use stack::module_file::ModuleFile;
 
 /// depmod over the largest tree takes under ten seconds, or some minutes on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(600);
@@ -79,7 +79,7 @@ impl InstalledTree {
     /// # Errors
     /// A directory that cannot be read.
     pub fn files(&self) -> Result<Vec<ModuleFile>> {
-        walk::modules(&self.dir, &DepmodConfig::default())
+        walk::modules(&self.dir)
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn compare(
         let modinfo = kmod.tool("modinfo", tree).arg("-0");
         let modinfo = modinfo.args(batch.iter().map(|file| &file.full));
         let theirs = parse_modinfo(&modinfo.stdout_bytes()?)?;
-        let ours = map_files(&batch.iter().collect::<Vec<_>>(), our_fields);
+        let ours = map_files(batch, our_fields);
         for (file, ours) in batch.iter().zip(ours) {
             let ours = ours.unwrap_or_else(|| Err("not read".into()));
             let theirs = theirs.get(file.full.as_os_str().as_encoded_bytes());
@@ -101,11 +101,8 @@ fn split_field(record: &[u8]) -> Result<(&str, &[u8])> {
 }
 
 fn our_fields(buffer: &mut ModuleBuffer, file: &ModuleFile) -> result::Result<Fields, String> {
-    let read = |error: FileError| error.to_string();
-    let bytes = buffer.read(&file.full).map_err(read)?;
-    let module = Module::read(bytes).map_err(|damage| damage.to_string())?;
-    let facts = module.facts().map_err(|damage| damage.to_string())?;
-    let mut fields = fields_of(&facts);
+    let mut read = || Ok(fields_of(&Module::read(buffer.read(&file.full)?)?.facts()?));
+    let mut fields = read().map_err(|error: FileError| error.to_string())?;
     fields.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(fields)
 }

@@ -47,8 +47,7 @@ fn compare_modules(files: &[ModuleFile], symvers: &Symvers) -> Comparison {
     }
     let mut differences = Vec::new();
     let (mut exports, mut imports, mut crcs) = (0, 0, 0);
-    let all = files.iter().collect::<Vec<_>>();
-    for (file, symbols) in files.iter().zip(map_files(&all, symbols)) {
+    for (file, symbols) in files.iter().zip(map_files(files, symbols)) {
         let Some(Ok(symbols)) = symbols else {
             differences.push(format!("{}: not read", file.path));
             continue;
