@@ -6,7 +6,6 @@ use crate::{
     build::{BuildDir, MakeTarget, Stack},
     command::{KernelArg, StackArg},
     host::cache::Cache,
-    kernel::{Kernel, archive::Refresh},
     problem::Result,
 };
 
@@ -31,7 +30,7 @@ impl Args {
     /// # Errors
     /// The kernel cannot be prepared, or a module does not build.
     pub fn run(self) -> Result<ExitCode> {
-        let kernel = Kernel::obtain(&Cache::open()?, &self.kernel.name, Refresh::Daily)?;
+        let kernel = self.kernel.obtain(&Cache::open()?)?;
         let (target, stack) = match (self.split, self.tests) {
             (true, _) => (MakeTarget::Split, Stack::for_target(MakeTarget::Split)),
             (_, true) => (MakeTarget::Tests, Stack::for_target(MakeTarget::Tests)),

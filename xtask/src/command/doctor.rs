@@ -25,11 +25,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
-/// One thing that was looked for.
-struct Finding {
-    what: String,
-    found: Result<String>,
-}
+/// One thing that was looked for, and what was found.
+type Finding = (String, Result<String>);
 
 impl Args {
     /// Looks, and changes nothing.
@@ -38,9 +35,9 @@ impl Args {
     /// There is no folder for the cache.
     pub fn run(self) -> Result<ExitCode> {
         let findings = look(&Cache::open()?);
-        let width = findings.iter().map(|finding| finding.what.len()).max().unwrap_or(0);
+        let width = findings.iter().map(|(what, _)| what.len()).max().unwrap_or(0);
         let mut missing = 0;
-        for Finding { what, found } in &findings {
+        for (what, found) in &findings {
             match found {
                 Ok(detail) => outln!("ok       {what:width$}  {detail}"),
                 Err(problem) => {
@@ -58,7 +55,7 @@ impl Args {
 }
 
 fn look(cache: &Cache) -> Vec<Finding> {
-    let finding = |what: &str, found| Finding { what: what.into(), found };
+    let finding = |what: &str, found| (what.to_owned(), found);
     let mut findings: Vec<Finding> = packages::all_needed()
         .into_iter()
         .map(|needed| finding(needed.command, host_command(needed)))
@@ -74,7 +71,7 @@ fn look(cache: &Cache) -> Vec<Finding> {
         let kernel = Kernel::present(cache, &name).map(|kernel| kernel.release);
         let what = format!("kernel {name}");
         let kernel = kernel.ok_or_else(|| absent(&what));
-        findings.push(Finding { what, found: kernel });
+        findings.push((what, kernel));
     }
     for state in saved_state::list(cache) {
         let found = format!("{} MiB, {}", state.bytes >> 20, state.about);

@@ -6,7 +6,6 @@ use crate::{
     build::{editor::EditorProject, project},
     command::{KernelArg, StackArg},
     host::cache::{self, Cache},
-    kernel::{Kernel, archive::Refresh},
     problem::{Problem, Result},
 };
 
@@ -33,7 +32,7 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let cache = Cache::open()?;
         let stack = self.stack.chosen()?;
-        let kernel = Kernel::obtain(&cache, &self.kernel.name, Refresh::Daily)?;
+        let kernel = self.kernel.obtain(&cache)?;
         let EditorProject { crates, json } = EditorProject::of(&cache, &kernel, &stack)?;
         // In our own folder it would hide Cargo.toml from the editor.
         let place = if stack.is_ours() { project().join("target") } else { stack.path("") };

@@ -5,7 +5,6 @@ use std::{env, fs, path::PathBuf, process::ExitCode, process::Stdio, time::Durat
 use crate::{
     command::KernelArg,
     host::cache::Cache,
-    kernel::{Kernel, archive::Refresh},
     problem::{OrProblem, Result},
 };
 
@@ -34,7 +33,7 @@ impl Args {
     pub fn run(self) -> Result<ExitCode> {
         let folder = self.folder.map_or_else(env::current_dir, Ok).and_then(fs::canonicalize);
         let folder = folder.or_usage(|| "the folder cannot be mounted".into())?;
-        let kernel = Kernel::obtain(&Cache::open()?, &self.kernel.name, Refresh::Daily)?;
+        let kernel = self.kernel.obtain(&Cache::open()?)?;
         let run = kernel.toolchain.run("env", &folder);
         let run = run.arg(format!("KDIR={}", kernel.kdir.display()));
         // Debian's headers choose their compiler; other trees take what is called gcc.

@@ -27,6 +27,21 @@ macro_rules! errln {
     ($($arg:tt)*) => { $crate::command::print_error(format_args!($($arg)*)) };
 }
 
+/// An enum of verbs with the arguments of each, and `dispatch`, which runs the one that is given.
+macro_rules! verbs {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($verb:ident($args:ty),)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, clap::Subcommand)]
+        $vis enum $name { $($verb($args),)* }
+
+        impl $name {
+            fn dispatch(self) -> $crate::problem::Result<std::process::ExitCode> {
+                match self { $(Self::$verb(args) => args.run(),)* }
+            }
+        }
+    };
+}
+
 pub mod bench;
 pub mod build;
 pub mod check;
@@ -57,6 +72,16 @@ pub struct KernelArg {
     /// Its name.
     #[arg(long = "kernel", value_name = "K", default_value = "stock", help = KernelName::choices())]
     pub name: KernelName,
+}
+
+impl KernelArg {
+    /// The kernel, prepared if need be.
+    ///
+    /// # Errors
+    /// It cannot be prepared.
+    fn obtain(&self, cache: &Cache) -> Result<Kernel> {
+        Kernel::obtain(cache, &self.name, Refresh::Daily)
+    }
 }
 
 /// The stack that a command is about.
@@ -105,12 +130,12 @@ impl GuestArgs {
     /// # Errors
     /// The kernel cannot be prepared, or the stack does not build.
     fn guest(&self) -> Result<Guest> {
-        let (cache, name) = (Cache::open()?, &self.kernel.name);
+        let cache = Cache::open()?;
         let stack = Stack::chosen_or_none(self.stack.folder.as_deref())?;
         let guest = match stack.filter(|_| !self.no_stack) {
-            None => Guest::on(&cache, &Kernel::obtain(&cache, name, Refresh::Daily)?)?,
+            None => Guest::on(&cache, &self.kernel.obtain(&cache)?)?,
             Some(stack) => {
-                let built = BuiltStack::obtain(&cache, name, &stack)?;
+                let built = BuiltStack::obtain(&cache, &self.kernel.name, &stack)?;
                 built.modules.iter().fold(Guest::on(&cache, &built.kernel)?, Guest::module)
             }
         };

@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
-
 use super::{
     bench, build as build_verb, check, demo, doctor, editor, enter, exercise, inspect, kernels,
     lesson, new, order, prove, setup, shell, symvers, test, vermagic, vm, watch,
@@ -11,71 +9,42 @@ use super::{
 use crate::{
     build,
     host::{process, progress},
-    problem::Result,
 };
 
 /// What follows the help.
 pub const AFTER_HELP: &str = "Exit status: 0 it holds, 1 it does not hold, 2 a wrong request, \
     69 this machine could not do it.\n`vm` passes the status of the guest's command through.";
 
-/// All verbs, in the order of the help.
-#[derive(Debug, Subcommand)]
-#[expect(missing_docs, reason = "each verb's arguments say what it does")]
-pub enum Verb {
-    Demo(demo::Args),
-    Test(test::Args),
-    Doctor(doctor::Args),
-    Setup(setup::Args),
-    Kernels(kernels::Args),
-    New(new::Args),
-    Build(build_verb::Args),
-    Vm(vm::Args),
-    Shell(shell::Args),
-    Watch(watch::Args),
-    Prove(prove::Args),
-    Enter(enter::Args),
-    Editor(editor::Args),
-    Inspect(inspect::Args),
-    Symvers(symvers::Args),
-    Order(order::Args),
-    Check(check::Args),
-    Vermagic(vermagic::Args),
-    Lesson(lesson::Args),
-    Exercise(exercise::Args),
-    Bless(lesson::BlessArgs),
-    Bench(bench::Args),
+verbs! {
+    /// All verbs, in the order of the help.
+    #[expect(missing_docs, reason = "each verb's arguments say what it does")]
+    pub enum Verb {
+        Demo(demo::Args),
+        Test(test::Args),
+        Doctor(doctor::Args),
+        Setup(setup::Args),
+        Kernels(kernels::Args),
+        New(new::Args),
+        Build(build_verb::Args),
+        Vm(vm::Args),
+        Shell(shell::Args),
+        Watch(watch::Args),
+        Prove(prove::Args),
+        Enter(enter::Args),
+        Editor(editor::Args),
+        Inspect(inspect::Args),
+        Symvers(symvers::Args),
+        Order(order::Args),
+        Check(check::Args),
+        Vermagic(vermagic::Args),
+        Lesson(lesson::Args),
+        Exercise(exercise::Args),
+        Bless(lesson::BlessArgs),
+        Bench(bench::Args),
+    }
 }
 
 impl Verb {
-    fn run(self) -> Result<ExitCode> {
-        if self.is_about_the_project() {
-            build::require_project()?;
-        }
-        match self {
-            Self::Demo(args) => args.run(),
-            Self::Test(args) => args.run(),
-            Self::Doctor(args) => args.run(),
-            Self::Setup(args) => args.run(),
-            Self::Kernels(args) => args.run(),
-            Self::New(args) => args.run(),
-            Self::Build(args) => args.run(),
-            Self::Vm(args) => args.run(),
-            Self::Shell(args) => args.run(),
-            Self::Watch(args) => args.run(),
-            Self::Prove(args) => args.run(),
-            Self::Enter(args) => args.run(),
-            Self::Editor(args) => args.run(),
-            Self::Inspect(args) => args.run(),
-            Self::Symvers(args) => args.run(),
-            Self::Order(args) => args.run(),
-            Self::Check(args) => args.run(),
-            Self::Vermagic(args) => args.run(),
-            Self::Lesson(args) => args.run(),
-            Self::Exercise(args) => args.run(),
-            Self::Bless(args) => args.run(),
-            Self::Bench(args) => args.run(),
-        }
-    }
     /// Whether it is about our own modules, tests and pages, and so needs a checkout of them.
     fn is_about_the_project(&self) -> bool {
         use Verb::{Bless, Demo, Exercise, Lesson, Test};
@@ -85,7 +54,8 @@ impl Verb {
 
 /// Runs a verb, and says on standard error why it did not come to an answer.
 pub fn run(verb: Verb) -> ExitCode {
-    let ended = verb.run();
+    let ready = if verb.is_about_the_project() { build::require_project() } else { Ok(()) };
+    let ended = ready.and_then(|()| verb.dispatch());
     process::end_if_interrupted();
     ended.unwrap_or_else(|problem| {
         progress::say(&format!("error: {problem}"));

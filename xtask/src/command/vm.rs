@@ -10,7 +10,7 @@ use ko::text::Text;
 
 use crate::{
     command::GuestArgs,
-    guest::{Command, report::Update},
+    guest::{Command, protocol::Event},
     problem::{Problem, Result},
 };
 
@@ -52,8 +52,8 @@ impl Args {
             let said = depmod.text();
             return Err(Problem::does_not_hold(format!("depmod failed in the guest: {said}")));
         }
-        let step = session.exec_with(Command::new(line).split_stderr(), &mut |update| {
-            if let Update::Output { error, bytes } = update {
+        let step = session.exec_with(Command::new(line).split_stderr(), &mut |event| {
+            if let Event::Output { error, bytes } = event {
                 if *error { pass_on(stderr(), bytes) } else { pass_on(stdout(), bytes) }
             }
         })?;

@@ -7,7 +7,6 @@ use crate::{
     command::{KernelArg, StackArg},
     guest::round::Round,
     host::{cache::Cache, process::interrupted, progress::say, run},
-    kernel::{Kernel, archive::Refresh},
     problem::Result,
 };
 
@@ -37,7 +36,7 @@ impl Args {
     /// The kernel cannot be prepared, or the sources cannot be watched; with `--once`, the round's.
     pub fn run(self) -> Result<ExitCode> {
         let cache = Cache::open()?;
-        let kernel = Kernel::obtain(&cache, &self.kernel.name, Refresh::Daily)?;
+        let kernel = self.kernel.obtain(&cache)?;
         let stack = self.stack.chosen()?;
         // Each round is one line.
         run::echo_off();

@@ -89,30 +89,6 @@ impl Report {
     }
 }
 
-/// What an event means for the program that waits for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Update {
-    /// Nothing but that the guest lives.
-    Nothing,
-    /// The agent is ready.
-    Hello,
-    /// The machine is at rest.
-    Settled,
-    /// The random numbers are fresh.
-    Reseeded,
-    /// A piece of the running command's output.
-    Output {
-        /// From its standard error.
-        error: bool,
-        /// What it wrote.
-        bytes: Vec<u8>,
-    },
-    /// The running command ended.
-    Ended,
-    /// The agent said goodbye.
-    Goodbye,
-}
-
 /// Puts the report together, and notices what cannot be.
 #[derive(Debug, Default)]
 pub struct Recorder {
@@ -143,54 +119,47 @@ impl Recorder {
     ///
     /// # Errors
     /// It cannot come now, or says what cannot be: the report is worth nothing from here on.
-    pub fn take(&mut self, event: Event) -> Result<Update, String> {
+    pub fn take(&mut self, event: &Event) -> Result<(), String> {
         if self.closed {
             return Err("the agent went on after its goodbye".into());
         }
         match event {
-            Event::Hello { release, tools } => self.hello(release, &tools),
-            Event::Kernel(record) => self.kernel(&record),
-            Event::Lost => {
-                self.flaw("the kernel overwrote messages before they could be read");
-                Ok(Update::Nothing)
-            }
-            Event::Settled => Ok(Update::Settled),
-            Event::Reseeded => Ok(Update::Reseeded),
+            Event::Hello { release, tools } => return self.hello(release, tools),
+            Event::Kernel(record) => return self.kernel(record),
+            Event::Goodbye { commands, kernel } => return self.goodbye(*commands, *kernel),
+            Event::Lost => self.flaw("the kernel overwrote messages before they could be read"),
+            Event::Settled | Event::Reseeded | Event::Alive => (),
             Event::Started => {
                 let command = self.sent.take().ok_or("a command started that was not sent")?;
                 self.running = true;
                 self.report.commands.push(CommandReport { command, ..CommandReport::default() });
-                Ok(Update::Nothing)
             }
             Event::Output { error, bytes } => {
                 self.grow(bytes.len())?;
                 let step = self.step("output")?;
-                if error { &mut step.error } else { &mut step.output }.extend(&bytes);
-                Ok(Update::Output { error, bytes })
+                if *error { &mut step.error } else { &mut step.output }.extend(bytes);
             }
-            Event::Alive => Ok(Update::Nothing),
             Event::Ended { status, open } => {
                 let step = self.step("an exit status")?;
-                (step.status, step.open) = (status, open);
+                (step.status, step.open) = (*status, *open);
                 self.running = false;
-                Ok(Update::Ended)
             }
-            Event::Failed(why) => Err(format!("the agent gave up: {why}")),
-            Event::Goodbye { commands, kernel } => self.goodbye(commands, kernel),
+            Event::Failed(why) => return Err(format!("the agent gave up: {why}")),
         }
+        Ok(())
     }
 
-    fn hello(&mut self, release: String, tools: &str) -> Result<Update, String> {
+    fn hello(&mut self, release: &str, tools: &str) -> Result<(), String> {
         if self.report.hello.is_some() {
             return Err("the agent said hello twice".into());
         }
         let tools = tools.lines().filter_map(|line| line.split_once('\t'));
         let tools = tools.map(|(name, said)| (name.to_owned(), said.to_owned())).collect();
-        self.report.hello = Some(Hello { release, tools });
-        Ok(Update::Hello)
+        self.report.hello = Some(Hello { release: release.into(), tools });
+        Ok(())
     }
 
-    fn kernel(&mut self, record: &[u8]) -> Result<Update, String> {
+    fn kernel(&mut self, record: &[u8]) -> Result<(), String> {
         self.grow(record.len())?;
         let message = Message::parse(record)?;
         let expected = self.sequence.map(|last| last.saturating_add(1));
@@ -206,10 +175,10 @@ impl Recorder {
             Some(step) => &mut step.late,
         };
         place.push(message);
-        Ok(Update::Nothing)
+        Ok(())
     }
 
-    fn goodbye(&mut self, commands: u32, kernel: u32) -> Result<Update, String> {
+    fn goodbye(&mut self, commands: u32, kernel: u32) -> Result<(), String> {
         if self.running().is_some() || self.report.hello.is_none() {
             return Err("the agent said goodbye too early".into());
         }
@@ -222,7 +191,7 @@ impl Recorder {
             let has = self.messages;
             self.flaw(&format!("the agent sent {kernel} kernel messages, {has} arrived"));
         }
-        Ok(Update::Goodbye)
+        Ok(())
     }
 
     fn step(&mut self, what: &str) -> Result<&mut CommandReport, String> {
@@ -265,7 +234,7 @@ mod tests {
     fn recorder(events: impl IntoIterator<Item = Event>) -> Recorder {
         let mut recorder = Recorder::default();
         events.into_iter().for_each(|event| {
-            recorder.take(event).unwrap();
+            recorder.take(&event).unwrap();
         });
         recorder
     }
@@ -275,12 +244,11 @@ mod tests {
         let mut recorder = recorder([kernel(7), hello(), kernel(8)]);
         recorder.begin("a");
         for event in [Event::Started, output(b"x"), kernel(9), output(b"y")] {
-            recorder.take(event).unwrap();
+            recorder.take(&event).unwrap();
         }
-        recorder.take(Event::Ended { status: 3, open: false }).unwrap();
-        recorder.take(kernel(10)).unwrap();
-        let goodbye = recorder.take(Event::Goodbye { commands: 1, kernel: 4 }).unwrap();
-        assert_eq!(goodbye, Update::Goodbye);
+        recorder.take(&Event::Ended { status: 3, open: false }).unwrap();
+        recorder.take(&kernel(10)).unwrap();
+        recorder.take(&Event::Goodbye { commands: 1, kernel: 4 }).unwrap();
         let report = recorder.report;
         assert_eq!(report.flaw, None);
         assert_eq!(report.boot.len(), 2);
@@ -296,12 +264,12 @@ mod tests {
         let mut recorder = recorder([hello()]);
         recorder.begin("a");
         for event in [kernel(1), Event::Started, Event::Ended { status: 0, open: false }] {
-            recorder.take(event).unwrap();
+            recorder.take(&event).unwrap();
         }
         recorder.begin("b");
         assert_eq!(recorder.running(), Some("b"));
         for event in [kernel(2), Event::Started, kernel(3)] {
-            recorder.take(event).unwrap();
+            recorder.take(&event).unwrap();
         }
         let report = recorder.report;
         let numbers = |messages: &[Message]| messages.iter().map(|one| one.sequence).collect();
@@ -325,28 +293,28 @@ mod tests {
 
     #[test]
     fn events_out_of_place_are_refused() {
-        let refused = |event: Event| recorder([hello()]).take(event).unwrap_err();
+        let refused = |event: Event| recorder([hello()]).take(&event).unwrap_err();
         assert!(refused(output(b"x")).contains("no command runs"));
         assert!(refused(Event::Ended { status: 0, open: false }).contains("no command runs"));
         assert!(refused(hello()).contains("twice"));
         assert!(refused(Event::Started).contains("not sent"));
         assert!(refused(Event::Failed("no disk".into())).contains("no disk"));
         let mut closed = recorder([hello(), Event::Goodbye { commands: 0, kernel: 0 }]);
-        assert!(closed.take(Event::Alive).unwrap_err().contains("after its goodbye"));
+        assert!(closed.take(&Event::Alive).unwrap_err().contains("after its goodbye"));
         let mut early = Recorder::default();
-        assert!(early.take(Event::Goodbye { commands: 0, kernel: 0 }).is_err());
+        assert!(early.take(&Event::Goodbye { commands: 0, kernel: 0 }).is_err());
     }
 
     #[test]
     fn the_report_has_a_limit() {
         let mut recorder = recorder([hello()]);
         recorder.begin("yes");
-        recorder.take(Event::Started).unwrap();
+        recorder.take(&Event::Started).unwrap();
         let piece = || output(&vec![b'y'; REPORT_MAX / 4 + 1]);
         for _ in 0..3 {
-            recorder.take(piece()).unwrap();
+            recorder.take(&piece()).unwrap();
         }
-        assert!(recorder.take(piece()).unwrap_err().contains("more than 64 MiB"));
+        assert!(recorder.take(&piece()).unwrap_err().contains("more than 64 MiB"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
         console::Allowed,
         protocol::{Decoder, Event, Request},
         qemu,
-        report::{CommandReport, Hello, Recorder, Report, Update},
+        report::{CommandReport, Hello, Recorder, Report},
         run_dir::RunDir,
         session_verdict::{self, End, Evidence},
     },
@@ -125,14 +125,14 @@ impl Session {
         self.exec_with(command, &mut |_| ())
     }
 
-    /// The same, with each piece of news as it comes.
+    /// The same, with each event as it comes.
     ///
     /// # Errors
     /// Those of [`Session::exec`].
     pub fn exec_with(
         &mut self,
         command: impl Into<Command>,
-        see: &mut dyn FnMut(&Update),
+        see: &mut dyn FnMut(&Event),
     ) -> Result<CommandReport> {
         let command = command.into();
         let request =
@@ -146,7 +146,7 @@ impl Session {
         line: &str,
         request: &Request,
         deadline: Duration,
-        see: &mut dyn FnMut(&Update),
+        see: &mut dyn FnMut(&Event),
     ) -> Result<CommandReport> {
         if let Some(over) = &self.over {
             return Err(over.clone());
@@ -155,7 +155,7 @@ impl Session {
         let frame = request.encode().map_err(|why| Problem::usage(why.to_string()))?;
         self.recorder.begin(line);
         self.send(&frame).map_err(|end| self.fail(end))?;
-        let ended = self.until(&Update::Ended, deadline, see);
+        let ended = self.until(|event| matches!(event, Event::Ended { .. }), deadline, see);
         ended.map_err(|end| self.fail(end))?;
         Ok(self.recorder.report.commands.last().cloned().unwrap_or_default())
     }
@@ -172,11 +172,9 @@ impl Session {
         let asked = Request::End.encode().map_err(|why| End::Corrupt(why.to_string()));
         let end = asked
             .and_then(|frame| self.send(&frame))
-            .and_then(|()| self.until(&Update::Goodbye, GOODBYE, &mut |_| ()));
-        match self.verdict(end.err().unwrap_or(End::Goodbye)) {
-            Ok(()) => Ok(std::mem::take(&mut self.recorder.report)),
-            Err(problem) => Err(problem),
-        }
+            .and_then(|()| self.await_event(|it| matches!(it, Event::Goodbye { .. }), GOODBYE));
+        self.verdict(end.err().unwrap_or(End::Goodbye))?;
+        Ok(std::mem::take(&mut self.recorder.report))
     }
 
     pub(super) fn send(&mut self, frame: &[u8]) -> Result<(), End> {
@@ -184,21 +182,29 @@ impl Session {
         stream.write_all(frame).map_err(|_| End::Closed)
     }
 
-    /// Reads news until the wanted one comes.
-    pub(super) fn until(
+    /// Takes events until the wanted one comes.
+    pub(super) fn await_event(
         &mut self,
-        wanted: &Update,
+        wanted: fn(&Event) -> bool,
         deadline: Duration,
-        see: &mut dyn FnMut(&Update),
+    ) -> Result<(), End> {
+        self.until(wanted, deadline, &mut |_| ())
+    }
+
+    fn until(
+        &mut self,
+        wanted: fn(&Event) -> bool,
+        deadline: Duration,
+        see: &mut dyn FnMut(&Event),
     ) -> Result<(), End> {
         let begin = Instant::now();
         self.heard = begin;
         loop {
             while let Some(frame) = self.decoder.frame().map_err(|why| corrupt(&why))? {
                 let event = Event::decode(frame).map_err(|why| corrupt(&why))?;
-                let news = self.recorder.take(event).map_err(End::Corrupt)?;
-                see(&news);
-                if news == *wanted {
+                self.recorder.take(&event).map_err(End::Corrupt)?;
+                see(&event);
+                if wanted(&event) {
                     return Ok(());
                 }
             }
@@ -272,13 +278,10 @@ impl Session {
 
     /// The problem that ends the session here.
     pub(super) fn fail(&mut self, end: End) -> Problem {
-        let problem = match self.verdict(end) {
-            Err(problem) => problem,
-            // This is never reached: an end without a goodbye is never green.
-            Ok(()) => Problem::host("the guest ended in an unknown way"),
-        };
-        self.over = Some(problem.clone());
-        problem
+        // An end without a goodbye is never green, so the second is never reached.
+        let unknown = || Problem::host("the guest ended in an unknown way");
+        let problem = self.verdict(end).err().unwrap_or_else(unknown);
+        self.over.insert(problem).clone()
     }
 
     /// Waits for QEMU's end if it may end, ends it otherwise, and judges all that is there.

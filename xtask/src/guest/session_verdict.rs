@@ -74,18 +74,14 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Result<()> {
             }
             (Problem::does_not_hold(fact), Some(complaint.line))
         }
-        (None, flaw) => match (ending, flaw) {
-            (Some(ending), _) => (ending, None),
-            (None, Some(flaw)) => {
-                (Problem::host(format!("the guest's report is not whole: {flaw}")), None)
-            }
-            (None, None) => match evidence.unread {
-                None => return Ok(()),
-                Some(why) => {
-                    (Problem::host(format!("the guest's console cannot be read: {why}")), None)
-                }
-            },
-        },
+        (None, flaw) => {
+            let flaw = flaw.iter().map(|flaw| format!("report is not whole: {flaw}"));
+            let unread = evidence.unread.iter().map(|why| format!("console cannot be read: {why}"));
+            let fault = flaw.chain(unread).next();
+            let fault = fault.map(|what| Problem::host(format!("the guest's {what}")));
+            let Some(problem) = ending.or(fault) else { return Ok(()) };
+            (problem, None)
+        }
     };
     Err(with_console(problem, evidence, from.as_deref()))
 }
@@ -140,36 +136,23 @@ fn step_of<'a>(report: &'a Report, line: &str) -> Option<&'a str> {
 fn ending(evidence: &Evidence<'_>) -> Option<Problem> {
     let place = place(evidence);
     let came_up = evidence.report.hello.is_some();
-    match &evidence.end {
-        End::Goodbye if evidence.status == Some(protocol::EXIT_STATUS) => None,
-        End::Goodbye => {
-            let how = status(evidence.status);
-            Some(Problem::host(format!("the VM did not end as agreed after its goodbye: {how}")))
-        }
-        End::Closed if !came_up => {
-            let how = status(evidence.status);
-            let said = said(evidence.qemu);
-            Some(Problem::host(format!("the guest never came up: {how}{said}")))
-        }
-        End::Closed => {
-            let how = status(evidence.status);
-            let said = said(evidence.qemu);
-            Some(Problem::host(format!("the VM ended{place}: {how}{said}")))
-        }
+    let how = status(evidence.status);
+    let said = said(evidence.qemu);
+    let fact = match &evidence.end {
+        End::Goodbye if evidence.status == Some(protocol::EXIT_STATUS) => return None,
+        End::Goodbye => format!("the VM did not end as agreed after its goodbye: {how}"),
+        End::Closed if !came_up => format!("the guest never came up: {how}{said}"),
+        End::Closed => format!("the VM ended{place}: {how}{said}"),
         End::Deadline { after, .. } if !came_up => {
-            let seconds = after.as_secs();
-            let said = said(evidence.qemu);
-            Some(Problem::host(format!("the guest did not come up within {seconds} s{said}")))
+            format!("the guest did not come up within {} s{said}", after.as_secs())
         }
-        End::Deadline { after, silent } => Some(hang(evidence, *after, *silent)),
-        End::Corrupt(why) => {
-            Some(Problem::host(format!("the guest's report broke off{place}: {why}")))
-        }
+        End::Deadline { after, silent } => return Some(hang(evidence, *after, *silent)),
+        End::Corrupt(why) => format!("the guest's report broke off{place}: {why}"),
         End::Flood(bytes) => {
-            let max = bytes >> 20;
-            Some(Problem::host(format!("the console had more than {max} MiB{place}: ended")))
+            format!("the console had more than {} MiB{place}: ended", bytes >> 20)
         }
-    }
+    };
+    Some(Problem::host(fact))
 }
 
 fn hang(evidence: &Evidence<'_>, after: Duration, silent: Duration) -> Problem {

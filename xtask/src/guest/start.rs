@@ -9,10 +9,9 @@ use std::{
 use crate::{
     guest::{
         initramfs::Initramfs,
-        protocol::{PAYLOAD_MAX, Request},
+        protocol::{Event, PAYLOAD_MAX, Request},
         qemu,
         qmp::{self, Qmp},
-        report::Update,
         run_dir::RunDir,
         saved_state::DEVICES,
         session::{Limits, Session},
@@ -46,7 +45,7 @@ impl Session {
 
     fn come_up(&mut self) -> Result<()> {
         let deadline = self.limits.boot_deadline;
-        let came = self.until(&Update::Hello, deadline, &mut |_| ());
+        let came = self.await_event(|event| matches!(event, Event::Hello { .. }), deadline);
         came.map_err(|end| self.fail(end))?;
         self.recorder.report.boot_time = self.begin.elapsed();
         // QEMU has read it. What is left behind when we are killed is small then.
@@ -92,7 +91,7 @@ impl Session {
         session.recorder.report.restored = true;
         session.decoder.push(transcript);
         let mut control = session.control()?;
-        let settled = session.until(&Update::Settled, Duration::ZERO, &mut |_| ());
+        let settled = session.await_event(|event| *event == Event::Settled, Duration::ZERO);
         settled.map_err(|end| session.fail(end))?;
         let restored = control.restore(&format!("{}/{DEVICES}", qemu::STATE));
         restored.map_err(|why| Problem::host(format!("QEMU cannot restore the machine: {why}")))?;
@@ -107,7 +106,7 @@ impl Session {
     fn settle(&mut self) -> Result<(), End> {
         self.reseed(SETTLE)?;
         self.request(&Request::Settle)?;
-        self.until(&Update::Settled, SETTLE, &mut |_| ())
+        self.await_event(|event| *event == Event::Settled, SETTLE)
     }
 
     /// Gives the guest random numbers that no other has.
@@ -116,7 +115,7 @@ impl Session {
         let random = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut seed));
         random.map_err(|error| End::Corrupt(format!("/dev/urandom: {error}")))?;
         self.request(&Request::Reseed { seed })?;
-        self.until(&Update::Reseeded, deadline, &mut |_| ())
+        self.await_event(|event| *event == Event::Reseeded, deadline)
     }
 
     /// Gives a restored guest what differs from run to run: random numbers and the time.
@@ -170,21 +169,14 @@ impl Session {
         let hello = self.hello();
         let wrong = if hello.release != self.limits.release {
             let (has, wants) = (&hello.release, &self.limits.release);
-            Some(format!("the guest's kernel calls itself {has}, expected was {wants}"))
+            format!("the guest's kernel calls itself {has}, expected was {wants}")
         } else if let Some((tool, said)) = hello.stranger() {
-            Some(format!("`{tool}` in the guest is not kmod's: it says {said:?}"))
+            format!("`{tool}` in the guest is not kmod's: it says {said:?}")
         } else if hello.tools.len() != 6 {
-            Some("the guest's agent did not find all of kmod's commands".into())
+            "the guest's agent did not find all of kmod's commands".into()
         } else {
-            None
+            return Ok(());
         };
-        match wrong {
-            None => Ok(()),
-            Some(wrong) => {
-                let problem = Problem::host(wrong);
-                self.over = Some(problem.clone());
-                Err(problem)
-            }
-        }
+        Err(self.over.insert(Problem::host(wrong)).clone())
     }
 }

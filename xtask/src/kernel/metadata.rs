@@ -14,7 +14,7 @@ use stack::symvers::symvers_lines;
 use crate::{
     host::{
         cache,
-        file_system::{copy_file, make_folder, names, read_file},
+        file_system::{copy_file, has_extension, make_folder, names, read_file},
         progress::say,
         sandbox::Sandbox,
     },
@@ -76,7 +76,7 @@ fn rust_symbols(symvers: &[u8]) -> Result<Vec<String>, stack::line_error::LineEr
 /// The symbols that the objects of a folder define.
 fn defined_symbols(folder: &Path) -> Result<HashSet<String>> {
     let mut symbols = HashSet::new();
-    for path in files(folder, &["o"])? {
+    for path in files(folder, "o")? {
         let bytes = read_file(&path)?;
         let file = object::File::parse(&*bytes)
             .map_err(|error| Problem::host(format!("{}: {error}", path.display())))?;
@@ -86,14 +86,10 @@ fn defined_symbols(folder: &Path) -> Result<HashSet<String>> {
     Ok(symbols)
 }
 
-/// The files of a folder with one of these extensions, in order.
-fn files(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
+/// The files of a folder with this extension, in order.
+fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     let paths = names(folder)?.into_iter().map(|name| folder.join(name));
-    let wanted = |path: &PathBuf| {
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        extension.is_some_and(|extension| extensions.contains(&extension))
-    };
-    Ok(paths.filter(wanted).collect())
+    Ok(paths.filter(|path| has_extension(path, extension)).collect())
 }
 
 /// Puts into Debian's headers the files that they lack, which a kernel's `make prepare` left in
@@ -113,7 +109,7 @@ pub(super) fn complete(headers: &Path, build: &Path, config: &Kconfig) -> Result
         kinds.push((rust.join("helpers"), "bc"));
     }
     for (folder, extension) in kinds {
-        let made = files(&folder, &[extension])?;
+        let made = files(&folder, extension)?;
         if made.is_empty() {
             let fact = format!("`make prepare` left no *.{extension} in {}", folder.display());
             return Err(Problem::host(fact).hint("its output is in the log that is named above"));

@@ -24,7 +24,7 @@ const FRONT_MATTER: &str = "<!-- lesson\n";
 const MADE: &str = "<!-- made by -->";
 
 /// What a page needs in order to be run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct FrontMatter {
     /// `kernels: stock sid`: the kernels that it is run on. The first one's words stand in the
     /// page, those of the others where they differ.
@@ -201,13 +201,7 @@ pub(super) struct Rendered {
 
 impl FrontMatter {
     fn parse(text: &str) -> Result<Self> {
-        let mut front_matter = Self {
-            kernels: vec![KernelName::STOCK],
-            also: Vec::new(),
-            with: Vec::new(),
-            cmdline: Vec::new(),
-            allow: Vec::new(),
-        };
+        let mut front_matter = Self { kernels: vec![KernelName::STOCK], ..Self::default() };
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             let unknown =
                 || Problem::usage(format!("its front matter has the unknown line {line:?}"));

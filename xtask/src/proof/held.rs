@@ -9,8 +9,8 @@ use loader::{
 use stack::graph::Cycle;
 
 use super::{
-    point::{Answered, Fault},
-    prediction::PredictedLoad,
+    point::{Answered, Fault, Point, Subject},
+    prediction::{PredictedLoad, Prediction},
 };
 use crate::guest::{
     console::{gravest, splats},
@@ -28,8 +28,16 @@ const INTERNAL: [(&str, &str, &str); 2] = [
     ("Unknown error 524", "ENOTSUPP", "a module's init should return EOPNOTSUPP"),
 ];
 
-/// Would the module load?
-pub(super) fn check(load: &PredictedLoad, cycles: &[Cycle]) -> Answered {
+/// Would each module of the stack load?
+pub(super) fn checks(prediction: &Prediction) -> impl Iterator<Item = Point> {
+    prediction
+        .loads
+        .iter()
+        .filter(|load| load.of_stack)
+        .map(|load| Point::new(Subject::Check(load.name.clone()), check(load, &prediction.cycles)))
+}
+
+fn check(load: &PredictedLoad, cycles: &[Cycle]) -> Answered {
     if let Some(cycle) = cycles.iter().find(|cycle| cycle.0.contains(&load.name)) {
         return Answered::fails("cycle", cycle.to_string());
     }
@@ -55,16 +63,18 @@ pub(super) fn check(load: &PredictedLoad, cycles: &[Cycle]) -> Answered {
 /// module's init, where that is known.
 pub(super) fn load(verdict: &Verdict, step: &CommandReport, accepted: Option<bool>) -> Answered {
     let said = modprobes_words(step);
-    let differs = |word: &str, reason: String| Answered::Differs(Fault::new(word, reason));
     match (&verdict.answer, step.status == 0) {
         (Answer::Loads | Answer::Unknown(_), true) => Answered::Holds,
-        (Answer::Refused(errno), true) => {
-            differs("loads", format!("we said that it is refused with {errno}, but it loads"))
-        }
+        (Answer::Refused(errno), true) => Answered::differs(
+            "loads",
+            format!("we said that it is refused with {errno}, but it loads"),
+        ),
         (Answer::Refused(errno), false) => refused(verdict, *errno, step, &said),
         (Answer::Loads, false) => match accepted {
             Some(true) => init_failed(&said),
-            Some(false) => differs("refused", format!("we said that it loads, but: {said}")),
+            Some(false) => {
+                Answered::differs("refused", format!("we said that it loads, but: {said}"))
+            }
             // Only a module's own code gives such an error.
             None if internal(&said).is_some() => init_failed(&said),
             None => Answered::fails("no load", said),
@@ -74,7 +84,7 @@ pub(super) fn load(verdict: &Verdict, step: &CommandReport, accepted: Option<boo
 }
 
 fn refused(verdict: &Verdict, errno: Errno, step: &CommandReport, said: &str) -> Answered {
-    let differs = |reason: String| Answered::Differs(Fault::new("otherwise", reason));
+    let differs = |reason: String| Answered::differs("otherwise", reason);
     if !is_said(errno, said) {
         return differs(format!("we said that it is refused with {errno}, but: {said}"));
     }
@@ -132,12 +142,10 @@ pub(super) fn depmod(cycles: &[String], step: &CommandReport) -> Answered {
     let said = modprobes_words(step);
     match (cycles, step.status) {
         ([], 0) => Answered::Holds,
-        ([], _) => {
-            Answered::Differs(Fault::new("no order", format!("we found an order, but: {said}")))
-        }
+        ([], _) => Answered::differs("no order", format!("we found an order, but: {said}")),
         (cycles, 0) => {
             let reason = format!("we found a cycle, but depmod did not: {}", cycles.join("; "));
-            Answered::Differs(Fault::new("cycle", reason))
+            Answered::differs("cycle", reason)
         }
         (cycles, _) => {
             let reason = format!("{}, and then modprobe finds no module at all", cycles.join("; "));

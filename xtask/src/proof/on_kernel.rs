@@ -111,10 +111,7 @@ fn load(
     proof: &mut KernelProof,
 ) -> Result<()> {
     let prediction = prediction::predict(cache, kernel, modules)?;
-    for load in prediction.loads.iter().filter(|load| load.of_stack) {
-        let subject = Subject::Check(load.name.clone());
-        proof.points.push(Point::new(subject, held::check(load, &prediction.cycles)));
-    }
+    proof.points.extend(held::checks(&prediction));
     let guest = Guest::on(cache, kernel)?.deadline(wanted.deadline);
     let guest = prediction.loads.iter().fold(guest, |guest, load| guest.module(&load.file));
     in_guest::prove(&guest, &prediction, wanted.command.as_deref(), proof);

@@ -115,6 +115,11 @@ impl Answered {
         Self::Fails(Kind::DoesNotHold, Fault::new(word, reason))
     }
 
+    /// It was predicted otherwise.
+    pub fn differs(word: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Differs(Fault::new(word, reason))
+    }
+
     /// It could not be asked.
     pub fn skipped(word: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Skipped(Fault::new(word, reason))

@@ -39,10 +39,7 @@ impl Story<'_> {
     pub fn proof(self, cache: &Cache) -> Result<StackProof> {
         let prediction = prediction::predict(cache, self.kernel, self.modules)?;
         let mut points = vec![Point::new(Subject::Build, Answered::Holds)];
-        for load in prediction.loads.iter().filter(|load| load.of_stack) {
-            let check = held::check(load, &prediction.cycles);
-            points.push(Point::new(Subject::Check(load.name.clone()), check));
-        }
+        points.extend(held::checks(&prediction));
         let end = || self.ended_by.map_or(Answered::Holds, failed);
         for scene in 0..self.scenes.len() {
             let last = scene + 1 == self.scenes.len();

@@ -102,7 +102,7 @@ impl Bench {
 
     fn one(&self, what: &str, tree: &InstalledTree) -> Result<()> {
         let files = tree.files()?;
-        let (mut depmod, mut ours, mut again) = (Best::new(), Best::new(), Best::new());
+        let (mut depmod, mut ours, mut again) = (Cost::MOST, Cost::MOST, Cost::MOST);
         let mut floor = f64::INFINITY;
         let cache = self.scratch.join("cache");
         remove_dir(&cache)?;
@@ -110,13 +110,13 @@ impl Bench {
             // To enter the private root is not the tool's own work.
             let entering = measure(&self.kmod.tool("true", tree))?.seconds;
             let Cost { seconds, peak_kb } = measure(&self.kmod.depmod(tree, None))?;
-            depmod.add(Cost { seconds: seconds - entering, peak_kb });
-            ours.add(measure(&our_command(tree, &cache, true))?);
+            depmod.take_best(Cost { seconds: seconds - entering, peak_kb });
+            ours.take_best(measure(&our_command(tree, &cache, true))?);
             floor = floor.min(floor_seconds(&files));
         }
         // The first call fills the cache.
         for _ in 0..=self.rounds {
-            again.add(measure(&our_command(tree, &cache, false))?);
+            again.take_best(measure(&our_command(tree, &cache, false))?);
         }
         outln!("  {what}");
         outln!("    depmod -n         {depmod}");
@@ -162,27 +162,4 @@ fn floor_seconds(files: &[ModuleFile]) -> f64 {
     let sizes = map_files(files, |buffer, file| buffer.read(&file.full).map_or(0, <[u8]>::len));
     std::hint::black_box(sizes);
     begin.elapsed().as_secs_f64()
-}
-
-/// The best of several rounds: other work on the machine can only make a round slower.
-struct Best {
-    seconds: f64,
-    peak_kb: u64,
-}
-
-impl Best {
-    fn new() -> Self {
-        Self { seconds: f64::INFINITY, peak_kb: 0 }
-    }
-
-    fn add(&mut self, cost: Cost) {
-        self.seconds = self.seconds.min(cost.seconds);
-        self.peak_kb = self.peak_kb.max(cost.peak_kb);
-    }
-}
-
-impl std::fmt::Display for Best {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:>6.2} s  {:>3} MB", self.seconds, self.peak_kb / 1000)
-    }
 }

@@ -1,14 +1,14 @@
 //! A process, with the time it takes and the memory it and its children hold at most.
 
 use std::{
-    fs,
+    fmt, fs,
     path::Path,
-    process::{ExitStatus, Stdio},
+    process::Stdio,
     time::{Duration, Instant},
 };
 
 use crate::{
-    host::{process::Process, run::Run},
+    host::run::Run,
     problem::{OrProblem, Problem, Result},
 };
 
@@ -28,25 +28,39 @@ pub(super) struct Cost {
 pub(super) fn measure(command: &Run) -> Result<Cost> {
     let begin = Instant::now();
     let mut process = command.spawn(Stdio::null(), Stdio::null())?;
-    let (status, peak_kb) = wait(&mut process, command)?;
-    if !status.success() {
-        return Err(Problem::host(format!("{command} failed: {status}")));
-    }
-    Ok(Cost { seconds: begin.elapsed().as_secs_f64(), peak_kb })
-}
-
-/// Waits for a process, and returns the most memory that was seen, in kB.
-fn wait(process: &mut Process, command: &Run) -> Result<(ExitStatus, u64)> {
     let mut peak_kb = 0;
     let ended = process.wait(DEADLINE, POLL, |pid| {
         peak_kb = peak_kb.max(peak_of(pid));
         true
     });
-    let ended = ended.or_host(|| format!("cannot wait for {command}"))?;
-    let seconds = DEADLINE.as_secs();
-    let status =
-        ended.ok_or_else(|| Problem::host(format!("{command} did not end within {seconds} s")))?;
-    Ok((status, peak_kb))
+    match ended.or_host(|| format!("cannot wait for {command}"))? {
+        Some(status) if status.success() => {
+            Ok(Cost { seconds: begin.elapsed().as_secs_f64(), peak_kb })
+        }
+        Some(status) => Err(Problem::host(format!("{command} failed: {status}"))),
+        None => {
+            let seconds = DEADLINE.as_secs();
+            Err(Problem::host(format!("{command} did not end within {seconds} s")))
+        }
+    }
+}
+
+impl Cost {
+    /// More than anything takes.
+    pub(super) const MOST: Self = Self { seconds: f64::INFINITY, peak_kb: 0 };
+
+    /// The best of several rounds, as other work on the machine can only make one slower; and the
+    /// most memory of all.
+    pub(super) fn take_best(&mut self, round: Self) {
+        self.seconds = self.seconds.min(round.seconds);
+        self.peak_kb = self.peak_kb.max(round.peak_kb);
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>6.2} s  {:>3} MB", self.seconds, self.peak_kb / 1000)
+    }
 }
 
 /// The most memory that a process or one below it has held so far, in kB.

@@ -6,8 +6,6 @@ mod restore;
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
-
 use crate::problem::Result;
 
 /// Measure what the documentation states
@@ -17,10 +15,11 @@ pub struct Args {
     what: What,
 }
 
-#[derive(Debug, Subcommand)]
-enum What {
-    Facts(facts::Facts),
-    Loop(restore::Loop),
+verbs! {
+    enum What {
+        Facts(facts::Facts),
+        Loop(restore::Loop),
+    }
 }
 
 impl Args {
@@ -29,9 +28,6 @@ impl Args {
     /// # Errors
     /// A tree or a tool that is not there, a tool that fails.
     pub fn run(self) -> Result<ExitCode> {
-        match self.what {
-            What::Facts(facts) => facts.run(),
-            What::Loop(run) => run.run(),
-        }
+        self.what.dispatch()
     }
 }

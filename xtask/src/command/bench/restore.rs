@@ -19,7 +19,7 @@ use crate::{
         progress::say,
         run::{self, Run, this_program},
     },
-    kernel::{Kernel, archive::Refresh, shipped},
+    kernel::{Kernel, shipped},
     problem::{Kind, OrProblem, Problem, Result},
 };
 
@@ -40,7 +40,7 @@ pub(super) struct Loop {
 impl Loop {
     pub(super) fn run(self) -> Result<ExitCode> {
         let cache = Cache::open()?;
-        let kernel = Kernel::obtain(&cache, &self.kernel.name, Refresh::Daily)?;
+        let kernel = self.kernel.obtain(&cache)?;
         run::echo_off();
         let kvm = kvm_works(&cache, &kernel)?;
         let ways = self.ways(&cache, &kernel, kvm)?;

@@ -209,13 +209,12 @@ fn print_verdict(facts: &TreeFacts, load: &PlannedLoad, verdict: &Verdict) {
         }
         Answer::Unknown(reason) => outln!("{file}{needed}: cannot be decided offline: {reason}"),
     }
-    let said = |line: &str| line.chars().flat_map(plain).collect::<String>();
     if !verdict.messages.is_empty() {
         outln!("  the kernel would log");
     } else if matches!(verdict.answer, Answer::Refused(_)) {
         outln!("  the kernel would log  nothing");
     }
-    verdict.messages.iter().for_each(|line| outln!("    {}", said(line)));
+    verdict.messages.iter().for_each(|line| outln!("    {}", plain(line)));
     if !verdict.taints.to_string().is_empty() {
         outln!("  taints   {}", verdict.taints);
     }
@@ -250,18 +249,18 @@ fn print_checks(verdict: &Verdict) {
 
 /// Prints what was wanted beside what was found, each of several symbols on a line of its own.
 fn print_differences(want: &str, have: &str) {
-    let safe = |text: &str| text.chars().flat_map(plain).collect::<String>();
     let (wanted, found) = (want.split("; "), have.split("; "));
     if wanted.clone().count() != found.clone().count() {
-        outln!("    wanted {}, found {}", safe(want), safe(have));
+        outln!("    wanted {}, found {}", plain(want), plain(have));
         return;
     }
     for (want, have) in wanted.zip(found).filter(|(want, _)| !want.is_empty()) {
-        outln!("    wanted {}, found {}", safe(want), safe(have));
+        outln!("    wanted {}, found {}", plain(want), plain(have));
     }
 }
 
-/// A control character that a module brought would command the terminal.
-fn plain(c: char) -> Vec<char> {
-    if c.is_control() { c.escape_default().collect() } else { vec![c] }
+/// A text without the control characters that a module brought: they would command the terminal.
+fn plain(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    text.chars().map(shown).collect()
 }

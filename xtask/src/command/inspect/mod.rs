@@ -190,11 +190,12 @@ fn print_relations(facts: &Facts<'_>) {
 }
 
 fn print_params(params: &[Param<'_>]) {
-    for (index, Param { name, kind, description }) in params.iter().enumerate() {
+    let one = |Param { name, kind, description }: &Param<'_>| {
         let kind = kind.map(|kind| format!(" ({kind})")).unwrap_or_default();
         let text = description.map(|text| format!(": {text}")).unwrap_or_default();
-        line(if index == 0 { "parameters" } else { "" }, format!("{name}{kind}{text}"));
-    }
+        format!("{name}{kind}{text}")
+    };
+    listed("parameters", &params.iter().map(one).collect::<Vec<_>>());
 }
 
 fn print_exports(layout: Option<ExportLayout>, exports: &[Export<'_>]) {

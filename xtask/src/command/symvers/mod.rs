@@ -6,8 +6,6 @@ mod explain;
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
-
 use crate::problem::Result;
 
 /// Read Module.symvers: what is exported, and what a change of it breaks
@@ -17,12 +15,13 @@ pub struct Args {
     action: Action,
 }
 
-#[derive(Debug, Subcommand)]
-enum Action {
-    Check(expected::Check),
-    Bless(expected::Bless),
-    Diff(diff::Diff),
-    Explain(explain::Explain),
+verbs! {
+    enum Action {
+        Check(expected::Check),
+        Bless(expected::Bless),
+        Diff(diff::Diff),
+        Explain(explain::Explain),
+    }
 }
 
 impl Args {
@@ -31,11 +30,6 @@ impl Args {
     /// # Errors
     /// A file that cannot be read, or that modpost would refuse.
     pub fn run(self) -> Result<ExitCode> {
-        match self.action {
-            Action::Check(check) => check.run(),
-            Action::Bless(bless) => bless.run(),
-            Action::Diff(diff) => diff.run(),
-            Action::Explain(explain) => explain.run(),
-        }
+        self.action.dispatch()
     }
 }
