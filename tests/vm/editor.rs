@@ -39,11 +39,10 @@ fn rust_analyzer(folder: &Path, stack: &Path, arguments: &[&str]) -> (bool, Stri
     let tool = cache
         .entry(&entry, Partial::Discard, |aside| {
             let archive = Archive::open(&cache, &root, root.suite.name)?;
-            let step = Step::begin("rust-analyzer", "8 MB");
-            let log = cache.log("rust-analyzer")?;
+            let step = Step::begin("rust-analyzer", "8 MB", cache.log("rust-analyzer")?);
             // The newest of the suite itself, which is the one beside its rustc.
             let package = [format!("rust-analyzer/{}", root.suite.name)];
-            archive.unpack(&step, &log, &package, aside)?;
+            archive.unpack(&step, &package, aside)?;
             step.done();
             Ok(())
         })

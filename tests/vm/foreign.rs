@@ -78,9 +78,9 @@ fn fetched(foreign: &Foreign) -> Temporary {
     let fetch = |into: &TempDir| -> Result<()> {
         let cache = Cache::open()?;
         let root = Root::obtain(&cache, TRIXIE)?;
-        let (log, step) = (cache.log(foreign.package)?, Step::begin(foreign.package, "a second"));
+        let step = Step::begin(foreign.package, "a second", cache.log(foreign.package)?);
         let packages = [foreign.package.to_owned()];
-        Archive::open(&cache, &root, TRIXIE.name)?.unpack(&step, &log, &packages, into.path())
+        Archive::open(&cache, &root, TRIXIE.name)?.unpack(&step, &packages, into.path())
     };
     let folder = tempfile::tempdir().unwrap();
     if let Err(problem) = fetch(&folder) {

@@ -14,6 +14,7 @@ use rustix::{
 
 use crate::{
     build::Stack,
+    host::{process::interrupted, progress::say},
     problem::{OrProblem, Result},
 };
 
@@ -33,6 +34,28 @@ pub struct Changes {
 type Stamp = (PathBuf, Option<(u64, SystemTime)>);
 
 impl Changes {
+    /// Plays a round now and after every save, until one has an answer; none when we were asked to
+    /// end before.
+    ///
+    /// # Errors
+    /// Those of a round; or the sources cannot be read.
+    pub fn play<T>(
+        stack: &Stack,
+        mut round: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        loop {
+            // Begun before the round: what is saved meanwhile gives the next one.
+            let mut changes = Self::begin(stack)?;
+            if let Some(answer) = round()? {
+                return Ok(Some(answer));
+            }
+            say("waiting for the next save; Ctrl-C ends");
+            if !changes.wait(|| interrupted().is_some())? {
+                return Ok(None);
+            }
+        }
+    }
+
     /// Begins with a stack's sources as they are now.
     ///
     /// # Errors

@@ -38,7 +38,7 @@ pub(super) fn mirror(
         copy_if_other(&from.join(path), &to.join(path))?;
     }
     let names: String = found.iter().map(|path| format!("{}\n", path.display())).collect();
-    cache::write_atomic(&list, names.as_bytes())
+    cache::write_atomic(&list, names)
 }
 
 /// The wanted files among `sources`, as paths below `from`.

@@ -177,7 +177,7 @@ fn kernel_crates(
         source.0.display()
     );
     let within = notes(build_dir);
-    cache::write_atomic(&within.join("Makefile"), makefile.as_bytes())?;
+    cache::write_atomic(&within.join("Makefile"), makefile)?;
     let make = toolchain.run_in("make", &build_dir.folder, &within).arg("rust-analyzer").quiet();
     make.stdout()?;
     let file = within.join("rust-project.json");

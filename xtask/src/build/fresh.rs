@@ -161,7 +161,7 @@ pub fn make(folder: &Path, name: Option<&str>, form: Form) -> Result<Vec<PathBuf
             text = renamed(&text, &name);
         }
         let file = folder.join(renamed(template.file, &name));
-        cache::write_atomic(&file, text.as_bytes())?;
+        cache::write_atomic(&file, text)?;
         made.push(file);
     }
     Ok(made)

@@ -161,7 +161,7 @@ impl BuildDir {
         }
         self.try_make(&make, said)?;
         if let Some(now) = self.stamps(&make) {
-            cache::write_atomic(&built, now.as_bytes())?;
+            cache::write_atomic(&built, now)?;
         }
         self.modules()
     }

@@ -10,7 +10,6 @@ use crate::{
     build::{Stack, changes::Changes, project},
     host::{
         cache::{self, Cache},
-        process::interrupted,
         progress::say,
         run,
     },
@@ -76,7 +75,7 @@ impl Args {
                 one.write(&folder, self.language, State::Skeleton)?;
             }
             if let Some(sheet) = sheet {
-                cache::write_atomic(&folder.join(answer::FILE), sheet.as_bytes())?;
+                cache::write_atomic(&folder.join(answer::FILE), sheet)?;
                 return check(one, &base);
             }
             if new {
@@ -199,7 +198,7 @@ fn check(one: &Exercise, base: &Path) -> Result<ExitCode> {
     let mut all = solved(base);
     if !all.contains(&one.number) {
         all.push(one.number.clone());
-        cache::write_atomic(&progress(base), format!("{}\n", all.join("\n")).as_bytes())?;
+        cache::write_atomic(&progress(base), format!("{}\n", all.join("\n")))?;
     }
     outln!("{one} is solved");
     Ok(ExitCode::SUCCESS)
@@ -213,20 +212,14 @@ fn watch(one: &Exercise, base: &Path) -> Result<ExitCode> {
     let folder = base.join(&one.number);
     let folder = fs::canonicalize(&folder).or_usage(|| folder.display().to_string())?;
     let stack = Stack::in_folder(&folder)?;
-    loop {
-        // Begun before the check: what is saved meanwhile gives the next one.
-        let mut changes = Changes::begin(&stack)?;
-        match check(one, base) {
-            Ok(status) if status == ExitCode::SUCCESS => return Ok(status),
-            Err(problem) if problem.kind != Kind::DoesNotHold => return Err(problem),
-            Err(problem) => outln!("{one} is not solved yet: {problem}"),
-            Ok(_) => (),
+    let solved = Changes::play(&stack, || match check(one, base) {
+        Err(problem) if problem.kind == Kind::DoesNotHold => {
+            outln!("{one} is not solved yet: {problem}");
+            Ok(None)
         }
-        say("waiting for the next save; Ctrl-C ends");
-        if interrupted().is_some() || !changes.wait(|| interrupted().is_some())? {
-            return Ok(ExitCode::from(1));
-        }
-    }
+        checked => Ok(Some(checked?).filter(|status| *status == ExitCode::SUCCESS)),
+    })?;
+    Ok(solved.unwrap_or(ExitCode::from(1)))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::{
     build::changes::Changes,
     command::{KernelArg, StackArg},
     guest::round::Round,
-    host::{cache::Cache, process::interrupted, progress::say, run},
+    host::{cache::Cache, process::interrupted, run},
     problem::Result,
 };
 
@@ -40,21 +40,14 @@ impl Args {
         let stack = self.stack.chosen()?;
         // Each round is one line.
         run::echo_off();
-        loop {
-            // Begun before the round: what is saved meanwhile gives the next one.
-            let mut changes = Changes::begin(&stack)?;
+        Changes::play(&stack, || {
             match Round::run(&cache, &kernel, &stack, self.command.as_deref()) {
                 Ok(round) => outln!("ok     {round}"),
                 Err(problem) if self.once || interrupted().is_some() => return Err(problem),
                 Err(problem) => outln!("wrong  {problem}"),
             }
-            if self.once {
-                return Ok(ExitCode::SUCCESS);
-            }
-            say("waiting for the next save; Ctrl-C ends");
-            if !changes.wait(|| interrupted().is_some())? {
-                return Ok(ExitCode::SUCCESS);
-            }
-        }
+            Ok(self.once.then_some(()))
+        })?;
+        Ok(ExitCode::SUCCESS)
     }
 }

@@ -145,7 +145,7 @@ impl Answer {
 
     /// If it cannot be written, the next guest tries again.
     fn write(&self, word: &str, why: &str) {
-        let _ = cache::write_atomic(&self.path, format!("{word}\n{why}\n").as_bytes());
+        let _ = cache::write_atomic(&self.path, format!("{word}\n{why}\n"));
     }
 
     /// What is remembered; else emulation, and KVM is tried meanwhile. The trial ends with the

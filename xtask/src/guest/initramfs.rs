@@ -12,7 +12,7 @@ use std::{
 use cpio::newc::{Builder, ModeFileType, trailer};
 
 use crate::{
-    guest::{Boot, ldd},
+    guest::{Boot, ldd, protocol::KMOD},
     host::{
         cache,
         file_system::{read_file, read_given},
@@ -23,8 +23,6 @@ use crate::{
 
 /// Bytes of the largest image: half of the guest's memory must hold it twice while it boots.
 pub(super) const SIZE_MAX: u64 = 96 << 20;
-/// kmod's commands, each a link to it.
-const KMOD: [&str; 6] = ["depmod", "insmod", "lsmod", "modinfo", "modprobe", "rmmod"];
 /// Programs of the private root, each with its libraries.
 ///
 /// The shell is dash, not busybox's, because that one runs a `modprobe` of its own wherever a

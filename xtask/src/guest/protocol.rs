@@ -18,6 +18,9 @@ pub const PAYLOAD_MAX: usize = 32 << 10;
 /// How often the agent says that it still lives while a command runs, in milliseconds.
 pub const ALIVE_MS: u64 = 1000;
 
+/// The commands that must be kmod's own.
+pub const KMOD: [&str; 6] = ["depmod", "insmod", "lsmod", "modinfo", "modprobe", "rmmod"];
+
 /// What the host asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {

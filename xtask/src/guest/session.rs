@@ -125,6 +125,18 @@ impl Session {
         self.exec_with(command, &mut |_| ())
     }
 
+    /// The same for a command that must end with status 0.
+    ///
+    /// # Errors
+    /// Those of [`Session::exec`], or it fails: with what it said.
+    pub fn exec_well(&mut self, command: &str) -> Result<CommandReport> {
+        let step = self.exec(command)?;
+        if step.status == 0 {
+            return Ok(step);
+        }
+        Err(Problem::does_not_hold(format!("`{command}` failed in the guest: {}", step.text())))
+    }
+
     /// The same, with each event as it comes.
     ///
     /// # Errors

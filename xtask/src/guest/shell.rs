@@ -49,11 +49,7 @@ impl Guest {
         }
         let mut session = self.start_on(true)?;
         for command in before {
-            let step = session.exec(*command)?;
-            if step.status != 0 {
-                let said = step.text();
-                return Err(Problem::does_not_hold(format!("`{command}` failed: {said}")));
-            }
+            session.exec_well(command)?;
         }
         // A terminal that a program makes may have no size.
         let size = tcgetwinsize(stdout()).ok().filter(|size| size.ws_row > 0 && size.ws_col > 0);

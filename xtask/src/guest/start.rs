@@ -9,7 +9,7 @@ use std::{
 use crate::{
     guest::{
         initramfs::Initramfs,
-        protocol::{Event, PAYLOAD_MAX, Request},
+        protocol::{Event, KMOD, PAYLOAD_MAX, Request},
         qemu,
         qmp::{self, Qmp},
         run_dir::RunDir,
@@ -172,7 +172,7 @@ impl Session {
             format!("the guest's kernel calls itself {has}, expected was {wants}")
         } else if let Some((tool, said)) = hello.stranger() {
             format!("`{tool}` in the guest is not kmod's: it says {said:?}")
-        } else if hello.tools.len() != 6 {
+        } else if hello.tools.len() != KMOD.len() {
             "the guest's agent did not find all of kmod's commands".into()
         } else {
             return Ok(());

@@ -20,7 +20,7 @@ use crate::{
         cache::{self, Cache, Partial},
         file_system::write_file,
     },
-    kernel::bzimage::{SIZE_MAX, payload, unpack},
+    kernel::bzimage::{self, payload, unpack},
     problem::{OrProblem, Problem, Result},
 };
 
@@ -32,20 +32,15 @@ const PHYS32_ENTRY: u32 = 18;
 /// # Errors
 /// It cannot be read, or is no kernel for this architecture.
 pub(super) fn extract(cache: &Cache, image: &Path) -> Result<PathBuf> {
-    let what = || format!("{} cannot be read", image.display());
     // To read a kernel for its name takes longer than to restore a guest of it.
-    let stamp = stamp(image).or_usage(what)?;
+    let stamp = stamp(image).or_usage(|| format!("{} cannot be read", image.display()))?;
     let known = known(cache, &stamp);
     if let Ok(kernel) = fs::read_to_string(&known) {
         if Path::new(&kernel).exists() {
             return Ok(kernel.into());
         }
     }
-    let size = image.metadata().or_usage(what)?.len();
-    if size > SIZE_MAX as u64 {
-        return Err(Problem::usage(format!("{} is too large to be a kernel", image.display())));
-    }
-    let bytes = fs::read(image).or_usage(what)?;
+    let bytes = bzimage::read(image)?;
     if bytes.starts_with(b"\x7fELF") {
         return Ok(image.into());
     }
@@ -63,7 +58,7 @@ pub(super) fn extract(cache: &Cache, image: &Path) -> Result<PathBuf> {
         write_file(&aside.join("kernel"), file)
     })?;
     let kernel = entry.join("kernel");
-    cache::write_atomic(&known, kernel.to_string_lossy().as_bytes())?;
+    cache::write_atomic(&known, kernel.as_os_str().as_encoded_bytes())?;
     Ok(kernel)
 }
 

@@ -248,7 +248,7 @@ pub fn key(parts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
 ///
 /// # Errors
 /// Those of the file system.
-pub fn write_atomic(path: &Path, contents: &[u8]) -> Result<()> {
+pub fn write_atomic(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
     write_with_mode(path, contents, 0o666)
 }
 
@@ -260,14 +260,14 @@ pub fn write_script(path: &Path, text: &str) -> Result<()> {
     if fs::read_to_string(path).is_ok_and(|old| old == text) {
         return Ok(());
     }
-    write_with_mode(path, text.as_bytes(), 0o777)
+    write_with_mode(path, text, 0o777)
 }
 
 /// The same with a mode, to which the umask applies as always.
 ///
 /// # Errors
 /// Those of the file system.
-pub fn write_with_mode(path: &Path, contents: &[u8], mode: u32) -> Result<()> {
+pub fn write_with_mode(path: &Path, contents: impl AsRef<[u8]>, mode: u32) -> Result<()> {
     let what = || format!("{} cannot be written", path.display());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     // A name of its own: several processes, and several threads of one, may write the same file.
@@ -276,7 +276,7 @@ pub fn write_with_mode(path: &Path, contents: &[u8], mode: u32) -> Result<()> {
         .suffix(".partial")
         .tempfile_in(folder.unwrap_or(Path::new(".")))
         .or_host(what)?;
-    partial.write_all(contents).or_host(what)?;
+    partial.write_all(contents.as_ref()).or_host(what)?;
     partial.persist(path).map(drop).or_host(what)
 }
 

@@ -94,11 +94,11 @@ pub fn require(cache: &Cache) -> Result<()> {
         let problem = Problem::host(format!("this host lacks {}", names.join(" and ")));
         return Err(problem.hint(format!("run as root: {command}")));
     }
-    let step = Step::begin(format!("host packages for {}", names.join(", ")), "a few seconds");
-    let log = cache.log("host-packages")?;
+    let what = format!("host packages for {}", names.join(", "));
+    let step = Step::begin(what, "a few seconds", cache.log("host-packages")?);
     let shell = Run::new("sh").args(["-c", &command.replace("install ", "install -y ")]);
     let shell = shell.env("DEBIAN_FRONTEND", "noninteractive");
-    shell.deadline(Duration::from_secs(600)).logged(&log, &step)?;
+    shell.deadline(Duration::from_secs(600)).logged(&step)?;
     step.done();
     Ok(())
 }

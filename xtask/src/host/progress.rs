@@ -3,6 +3,7 @@
 use std::{
     cell::Cell,
     io::{IsTerminal, Write, stderr},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -20,13 +21,15 @@ const LINE_MAX: usize = 70;
 pub struct Step {
     begin: Instant,
     what: String,
+    /// The file that takes the output of its commands.
+    pub(super) log: PathBuf,
     bar: Option<ProgressBar>,
     beat: Cell<Instant>,
 }
 
 impl Step {
-    /// Announces a step, with about how long it takes ("about 2 min").
-    pub fn begin(what: impl Into<String>, takes: &str) -> Self {
+    /// Announces a step, with about how long it takes ("about 2 min"), whose output goes to `log`.
+    pub fn begin(what: impl Into<String>, takes: &str, log: PathBuf) -> Self {
         let what = what.into();
         say(&format!("==> {what} ({takes})"));
         let bar = stderr().is_terminal().then(|| {
@@ -34,7 +37,7 @@ impl Step {
             let bar = ProgressBar::new_spinner();
             style.map_or(bar.clone(), |style| bar.with_style(style))
         });
-        Self { begin: Instant::now(), what, bar, beat: Cell::new(Instant::now()) }
+        Self { begin: Instant::now(), what, log, bar, beat: Cell::new(Instant::now()) }
     }
 
     /// Shows that the work goes on, and its last line of output.

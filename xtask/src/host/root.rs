@@ -176,26 +176,26 @@ impl Root {
 
 fn make(cache: &Cache, suite: Suite, partial: &Path, lock: &Lock) -> Result<()> {
     cache::need_space(partial, SPACE)?;
-    let step = Step::begin(format!("private Debian root, {}", suite.name), "about 1 min");
     let log = cache.log(&format!("root-{}", suite.name))?;
+    let step = Step::begin(format!("private Debian root, {}", suite.name), "about 1 min", log);
     let root = partial.join("root");
     // All files belong to this user: so it can remove them again. The superuser takes over the
     // files that are there. Another user unpacks an archive of them, which takes 20 seconds more.
     if rustix::process::geteuid().is_root() {
-        bootstrap(suite, &root).holding(lock).logged(&log, &step)?;
+        bootstrap(suite, &root).holding(lock).logged(&step)?;
         let own = Run::new("chown").args(["-R", "-h", "0:0"]).arg(&root);
-        own.deadline(Duration::from_secs(300)).holding(lock).logged(&log, &step)?;
+        own.deadline(Duration::from_secs(300)).holding(lock).logged(&step)?;
         // bwrap has devices of its own.
         let devices = root.join("dev");
         let emptied = fs::remove_dir_all(&devices).and_then(|()| fs::create_dir(&devices));
         emptied.or_host(|| format!("{} cannot be emptied", devices.display()))?;
     } else {
         let tar = partial.join("root.tar");
-        bootstrap(suite, &tar).holding(lock).logged(&log, &step)?;
+        bootstrap(suite, &tar).holding(lock).logged(&step)?;
         fs::create_dir(&root).or_host(|| format!("{} cannot be made", root.display()))?;
         let unpack = Run::new("tar").arg("-C").arg(&root).args(["--no-same-owner", "-xf"]);
         let unpack = unpack.arg(&tar).arg("--exclude=./dev/*").deadline(Duration::from_secs(300));
-        unpack.holding(lock).logged(&log, &step)?;
+        unpack.holding(lock).logged(&step)?;
         fs::remove_file(&tar).or_host(|| format!("{} cannot be removed", tar.display()))?;
     }
     step.done();

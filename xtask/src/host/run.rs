@@ -209,11 +209,13 @@ impl Run {
         status
     }
 
-    /// Runs it as one step of a long work: its output goes to `log`, its last line to `step`.
+    /// Runs it as one step of a long work: its output goes to the step's log, the last line of it
+    /// to the terminal.
     ///
     /// # Errors
     /// It cannot be started, its deadline passed, or it failed: then with the end of the log.
-    pub fn logged(&self, log: &Path, step: &Step) -> Result<()> {
+    pub fn logged(&self, step: &Step) -> Result<()> {
+        let log = &step.log;
         step.suspend(|| self.show());
         let file = File::options().create(true).append(true).open(log);
         let file = file.or_host(|| format!("{}: cannot be written", log.display()))?;

@@ -62,10 +62,10 @@ impl<'a> Archive<'a> {
         if !own {
             let text = read_text(&root.path("etc/apt/sources.list"))?;
             let text = sources_of(&text, root.suite.name, suite);
-            cache::write_atomic(&folder.join("cache/sources.list"), text.as_bytes())?;
+            cache::write_atomic(&folder.join("cache/sources.list"), text)?;
             conf.push_str(OTHER_SOURCES);
         }
-        cache::write_atomic(&folder.join("cache/symstack.conf"), conf.as_bytes())?;
+        cache::write_atomic(&folder.join("cache/symstack.conf"), conf)?;
         write_script(&folder.join("enter"), &enter(root))?;
         Ok(Self { cache, root, folder })
     }
@@ -134,7 +134,7 @@ impl<'a> Archive<'a> {
         }
         self.cache.folder("kernels")?;
         let line = format!("{} {}\n", candidate.release, candidate.version);
-        cache::write_atomic(&file, line.as_bytes())?;
+        cache::write_atomic(&file, line)?;
         Ok(candidate)
     }
 
@@ -174,9 +174,9 @@ impl<'a> Archive<'a> {
     pub fn update(&self, what_for: &str) -> Result<()> {
         let name = self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let _lock = self.cache.lock(&format!("apt/{name}"))?;
-        let step = Step::begin(format!("asking Debian's archive {what_for}"), "a few seconds");
         let log = self.cache.log(&format!("archive-{name}"))?;
-        self.apt("apt-get").arg("update").logged(&log, &step)?;
+        let step = Step::begin(format!("asking Debian's archive {what_for}"), "a few seconds", log);
+        self.apt("apt-get").arg("update").logged(&step)?;
         cache::write_atomic(&self.folder.join(ASKED), b"")?;
         step.done();
         Ok(())
@@ -241,18 +241,18 @@ impl<'a> Archive<'a> {
     ///
     /// # Errors
     /// The archive has them no more, or cannot be reached.
-    pub fn unpack(&self, step: &Step, log: &Path, packages: &[String], into: &Path) -> Result<()> {
+    pub fn unpack(&self, step: &Step, packages: &[String], into: &Path) -> Result<()> {
         let debs = into.join("debs");
         cache::remove_dir(&debs)?;
         make_folder(&debs)?;
         let get = self.apt_in(&debs, "apt-get").arg("download").args(packages);
         get.deadline(Duration::from_secs(1800))
             .hint("ask the archive what it has now: cargo xtask setup")
-            .logged(log, step)?;
+            .logged(step)?;
         for name in names(&debs)? {
             let dpkg = self.root.sandbox().bind(into).run("dpkg-deb").arg("-x");
             let dpkg = dpkg.arg(debs.join(name)).arg(into).quiet();
-            dpkg.deadline(Duration::from_secs(300)).logged(log, step)?;
+            dpkg.deadline(Duration::from_secs(300)).logged(step)?;
         }
         cache::remove_dir(&debs)
     }
@@ -318,7 +318,8 @@ pub(super) fn asked_names(cache: &Cache) -> Vec<String> {
 
 /// What a name stood for when the archive was last asked.
 pub fn cached(cache: &Cache, name: &KernelName) -> Option<Candidate> {
-    let text = fs::read_to_string(cache_file(cache, name)).ok()?;
+    let (recipe, release) = name.listed().ok()?;
+    let text = fs::read_to_string(cache_file(cache, &recipe.followed(release))).ok()?;
     let (release, version) = text.trim().split_once(' ')?;
     Some(Candidate { release: release.into(), version: version.into() })
 }

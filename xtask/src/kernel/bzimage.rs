@@ -1,9 +1,16 @@
 //! The kernel's ELF file inside a bzImage.
 
+use std::path::Path;
+
 use ko::compression::{self, Compression};
 
+use crate::{
+    host::file_system::read_given,
+    problem::{OrProblem, Problem, Result},
+};
+
 /// Bytes of the largest kernel file, packed or not.
-pub const SIZE_MAX: usize = 512 << 20;
+const SIZE_MAX: usize = 512 << 20;
 
 /// Places in a bzImage's header, from Documentation/arch/x86/boot.rst of the kernel.
 mod header {
@@ -15,6 +22,18 @@ mod header {
     pub(super) const PAYLOAD_OFFSET: usize = 0x248;
     /// How many bytes the packed kernel has.
     pub(super) const PAYLOAD_LENGTH: usize = 0x24c;
+}
+
+/// The bytes of a kernel's image.
+///
+/// # Errors
+/// It cannot be read, or is too large to be one.
+pub fn read(image: &Path) -> Result<Vec<u8>> {
+    let metadata = image.metadata().or_usage(|| format!("{} cannot be read", image.display()))?;
+    if metadata.len() > SIZE_MAX as u64 {
+        return Err(Problem::usage(format!("{} is too large to be a kernel", image.display())));
+    }
+    read_given(image)
 }
 
 /// The packed kernel in a bzImage.

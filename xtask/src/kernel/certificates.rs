@@ -10,7 +10,7 @@ use crate::{
         cache::{self, Cache, write_atomic},
         file_system::read_given,
     },
-    kernel::bzimage::{SIZE_MAX, payload, unpack},
+    kernel::bzimage::{self, payload, unpack},
     problem::{OrProblem, Problem, Result},
 };
 
@@ -20,11 +20,7 @@ use crate::{
 /// # Errors
 /// The image cannot be read, is too large, or is packed by other means than zstd, xz and gzip.
 pub fn of_image(image: &Path) -> Result<Vec<Certificate>> {
-    let what = || format!("{} cannot be read", image.display());
-    let metadata = image.metadata().or_usage(what)?;
-    if metadata.len() > SIZE_MAX as u64 {
-        return Err(Problem::usage(format!("{} is too large to be a kernel", image.display())));
-    }
+    let metadata = image.metadata().or_usage(|| format!("{} cannot be read", image.display()))?;
     let time = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let stamp = format!("{} {} {time:?}", image.display(), metadata.len());
     let remembered = Cache::open()?.folder("facts")?;
@@ -32,7 +28,7 @@ pub fn of_image(image: &Path) -> Result<Vec<Certificate>> {
     let ders = match fs::read(&remembered) {
         Ok(ders) => ders,
         Err(_) => {
-            let ders = find(&read_given(image)?, image)?;
+            let ders = find(&bzimage::read(image)?, image)?;
             write_atomic(&remembered, &ders)?;
             ders
         }

@@ -44,8 +44,8 @@ pub(super) fn build(prep: &Preparation) -> Result<()> {
     cache::need_space(aside, SPACE)?;
     let source = Source::obtain(cache, root, candidate)?;
     let release = release(candidate);
-    let step = Step::begin(format!("lab kernel {release}"), "8 to 11 min on 2 cores");
     let log = cache.log(&format!("kernel-{release}"))?;
+    let step = Step::begin(format!("lab kernel {release}"), "8 to 11 min on 2 cores", log);
     let tree = aside.join("usr/src").join(format!("linux-headers-{release}"));
     make_folder(&tree)?;
     // The tree names its own place and its source's, so it is built where it will be seen.
@@ -55,14 +55,14 @@ pub(super) fn build(prep: &Preparation) -> Result<()> {
     let sandbox = root.sandbox().writable(&tree, &inside);
     let make = stock::make_inside(sandbox, &source, &inside);
     let fragment = tree.join("lab.config");
-    cache::write_atomic(&fragment, FRAGMENT.as_bytes())?;
+    cache::write_atomic(&fragment, FRAGMENT)?;
     if !tree.join(".config").exists() {
         let seed = format!("KCONFIG_ALLCONFIG={}", inside.join("lab.config").display());
-        make.clone().args([seed.as_str(), "allnoconfig"]).logged(&log, &step)?;
+        make.clone().args([seed.as_str(), "allnoconfig"]).logged(&step)?;
     }
-    make.clone().arg("olddefconfig").logged(&log, &step)?;
+    make.clone().arg("olddefconfig").logged(&step)?;
     as_asked(&config::read(&tree.join(".config"))?)?;
-    make.args(["bzImage", "modules"]).deadline(DEADLINE).logged(&log, &step)?;
+    make.args(["bzImage", "modules"]).deadline(DEADLINE).logged(&step)?;
     step.done();
     install(root, &source, &release, aside)
 }

@@ -134,8 +134,7 @@ fn offers(
 
 /// The kernel that a name stands for, if it is prepared.
 pub fn of_name(cache: &Cache, name: &KernelName) -> Option<Known> {
-    let KernelName::Listed(recipe, release) = name else { return None };
-    let candidate = archive::cached(cache, &recipe.followed(release.as_deref()))?;
+    let candidate = archive::cached(cache, name)?;
     Known::new(cache, name.clone(), &candidate, false).filter(|known| known.prepared)
 }
 
@@ -158,9 +157,9 @@ pub fn prepared(cache: &Cache) -> Vec<Known> {
 pub fn needed(cache: &Cache) -> Vec<String> {
     let mut needed = vec![Root::name(TRIXIE)];
     for kernel in prepared(cache) {
-        let KernelName::Listed(recipe, release) = &kernel.name else { continue };
+        let KernelName::Listed(recipe, _) = &kernel.name else { continue };
         needed.push(Root::name(recipe.root));
-        if let Some(candidate) = archive::cached(cache, &recipe.followed(release.as_deref())) {
+        if let Some(candidate) = archive::cached(cache, &kernel.name) {
             needed.push(Source::editors_entry(&candidate));
             if recipe.ships == Ships::Apart {
                 needed.push(stock::modules_entry(&candidate));

@@ -135,7 +135,7 @@ pub(super) fn complete(headers: &Path, build: &Path, config: &Kconfig) -> Result
 pub(super) fn builds_a_module(sandbox: Sandbox, scratch: &Path, release: &str) -> Result<()> {
     cache::remove_dir(scratch)?;
     make_folder(scratch)?;
-    cache::write_atomic(&scratch.join("empty.rs"), EMPTY_MODULE.as_bytes())?;
+    cache::write_atomic(&scratch.join("empty.rs"), EMPTY_MODULE)?;
     cache::write_atomic(&scratch.join("Kbuild"), b"obj-m := empty.o\n")?;
     let make = sandbox.bind(scratch).run("make").arg("-C");
     let make = make.arg(format!("/lib/modules/{release}/build"));

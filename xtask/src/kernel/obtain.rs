@@ -40,8 +40,8 @@ impl Kernel {
     pub fn present(cache: &Cache, name: &KernelName) -> Option<Self> {
         match name {
             KernelName::Folder(folder) => prepared::open(cache, folder).ok(),
-            KernelName::Listed(recipe, release) => {
-                let candidate = archive::cached(cache, &recipe.followed(release.as_deref()))?;
+            KernelName::Listed(recipe, _) => {
+                let candidate = archive::cached(cache, name)?;
                 let folder = cache.path(recipe.entry(&candidate));
                 let release = (recipe.release)(&candidate);
                 // Modules are built in the root, so a kernel without it is of no use.

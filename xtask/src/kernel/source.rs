@@ -144,15 +144,15 @@ fn fetch(
 ) -> Result<()> {
     cache::need_space(aside, SPACE)?;
     let package = candidate.source_package();
-    let log = cache.log(&package)?;
-    let step = Step::begin(format!("{package} {}", candidate.version), "170 MB, then about 10 s");
+    let what = format!("{package} {}", candidate.version);
+    let step = Step::begin(what, "170 MB, then about 10 s", cache.log(&package)?);
     let wanted = [format!("{package}={}", candidate.version)];
-    Archive::open(cache, root, root.suite.kernels)?.unpack(&step, &log, &wanted, aside)?;
+    Archive::open(cache, root, root.suite.kernels)?.unpack(&step, &wanted, aside)?;
     let tar = aside.join("usr/src").join(format!("{package}.tar.xz"));
     let run = root.sandbox().bind(aside).chdir(aside).run("tar");
     // The threads of xz help where the archive was written in blocks; elsewhere they cost nothing.
     let run = run.args(["--no-same-owner", "-I", "xz -T0", "-xf"]).arg(&tar).args(parts);
-    run.deadline(std::time::Duration::from_secs(600)).logged(&log, &step)?;
+    run.deadline(std::time::Duration::from_secs(600)).logged(&step)?;
     cache::remove_dir(&aside.join("usr"))?;
     step.done();
     Ok(())

@@ -23,10 +23,9 @@ impl Kernel {
                 let source = prepared::source_of(&self.tree).unwrap_or_else(|| self.tree.clone());
                 Ok((self.toolchain.clone(), (source.clone(), source)))
             }
-            KernelName::Listed(recipe, release) => {
+            KernelName::Listed(recipe, _) => {
                 let root = Root::obtain(cache, recipe.root)?;
-                let candidate = archive::cached(cache, &recipe.followed(release.as_deref()));
-                let candidate = candidate.ok_or_else(|| {
+                let candidate = archive::cached(cache, &self.name).ok_or_else(|| {
                     Problem::host(format!("nothing is known of the source of {self}"))
                         .hint(format!("cargo xtask setup --kernel {}", self.name))
                 })?;

@@ -28,10 +28,10 @@ pub(super) fn prepare(prep: &Preparation) -> Result<()> {
     cache::need_space(aside, SPACE)?;
     let release = &candidate.release;
     let log = cache.log(&format!("kernel-{release}"))?;
-    let step = Step::begin(format!("Debian's kernel {release}"), "110 MB");
+    let step = Step::begin(format!("Debian's kernel {release}"), "110 MB", log);
     let archive = Archive::open(cache, root, suite)?;
     let packages = archive.kernel_packages(candidate, "linux-image")?;
-    archive.unpack(&step, &log, &packages, aside)?;
+    archive.unpack(&step, &packages, aside)?;
     // Newer packages have their modules there, and a boot looks for them there.
     let modules = Path::new("lib/modules").join(release);
     if aside.join(&modules).is_dir() {
@@ -40,7 +40,7 @@ pub(super) fn prepare(prep: &Preparation) -> Result<()> {
     }
     let image = aside.join("usr").join(&modules).join("vmlinuz");
     rename(&aside.join(format!("boot/vmlinuz-{release}")), &image)?;
-    let more = compiler(prep, |packages, into| archive.unpack(&step, &log, packages, into))?;
+    let more = compiler(prep, |packages, into| archive.unpack(&step, packages, into))?;
     step.done();
     write_enter(root, aside, &more)
 }

@@ -59,8 +59,8 @@ pub(super) fn modules(cache: &Cache, name: &KernelName) -> Result<PathBuf> {
     let entry = modules_entry(&candidate);
     let folder = cache.entry(&entry, Partial::Discard, |aside| {
         let log = cache.log(&format!("modules-{release}"))?;
-        let step = Step::begin(format!("Debian's modules of {release}"), "107 MB");
-        archive.unpack(&step, &log, &packages, aside)?;
+        let step = Step::begin(format!("Debian's modules of {release}"), "107 MB", log);
+        archive.unpack(&step, &packages, aside)?;
         step.done();
         Ok(())
     })?;
@@ -114,9 +114,9 @@ fn unpack(prep: &Preparation) -> Result<()> {
     let release = &candidate.release;
     cache::remove_dir(&aside.join("usr"))?;
     let log = cache.log(&format!("kernel-{release}"))?;
-    let step = Step::begin(format!("Debian's kernel {release}, its headers"), "30 MB");
+    let step = Step::begin(format!("Debian's kernel {release}, its headers"), "30 MB", log);
     let archive = Archive::open(cache, root, suite)?;
-    archive.unpack(&step, &log, &archive.kernel_packages(candidate, "linux-binary")?, aside)?;
+    archive.unpack(&step, &archive.kernel_packages(candidate, "linux-binary")?, aside)?;
     step.done();
     write_enter(root, aside, &[])
 }
@@ -151,8 +151,8 @@ fn toolchain(root: &Root, config: &Kconfig) -> Result<()> {
 
 fn build_metadata(prep: &Preparation, source: &Source, config: &Kconfig) -> Result<()> {
     let (release, build) = (&prep.candidate.release, prep.build());
-    let step = Step::begin(format!("Rust metadata of {release}"), "about 1 min on 2 cores");
     let log = prep.cache.log(&format!("metadata-{release}"))?;
+    let step = Step::begin(format!("Rust metadata of {release}"), "about 1 min on 2 cores", log);
     make_folder(&build)?;
     if !build.join(".config").exists() {
         configure(prep)?;
@@ -163,11 +163,11 @@ fn build_metadata(prep: &Preparation, source: &Source, config: &Kconfig) -> Resu
     let sandbox = prep.root.sandbox().writable(&build, inside);
     let make = make_inside(sandbox, source, inside)
         .args([config.compiler(), format!("LOCALVERSION={}", prep.candidate.local())]);
-    make.clone().arg("olddefconfig").logged(&log, &step)?;
+    make.clone().arg("olddefconfig").logged(&step)?;
     // Without these, make builds neither objtool nor resolve_btfids: `prepare` of the top Makefile
     // has them for what is compiled after it. What rustc is told comes from the files of .config.
     let make = make.args(["CONFIG_OBJTOOL=", "CONFIG_DEBUG_INFO_BTF=", "prepare"]);
-    make.deadline(DEADLINE).logged(&log, &step)?;
+    make.deadline(DEADLINE).logged(&step)?;
     step.done();
     Ok(())
 }
@@ -189,5 +189,5 @@ fn configure(prep: &Preparation) -> Result<()> {
         format!("{}\n", if key { "CONFIG_SYSTEM_TRUSTED_KEYS=\"\"" } else { line })
     };
     let text: String = text.lines().map(keyless).collect();
-    cache::write_atomic(&prep.build().join(".config"), text.as_bytes())
+    cache::write_atomic(&prep.build().join(".config"), text)
 }

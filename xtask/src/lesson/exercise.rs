@@ -261,7 +261,7 @@ impl Exercise {
         for (path, text) in self.files(language, state)? {
             let path = folder.join(path);
             make_folder(path.parent().unwrap_or(folder))?;
-            cache::write_atomic(&path, text.as_bytes())?;
+            cache::write_atomic(&path, text)?;
         }
         Ok(())
     }

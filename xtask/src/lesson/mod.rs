@@ -76,7 +76,7 @@ impl PageUpdate {
     /// # Errors
     /// Those of the file system.
     pub fn write(&self) -> Result<()> {
-        cache::write_atomic(&self.path, self.new.as_bytes())
+        cache::write_atomic(&self.path, &self.new)
     }
 }
 

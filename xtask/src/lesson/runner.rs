@@ -119,7 +119,7 @@ impl<'a> Runner<'a> {
         let mut said = vec![String::new(); self.page.blocks.len()];
         self.run_where(true, &mut said)?;
         if let Some(made_of) = made_of {
-            cache::write_atomic(&self.build_dir.folder.join(MADE_OF), made_of.as_bytes())?;
+            cache::write_atomic(&self.build_dir.folder.join(MADE_OF), made_of)?;
         }
         Ok(said)
     }

@@ -157,27 +157,26 @@ impl KernelProof {
         self.build_said = self.build_said.replace(&whole, "");
     }
 
-    /// In one word what it came to.
-    pub fn word(&self) -> &'static str {
+    /// What it came to: for a reader, and for machines in a word of [`Answered::word`].
+    fn words(&self) -> [&'static str; 2] {
         match self.kind() {
-            Some(_) if self.differs() => "OUR PREDICTION WAS WRONG",
-            Some(Kind::DoesNotHold) => "does not hold",
-            Some(Kind::Usage) => "wrong request",
-            Some(Kind::Host) => "not possible on this machine",
-            None if self.is_skipped() => "skipped",
-            None => "holds",
+            Some(_) if self.differs() => ["OUR PREDICTION WAS WRONG", "differs"],
+            Some(Kind::DoesNotHold) => ["does not hold", "fails"],
+            Some(Kind::Usage) => ["wrong request", "not-possible"],
+            Some(Kind::Host) => ["not possible on this machine", "not-possible"],
+            None if self.is_skipped() => ["skipped", "skipped"],
+            None => ["holds", "holds"],
         }
     }
 
-    /// The same for machines, in the words of [`Answered::word`].
+    /// In one word what it came to.
+    pub fn word(&self) -> &'static str {
+        self.words()[0]
+    }
+
+    /// The same for machines.
     pub fn result(&self) -> &'static str {
-        match self.kind() {
-            Some(_) if self.differs() => "differs",
-            Some(Kind::DoesNotHold) => "fails",
-            Some(_) => "not-possible",
-            None if self.is_skipped() => "skipped",
-            None => "holds",
-        }
+        self.words()[1]
     }
 
     /// Which exit status it deserves when it does not hold.

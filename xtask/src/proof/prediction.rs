@@ -84,8 +84,7 @@ fn index(graph: &Graph, name: &str) -> Option<usize> {
 /// The name under which the kernel has a module.
 fn name(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let stem = name.split_once(".ko").map_or(&*name, |(stem, _)| stem);
-    stem.replace('-', "_")
+    ModuleName::of_file(&name).map_or_else(|| name.to_string(), |name| name.to_string())
 }
 
 fn module(graph: &Graph, index: usize) -> ModuleInStack {

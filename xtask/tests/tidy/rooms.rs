@@ -1,8 +1,11 @@
 //! Rules about the rooms of the runner and the crates below it.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
-use crate::{File, holds};
+use crate::{File, holds, notices_together};
 
 /// The rooms, the highest first: a room may use those below it.
 const ROOMS: [&str; 8] = ["command", "lesson", "proof", "guest", "build", "kernel", "tree", "host"];
@@ -27,44 +30,47 @@ fn room(path: &str) -> Option<&str> {
     Some(room)
 }
 
-/// The modules of its own crate that a source names, each with its line.
-fn own_modules(file: &File) -> Vec<(usize, String)> {
-    let text: Vec<&str> = file
-        .text
-        .lines()
-        .map(|line| if line.trim_start().starts_with("//") { "" } else { line })
-        .collect();
-    let text = text.join("\n");
+/// The paths that a source names after this word, each with its line.
+fn named_after(word: &str, file: &File) -> Vec<(usize, String)> {
+    let bare = |line: &str| if line.trim_start().starts_with("//") { "" } else { line }.to_owned();
+    let text = file.text.lines().map(bare).collect::<Vec<_>>().join("\n");
     let mut found = Vec::new();
-    for (begin, word) in text.match_indices("crate::") {
-        let rest = &text[begin + word.len()..];
+    for (begin, word) in text.match_indices(word) {
         let line = text[..begin].matches('\n').count() + 1;
-        let ident = |text: &str| -> String {
-            text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
-        };
-        let Some(group) = rest.strip_prefix('{') else {
-            found.push((line, ident(rest)));
-            continue;
-        };
-        // The first word of each entry of the outermost braces.
-        let (mut depth, mut entry) = (1, true);
-        for (at, c) in group.char_indices() {
-            match c {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                ',' if depth == 1 => entry = true,
-                c if c.is_alphabetic() && entry => {
-                    found.push((line, ident(&group[at..])));
-                    entry = false;
-                }
-                _ => (),
-            }
-            if depth == 0 {
-                break;
-            }
-        }
+        let mut paths = Vec::new();
+        read_paths(&text[begin + word.len()..], "", &mut paths);
+        found.extend(paths.into_iter().map(|path| (line, path)));
     }
     found
+}
+
+/// Reads a path, or a tree of them as `use` has it, and returns what follows.
+fn read_paths<'t>(text: &'t str, before: &str, found: &mut Vec<String>) -> &'t str {
+    let text = text.trim_start();
+    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(text.len());
+    let (word, rest) = text.split_at(end);
+    let path = if before.is_empty() { word.to_owned() } else { format!("{before}/{word}") };
+    if let Some(rest) = rest.strip_prefix("::") {
+        return read_paths(rest, &path, found);
+    }
+    let Some(mut rest) = rest.strip_prefix('{').filter(|_| word.is_empty()) else {
+        found.push(path);
+        return rest;
+    };
+    while !rest.trim_start().starts_with('}') && !rest.is_empty() {
+        let after = read_paths(rest, before, found);
+        // `as NAME` may follow.
+        let comma = after.find([',', '}']).unwrap_or(after.len());
+        rest = after[comma..].strip_prefix(',').unwrap_or(&after[comma..]);
+    }
+    rest.trim_start().strip_prefix('}').unwrap_or_default()
+}
+
+/// The modules of its own crate that a source names, each with its line.
+fn own_modules(file: &File) -> Vec<(usize, String)> {
+    let first = |path: String| path.split('/').next().unwrap_or_default().to_owned();
+    let named = named_after("crate::", file).into_iter();
+    named.map(|(line, path)| (line, first(path))).collect()
 }
 
 #[test]
@@ -94,6 +100,63 @@ fn no_room_uses_a_room_above_it() {
             ("xtask/src/attic/c.rs", ""),
         ],
     );
+}
+
+/// Two files that use each other are read as one. A circle that is the better form would have to be
+/// named here.
+#[test]
+fn no_files_of_a_room_use_each_other_in_a_circle() {
+    fn module(file: &File) -> Option<&str> {
+        // The agent is a program of its own.
+        let path = file.path.strip_prefix("xtask/src/").filter(|path| !path.contains("/agent/"))?;
+        let path = path.strip_suffix(".rs")?;
+        Some(path.strip_suffix("/mod").unwrap_or(path))
+    }
+    /// The files of its room that a file uses, by its paths that do not begin with a name.
+    fn used<'f>(file: &File, here: &str, all: &[&'f str]) -> Vec<&'f str> {
+        let (text, _) = file.text.split_once("\nmod tests {").unwrap_or((&file.text, ""));
+        let file = File::new(&file.path, text);
+        let (folder, _) = here.rsplit_once('/').unwrap_or((here, ""));
+        let begins = [("crate::", ""), ("self::", here), ("super::", folder)];
+        let paths = begins.iter().flat_map(|(word, begin)| {
+            let named = named_after(word, &file).into_iter();
+            named.map(move |(_, path)| format!("{begin}/{path}"))
+        });
+        let file_of = |path: String| {
+            let path = Path::new(path.trim_start_matches('/'));
+            let mut places = path.ancestors().filter_map(Path::to_str);
+            places.find_map(|place| all.iter().find(|one| **one == place))
+        };
+        let room = |path: &str| path.split('/').next().map(str::to_owned);
+        let used = paths.filter_map(file_of).filter(|one| **one != here && room(one) == room(here));
+        used.copied().collect()
+    }
+    fn rule(files: &[File]) -> Vec<String> {
+        let modules = || files.iter().filter_map(|file| Some((module(file)?, file)));
+        let all: Vec<&str> = modules().map(|(module, _)| module).collect();
+        let mut left: BTreeMap<&str, Vec<&str>> =
+            modules().map(|(module, file)| (module, used(file, module, &all))).collect();
+        // A file that uses none of those that are left is in no circle, nor is one that none uses.
+        loop {
+            let used: BTreeSet<&str> = left.values().flatten().copied().collect();
+            let before: BTreeSet<&str> = left.keys().copied().collect();
+            left.retain(|module, uses| {
+                used.contains(module) && uses.iter().any(|one| before.contains(one))
+            });
+            if left.len() == before.len() {
+                break;
+            }
+        }
+        left.keys().map(|module| format!("{module} is in a circle of files")).collect()
+    }
+    notices_together(
+        rule,
+        &[
+            ("xtask/src/host/a.rs", "use crate::host::{\n    b::{self as other, C},\n    d,\n};\n"),
+            ("xtask/src/host/b.rs", "use super::a::{A, B as C};\n"),
+        ],
+    );
+    holds(rule, &[]);
 }
 
 #[test]

@@ -81,9 +81,9 @@ impl Bless {
         );
         let symbols = exported.entries().iter().map(|entry| entry.symbol.as_str());
         let types = symtypes.restricted_to(symbols).to_text();
-        write_atomic(&stack.path(BLESSED_SYMVERS), exported.to_text().as_bytes())?;
+        write_atomic(&stack.path(BLESSED_SYMVERS), exported.to_text())?;
         if !types.is_empty() {
-            write_atomic(&stack.path(BLESSED_SYMTYPES), types.as_bytes())?;
+            write_atomic(&stack.path(BLESSED_SYMTYPES), types)?;
         }
         let count = exported.entries().len();
         outln!("Module.symvers.expected: {count} symbols, as {kernel} has them; git diff shows it");

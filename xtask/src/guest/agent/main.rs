@@ -28,7 +28,7 @@ use std::{
 use command::shell;
 use files::Files;
 use message::Message;
-use protocol::{Decoder, Event, Request};
+use protocol::{Decoder, Event, KMOD, Request};
 
 /// `O_NONBLOCK` of x86-64 Linux, which the standard library does not name.
 const NONBLOCK: i32 = 0o4000;
@@ -45,8 +45,6 @@ const REST: [Duration; 2] = [Duration::from_millis(1500), Duration::from_secs(10
 const RESTART: Duration = Duration::from_secs(5);
 /// The folder in which commands run.
 const WORK: &str = "/work";
-/// The commands that must be kmod's own.
-const KMOD: [&str; 6] = ["depmod", "insmod", "lsmod", "modinfo", "modprobe", "rmmod"];
 
 fn main() -> io::Result<()> {
     if std::process::id() != 1 {

@@ -41,8 +41,8 @@ fn a_deadline_also_ends_what_ignores_sigterm_and_keeps_writing() {
         let problem = if collected {
             run.output().map(drop).unwrap_err()
         } else {
-            let step = Step::begin("a step", "no time");
-            run.logged(&folder.path().join("log"), &step).unwrap_err()
+            let step = Step::begin("a step", "no time", folder.path().join("log"));
+            run.logged(&step).unwrap_err()
         };
         assert!(problem.fact.contains("took more than"), "{problem}");
         assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
