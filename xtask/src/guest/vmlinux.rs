@@ -88,7 +88,7 @@ pub(super) fn stand_in(cache: &Cache, kernel: &Path) -> Result<PathBuf> {
     }
     let path = cache.path("guest/no-kernel");
     if !path.exists() {
-        cache::write_atomic(&path, &no_kernel())?;
+        cache::write_atomic(&path, no_kernel())?;
     }
     Ok(path)
 }
