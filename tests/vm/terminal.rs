@@ -42,6 +42,8 @@ pub(crate) struct Terminal {
     keys: ChildStdin,
     pieces: Receiver<Vec<u8>>,
     unread: Vec<u8>,
+    /// So much of it are whole lines without a prompt.
+    searched: usize,
     prompt: Regex,
     /// How bash brackets what is pasted.
     codes: Regex,
@@ -83,7 +85,8 @@ impl Terminal {
         let prompt = Regex::new(r"\x1b\[mvm:[^\s#]*# ").unwrap();
         let codes = Regex::new(r"\x1b\[\?2004[hl]\r?").unwrap();
         let kernel = Regex::new(r"^\[ *\d+\.\d{6}\] (.*)$").unwrap();
-        Self { script, keys, pieces, unread: Vec::new(), prompt, codes, kernel }
+        let (unread, searched) = (Vec::new(), 0);
+        Self { script, keys, pieces, unread, searched, prompt, codes, kernel }
     }
 
     /// The runner's `shell` with these arguments.
@@ -106,12 +109,16 @@ impl Terminal {
     /// What is shown until the shell waits; nothing when it has ended instead.
     pub(crate) fn until_prompt(&mut self) -> Option<Shown> {
         loop {
-            let text = String::from_utf8_lossy(&self.unread);
+            let (lines, line) = self.unread.split_at(self.searched);
+            let text = String::from_utf8_lossy(line);
             if let Some(prompt) = self.prompt.find(&text) {
-                let shown = self.shown(&text[..prompt.start()]);
-                self.unread = text[prompt.end()..].into();
+                let lines = String::from_utf8_lossy(lines);
+                let shown = self.shown(&(lines + &text[..prompt.start()]));
+                (self.unread, self.searched) = (text[prompt.end()..].into(), 0);
                 return Some(shown);
             }
+            // A prompt is on one line.
+            self.searched += line.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
             if !self.read() {
                 return None;
             }
