@@ -105,16 +105,6 @@ impl<'a> Exports<'a> {
         Ok(Self { layout, tables })
     }
 
-    /// How many symbols are exported.
-    pub fn len(&self) -> usize {
-        self.tables.iter().map(|table| table.count).sum()
-    }
-
-    /// Whether nothing is exported.
-    pub fn is_empty(&self) -> bool {
-        self.tables.is_empty()
-    }
-
     /// Every export, in the order of the tables (which the linker sorts by name).
     pub fn iter(&self) -> impl Iterator<Item = Result<Export<'a>, Malformed>> {
         self.tables.iter().flat_map(|table| (0..table.count).map(|index| table.export(index)))

@@ -81,7 +81,18 @@ impl<'a> Module<'a> {
 
     /// The processor, as the kernel's `uname -m` families are known.
     pub fn machine(&self) -> String {
-        machine_name(self.elf.machine(), self.elf.class())
+        let name = match (constants::Machine(self.elf.machine()), self.elf.class()) {
+            (constants::EM_X86_64, _) => "x86_64",
+            (constants::EM_386, _) => "i386",
+            (constants::EM_AARCH64, _) => "aarch64",
+            (constants::EM_ARM, _) => "arm",
+            (constants::EM_RISCV, Class::Bits64) => "riscv64",
+            (constants::EM_LOONGARCH, Class::Bits64) => "loongarch64",
+            (constants::EM_S390, _) => "s390x",
+            (constants::EM_PPC64, _) => "powerpc64",
+            (machine, _) => return format!("machine {}", machine.0),
+        };
+        name.to_owned()
     }
 
     /// What it needs, with the CRCs it was built with.
@@ -261,19 +272,4 @@ impl<'a> SoftDep<'a> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn machine_name(machine: u16, class: Class) -> String {
-    let name = match (constants::Machine(machine), class) {
-        (constants::EM_X86_64, _) => "x86_64",
-        (constants::EM_386, _) => "i386",
-        (constants::EM_AARCH64, _) => "aarch64",
-        (constants::EM_ARM, _) => "arm",
-        (constants::EM_RISCV, Class::Bits64) => "riscv64",
-        (constants::EM_LOONGARCH, Class::Bits64) => "loongarch64",
-        (constants::EM_S390, _) => "s390x",
-        (constants::EM_PPC64, _) => "powerpc64",
-        _ => return format!("machine {machine}"),
-    };
-    name.to_owned()
 }

@@ -47,10 +47,8 @@ impl<'a> Versions<'a> {
     /// A table that is not made of whole entries, a name without its NUL, or extended names and
     /// CRCs of different number (`elf_validity_cache_index_versions()`, `kernel/module/main.c`).
     pub fn parse(elf: &Elf<'a>) -> Result<Self, Malformed> {
-        let basic = match elf.section_named("__versions") {
-            Some(section) => Some(check_basic(elf, &section)?),
-            None => None,
-        };
+        let basic = elf.section_named("__versions");
+        let basic = basic.map(|section| check_basic(elf, &section)).transpose()?;
         let crcs = elf.section_named("__version_ext_crcs");
         let names = elf.section_named("__version_ext_names");
         let extended = match (crcs, names) {

@@ -8,22 +8,12 @@ use crate::{
     version_pattern::{VersionPatternError, version_matches},
 };
 
-/// One word of a `search` line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
-    /// A directory below the tree.
-    Below(String),
-    /// `built-in`: every directory that no other word names.
-    BuiltIn,
-    /// `external`: the directories of the `external` lines.
-    External,
-}
-
 /// The lines of depmod.d files that choose among modules of one name.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct DepmodConfig {
-    /// The words of `search`; empty stands for `updates built-in`.
-    search: Vec<Place>,
+    /// The words of `search`: directories below the tree, `external` for those of the `external`
+    /// lines, `built-in` for what no other word names. Empty stands for `updates built-in`.
+    search: Vec<String>,
     /// Paths below the tree, without suffix, that win over everything.
     overrides: Vec<String>,
     /// Directories beside the tree, from the `external` lines.
@@ -45,7 +35,7 @@ impl DepmodConfig {
             let words: Vec<&str> =
                 line.split([' ', '\t']).filter(|word| !word.is_empty()).collect();
             match words.as_slice() {
-                ["search", places @ ..] => self.search.extend(places.iter().map(|p| place(p))),
+                ["search", places @ ..] => self.search.extend(places.iter().map(|&p| p.to_owned())),
                 ["override", name, version, below, ..] if version_matches(version, release)? => {
                     self.overrides.insert(0, format!("{below}/{name}"));
                 }
@@ -75,26 +65,16 @@ impl DepmodConfig {
 
     /// The rank of the directory that the file lies in: the earlier `search` names it, the higher.
     fn rank(&self, file: &ModuleFile) -> usize {
-        let below = |place: &Place| match place {
-            Place::Below(dir) => {
-                file.path.strip_prefix(dir.as_str()).is_some_and(|rest| rest.starts_with('/'))
-            }
-            Place::External => self.external.iter().any(|dir| file.full.starts_with(dir)),
-            Place::BuiltIn => false,
+        let names = |word: &String| match word.as_str() {
+            "built-in" => false,
+            "external" => self.external.iter().any(|dir| file.full.starts_with(dir)),
+            dir => file.path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/')),
         };
-        let default = [Place::Below("updates".into()), Place::BuiltIn];
+        let default = ["updates", "built-in"].map(String::from);
         let search = if self.search.is_empty() { &default[..] } else { &self.search };
-        let built_in = || search.iter().position(|place| *place == Place::BuiltIn);
-        let at = search.iter().position(below).or_else(built_in);
+        let built_in = || search.iter().position(|word| word == "built-in");
+        let at = search.iter().position(names).or_else(built_in);
         search.len() - at.unwrap_or(search.len())
-    }
-}
-
-fn place(word: &str) -> Place {
-    match word {
-        "built-in" => Place::BuiltIn,
-        "external" => Place::External,
-        below => Place::Below(below.to_owned()),
     }
 }
 

@@ -27,8 +27,9 @@ pub(crate) fn still_importable(old: &str, new: &str) -> bool {
     if old == new || new.is_empty() {
         return true;
     }
-    let (Some(old), Some(_)) = (module_patterns(old), module_patterns(new)) else { return false };
-    let mut old = old;
+    let (Some(mut old), Some(_)) = (module_patterns(old), module_patterns(new)) else {
+        return false;
+    };
     old.all(|pattern| covers(new, pattern))
 }
 

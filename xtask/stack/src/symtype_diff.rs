@@ -51,10 +51,8 @@ fn function_changes(name: &str, old: &Function, new: &Function) -> Vec<String> {
 
 fn field_changes(name: &str, old: &Fields, new: &Fields) -> Vec<String> {
     let mut sentences = Vec::new();
-    if let (Some(was), Some(is)) = (old.bytes, new.bytes) {
-        if was != is {
-            sentences.push(format!("{name}: its size went from {was} to {is} bytes"));
-        }
+    if let Some((was, is)) = changed(old.bytes, new.bytes) {
+        sentences.push(format!("{name}: its size went from {was} to {is} bytes"));
     }
     let (olds, news) = (
         by_name(&old.members, |member| &member.name),
@@ -71,11 +69,9 @@ fn field_changes(name: &str, old: &Fields, new: &Fields) -> Vec<String> {
             let (was, is) = (&was.kind, &is.kind);
             sentences.push(format!("{name}: its member {which} went from {was} to {is}"));
         }
-        if let (Some(was), Some(is)) = (was.at, is.at) {
-            if was != is {
-                let moved = format!("moved from byte {was} to byte {is}");
-                sentences.push(format!("{name}: its member {which} {moved}"));
-            }
+        if let Some((was, is)) = changed(was.at, is.at) {
+            let moved = format!("moved from byte {was} to byte {is}");
+            sentences.push(format!("{name}: its member {which} {moved}"));
         }
     }
     let added = new.members.iter().filter(|member| !olds.contains_key(&member.name));
@@ -84,6 +80,11 @@ fn field_changes(name: &str, old: &Fields, new: &Fields) -> Vec<String> {
         sentences.push(format!("{name}: it has a new member {which}, a {}", member.kind));
     }
     sentences
+}
+
+/// Two numbers that are known and differ.
+fn changed(was: Option<u64>, is: Option<u64>) -> Option<(u64, u64)> {
+    was.zip(is).filter(|(was, is)| was != is)
 }
 
 /// Members or values by what they are called; the first of those without a name.
@@ -110,12 +111,6 @@ fn value_changes(name: &str, old: &[(String, String)], new: &[(String, String)])
 }
 
 fn ordinal(index: usize) -> String {
-    match index {
-        0 => "first".into(),
-        1 => "second".into(),
-        2 => "third".into(),
-        3 => "fourth".into(),
-        4 => "fifth".into(),
-        other => format!("{}th", other + 1),
-    }
+    const WORDS: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
+    WORDS.get(index).map_or_else(|| format!("{}th", index + 1), |&word| word.into())
 }
