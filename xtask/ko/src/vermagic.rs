@@ -141,8 +141,14 @@ pub fn compare(
     let kernel = Vermagic::new(Text::from(target.vermagic.as_str()));
     let mut differences = Vec::new();
     if module.release() != kernel.release() {
-        let passed_over = has_versions && target.modversions;
-        differences.push(release_difference(module, kernel, passed_over, target.modversions));
+        let (refused, why) = match (target.modversions, has_versions) {
+            (true, true) => (false, "which is passed over: the CRCs in __versions decide"),
+            (true, false) => (true, "which counts: the module has no __versions"),
+            (false, _) => (true, "which counts: the kernel has no MODVERSIONS"),
+        };
+        let (built_for, release) = (module.release(), kernel.release());
+        let text = format!("the module was built for {built_for}, the kernel is {release}, {why}");
+        differences.push(Difference { refused, text });
     }
     let mut refuse = |text| differences.push(Difference { refused: true, text });
     for flag in module.flags().filter(|flag| !kernel.flags().any(|other| other == *flag)) {
@@ -158,22 +164,6 @@ pub fn compare(
         differences.push(Difference { refused: true, text });
     }
     differences
-}
-
-fn release_difference(
-    module: Vermagic<'_>,
-    kernel: Vermagic<'_>,
-    passed_over: bool,
-    modversions: bool,
-) -> Difference {
-    let why = match (passed_over, modversions) {
-        (true, _) => "which is passed over: the CRCs in __versions decide",
-        (false, true) => "which counts: the module has no __versions",
-        (false, false) => "which counts: the kernel has no MODVERSIONS",
-    };
-    let (module, kernel) = (module.release(), kernel.release());
-    let text = format!("the module was built for {module}, the kernel is {kernel}, {why}");
-    Difference { refused: !passed_over, text }
 }
 
 #[cfg(test)]
