@@ -245,15 +245,13 @@ fn add(json: &mut Value, calls: &[RustcCall], build_dir: &BuildDir, places: &[Pl
     let stack: Vec<Value> = calls
         .iter()
         .map(|call| {
-            let mut deps = Vec::new();
-            let mut add = |name: &str, at: usize| deps.push(json!({ "crate": at, "name": name }));
-            for (name, file) in &call.externs {
-                let ours = calls
-                    .iter()
-                    .position(|other| file.is_some() && other.metadata.as_ref() == file.as_ref());
-                let at = ours.map(|at| first + at).or_else(|| named(name));
-                at.into_iter().for_each(|at| add(name, at));
-            }
+            let dep = |(name, file): &(String, Option<PathBuf>)| {
+                let is = |other: &RustcCall| file.is_some() && other.metadata == *file;
+                let ours = calls.iter().position(is).map(|at| first + at);
+                let at = ours.or_else(|| named(name))?;
+                Some(json!({ "crate": at, "name": name }))
+            };
+            let deps: Vec<Value> = call.externs.iter().filter_map(dep).collect();
             let mut cfg = cfg.clone().unwrap_or_default();
             cfg.extend(call.cfg.iter().map(|cfg| json!(cfg)));
             call.json(build_dir, places, &deps, &cfg)

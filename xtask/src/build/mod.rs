@@ -114,14 +114,11 @@ impl BuildDir {
         } else {
             run.args(["-C".into(), kdir.to_string(), format!("M={}", self.folder.display())])
         };
-        let run = match self.kernel.config() {
-            Ok(config) => {
-                // The texts that the CRCs are of, for `symvers explain`.
-                let texts = config.has("GENDWARFKSYMS").then_some("KBUILD_SYMTYPES=1");
-                run.arg(config.compiler()).args(texts)
-            }
-            Err(_) => run,
-        };
+        let config = self.kernel.config().ok();
+        // The texts that the CRCs are of, for `symvers explain`.
+        let has_texts = config.as_ref().is_some_and(|config| config.has("GENDWARFKSYMS"));
+        let run = run.args(config.map(|config| config.compiler()));
+        let run = run.args(has_texts.then_some("KBUILD_SYMTYPES=1"));
         run.arg(target).deadline(DEADLINE)
     }
 

@@ -120,7 +120,7 @@ pub struct GuestArgs {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     with: Vec<PathBuf>,
     /// What runs the guest: auto, kvm or tcg
-    #[arg(long, default_value = "auto")]
+    #[arg(long, default_value = "auto", hide_possible_values = true)]
     accel: Accel,
 }
 

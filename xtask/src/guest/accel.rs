@@ -8,7 +8,6 @@ use std::{
     fs::{self, File},
     os::unix::fs::MetadataExt,
     path::PathBuf,
-    str::FromStr,
     sync::Once,
     thread,
     time::Duration,
@@ -35,7 +34,7 @@ const FAILED: Duration = Duration::from_secs(24 * 60 * 60);
 const CUT_SHORT_MAX: u32 = 3;
 
 /// What the caller wants.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Accel {
     /// KVM if a trial shows that it works, otherwise emulation.
     #[default]
@@ -44,19 +43,6 @@ pub enum Accel {
     Kvm,
     /// Emulation.
     Tcg,
-}
-
-impl FromStr for Accel {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "kvm" => Ok(Self::Kvm),
-            "tcg" => Ok(Self::Tcg),
-            _ => Err("it is auto, kvm or tcg".into()),
-        }
-    }
 }
 
 /// What was chosen, and why.

@@ -94,16 +94,10 @@ fn unescape(text: &str) -> String {
             [b'\\', b'x', hex @ ..] => hex.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()),
             _ => None,
         };
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &rest[4..];
-            }
-            None => {
-                bytes.push(byte);
-                rest = after;
-            }
-        }
+        let hex = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let (byte, after) = hex.map_or((byte, after), |byte| (byte, &rest[4..]));
+        bytes.push(byte);
+        rest = after;
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }

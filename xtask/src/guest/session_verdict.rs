@@ -200,8 +200,8 @@ fn status(status: Option<i32>) -> String {
 }
 
 fn said(qemu: &str) -> String {
-    let end = qemu.trim().lines().rev().take(5).collect::<Vec<_>>();
-    let end: Vec<&str> = end.into_iter().rev().collect();
+    let lines: Vec<&str> = qemu.trim().lines().collect();
+    let end = &lines[lines.len().saturating_sub(5)..];
     if end.is_empty() { String::new() } else { format!("; it said: {}", end.join("\n")) }
 }
 

@@ -341,11 +341,8 @@ impl Run {
     /// The hint follows from the cause that its output names, if it names one.
     fn failed(&self, status: ExitStatus, said: &str) -> Problem {
         let problem = Problem::host(format!("{} failed ({status}){said}", self.name()));
-        match (diagnosis::hint(said), &self.hint) {
-            (Some(hint), _) => problem.hint(hint),
-            (None, Some(hint)) => problem.hint(hint),
-            (None, None) => problem.hint(format!("run it by hand: {self}")),
-        }
+        let hint = diagnosis::hint(said).or(self.hint.as_deref()).map(str::to_owned);
+        problem.hint(hint.unwrap_or_else(|| format!("run it by hand: {self}")))
     }
 
     /// The command's own name: what runs inside when it enters a private root.

@@ -109,7 +109,8 @@ impl<'a> Archive<'a> {
                 return Ok(candidate.clone());
             }
         }
-        let asked = self.ask(name).and_then(|offered| match (offered, &known) {
+        let listed = self.update(&format!("for {name}")).and_then(|()| self.listed(name));
+        let asked = listed.and_then(|offered| match (offered, &known) {
             (Some(candidate), _) => Ok(candidate),
             // Old kernels leave the archive. One that is prepared needs nothing more of it.
             (None, Some(known)) if is_prepared => {
@@ -136,11 +137,6 @@ impl<'a> Archive<'a> {
         let line = format!("{} {}\n", candidate.release, candidate.version);
         cache::write_atomic(&file, line)?;
         Ok(candidate)
-    }
-
-    fn ask(&self, name: &KernelName) -> Result<Option<Candidate>> {
-        self.update(&format!("for {name}"))?;
-        self.listed(name)
     }
 
     /// The kernel that a name stands for, by the lists that were fetched last.

@@ -218,7 +218,8 @@ fn first_text(paths: &[PathBuf]) -> Option<String> {
 /// It has no /lib/modules folder or no configuration.
 pub fn of_running(overrides: &Overrides) -> Result<TreeFacts> {
     let release = text_of("/proc/sys/kernel/osrelease");
-    let config = overrides.config.clone().or_else(|| running_config(&release));
+    let boot = Some(Path::new("/boot").join(format!("config-{release}")));
+    let config = overrides.config.clone().or(boot.filter(|config| config.exists()));
     let overrides = Overrides { config, ..overrides.clone() };
     let folder = Path::new("/lib/modules").join(&release);
     let mut facts = of_tree(&folder, &overrides)?;
@@ -251,12 +252,6 @@ pub fn of_running(overrides: &Overrides) -> Result<TreeFacts> {
     facts.modules = Some(folder);
     facts.note_unknown();
     Ok(facts)
-}
-
-/// The running kernel's own configuration, where it keeps one.
-fn running_config(release: &str) -> Option<PathBuf> {
-    let boot = Path::new("/boot").join(format!("config-{release}"));
-    boot.exists().then_some(boot)
 }
 
 fn text_of(path: &str) -> String {

@@ -35,8 +35,7 @@ pub fn open(cache: &Cache, folder: &Path) -> Result<Kernel> {
     need("Makefile", "name the folder of a kernel's source or build")?;
     need(".config", "configure it, in that folder: make defconfig rust.config")?;
     need(config::RELEASE_FILE, "prepare it, in that folder: make modules_prepare")?;
-    let release = tree.join(config::RELEASE_FILE);
-    let release = read_given_text(&release)?;
+    let release = read_given_text(&tree.join(config::RELEASE_FILE))?;
     let config = config::read(&tree.join(".config"))?;
     config::require_rust(&config, release.trim())?;
     need("rust/libkernel.rmeta", "prepare it, in that folder: make prepare")?;

@@ -73,10 +73,7 @@ impl Attempts {
     /// # Errors
     /// The guest cannot be had, or has ended.
     pub fn play(&mut self, exercise: &Exercise, before: &str) -> Result<Option<String>> {
-        let session = match self.session.take() {
-            Some(session) => session,
-            None => self.guest.start()?,
-        };
+        let session = self.session.take().map_or_else(|| self.guest.start(), Ok)?;
         let session = self.session.insert(session);
         for entry in &exercise.transcript {
             let step = session.exec(format!("{before}{}", entry.command))?;

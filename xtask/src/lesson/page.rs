@@ -255,12 +255,8 @@ fn blocks(text: &str, front_matter: &FrontMatter) -> Result<Vec<Block>> {
             let file = line.split_once("](").and_then(|(_, rest)| rest.split_once(')'));
             let (file, _) = file.ok_or_else(|| at("a picture should stand here, ![…](FILE)"))?;
             let kind = BlockKind::Picture { command, file: file.into() };
-            blocks.push(Block {
-                line: index + 1,
-                kind,
-                contents: begin..begin,
-                whole: begin..begin,
-            });
+            let here = begin..begin;
+            blocks.push(Block { line: index + 1, kind, contents: here.clone(), whole: here });
             continue;
         }
         let Some(info) = line.strip_prefix("```") else { continue };

@@ -195,7 +195,10 @@ impl<'a> Runner<'a> {
         for (index, entry) in entries.iter().enumerate() {
             let dies = place == Place::Dying && index + 1 == entries.len();
             let printed = match place {
-                Place::Host => self.printed_on_host(entry)?,
+                Place::Host => {
+                    let (text, status) = self.on_host(&entry.command)?;
+                    whole(text, status)
+                }
                 _ if dies => self.last_words(entry)?,
                 _ => self.printed_in_guest(entry)?,
             };
@@ -210,11 +213,6 @@ impl<'a> Runner<'a> {
             text.push_str(&printed);
         }
         Ok(text)
-    }
-
-    fn printed_on_host(&self, entry: &ConsoleEntry) -> Result<String> {
-        let (text, status) = self.on_host(&entry.command)?;
-        Ok(whole(text, status))
     }
 
     /// The picture that a command draws.
@@ -278,10 +276,7 @@ impl<'a> Runner<'a> {
 
     /// What a guest leaves on its console when a command ends it.
     fn last_words(&mut self, entry: &ConsoleEntry) -> Result<String> {
-        let mut session = match self.session.take() {
-            Some(session) => session,
-            None => self.boot()?,
-        };
+        let mut session = self.take_session()?;
         match session.exec(entry.command.as_str()) {
             Err(_) if session.died() => {}
             // A deadline, an agent that sends nonsense: it was we who ended the guest.
@@ -297,10 +292,12 @@ impl<'a> Runner<'a> {
     }
 
     fn session(&mut self) -> Result<&mut Session> {
-        if self.session.is_none() {
-            self.session = Some(self.boot()?);
-        }
-        self.session.as_mut().ok_or_else(|| Problem::host("the guest is gone"))
+        let session = self.take_session()?;
+        Ok(self.session.insert(session))
+    }
+
+    fn take_session(&mut self) -> Result<Session> {
+        self.session.take().map_or_else(|| self.boot(), Ok)
     }
 
     /// A guest that has what was built, at the same places as here.

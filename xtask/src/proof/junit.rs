@@ -25,10 +25,10 @@ pub fn xml(proof: &StackProof) -> Result<Vec<u8>> {
 fn written(proof: &StackProof) -> io::Result<Vec<u8>> {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-    let counts = Counts::of(proof.kernels.iter().flat_map(|kernel| &kernel.points));
+    let counts = counts(proof.kernels.iter().flat_map(|kernel| &kernel.points));
     let seconds: f64 = proof.kernels.iter().map(|kernel| kernel.time.as_secs_f64()).sum();
     let suites = writer.create_element("testsuites").with_attribute(("name", &*proof.stack));
-    let suites = suites.with_attributes(counts.attributes());
+    let suites = suites.with_attributes(counts.iter().map(|(name, count)| (*name, count.as_str())));
     let suites = suites.with_attribute(("time", &*format!("{seconds:.3}")));
     suites.write_inner_content(|writer| {
         proof.kernels.iter().try_for_each(|kernel| suite(writer, kernel))
@@ -39,24 +39,16 @@ fn written(proof: &StackProof) -> io::Result<Vec<u8>> {
 }
 
 /// How many answers there are of each kind.
-struct Counts([(&'static str, String); 4]);
-
-impl Counts {
-    fn of<'a>(points: impl Iterator<Item = &'a Point> + Clone) -> Self {
-        let count = |is: fn(&Answered) -> bool| {
-            points.clone().filter(|point| is(&point.answer)).count().to_string()
-        };
-        Self([
-            ("tests", count(|_| true)),
-            ("failures", count(|answer| answer.kind() == Some(Kind::DoesNotHold))),
-            ("errors", count(|answer| answer.kind().is_some_and(|k| k != Kind::DoesNotHold))),
-            ("skipped", count(|answer| matches!(answer, Answered::Skipped(_)))),
-        ])
-    }
-
-    fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, count)| (*name, count.as_str()))
-    }
+fn counts<'a>(points: impl Iterator<Item = &'a Point> + Clone) -> [(&'static str, String); 4] {
+    let count = |is: fn(&Answered) -> bool| {
+        points.clone().filter(|point| is(&point.answer)).count().to_string()
+    };
+    [
+        ("tests", count(|_| true)),
+        ("failures", count(|answer| answer.kind() == Some(Kind::DoesNotHold))),
+        ("errors", count(|answer| answer.kind().is_some_and(|k| k != Kind::DoesNotHold))),
+        ("skipped", count(|answer| matches!(answer, Answered::Skipped(_)))),
+    ]
 }
 
 fn suite(writer: &mut Writer<Vec<u8>>, kernel: &KernelProof) -> io::Result<()> {
@@ -64,9 +56,9 @@ fn suite(writer: &mut Writer<Vec<u8>>, kernel: &KernelProof) -> io::Result<()> {
         Some(release) => format!("{} ({release})", kernel.kernel),
         None => kernel.kernel.clone(),
     };
-    let counts = Counts::of(kernel.points.iter());
+    let counts = counts(kernel.points.iter());
     let suite = writer.create_element("testsuite").with_attribute(("name", &*name));
-    let suite = suite.with_attributes(counts.attributes());
+    let suite = suite.with_attributes(counts.iter().map(|(name, count)| (*name, count.as_str())));
     let suite = suite.with_attribute(("time", &*format!("{:.3}", kernel.time.as_secs_f64())));
     suite.write_inner_content(|writer| {
         kernel.points.iter().try_for_each(|point| case(writer, kernel, point))
