@@ -18,7 +18,7 @@ pub(crate) struct Load {
     pub(crate) flags: u32,
 }
 
-/// A word that changes nothing, for a case that needs a kernel of its own.
+/// Stands for no word, for a case that needs a kernel of its own.
 pub(crate) const ALONE: &str = "quiet";
 
 /// A case: some loads after each other, into a kernel without modules.
@@ -28,7 +28,7 @@ pub(crate) struct Case {
     pub(crate) id: String,
     /// What the last load is to show.
     pub(crate) shows: Shows,
-    /// Words for the kernel's command line; those with [`ALONE`] have a boot of their own, where
+    /// Words for the kernel's command line; those with [`ALONE`] have a guest of their own, where
     /// nothing has been logged or tainted before.
     pub(crate) boot: &'static str,
     pub(crate) loads: Vec<Load>,

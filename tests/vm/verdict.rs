@@ -17,7 +17,9 @@ use loader::verdict::Answer;
 use stack::graph::Graph;
 use stack::load_order::load_order;
 use stack::modprobe_config::ModprobeConfig;
-use xtask::tree::scan::scan;
+use stack::module_file::ModuleFile;
+use xtask::tree::scan::scan_cached;
+use xtask::tree::scan_cache;
 use xtask::tree::section_reader::ModuleBuffer;
 use xtask::tree::walk;
 use xtask::{
@@ -135,7 +137,7 @@ fn machine() -> Machine {
     Machine::new(&Cache::open().unwrap(), kernel())
 }
 
-/// Cases that need the same command line, which then share a boot.
+/// Cases that need the same command line, which then share a guest.
 fn by_boot(cases: &[Case]) -> Vec<Vec<&Case>> {
     let mut boots: Vec<Vec<&Case>> = Vec::new();
     for case in cases {
@@ -258,32 +260,42 @@ const QUIET: [&str; 5] =
 /// Cases of a folder's modules, `count` of them at equal distances.
 fn own_cases(folder: &Path, count: usize, with_needs: bool) -> Vec<Case> {
     let files = walk::modules(folder).unwrap();
-    let scanned = scan(files).modules;
-    let graph = Graph::new(scanned);
-    let quiet = |index: &usize| {
-        let file = &graph.modules()[*index].file;
+    let is_quiet = |file: &&ModuleFile| {
         QUIET.iter().any(|begin| file.path.starts_with(begin)) && file.stamp.size < 100_000
     };
-    let candidates: Vec<usize> = (0..graph.modules().len()).filter(quiet).collect();
+    let candidates: Vec<&ModuleFile> = files.iter().filter(is_quiet).collect();
     let step = (candidates.len() / count).max(1);
+    let chosen: Vec<&ModuleFile> = candidates.into_iter().step_by(step).take(count).collect();
+    let load = |file: &ModuleFile| {
+        let file = ModuleBuffer::default().read(&file.full).unwrap().to_vec();
+        Load { file, args: "", flags: 0 }
+    };
+    // Nothing else of the tree is read where no needs are asked for.
+    let graph = with_needs.then(|| graph_of(folder, &files));
     let mut cases = Vec::new();
-    for &index in candidates.iter().step_by(step).take(count) {
-        let load = |index: usize| {
-            let mut buffer = ModuleBuffer::default();
-            let file = buffer.read(&graph.modules()[index].file.full).unwrap().to_vec();
-            Load { file, args: "", flags: 0 }
-        };
-        let name = &graph.modules()[index].file.name;
-        cases.push(Case::of_modules(name, vec![load(index)]));
-        let config = ModprobeConfig::default();
-        let needs = load_order(&graph, &[index], None, &config).unwrap();
-        let needs: Vec<usize> = needs.steps.iter().map(|step| step.index).collect();
-        if with_needs && needs.len() > 1 && needs.len() < 8 {
-            let loads = needs.iter().map(|&index| load(index)).collect();
-            cases.push(Case::of_modules(&format!("{name} with its needs"), loads));
+    for file in chosen {
+        cases.push(Case::of_modules(&file.name, vec![load(file)]));
+        let needs = graph.as_ref().map(|graph| needs(graph, file)).unwrap_or_default();
+        if needs.len() > 1 && needs.len() < 8 {
+            let loads = needs.into_iter().map(load).collect();
+            cases.push(Case::of_modules(&format!("{} with its needs", file.name), loads));
         }
     }
     cases
+}
+
+/// The graph of a folder's modules; what was read of them is remembered for the next kernel.
+fn graph_of(folder: &Path, files: &[ModuleFile]) -> Graph {
+    let remembered = scan_cache::file_for(Path::new(env!("CARGO_TARGET_TMPDIR")), folder);
+    Graph::new(scan_cached(files.to_vec(), &remembered).modules)
+}
+
+/// A module with what it needs, in the order in which they load.
+fn needs<'g>(graph: &'g Graph, file: &ModuleFile) -> Vec<&'g ModuleFile> {
+    let index = graph.modules().iter().position(|module| module.file.path == file.path).unwrap();
+    let config = ModprobeConfig::default();
+    let order = load_order(graph, &[index], None, &config).unwrap();
+    order.steps.iter().map(|step| &graph.modules()[step.index].file).collect()
 }
 
 /// The seed and the number of the random changes.

@@ -7,21 +7,22 @@
 //! theirs. The kernel's log has a mark before and after each. Modules that were there before the
 //! first line are the guest's own: they stay, and are not told.
 //!
-//! Each load has a process of its own: where the kernel's own code faults, only that one dies.
+//! Each load has a process of its own, a copy of this one: where the kernel's own code faults, only
+//! that one dies.
 
 mod syscall;
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, File},
     io::Write,
     os::unix::process::ExitStatusExt,
-    process::{Command, ExitCode},
+    process::ExitCode,
 };
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
-    let outcome = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["one", flags, file, params] => Ok(one(flags, file, params)),
+    let outcome = match args.as_slice() {
         [list] => all(list),
         _ => Err("finit LIST".into()),
     };
@@ -34,26 +35,24 @@ fn main() -> ExitCode {
     }
 }
 
-/// One load: the status is the error's number.
-fn one(flags: &str, file: &str, params: &str) -> u8 {
-    let flags = flags.parse().unwrap_or(0);
-    let number = syscall::finit_module(file, params, flags);
-    u8::try_from(number).unwrap_or(u8::MAX)
-}
-
 type Any = Box<dyn std::error::Error>;
 
 fn all(list: &str) -> Result<u8, Any> {
+    let mut log = File::options().write(true).open("/dev/kmsg")?;
+    let mut mark = |what: &str, id: &str| log.write_all(format!("finit: {what} {id}\n").as_bytes());
     let own: Vec<String> = names(&fs::read_to_string("/proc/modules")?).map(Into::into).collect();
     for line in fs::read_to_string(list)?.lines() {
         let fields: Vec<&str> = line.split('\t').collect();
         match fields.as_slice() {
             ["unload"] => unload(&own),
             [id, flags, file, params] => {
-                mark(&format!("begin {id}"))?;
-                let this = env::current_exe()?;
-                let status = Command::new(this).args(["one", flags, file, params]).status()?;
-                mark(&format!("end {id}"))?;
+                let flags = flags.parse()?;
+                mark("begin", id)?;
+                // The status is the error's number, as far as it has room for it.
+                let status = syscall::in_a_copy(|| {
+                    u8::try_from(syscall::finit_module(file, params, flags)).unwrap_or(u8::MAX)
+                })?;
+                mark("end", id)?;
                 let came = match (status.code(), status.signal()) {
                     (Some(code), _) => code.to_string(),
                     _ => "killed".into(),
@@ -71,11 +70,6 @@ fn all(list: &str) -> Result<u8, Any> {
         }
     }
     Ok(0)
-}
-
-fn mark(text: &str) -> Result<(), Any> {
-    let mut log = fs::File::options().write(true).open("/dev/kmsg")?;
-    Ok(log.write_all(format!("finit: {text}\n").as_bytes())?)
 }
 
 /// The loaded modules as `name:taints`, the latest first.

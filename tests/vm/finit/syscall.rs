@@ -1,14 +1,18 @@
-//! The two system calls, which the standard library does not have: all that is unsafe.
+//! The system calls that the standard library does not have: all that is unsafe.
 
 use std::{
     ffi::{CString, c_char, c_int, c_long},
     fs::File,
     io,
-    os::fd::AsRawFd,
+    os::{fd::AsRawFd, unix::process::ExitStatusExt},
+    process::ExitStatus,
 };
 
 unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;
+    fn fork() -> c_int;
+    fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
+    fn _exit(status: c_int) -> !;
 }
 
 const DELETE_MODULE: c_long = 176;
@@ -30,6 +34,29 @@ pub fn delete_module(name: &str) -> i32 {
     let name: *const c_char = name.as_ptr();
     // SAFETY: The string ends in NUL and outlives the call.
     number(unsafe { syscall(DELETE_MODULE, name, NONBLOCK) })
+}
+
+/// Runs something in a copy of this process, and returns how that ended. A program that is started
+/// afresh costs more than most loads do.
+pub fn in_a_copy(work: impl FnOnce() -> u8) -> io::Result<ExitStatus> {
+    // SAFETY: This process has one thread, so no lock is held in the copy.
+    match unsafe { fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            let status = work();
+            // SAFETY: It only ends the copy, which so does not write out what this process has yet
+            // to write.
+            unsafe { _exit(status.into()) }
+        }
+        copy => {
+            let mut status = 0;
+            // SAFETY: The status is there until the call returns.
+            match unsafe { waitpid(copy, &raw mut status, 0) } {
+                -1 => Err(io::Error::last_os_error()),
+                _ => Ok(ExitStatus::from_raw(status)),
+            }
+        }
+    }
 }
 
 fn number(outcome: c_long) -> i32 {

@@ -1,6 +1,12 @@
 //! A running kernel that is asked for its own verdict, load by load.
 
-use std::{collections::HashSet, fmt::Write as _, fs, path::PathBuf, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write as _,
+    fs,
+    path::PathBuf,
+    time::Duration,
+};
 
 use loader::{kernel_facts::KernelFacts, signature::Support};
 use xtask::{
@@ -12,7 +18,7 @@ use xtask::{
     kernel::Kernel,
 };
 
-use crate::corpus::cases::Load;
+use crate::corpus::cases::{ALONE, Load};
 
 /// The program that loads: the guest has no other libraries.
 const FINIT: StaticProgram = StaticProgram {
@@ -23,8 +29,15 @@ const FINIT: StaticProgram = StaticProgram {
         ("syscall.rs", include_str!("../finit/syscall.rs")),
     ],
 };
-/// How long all cases of one boot may take.
+/// How long all cases of one guest may take.
 const DEADLINE: Duration = Duration::from_secs(900);
+/// What is settled in a guest before its first load. All that is written to the log is kept, an
+/// oops ends the load and not the machine, and a wait for all processors ends at once instead of
+/// after some ticks: each load and each removal has such waits. What the kernel answers is the same.
+const SETTINGS: &str = "cat /proc/sys/kernel/tainted && \
+     echo on > /proc/sys/kernel/printk_devkmsg && \
+     echo 0 > /proc/sys/kernel/panic_on_oops && \
+     if [ -e /sys/kernel/rcu_expedited ]; then echo 1 > /sys/kernel/rcu_expedited; fi";
 
 /// What the kernel did with one file.
 #[derive(Clone, Debug, Default)]
@@ -42,12 +55,12 @@ pub(super) struct Ran {
 /// What the kernel did with the loads of one case.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CaseRan {
-    /// The kernel's taints, when it was booted anew for this case.
+    /// The kernel's taints, when a new guest was started for this case.
     pub(super) fresh: Option<u32>,
     pub(super) loads: Vec<Ran>,
 }
 
-/// A kernel that can be booted.
+/// A kernel that guests run.
 pub(super) struct Machine {
     guest: Guest,
     finit: PathBuf,
@@ -93,7 +106,7 @@ impl Machine {
         while all.len() < cases.len() {
             let begin = all.len();
             let end = begin + batch(&cases[begin..]);
-            let (taints, mut ran) = self.boot(&cases[begin..end], begin, words);
+            let (taints, mut ran) = self.guest(&cases[begin..end], begin, words);
             if let Some(first) = ran.first_mut() {
                 first.fresh = Some(taints);
             }
@@ -103,47 +116,53 @@ impl Machine {
         all
     }
 
-    /// One boot: as many cases as the kernel lives through, and the one that it does not.
-    fn boot(&self, cases: &[&[Load]], begin: usize, words: &str) -> (u32, Vec<CaseRan>) {
+    /// One guest: as many cases as the kernel lives through, and the one that it does not. It is
+    /// restored where its kernel is given no words.
+    fn guest(&self, cases: &[&[Load]], begin: usize, words: &str) -> (u32, Vec<CaseRan>) {
         let folder = tempfile::tempdir().unwrap();
         let mut list = String::new();
-        let mut guest =
-            self.guest.clone().file_at("finit", &self.finit).cmdline("printk.devkmsg=on");
-        for word in words.split(' ').filter(|word| !word.is_empty()) {
+        let mut guest = self.guest.clone().file_at("finit", &self.finit);
+        for word in words.split(' ').filter(|word| !word.is_empty() && *word != ALONE) {
             guest = guest.cmdline(word);
         }
+        // The same file is there once, however many loads are of it.
+        let mut names: HashMap<&[u8], String> = HashMap::new();
         for (case, loads) in cases.iter().enumerate() {
-            for (step, load) in loads.iter().enumerate() {
-                let name = format!("{}-{step}.ko", begin + case);
-                let path = folder.path().join(&name);
-                fs::write(&path, &load.file).unwrap();
-                guest = guest.file(path);
-                let Load { args, flags, .. } = load;
-                writeln!(list, "{}-{step}\t{flags}\t{name}\t{args}", begin + case).unwrap();
+            for (step, Load { file, args, flags }) in loads.iter().enumerate() {
+                let id = format!("{}-{step}", begin + case);
+                let name = names.entry(file).or_insert_with(|| {
+                    let path = folder.path().join(format!("{id}.ko"));
+                    fs::write(&path, file).unwrap();
+                    guest = guest.clone().file(path);
+                    format!("{id}.ko")
+                });
+                writeln!(list, "{id}\t{flags}\t{name}\t{args}").unwrap();
             }
             list.push_str("unload\n");
         }
         let path = folder.path().join("list");
         fs::write(&path, list).unwrap();
         let mut session = guest.file(path).start().unwrap();
-        let taints = session.exec("cat /proc/sys/kernel/tainted").unwrap().text();
-        // An oops ends the load, not the machine.
-        session.exec("echo 0 > /proc/sys/kernel/panic_on_oops").unwrap();
+        let set = session.exec(SETTINGS).unwrap();
+        let taints = set.text().trim().parse();
+        assert_eq!(set.status, 0, "{}", set.text());
         let _ = session.exec(Command::new("./finit list").deadline(DEADLINE));
-        let ran = read(session.report(), cases, begin);
-        (taints.trim().parse().unwrap(), ran)
+        (taints.unwrap(), read(session.report(), cases, begin))
     }
 }
 
-/// How many of the first cases fit into one guest.
+/// How many of the first cases one guest is given. A case that it does not live through costs that
+/// the rest is given to another one, so they are not many.
 fn batch(cases: &[&[Load]]) -> usize {
-    const BYTES_MAX: usize = 80 << 20;
-    let bytes = |case: &&[Load]| case.iter().map(|load| load.file.len()).sum::<usize>();
-    let fits = cases.iter().scan(0, |sum, case| {
-        *sum += bytes(case);
-        Some(*sum)
+    const BYTES_MAX: usize = 16 << 20;
+    let mut seen: HashSet<&[u8]> = HashSet::new();
+    let mut sum = 0;
+    let fits = cases.iter().take_while(|case| {
+        let fresh = case.iter().filter(|load| seen.insert(&load.file));
+        sum += fresh.map(|load| load.file.len()).sum::<usize>();
+        sum <= BYTES_MAX
     });
-    fits.take_while(|&sum| sum <= BYTES_MAX).count().max(1)
+    fits.count().max(1)
 }
 
 /// Puts together what the program printed and what the kernel logged between its marks.
@@ -160,7 +179,7 @@ fn read(report: &Report, cases: &[&[Load]], begin: usize) -> Vec<CaseRan> {
             one.messages = messages(report, &id);
             let dead = one.errno.is_none();
             if line.is_none() && !begun(report, &id) {
-                // The boot ended before it.
+                // The guest ended before it.
                 return all;
             }
             ran.loads.push(one);
