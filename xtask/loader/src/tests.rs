@@ -226,6 +226,20 @@ fn what_the_kernel_does_not_check_is_unknown() {
     }
 }
 
+#[test]
+fn what_is_patched_must_be_an_instruction_of_its_kind() {
+    let with_site = |at: i64| {
+        let site = rela(0, 1, 2, at);
+        let mut table = part(".rela.retpoline_sites", 4, 0, site);
+        table.info = 8;
+        module_with(vec![part(".retpoline_sites", 1, 2, [0; 4]), table])
+    };
+    // The call, and the return behind it.
+    assert_eq!(judge(&target(), &with_site(0)).answer, Answer::Loads);
+    let reason = "its .retpoline_sites names places that are not its code";
+    assert_eq!(judge(&target(), &with_site(5)).answer, Answer::Unknown(reason.into()));
+}
+
 /// Sets a field of the header of a section of [`module`].
 fn set_section(file: &mut [u8], section: usize, at: usize, bytes: &[u8]) {
     let table = u64::from_le_bytes(file[40..48].try_into().unwrap()) as usize;

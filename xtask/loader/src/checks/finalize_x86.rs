@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use crate::{
     load_info::{LoadInfo, SectionRela},
-    raw_elf::{R_X86_64_64, R_X86_64_PC32, R_X86_64_PLT32, SHF_WRITE, Shdr},
+    raw_elf::{R_X86_64_64, R_X86_64_PC32, R_X86_64_PLT32, SHF_WRITE, SHT_NOBITS, Shdr},
     verdict::Finding,
 };
 
@@ -29,17 +29,24 @@ pub(super) fn symbol_names(load: &mut LoadInfo<'_>) -> Finding {
     Finding::pass()
 }
 
-/// Tables of places in the code, 32 bits each and relative to themselves. `module_finalize()`
-/// patches what it finds at each place.
-const PATCHED: [&str; 5] =
-    [".retpoline_sites", ".return_sites", ".call_sites", ".ibt_endbr_seal", ".orc_unwind_ip"];
+/// Tables of places in the code, 32 bits each and relative to themselves, with the first bytes that
+/// may stand at a place, where that matters. `module_finalize()` patches what it finds there, and
+/// warns, once, of other instructions (`arch/x86/kernel/alternative.c`, 7.3): `apply_retpolines()`
+/// wants a call or a jump, or the prefix of one, `apply_returns()` a jump.
+const PATCHED: [(&str, &[u8]); 5] = [
+    (".retpoline_sites", &[0xe8, 0xe9, 0x0f, 0x2e]),
+    (".return_sites", &[0xe9]),
+    (".call_sites", &[]),
+    (".ibt_endbr_seal", &[]),
+    (".orc_unwind_ip", &[]),
+];
 
 /// `module_finalize()`: it follows these tables as they are, with `SHF_ALLOC` or without.
 pub(super) fn patched(load: &mut LoadInfo<'_>) -> Finding {
-    for name in PATCHED {
+    for (name, opcodes) in PATCHED {
         let Some(&index) = load.find_any_sec(name).last() else { continue };
         let section = load.sections[index];
-        if section.size > 0 && (!section.is_alloc() || !is_filled(load, index)) {
+        if section.size > 0 && (!section.is_alloc() || !is_filled(load, index, opcodes)) {
             return Finding::unknown(format!("its {name} names places that are not its code"));
         }
     }
@@ -89,14 +96,18 @@ fn returns_are_thunks(load: &LoadInfo<'_>) -> bool {
     sites.iter().all(|site| thunks.contains(site))
 }
 
-/// Whether each entry of such a table has a relocation, to code.
-fn is_filled(load: &LoadInfo<'_>, index: usize) -> bool {
+/// Whether each entry of such a table has a relocation, to code that begins with one of these.
+fn is_filled(load: &LoadInfo<'_>, index: usize, opcodes: &[u8]) -> bool {
+    let begins = |code: &Shdr, at: u64| {
+        let is_there = code.kind != SHT_NOBITS && at < code.size;
+        opcodes.is_empty() || is_there && opcodes.contains(&load.elf.u8(code.at(at)))
+    };
     let mut places = HashSet::new();
     for relocation in load.relas_of(index) {
         let Some((section, at)) = points_to(load, &relocation) else { return false };
         let Some(code) = load.sections.get(section) else { return false };
         let is_code = code.is_alloc() && code.is_executable() && at <= code.size;
-        if relocation.rela.kind == R_X86_64_PC32 && is_code {
+        if relocation.rela.kind == R_X86_64_PC32 && is_code && begins(code, at) {
             places.insert(relocation.rela.offset);
         }
     }
