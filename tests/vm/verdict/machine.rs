@@ -31,9 +31,9 @@ const FINIT: StaticProgram = StaticProgram {
 };
 /// How long all cases of one guest may take.
 const DEADLINE: Duration = Duration::from_secs(900);
-/// What is settled in a guest before its first load. All that is written to the log is kept, an
-/// oops ends the load and not the machine, and a wait for all processors ends at once instead of
-/// after some ticks: each load and each removal has such waits. What the kernel answers is the same.
+/// What is settled in a guest before its first load: all that is written to the log is kept, an
+/// oops ends the load and not the machine, and what waits for all processors, as each load and each
+/// removal does, waits no ticks. What the kernel answers is the same.
 const SETTINGS: &str = "cat /proc/sys/kernel/tainted && \
      echo on > /proc/sys/kernel/printk_devkmsg && \
      echo 0 > /proc/sys/kernel/panic_on_oops && \
