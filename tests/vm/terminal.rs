@@ -31,8 +31,8 @@ pub(crate) fn tests() -> Vec<Test> {
     )
 }
 
-/// How long a terminal may be silent: a page's modules are built before its first prompt, which on a
-/// busy machine takes minutes.
+/// How long a terminal may be silent: a page's modules are built before its first prompt, which
+/// takes minutes on a busy machine.
 const SILENCE: Duration = Duration::from_secs(10 * 60);
 /// Where the colors end, and so the echo of what was typed: the shell runs it from there on.
 const TYPED: &str = "\x1b[m";
