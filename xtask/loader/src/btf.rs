@@ -6,7 +6,9 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use crate::{errno::Errno, kernel_facts::ThisModule, raw_elf::u32_at, version_rules::VersionRules};
+use crate::{
+    errno::Errno, raw_elf::u32_at, struct_module::ThisModule, version_rules::VersionRules,
+};
 
 const MAGIC: u16 = 0xeb9f;
 /// `sizeof(struct btf_header)` with the place of the layout section, and without it.

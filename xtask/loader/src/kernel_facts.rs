@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::{
     btf::KernelBtf,
     signature::{Keyring, Trust, certificate::Certificate},
+    struct_module::ThisModule,
     version_rules::{Version, VersionRules},
     xz_dec::XZ_FILTERS,
 };
@@ -136,17 +137,6 @@ impl SourcePatches {
             platform_keyring_asked: signing_c.map(asks),
         }
     }
-}
-
-/// The kernel's `struct module`, as far as a module's file has to match it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ThisModule {
-    /// `sizeof(struct module)`.
-    pub bytes: u64,
-    /// The offset of its member `init`.
-    pub init_at: u64,
-    /// The offset of its member `exit`, with `CONFIG_MODULE_UNLOAD`.
-    pub exit_at: Option<u64>,
 }
 
 /// A kernel, as far as its loader asks.

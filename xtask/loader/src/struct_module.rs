@@ -6,9 +6,18 @@ use object::{
     read::elf::{FileHeader as _, Rela as _, SectionHeader as _, Sym as _},
 };
 
-use super::kernel_facts::ThisModule;
-
 type Header = FileHeader64<LittleEndian>;
+
+/// The kernel's `struct module`, as far as a module's file has to match it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThisModule {
+    /// `sizeof(struct module)`.
+    pub bytes: u64,
+    /// The offset of its member `init`.
+    pub init_at: u64,
+    /// The offset of its member `exit`, with `CONFIG_MODULE_UNLOAD`.
+    pub exit_at: Option<u64>,
+}
 
 /// The kernel's `struct module` as a module that was built for it has it: its size, and where the
 /// relocations of init and exit stand.

@@ -8,9 +8,10 @@ use proptest::{prelude::*, sample::Index};
 use super::{
     check_id::CheckId,
     errno::Errno,
-    kernel_facts::{ConfigOptions, Export, KernelFacts, ThisModule},
+    kernel_facts::{ConfigOptions, Export, KernelFacts},
     kernel_model::KernelModel,
     load_info::LoadRequest,
+    struct_module::ThisModule,
     verdict::{Answer, Verdict},
 };
 

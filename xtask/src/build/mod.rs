@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use loader::kernel_facts::ThisModule;
+use loader::struct_module::ThisModule;
 
 pub use self::stack::{MakeTarget, SOURCES, Stack, project, require_project};
 use crate::{

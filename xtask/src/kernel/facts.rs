@@ -18,12 +18,13 @@ use crate::{
 };
 use ko::kconfig::Kconfig;
 use loader::btf::KernelBtf;
-use loader::kernel_facts::{KernelFacts, SourcePatches, ThisModule};
+use loader::kernel_facts::{KernelFacts, SourcePatches};
 use loader::kernel_model::KernelModel;
 use loader::kernel_state::OnceMessage;
 use loader::load_info::LoadRequest;
 use loader::signature::{Keyring, certificate::Certificate};
 use loader::struct_module;
+use loader::struct_module::ThisModule;
 use loader::taints::Taints;
 use stack::module_file::ModuleFile;
 

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 
 use crate::{
     errno::Errno,
-    kernel_facts::ThisModule,
     load_info::{LoadInfo, SectionRela, SymbolValue},
     log_line::ADDRESS,
     raw_elf::{
         R_X86_64_32, R_X86_64_32S, R_X86_64_64, R_X86_64_NONE, R_X86_64_PC32, R_X86_64_PC64,
         R_X86_64_PLT32, RELA_BYTES, Rela, SHF_RELA_LIVEPATCH, SHT_NOBITS, SHT_REL, SHT_RELA,
     },
+    struct_module::ThisModule,
     verdict::Finding,
 };
 
