@@ -23,8 +23,7 @@ use loader::kernel_model::KernelModel;
 use loader::kernel_state::OnceMessage;
 use loader::load_info::LoadRequest;
 use loader::signature::{Keyring, certificate::Certificate};
-use loader::struct_module;
-use loader::struct_module::ThisModule;
+use loader::struct_module::{self, ThisModule};
 use loader::taints::Taints;
 use stack::module_file::ModuleFile;
 

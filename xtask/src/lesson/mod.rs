@@ -216,9 +216,8 @@ mod tests {
                     if let Some(crash) = crash.as_ref().filter(|_| loads) {
                         panic!("{}: after {crash} comes {}", lesson.name, entry.command);
                     }
-                    if loads && entry.printed.contains("[kernel] BUG: ")
-                        || entry.printed.contains("[kernel] kernel BUG at ")
-                    {
+                    let crashes = ["[kernel] BUG: ", "[kernel] kernel BUG at "];
+                    if loads && crashes.iter().any(|it| entry.printed.contains(it)) {
                         (crash, crashed) = (Some(entry.command), crashed + 1);
                     }
                 }
