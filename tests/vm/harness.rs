@@ -66,7 +66,7 @@ macro_rules! tests {
 
 impl Test {
     fn trial(self) -> Trial {
-        let name = self.name.strip_prefix("vm::").unwrap_or(self.name);
+        let name = self.name.split_once("::").map_or(self.name, |(_, name)| name);
         Trial::ignorable_test(name, move || match self.needs.unmet(kernel()) {
             Some(reason) => Ok(Completion::ignored_with(reason)),
             None => outcome(self.run),

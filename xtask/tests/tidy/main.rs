@@ -32,7 +32,7 @@ impl File {
 
     /// A Rust source that cargo builds. The others are built by a kernel's Kbuild.
     fn is_host_rust(&self) -> bool {
-        let host = ["xtask/", "tests/vm/", "tests/corpus/"];
+        let host = ["xtask/", "tests/vm/", "tests/hostile/", "tests/corpus/"];
         self.is(&["rs"])
             && host.iter().any(|folder| self.path.starts_with(folder))
             && !["/fixtures/", "xtask/new/"].iter().any(|folder| self.path.contains(folder))

@@ -56,8 +56,9 @@ impl Args {
         // The kernel whose source stays comes first: the others are then prepared from it.
         self.kernels.sort_by_key(|name| !name.keeps_source());
         for name in &self.kernels {
-            tally.tier(&format!("VM tier on {name}"), |tier| vm_tests(tier, name));
+            tally.tier(&format!("VM tier on {name}"), |tier| kernel_tests(tier, "vm", name));
         }
+        tally.tier("hostile input", |tier| kernel_tests(tier, "hostile", &KernelName::STOCK));
         tally.tier("facts beside kmod's", facts_beside_kmods);
         tally.tier("the book", |tier| {
             let book = lesson::compare(&[])?;
@@ -74,7 +75,7 @@ fn lints(tier: &mut Tier) -> Result<()> {
     let formatting = cargo(&["fmt", "--all", "--check"]);
     tier.check("cargo fmt", &formatting)?;
     // `--all-targets` skips targets with `test = false`, as the VM tier is.
-    for target in [["--all-targets", "--workspace"], ["--test", "vm"]] {
+    for target in [["--all-targets", "--workspace"], ["--test", "vm"], ["--test", "hostile"]] {
         let clippy = cargo(&["clippy", "--locked", "--release"]).args(target);
         let clippy = clippy.args(["--", "-D", "warnings"]);
         tier.check(&format!("cargo clippy {}", target.join(" ")), &clippy)?;
@@ -100,10 +101,10 @@ fn examples(tier: &mut Tier) -> Result<()> {
     Ok(())
 }
 
-fn vm_tests(tier: &mut Tier, name: &KernelName) -> Result<()> {
+fn kernel_tests(tier: &mut Tier, tests: &str, name: &KernelName) -> Result<()> {
     let kernel = Kernel::obtain(&Cache::open()?, name, Refresh::Daily)?;
     say(&format!("    {kernel}"));
-    let tests = cargo(&["test", "--locked", "--release", "--package", "xtask", "--test", "vm"]);
+    let tests = cargo(&["test", "--locked", "--release", "--package", "xtask", "--test", tests]);
     tier.cargo_tests(&tests.env("SYMSTACK_KERNEL", name.to_string()))
 }
 

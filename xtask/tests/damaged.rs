@@ -1,7 +1,7 @@
 //! Damaged and hostile bytes: no parser may panic, hang, or hold more than twice what it is given.
 //!
 //! The ordinary run takes a few thousand cases; a million of each with
-//! `HOSTILE_CASES=1000000 cargo test --release --test hostile`.
+//! `HOSTILE_CASES=1000000 cargo test --release --test damaged`.
 //!
 //! It is long because it is a list: one test a parser.
 
