@@ -13,6 +13,7 @@
 //! | the signature at its end | [`signature`], [`der`] |
 //! | `.ko.xz`, `.ko.zst`, `.ko.gz` | [`compression`] |
 //! | a kernel's `.config` | [`kconfig`] |
+//! | a kmod: its release and its libraries | [`kmod_facts`] |
 //!
 //! ```
 //! let error = ko::module::Module::read(b"no module").unwrap_err();
@@ -31,6 +32,7 @@ pub mod error;
 pub mod exports;
 pub mod imports;
 pub mod kconfig;
+pub mod kmod_facts;
 pub mod license;
 pub mod modinfo;
 pub mod module;

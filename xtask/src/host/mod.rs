@@ -9,6 +9,7 @@ pub mod process;
 pub mod program;
 pub mod progress;
 pub mod root;
+pub mod root_kmod;
 pub mod run;
 pub mod sandbox;
 pub mod user_namespaces;

@@ -1,0 +1,27 @@
+//! The kmod of the private root: what it says of itself.
+
+use std::{fs, path::Path};
+
+use ko::kmod_facts::KmodFacts;
+
+use super::{
+    cache::Cache,
+    root::{Root, TRIXIE},
+};
+
+/// Returns the facts of the private root's kmod, asked once for each root; without a root, those of
+/// the one that would be made.
+pub fn kmod_facts(cache: &Cache) -> KmodFacts {
+    let remembered = cache.path(format!("facts/{}.kmod", Root::name(TRIXIE).replace('/', "-")));
+    let known = fs::read_to_string(&remembered).ok().and_then(|text| KmodFacts::parse(&text));
+    known.or_else(|| ask(cache, &remembered)).unwrap_or_default()
+}
+
+fn ask(cache: &Cache, remembered: &Path) -> Option<KmodFacts> {
+    let root = Root::present(cache, TRIXIE)?;
+    let text = root.sandbox().run("kmod").arg("--version").quiet().stdout().ok()?;
+    let facts = KmodFacts::parse(&text)?;
+    // What cannot be remembered is asked again.
+    let _ = fs::create_dir_all(remembered.parent()?).and_then(|()| fs::write(remembered, text));
+    Some(facts)
+}
