@@ -17,6 +17,7 @@ use crate::{
     host::{
         cache::{self, Cache, write_script},
         file_system::{make_folder, names, read_text},
+        open,
     },
     kernel::{Kernel, source_tree::Place},
     problem::{OrProblem, Problem, Result},
@@ -181,7 +182,7 @@ fn kernel_crates(
     let make = toolchain.run_in("make", &build_dir.folder, &within).arg("rust-analyzer").quiet();
     make.stdout()?;
     let file = within.join("rust-project.json");
-    let text = fs::read(&file).or_host(|| format!("{} was not made", file.display()))?;
+    let text = open::read(&file).or_host(|| format!("{} was not made", file.display()))?;
     let json = serde_json::from_slice(&text)
         .map_err(|error| Problem::host(format!("{}: {error}", file.display())))?;
     let mut places = vec![source];

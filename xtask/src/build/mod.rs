@@ -11,7 +11,6 @@ pub mod fresh;
 mod stack;
 
 use std::{
-    fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     thread,
@@ -25,6 +24,7 @@ use crate::{
     host::{
         cache::{self, Cache, Lock},
         file_system::{make_folder, names},
+        open,
         progress::say,
         run::Run,
     },
@@ -91,7 +91,7 @@ impl BuildDir {
 
     /// The sources that were copied into it.
     pub fn sources(&self) -> Vec<PathBuf> {
-        let copied = fs::read_to_string(self.folder.join(copy::COPIED)).unwrap_or_default();
+        let copied = open::read_text(self.folder.join(copy::COPIED)).unwrap_or_default();
         copied.lines().map(|source| self.folder.join(source)).collect()
     }
 
@@ -153,7 +153,7 @@ impl BuildDir {
         // A kernel of the cache never changes; a folder is its owner's.
         let fixed = matches!(self.kernel.toolchain, Toolchain::Private(_));
         let now = self.stamps(&make).filter(|_| fixed);
-        if now.is_some_and(|now| fs::read(&built).is_ok_and(|before| before == now.as_bytes())) {
+        if now.is_some_and(|now| open::read(&built).is_ok_and(|before| before == now.as_bytes())) {
             return self.modules();
         }
         self.try_make(&make, said)?;
@@ -220,7 +220,7 @@ impl BuildDir {
             let module = |name: &&str| self.folder.join(name).join(format!("{name}.ko"));
             return Ok(OURS.iter().map(module).collect());
         }
-        let text = fs::read_to_string(self.folder.join("modules.order")).unwrap_or_default();
+        let text = open::read_text(self.folder.join("modules.order")).unwrap_or_default();
         // Each line is NAME.o, or NAME.ko before 6.3; the path is whole before 6.13.
         let module = |line: &str| self.folder.join(line).with_extension("ko");
         let modules: Vec<PathBuf> = text.lines().map(module).filter(|path| path.exists()).collect();

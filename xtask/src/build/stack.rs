@@ -8,7 +8,10 @@ use std::{
 
 use super::copy::{find, is_no_product, is_source, mirror};
 use crate::{
-    host::cache::{self, Cache},
+    host::{
+        cache::{self, Cache},
+        open,
+    },
     kernel::Kernel,
     problem::{OrProblem, Problem, Result},
 };
@@ -186,7 +189,7 @@ impl Stack {
             return BTreeSet::new();
         };
         let for_kbuild = |path: &PathBuf| path.ends_with("Kbuild") || path.ends_with("Makefile");
-        let texts = sources.iter().filter(|path| for_kbuild(path)).flat_map(fs::read_to_string);
+        let texts = sources.iter().filter(|path| for_kbuild(path)).flat_map(open::read_text);
         let not_set = |text: String| {
             let named = text.split("obj-$(CONFIG_").skip(1).filter_map(|rest| rest.split_once(')'));
             let options = named.map(|(option, _)| option.to_owned());

@@ -10,6 +10,7 @@ use crate::{
     build::{Stack, changes::Changes, project},
     host::{
         cache::{self, Cache},
+        open,
         progress::say,
         run,
     },
@@ -124,7 +125,7 @@ fn progress(base: &Path) -> PathBuf {
 }
 
 fn solved(base: &Path) -> Vec<String> {
-    let text = fs::read_to_string(progress(base)).unwrap_or_default();
+    let text = open::read_text(progress(base)).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }
 

@@ -14,7 +14,7 @@ use crate::{
     host::{cache::Cache, packages, run::Run},
     kernel::{Kernel, KernelName, archive::Refresh},
     problem::{Problem, Result},
-    tree::scan::UnreadableFile,
+    tree::section_reader::UnreadableFile,
 };
 
 /// `println!`, but a reader that closed the pipe ends the process quietly instead of by a panic.
@@ -168,14 +168,14 @@ fn print_error(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// Says of each file that is no module why.
+/// Says of each file or folder that could not be read why.
 fn report_unreadable(files: &[UnreadableFile]) {
     const SHOWN_MAX: usize = 20;
     for UnreadableFile { file, error } in files.iter().take(SHOWN_MAX) {
-        errln!("error: {}: {error}", file.full.display());
+        errln!("error: {}: {error}", file.display());
     }
     if let Some(more @ 1..) = files.len().checked_sub(SHOWN_MAX) {
-        errln!("error: {more} more files are no modules");
+        errln!("error: {more} more files could not be read");
     }
 }
 

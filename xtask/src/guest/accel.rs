@@ -19,6 +19,7 @@ use crate::{
     host::{
         cache::{self, Cache},
         file_system::age,
+        open,
         progress::say,
         root::Root,
     },
@@ -112,7 +113,7 @@ struct Answer {
 impl Answer {
     fn read(&self) -> Option<Choice> {
         let age = age(&self.path)?;
-        let text = fs::read_to_string(&self.path).ok()?;
+        let text = open::read_text(&self.path).ok()?;
         let (word, why) = text.split_once('\n')?;
         let why = why.trim_end();
         match word.split_once(' ').unwrap_or((word, "")) {
@@ -155,7 +156,7 @@ impl Answer {
     }
 
     fn try_now(&self, trial: impl FnOnce() -> Option<Result<()>>) -> Choice {
-        let text = fs::read_to_string(&self.path).unwrap_or_default();
+        let text = open::read_text(&self.path).unwrap_or_default();
         let before = text.lines().next().and_then(|line| line.strip_prefix("trying "));
         let before = before.and_then(|number| number.parse::<u32>().ok()).unwrap_or(0);
         self.write(&format!("trying {}", before + 1), "");
@@ -176,7 +177,7 @@ impl Answer {
 
 /// The host's processor, as far as a guest sees it under KVM: the text about the first one.
 pub(super) fn processor() -> String {
-    let all = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let all = open::read_text("/proc/cpuinfo").unwrap_or_default();
     let fixed = |line: &&str| {
         ["vendor_id", "cpu family", "model", "stepping", "microcode", "flags"]
             .iter()
@@ -188,7 +189,7 @@ pub(super) fn processor() -> String {
 
 /// What the answer depends on: the host's kernel since its boot, its processor, the device, QEMU.
 fn key(root: &Root) -> String {
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let read = |path| open::read_text(path).unwrap_or_default();
     let boot = read("/proc/sys/kernel/random/boot_id");
     let release = read("/proc/sys/kernel/osrelease");
     let device = fs::metadata(DEVICE).map(|device| (device.rdev(), device.mode(), device.ctime()));

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     io::Write,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -16,6 +15,7 @@ use crate::{
     host::{
         cache,
         file_system::{read_file, read_given},
+        open,
         root::Root,
     },
     problem::{OrProblem, Problem, Result},
@@ -164,15 +164,11 @@ impl Initramfs {
     pub(super) fn host_file(&mut self, path: &str, file: &Path) -> Result<()> {
         let what = || format!("{} cannot be read", file.display());
         let metadata = file.metadata().or_usage(what)?;
-        // A pipe or a device might never end.
-        if !metadata.is_file() {
-            return Err(Problem::usage(format!("{} is not a regular file", file.display())));
-        }
-        if metadata.len() > SIZE_MAX {
+        if metadata.is_file() && metadata.len() > SIZE_MAX {
             return Err(too_large(metadata.len()));
         }
         let executable = metadata.permissions().mode() & 0o100 != 0;
-        let bytes = fs::read(file).or_usage(what)?;
+        let bytes = open::read(file).or_usage(what)?;
         if self.nodes.contains_key(path) {
             let problem = format!("two files would be /{path} in the guest: {}", file.display());
             return Err(Problem::usage(problem).hint("rename one of them"));
@@ -329,6 +325,8 @@ pub(super) fn updates(release: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn image(files: &[(&str, &str)]) -> Initramfs {

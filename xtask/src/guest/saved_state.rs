@@ -21,6 +21,7 @@ use crate::{
     host::{
         cache::{self, Cache, Partial},
         file_system::write_file,
+        open,
     },
     problem::{OrProblem, Result},
 };
@@ -103,7 +104,7 @@ impl SavedState {
     /// # Errors
     /// It is not, in a few words.
     pub(super) fn check(folder: &Path) -> Result<(), String> {
-        let saved = fs::read_to_string(folder.join(DIGEST)).map_err(|error| error.to_string())?;
+        let saved = open::read_text(folder.join(DIGEST)).map_err(|error| error.to_string())?;
         let now = digest(folder).map_err(|error| error.to_string())?;
         let differs = saved.lines().zip(now.lines()).find(|(saved, now)| saved != now);
         match differs {
@@ -137,7 +138,7 @@ pub fn list(cache: &Cache) -> Vec<Listed> {
     let folders = entries.flatten().map(|entry| entry.path());
     let mut states: Vec<Listed> = folders
         .filter_map(|folder| {
-            let about = fs::read_to_string(folder.join(ABOUT)).ok()?;
+            let about = open::read_text(folder.join(ABOUT)).ok()?;
             let used = folder.join(DIGEST).metadata().and_then(|digest| digest.modified()).ok()?;
             let sizes = [MEMORY, DEVICES].map(|name| folder.join(name).metadata());
             let bytes = sizes.iter().flatten().map(|file| file.blocks() * 512).sum();

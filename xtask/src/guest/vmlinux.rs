@@ -4,7 +4,6 @@
 //! can start the ELF file inside it directly (PVH): the same kernel, unmodified.
 
 use std::{
-    fs,
     io::Read as _,
     path::{Path, PathBuf},
 };
@@ -19,6 +18,7 @@ use crate::{
     host::{
         cache::{self, Cache, Partial},
         file_system::write_file,
+        open,
     },
     kernel::bzimage::{self, payload, unpack},
     problem::{OrProblem, Problem, Result},
@@ -35,7 +35,7 @@ pub(super) fn extract(cache: &Cache, image: &Path) -> Result<PathBuf> {
     // To read a kernel for its name takes longer than to restore a guest of it.
     let stamp = stamp(image).or_usage(|| format!("{} cannot be read", image.display()))?;
     let known = known(cache, &stamp);
-    if let Ok(kernel) = fs::read_to_string(&known) {
+    if let Ok(kernel) = open::read_text(&known) {
         if Path::new(&kernel).exists() {
             return Ok(kernel.into());
         }
@@ -69,7 +69,7 @@ fn known(cache: &Cache, stamp: &str) -> PathBuf {
 
 /// The entry of the cache with what was made of a kernel, if it was.
 pub(super) fn extracted(cache: &Cache, image: &Path) -> Option<String> {
-    let kernel = fs::read_to_string(known(cache, &stamp(image).ok()?)).ok()?;
+    let kernel = open::read_text(known(cache, &stamp(image).ok()?)).ok()?;
     let entry = Path::new(&kernel).parent()?.file_name()?.to_str()?;
     Some(format!("guest/{entry}"))
 }
@@ -81,7 +81,8 @@ pub(super) fn extracted(cache: &Cache, image: &Path) -> Option<String> {
 /// It cannot be read or written.
 pub(super) fn stand_in(cache: &Cache, kernel: &Path) -> Result<PathBuf> {
     let mut magic = [0; 4];
-    let read = fs::File::open(kernel).and_then(|mut file| file.read_exact(&mut magic));
+    let read = open::open(kernel, open::FILE_BYTES_MAX)
+        .and_then(|(mut file, _)| file.read_exact(&mut magic));
     read.or_host(|| format!("{} cannot be read", kernel.display()))?;
     if &magic != b"\x7fELF" {
         return Ok(kernel.into());

@@ -14,6 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    host::open,
     host::{file_system::make_folder, progress::say},
     problem::{OrProblem, Problem, Result},
 };
@@ -257,7 +258,7 @@ pub fn write_atomic(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
 /// # Errors
 /// Those of the file system.
 pub fn write_script(path: &Path, text: &str) -> Result<()> {
-    if fs::read_to_string(path).is_ok_and(|old| old == text) {
+    if open::read_text(path).is_ok_and(|old| old == text) {
         return Ok(());
     }
     write_with_mode(path, text, 0o777)

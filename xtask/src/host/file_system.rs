@@ -6,14 +6,17 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::problem::{OrProblem, Result};
+use crate::{
+    host::open,
+    problem::{OrProblem, Result},
+};
 
 /// The bytes of a file.
 ///
 /// # Errors
 /// It cannot be read, which is this machine's fault.
 pub fn read_file(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).or_host(|| format!("{} cannot be read", path.display()))
+    open::read(path).or_host(|| format!("{} cannot be read", path.display()))
 }
 
 /// The text of a file.
@@ -21,7 +24,7 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// It cannot be read or is not UTF-8, which is this machine's fault.
 pub fn read_text(path: &Path) -> Result<String> {
-    fs::read_to_string(path).or_host(|| format!("{} cannot be read", path.display()))
+    open::read_text(path).or_host(|| format!("{} cannot be read", path.display()))
 }
 
 /// The bytes of a file that a user names.
@@ -29,7 +32,7 @@ pub fn read_text(path: &Path) -> Result<String> {
 /// # Errors
 /// It cannot be read, which is the request's fault.
 pub fn read_given(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).or_usage(|| format!("{} cannot be read", path.display()))
+    open::read(path).or_usage(|| format!("{} cannot be read", path.display()))
 }
 
 /// The text of a file that a user names.
@@ -37,7 +40,7 @@ pub fn read_given(path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// It cannot be read or is not UTF-8, which is the request's fault.
 pub fn read_given_text(path: &Path) -> Result<String> {
-    fs::read_to_string(path).or_usage(|| format!("{} cannot be read", path.display()))
+    open::read_text(path).or_usage(|| format!("{} cannot be read", path.display()))
 }
 
 /// Writes a file.
@@ -53,7 +56,8 @@ pub fn write_file(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
 /// # Errors
 /// It cannot be written, which is the request's fault.
 pub fn write_given(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
-    fs::write(path, contents).or_usage(|| format!("{} cannot be written", path.display()))
+    open::write(path, contents.as_ref())
+        .or_usage(|| format!("{} cannot be written", path.display()))
 }
 
 /// Copies a file.

@@ -4,6 +4,7 @@ pub(crate) mod builder;
 pub mod cache;
 pub mod diagnosis;
 pub mod file_system;
+pub mod open;
 pub mod packages;
 pub mod process;
 pub mod program;

@@ -5,7 +5,7 @@
 //! the terminal's input stays in our group, where the terminal delivers Ctrl-C itself.
 
 use std::{
-    fs, io,
+    io,
     os::unix::process::CommandExt,
     process::{Child, ChildStderr, ChildStdout, Command, ExitStatus},
     sync::{
@@ -29,6 +29,8 @@ use signal_hook::{
     iterator::Signals,
     low_level::emulate_default_handler,
 };
+
+use crate::host::open;
 
 /// How often something that cannot wake us is looked at.
 const POLL: Duration = Duration::from_millis(20);
@@ -268,7 +270,7 @@ fn signal_all(signal: Signal) {
 
 /// The signals that our caller made us ignore, as `nohup` does: bit 0 is signal 1.
 fn ignored_signals() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = open::read_text("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

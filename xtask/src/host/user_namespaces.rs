@@ -1,11 +1,10 @@
 //! Whether this machine lets us make user namespaces, and the one command that mends it.
 
-use std::fs;
-
 use rustix::process::{geteuid, getuid};
 
 use crate::{
     host::{
+        open,
         packages::{self, MMDEBSTRAP},
         run::Run,
     },
@@ -24,7 +23,7 @@ const SETTINGS: [(&str, &str, &str); 3] = [
 
 /// What lets bubblewrap make namespaces where it cannot.
 pub(super) fn mend_namespaces() -> String {
-    let read = |name: &str| fs::read_to_string(format!("/proc/sys/{name}")).ok();
+    let read = |name: &str| open::read_text(format!("/proc/sys/{name}")).ok();
     mend_settings(read).unwrap_or_else(|| {
         let lack = if geteuid().is_root() {
             "root lacks CAP_SYS_ADMIN"

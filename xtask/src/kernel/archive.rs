@@ -1,7 +1,6 @@
 //! Debian's archive, asked through the private root's own apt, which checks its signatures.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,6 +9,7 @@ use crate::{
     host::{
         cache::{self, Cache, write_script},
         file_system::{age, make_folder, names, read_text},
+        open,
         progress::{Step, say},
         root::Root,
         run::Run,
@@ -315,7 +315,7 @@ pub(super) fn asked_names(cache: &Cache) -> Vec<String> {
 /// What a name stood for when the archive was last asked.
 pub fn cached(cache: &Cache, name: &KernelName) -> Option<Candidate> {
     let (recipe, release) = name.listed().ok()?;
-    let text = fs::read_to_string(cache_file(cache, &recipe.followed(release))).ok()?;
+    let text = open::read_text(cache_file(cache, &recipe.followed(release))).ok()?;
     let (release, version) = text.trim().split_once(' ')?;
     Some(Candidate { release: release.into(), version: version.into() })
 }
@@ -326,6 +326,7 @@ fn cache_file(cache: &Cache, name: &KernelName) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::time::SystemTime;
 
     use super::*;

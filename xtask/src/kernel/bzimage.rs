@@ -5,8 +5,8 @@ use std::path::Path;
 use ko::compression::{self, Compression};
 
 use crate::{
-    host::file_system::read_given,
-    problem::{OrProblem, Problem, Result},
+    host::open,
+    problem::{OrProblem, Result},
 };
 
 /// Bytes of the largest kernel file, packed or not.
@@ -29,11 +29,8 @@ mod header {
 /// # Errors
 /// It cannot be read, or is too large to be one.
 pub fn read(image: &Path) -> Result<Vec<u8>> {
-    let metadata = image.metadata().or_usage(|| format!("{} cannot be read", image.display()))?;
-    if metadata.len() > SIZE_MAX as u64 {
-        return Err(Problem::usage(format!("{} is too large to be a kernel", image.display())));
-    }
-    read_given(image)
+    open::read_within(image, SIZE_MAX as u64)
+        .or_usage(|| format!("{} cannot be read", image.display()))
 }
 
 /// The packed kernel in a bzImage.

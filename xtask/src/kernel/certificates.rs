@@ -1,6 +1,6 @@
 //! The certificates that a kernel verifies modules with: those built into its image.
 
-use std::{fs, path::Path, time::UNIX_EPOCH};
+use std::{path::Path, time::UNIX_EPOCH};
 
 use ko::der::Reader;
 use loader::signature::certificate::{Certificate, find_der};
@@ -9,6 +9,7 @@ use crate::{
     host::{
         cache::{self, Cache, write_atomic},
         file_system::read_given,
+        open,
     },
     kernel::bzimage::{self, payload, unpack},
     problem::{OrProblem, Problem, Result},
@@ -25,7 +26,7 @@ pub fn of_image(image: &Path) -> Result<Vec<Certificate>> {
     let stamp = format!("{} {} {time:?}", image.display(), metadata.len());
     let remembered = Cache::open()?.folder("facts")?;
     let remembered = remembered.join(format!("certificates-{}.der", cache::key([stamp.as_str()])));
-    let ders = match fs::read(&remembered) {
+    let ders = match open::read(&remembered) {
         Ok(ders) => ders,
         Err(_) => {
             let ders = find(&bzimage::read(image)?, image)?;

@@ -1,14 +1,11 @@
 //! A kernel's prepared tree: its `.config`, its release.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use ko::kconfig::Kconfig;
 
 use crate::{
-    host::file_system::read_given,
+    host::{file_system::read_given, open},
     problem::{Problem, Result},
 };
 
@@ -31,8 +28,8 @@ const UTS_RELEASE_FILE: &str = "include/generated/utsrelease.h";
 /// `build`; and the release.
 pub fn prepared_tree(folder: &Path) -> Option<(PathBuf, String)> {
     [folder.to_owned(), folder.join("build")].into_iter().find_map(|tree| {
-        let stated = fs::read_to_string(tree.join(RELEASE_FILE)).ok()?;
-        let header = fs::read_to_string(tree.join(UTS_RELEASE_FILE)).ok();
+        let stated = open::read_text(tree.join(RELEASE_FILE)).ok()?;
+        let header = open::read_text(tree.join(UTS_RELEASE_FILE)).ok();
         let quoted = header.as_deref().and_then(|text| text.split('"').nth(1));
         let release = quoted.unwrap_or(stated.trim()).to_owned();
         Some((tree, release))
@@ -50,6 +47,8 @@ pub(super) fn require_rust(config: &Kconfig, release: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -9,7 +9,10 @@ use std::{
 use crate::tree::section_reader::ModuleBuffer;
 use crate::tree::walk;
 use crate::{
-    host::file_system::{read_given, read_given_text},
+    host::{
+        file_system::{read_given, read_given_text},
+        open,
+    },
     kernel::{
         Kernel, KernelName, certificates, config,
         live_keys::{self, LiveKeys},
@@ -60,7 +63,7 @@ pub fn of_kernel(
 ) -> Result<TreeFacts> {
     let overrides = Overrides { image: kernel.image.clone(), ..Overrides::default() };
     let mut facts = of_tree(&kernel.tree, &overrides)?;
-    let builtin = fs::read(kernel.modules.join("modules.builtin.modinfo")).unwrap_or_default();
+    let builtin = open::read(kernel.modules.join("modules.builtin.modinfo")).unwrap_or_default();
     facts.target = facts.target.with_builtin_modinfo(&builtin);
     facts.modules = Some(kernel.modules.clone());
     if !matches!(kernel.name, KernelName::Folder(_)) {
@@ -105,7 +108,7 @@ pub fn of_tree(folder: &Path, overrides: &Overrides) -> Result<TreeFacts> {
         })?,
         None => target,
     };
-    let builtin = fs::read(folder.join("modules.builtin.modinfo")).unwrap_or_default();
+    let builtin = open::read(folder.join("modules.builtin.modinfo")).unwrap_or_default();
     target = target.with_builtin_modinfo(&builtin);
     let source = |name: &str| first_text(&[folder.join("kernel/module").join(name)]);
     let (version_c, signing_c) = (source("version.c"), source("signing.c"));
@@ -205,7 +208,7 @@ fn release(folder: &Path) -> Result<String> {
 }
 
 fn first(paths: &[PathBuf]) -> Option<Vec<u8>> {
-    paths.iter().find_map(|path| fs::read(path).ok())
+    paths.iter().find_map(|path| open::read(path).ok())
 }
 
 fn first_text(paths: &[PathBuf]) -> Option<String> {
@@ -244,7 +247,7 @@ pub fn of_running(overrides: &Overrides) -> Result<TreeFacts> {
     target.locked_down |= !lockdown.is_empty() && !lockdown.contains("[none]");
     let spectre = text_of("/sys/devices/system/cpu/vulnerabilities/spectre_v2");
     target.spectre_v2 = Some(spectre.starts_with("Mitigation"));
-    if let Ok(btf) = fs::read("/sys/kernel/btf/vmlinux") {
+    if let Ok(btf) = open::read("/sys/kernel/btf/vmlinux") {
         target.btf = KernelBtf::new(&btf).or(target.btf.take());
         let known = target.btf.as_ref().and_then(KernelBtf::this_module);
         target.this_module = known.or(target.this_module);
@@ -255,7 +258,7 @@ pub fn of_running(overrides: &Overrides) -> Result<TreeFacts> {
 }
 
 fn text_of(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+    open::read_text(path).unwrap_or_default().trim().to_owned()
 }
 
 /// The loaded modules of the running kernel with their taints, the latest first.

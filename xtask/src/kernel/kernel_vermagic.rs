@@ -1,11 +1,11 @@
 //! The vermagic of a kernel, from whatever of it there is.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use ko::vermagic::KernelVermagic;
 
 use crate::{
-    host::cache::Cache,
+    host::{cache::Cache, open},
     kernel::{Kernel, KernelName, archive::Refresh, config},
     problem::{Problem, Result},
     tree::{section_reader::ModuleBuffer, walk},
@@ -57,7 +57,7 @@ pub fn of_intree(file: &Path) -> Result<KernelVermagic> {
 
 fn of_prepared(tree: &Path, release: &str) -> Result<KernelVermagic> {
     let config = config::read(&tree.join(".config"))?;
-    let randstruct = fs::read_to_string(tree.join("include/generated/randstruct_hash.h")).ok();
+    let randstruct = open::read_text(tree.join("include/generated/randstruct_hash.h")).ok();
     KernelVermagic::derive(release, &config, randstruct.as_deref())
         .map_err(|error| Problem::usage(format!("{}: {error}", tree.display())))
 }

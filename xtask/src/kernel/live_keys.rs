@@ -2,9 +2,11 @@
 //! its firmware brought. The kernel shows no certificate of a key, so each is looked for where it
 //! came from.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use loader::signature::{Keyring, certificate::Certificate, efi};
+
+use crate::host::open;
 
 /// `EFI_IMAGE_SECURITY_DATABASE_GUID`, of the variable `db`.
 const SECURITY: &str = "d719b2cb-3d3a-4596-a3bc-e00e67656f59";
@@ -57,7 +59,7 @@ impl<'a> Shown<'a> {
 /// Reads the keys below a root folder, `/` for the running kernel. `builtin` are the certificates
 /// of its image, `keyrings` those of its configuration.
 pub(super) fn read(root: &Path, builtin: &[Certificate], keyrings: &[Keyring]) -> LiveKeys {
-    let text = fs::read_to_string(root.join("proc/keys")).unwrap_or_default();
+    let text = open::read_text(root.join("proc/keys")).unwrap_or_default();
     let shown: Vec<Shown<'_>> = text.lines().filter_map(Shown::parse).collect();
     let is_shown = |certificate: &Certificate| {
         shown.iter().any(|key| key.key_id() == Some(&*certificate.shown_id()))
@@ -98,12 +100,12 @@ pub(super) fn read(root: &Path, builtin: &[Certificate], keyrings: &[Keyring]) -
 fn firmware(root: &Path, keyrings: &[Keyring]) -> Vec<(Keyring, Certificate)> {
     let variable = |name: &str, owner: &str| {
         let path = root.join("sys/firmware/efi/efivars").join(format!("{name}-{owner}"));
-        fs::read(path).ok().and_then(|data| Some(data.get(ATTRIBUTE_BYTES..)?.to_vec()))
+        open::read(path).ok().and_then(|data| Some(data.get(ATTRIBUTE_BYTES..)?.to_vec()))
     };
     // shim's own table of variables comes first, and has no attributes.
     let owners = |name: &str| {
         let table = root.join("sys/firmware/efi/mok-variables").join(name);
-        fs::read(table).ok().or_else(|| variable(name, SHIM))
+        open::read(table).ok().or_else(|| variable(name, SHIM))
     };
     let is_trusted = owners("MokListTrustedRT").is_some() && keyrings.contains(&Keyring::Machine);
     let owners_keyring = if is_trusted { Keyring::Machine } else { Keyring::Platform };
@@ -118,6 +120,8 @@ fn firmware(root: &Path, keyrings: &[Keyring]) -> Vec<(Keyring, Certificate)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const RSA: &[u8] = include_bytes!("../../loader/tests/fixtures/rsa.der");

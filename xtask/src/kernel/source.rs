@@ -9,6 +9,7 @@ use crate::{
     host::{
         cache::{self, Cache, Partial},
         file_system::make_folder,
+        open,
         progress::Step,
         root::Root,
     },
@@ -130,7 +131,7 @@ impl Source {
 /// Whether every build for this kernel needs this source, both named by their entries: the script
 /// that enters the kernel then shows the source.
 pub(super) fn needs(cache: &Cache, kernel: &str, source: &str) -> bool {
-    let script = fs::read_to_string(cache.path(kernel).join("enter"));
+    let script = open::read_text(cache.path(kernel).join("enter"));
     script.is_ok_and(|script| script.contains(&format!("/{source}/")))
 }
 

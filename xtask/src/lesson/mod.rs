@@ -17,10 +17,7 @@ mod steps;
 mod typed;
 pub mod update;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use self::page::{Block, BlockKind, Page, Rendered};
 use crate::{
@@ -28,6 +25,7 @@ use crate::{
     host::{
         cache,
         file_system::{names, read_text},
+        open,
     },
     kernel::KernelName,
     problem::{Problem, Result},
@@ -143,7 +141,7 @@ impl Lesson {
     /// A file beside the page, made of what was said.
     fn made(&self, file: &Path, new: String) -> PageUpdate {
         let path = self.book.join(FOLDER).join(file);
-        let old = fs::read_to_string(&path).unwrap_or_default();
+        let old = open::read_text(&path).unwrap_or_default();
         PageUpdate { path, old, new, drift: None }
     }
 }

@@ -1,7 +1,6 @@
 //! A page is played: its commands run on the host and in a guest, one kernel at a time.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,6 +11,7 @@ use crate::{
     host::{
         cache::{self, Cache, Lock},
         file_system::{files_below, has_extension, read_file},
+        open,
         progress::say,
         run::{Run, this_program},
     },
@@ -103,7 +103,7 @@ impl<'a> Runner<'a> {
     /// with the same sources, or now.
     pub(super) fn built_guest(&mut self) -> Result<Guest> {
         let made_of = self.made_of()?;
-        let left = fs::read_to_string(self.build_dir.folder.join(MADE_OF)).ok();
+        let left = open::read_text(self.build_dir.folder.join(MADE_OF)).ok();
         if made_of.is_none() || left != made_of {
             say("running the page's commands for the host");
             self.build()?;

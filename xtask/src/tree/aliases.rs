@@ -9,8 +9,8 @@ use stack::{
 };
 
 use super::{
-    scan::{UnreadableFile, read_files},
-    section_reader::FileError,
+    scan::read_files,
+    section_reader::{FileError, UnreadableFile},
 };
 
 /// The text that depmod would write for these modules, and the files that are no modules.

@@ -5,8 +5,8 @@ use serde::Serialize;
 use stack::module_file::ModuleFile;
 
 use super::{
-    scan::{UnreadableFile, read_files},
-    section_reader::{FileError, ModuleBuffer},
+    scan::read_files,
+    section_reader::{FileError, ModuleBuffer, UnreadableFile},
 };
 
 /// A module that imports the symbol.

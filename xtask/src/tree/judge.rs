@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs,
     io::Read as _,
     path::Path,
     sync::{Mutex, PoisonError, mpsc},
@@ -13,6 +13,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use ko::compression::UNPACKED_BYTES_MAX;
 use loader::{
     decompress::{FORM_BYTES, refuses_form},
     early_verdict,
@@ -37,6 +38,7 @@ use super::{
     section_reader::{FileError, ModuleBuffer},
 };
 
+use crate::host::open;
 use crate::problem::Result;
 
 /// How many unpacked modules may wait for their turn.
@@ -115,7 +117,7 @@ pub struct Judged {
 /// remembered in `cache_dir`, unless a file could not be read or changed meanwhile.
 pub fn judge_tree(target: &KernelFacts, files: &[ModuleFile], cache_dir: &Path) -> Judged {
     let remembered = cache_dir.join(format!("check-{}.json", fingerprint(target, files)));
-    let known = fs::read(&remembered).ok();
+    let known = open::read(&remembered).ok();
     if let Some(rows) = known.and_then(|text| serde_json::from_slice(&text).ok()) {
         return Judged { rows, verified: None };
     }
@@ -124,7 +126,8 @@ pub fn judge_tree(target: &KernelFacts, files: &[ModuleFile], cache_dir: &Path) 
     // Signatures have been judged by then, and nothing else depends on them.
     let mut without_signatures = target.clone();
     without_signatures.options.signatures = false;
-    rows.extend(judge_in_order(&without_signatures, &in_order(scanned)));
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    rows.extend(judge_in_order(&without_signatures, &in_order(scanned), threads));
     let all_read = rows.iter().all(|row| row.verdict != RowVerdict::Unreadable);
     if all_read && files.iter().all(is_settled) {
         if let Ok(text) = serde_json::to_vec(&rows) {
@@ -194,7 +197,8 @@ fn judge_early(
 /// decoder lacks.
 fn refused_form(target: &KernelFacts, file: &ModuleFile) -> Option<Verdict> {
     let mut head = Vec::with_capacity(FORM_BYTES);
-    File::open(&file.full).ok()?.take(FORM_BYTES as u64).read_to_end(&mut head).ok()?;
+    let (opened, _) = open::open(&file.full, UNPACKED_BYTES_MAX as u64).ok()?;
+    opened.take(FORM_BYTES as u64).read_to_end(&mut head).ok()?;
     let request = LoadRequest::compressed(&head, target)?;
     refuses_form(&head, &target.options).then(|| KernelModel::new(target).finit_module(request))
 }
@@ -258,19 +262,21 @@ fn in_order(scanned: Vec<ScannedModule>) -> Vec<ModuleFile> {
     order.into_iter().map(|index| graph.modules()[index].file.clone()).collect()
 }
 
-fn judge_in_order(target: &KernelFacts, files: &[ModuleFile]) -> Vec<ModuleRow> {
+/// Judges the files one after the other, while this many threads read those that come next.
+fn judge_in_order(target: &KernelFacts, files: &[ModuleFile], threads: usize) -> Vec<ModuleRow> {
     let mut model = KernelModel::new(target);
     let mut rows = Vec::with_capacity(files.len());
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    // A reader takes a permit for each file; a judged file gives one back. The file that is next
-    // to be judged was taken before all others, so it always has a permit.
+    // A reader takes a file, then a permit for it; a judged file gives one back. The file that is
+    // next to be judged was taken before all others, so it always has a permit. Where no file is
+    // left, none is taken: a reader ends at once, however many there are.
     let (give, permits) = mpsc::channel();
     (0..WAITING_MAX).for_each(|_| give.send(()).unwrap_or_default());
     let queue = Mutex::new((permits, files.iter().enumerate()));
     let take = || {
         let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = queue.1.next()?;
         queue.0.recv().ok()?;
-        queue.1.next()
+        Some(next)
     };
     thread::scope(|scope| {
         let (send, receive) = mpsc::channel();
@@ -356,9 +362,19 @@ mod tests {
     }
 
     #[test]
-    fn more_modules_than_may_wait_are_all_judged() {
+    fn any_number_of_threads_judges_more_modules_than_may_wait_and_ends() {
         let (_dir, files) = folder(3 * WAITING_MAX);
-        assert_eq!(judge_in_order(&KernelFacts::default(), &files).len(), files.len());
+        for threads in [1, 2, WAITING_MAX + 1, 2 * WAITING_MAX] {
+            let (send, ended) = mpsc::channel();
+            let files = files.clone();
+            let count = files.len();
+            thread::spawn(move || {
+                let rows = judge_in_order(&KernelFacts::default(), &files, threads);
+                send.send(rows.len()).unwrap();
+            });
+            let judged = ended.recv_timeout(Duration::from_secs(30));
+            assert_eq!(judged, Ok(count), "with {threads} threads");
+        }
     }
 
     #[test]

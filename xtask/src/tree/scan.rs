@@ -6,21 +6,16 @@ use std::{
 };
 
 use super::scan_cache::{self, ScanCache};
-use crate::tree::section_reader::{FileError, ModuleBuffer};
+use crate::{
+    host::open,
+    tree::section_reader::{FileError, ModuleBuffer, UnreadableFile},
+};
+use ko::compression::UNPACKED_BYTES_MAX;
 use stack::{
     dependency_info::{DependencyInfo, Names},
     graph::ScannedModule,
     module_file::{ModuleFile, Stamp},
 };
-
-/// A module that could not be read.
-#[derive(Debug)]
-pub struct UnreadableFile {
-    /// The file.
-    pub file: ModuleFile,
-    /// Why.
-    pub error: FileError,
-}
 
 /// The files of a tree, read.
 #[derive(Debug, Default)]
@@ -75,7 +70,7 @@ fn read_into(
                 outcome.modules.push(ScannedModule { file, info });
                 fresh_ones.push(fresh);
             }
-            Some(Err(error)) => outcome.unreadable.push(UnreadableFile { file, error }),
+            Some(Err(error)) => outcome.unreadable.push(UnreadableFile { file: file.full, error }),
             None => {}
         }
     }
@@ -130,7 +125,7 @@ pub fn read_files<T: Send>(
     for (file, result) in files.iter().zip(map_files(files, work).into_iter().flatten()) {
         match result {
             Ok(one) => read.push(one),
-            Err(error) => unreadable.push(UnreadableFile { file: file.clone(), error }),
+            Err(error) => unreadable.push(UnreadableFile { file: file.full.clone(), error }),
         }
     }
     (read, unreadable)
@@ -142,7 +137,7 @@ fn take(queue: &Mutex<VecDeque<usize>>, largest: bool) -> Option<usize> {
 }
 
 fn read_one(buffer: &mut ModuleBuffer, file: &ModuleFile) -> Read {
-    let opened = File::open(&file.full).map_err(FileError::from)?;
+    let (opened, _) = open::open(&file.full, UNPACKED_BYTES_MAX as u64).map_err(FileError::from)?;
     let mut info = match read_parts(buffer, &opened, file.stamp.size) {
         Some(info) => info,
         None => DependencyInfo::read(buffer.read_file(&opened, file.stamp.size)?)?,

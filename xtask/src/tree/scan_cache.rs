@@ -16,6 +16,8 @@ use std::{
 
 use stack::{dependency_info::DependencyInfo, module_file::Stamp};
 
+use crate::host::open;
+
 /// The first bytes. After them stands the program that read the modules: another build may read
 /// other facts out of the same file, or store them otherwise.
 const MAGIC: &[u8] = b"symstack facts\n";
@@ -56,7 +58,7 @@ fn digest(bytes: &[u8]) -> u64 {
 impl ScanCache {
     /// Reads a cache file; an empty cache when there is none, or none that is whole.
     pub fn load(path: &Path) -> Self {
-        fs::read(path).ok().and_then(|bytes| Self::decode(&bytes)).unwrap_or_default()
+        open::read(path).ok().and_then(|bytes| Self::decode(&bytes)).unwrap_or_default()
     }
 
     /// Takes the entry of a file, if the file is still what it was.

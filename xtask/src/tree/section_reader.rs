@@ -5,10 +5,10 @@ use std::{
     io::{self, Read},
     ops::Range,
     os::unix::fs::FileExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use crate::problem::Problem;
+use crate::{host::open, problem::Problem};
 use ko::{
     compression::{Compression, UNPACKED_BYTES_MAX, too_large, unpack},
     elf::{Elf, Section},
@@ -36,6 +36,15 @@ impl FileError {
             Self::Malformed(_) => Problem::does_not_hold(fact),
         }
     }
+}
+
+/// A module file, or a folder of them, that could not be read.
+#[derive(Debug)]
+pub struct UnreadableFile {
+    /// Its path.
+    pub file: PathBuf,
+    /// The reason.
+    pub error: FileError,
 }
 
 /// Memory to read modules into, one after the other.
@@ -83,9 +92,8 @@ impl ModuleBuffer {
     /// # Errors
     /// What the system says, or what is wrong with a packed file.
     pub fn read(&mut self, path: &Path) -> Result<&[u8], FileError> {
-        let file = File::open(path)?;
-        let size = file.metadata()?.len();
-        self.read_file(&file, size)
+        let (file, metadata) = open::open(path, UNPACKED_BYTES_MAX as u64)?;
+        self.read_file(&file, metadata.len())
     }
 
     /// Reads a file, unpacks it, and takes the module apart.
@@ -116,8 +124,8 @@ impl ModuleBuffer {
     /// # Errors
     /// The file cannot be read, or is larger than any module.
     pub fn read_for_kernel(&mut self, path: &Path) -> Result<&[u8], FileError> {
-        let file = File::open(path)?;
-        let length = self.fill(&file, file.metadata()?.len())?;
+        let (file, metadata) = open::open(path, UNPACKED_BYTES_MAX as u64)?;
+        let length = self.fill(&file, metadata.len())?;
         Ok(self.unpacked(length).0)
     }
 

@@ -267,3 +267,45 @@ fn a_file_name_means_one_thing() {
     );
     holds(rule, &[]);
 }
+
+/// The files of others are opened in one place, where no pipe waits and every size is bounded.
+#[test]
+fn only_one_place_opens_what_others_made() {
+    /// The sources that open something else, and what that is.
+    const OTHERS: [(&str, &str); 9] = [
+        ("host/open.rs", "the place itself"),
+        ("host/beneath.rs", "what a build left, below a descriptor"),
+        ("host/run/said.rs", "a log of our own"),
+        ("build/copy.rs", "the sources of a stack and their copies"),
+        ("guest/run_dir.rs", "folders, to lock them"),
+        ("guest/saved_state.rs", "states of our own, to lock and to sum them up"),
+        ("guest/session.rs", "what QEMU wrote into our folder"),
+        ("guest/shell.rs", "the pipe of QEMU's terminal"),
+        ("guest/start.rs", "the system's random numbers"),
+    ];
+    fn rule(files: &[File]) -> Vec<String> {
+        let mut faults = Vec::new();
+        for file in files.iter().filter(|file| file.is_host_rust()) {
+            // The agent is a program of the guest.
+            let Some(path) = file.path.strip_prefix("xtask/src/") else { continue };
+            let other = OTHERS.iter().any(|(name, _)| *name == path);
+            if other || path.contains("/agent/") || path.ends_with("tests.rs") {
+                continue;
+            }
+            for (number, line) in file.lines().take_while(|(_, line)| *line != "mod tests {") {
+                let opens = ["fs::read(", "fs::read_to_string", "File::open(", ".read(true)"];
+                if opens.iter().any(|word| line.contains(word)) {
+                    faults.push(file.complaint(number, "read it with host/open.rs"));
+                }
+            }
+        }
+        faults
+    }
+    holds(
+        rule,
+        &[
+            ("xtask/src/tree/a.rs", "let a = fs::read(path)?;\n"),
+            ("xtask/src/kernel/b.rs", "let b = File::open(path)?;\n"),
+        ],
+    );
+}

@@ -1,14 +1,14 @@
 //! A process, with the time it takes and the memory it and its children hold at most.
 
 use std::{
-    fmt, fs,
+    fmt,
     path::Path,
     process::Stdio,
     time::{Duration, Instant},
 };
 
 use crate::{
-    host::run::Run,
+    host::{open, run::Run},
     problem::{OrProblem, Problem, Result},
 };
 
@@ -66,10 +66,10 @@ impl fmt::Display for Cost {
 /// The most memory that a process or one below it has held so far, in kB.
 fn peak_of(pid: u32) -> u64 {
     let proc = Path::new("/proc").join(pid.to_string());
-    let status = fs::read_to_string(proc.join("status")).unwrap_or_default();
+    let status = open::read_text(proc.join("status")).unwrap_or_default();
     let own = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let own = own.and_then(|text| text.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0);
     let children = proc.join(format!("task/{pid}/children"));
-    let children = fs::read_to_string(children).unwrap_or_default();
+    let children = open::read_text(children).unwrap_or_default();
     children.split_whitespace().filter_map(|pid| pid.parse().ok()).map(peak_of).fold(own, u64::max)
 }

@@ -9,6 +9,7 @@ use std::{
     process::ExitCode,
 };
 
+use ko::compression::UNPACKED_BYTES_MAX;
 use loader::{
     kernel_model::KernelModel,
     load_info::LoadRequest,
@@ -20,7 +21,7 @@ use self::form::{AllForm, CheckForm};
 use crate::{
     build::BuiltStack,
     command::{StackArg, judge_args::JudgeArgs},
-    host::cache::Cache,
+    host::{cache::Cache, open},
     kernel::facts::{self, TreeFacts},
     problem::{OrProblem, Problem, Result},
     tree::{
@@ -118,9 +119,10 @@ impl Args {
     }
 
     fn judge_all(&self, facts: &TreeFacts, folder: &Path) -> Result<ExitCode> {
-        let files = walk::some_modules(folder, &DepmodConfig::default())?;
+        let found = walk::some_modules(folder, &DepmodConfig::default())?;
+        super::report_unreadable(&found.unreadable);
         let Judged { rows, verified } =
-            judge::judge_tree(&facts.target, &files, &Cache::open()?.folder("facts")?);
+            judge::judge_tree(&facts.target, &found.modules, &Cache::open()?.folder("facts")?);
         if self.json {
             super::print_json(&AllForm::new(&facts.target.release, &rows))?;
         } else {
@@ -134,7 +136,8 @@ impl Args {
                 "{count} signatures verified in {took:.1} s of processor time, {each:.2} ms each"
             );
         }
-        let holds = rows.iter().all(|row| row.verdict == RowVerdict::Loads);
+        let holds =
+            found.unreadable.is_empty() && rows.iter().all(|row| row.verdict == RowVerdict::Loads);
         Ok(ExitCode::from(u8::from(!holds)))
     }
 
@@ -159,7 +162,7 @@ impl Args {
         let last = self.files.last() == Some(&load.file);
         let args = if last { self.params.as_str() } else { "" };
         let what = || format!("cannot read {}", load.file.display());
-        let raw = fs::read(&load.file).or_usage(what)?;
+        let raw = open::read_within(&load.file, UNPACKED_BYTES_MAX as u64).or_usage(what)?;
         let mut buffer = ModuleBuffer::default();
         let request = if self.bare {
             LoadRequest { file: &raw, ..LoadRequest::default() }

@@ -11,7 +11,7 @@ use crate::tree::aliases::modules_alias;
 use crate::tree::picture::Picture;
 use crate::tree::scan::{TreeScan, scan, scan_cached};
 use crate::tree::scan_cache;
-use crate::tree::walk;
+use crate::tree::walk::{self, FoundModules};
 use crate::{
     build::BuiltStack,
     command::{KernelArg, StackArg},
@@ -35,7 +35,7 @@ use stack::symvers::Symvers;
 /// Show what loads before what, and the reason for every edge
 ///
 /// Exit status 1 when there is no order (a cycle), when something needed is not there, or when a
-/// file is no module.
+/// file is no module or a folder cannot be read.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Names of modules of the tree, or module files; default: the whole tree. Without a tree and
@@ -176,16 +176,18 @@ impl Args {
         let found = walk::module_files(files)?;
         let Some(dir) = &self.tree else { return Ok(scan(found)) };
         let config = self.config(dir)?;
-        let mut all = walk::some_modules(dir, &config)?;
+        let FoundModules { modules: mut all, unreadable } = walk::some_modules(dir, &config)?;
         // A file that is given replaces the tree's module of its name.
         let given: HashSet<ModuleName> = found.iter().map(|file| file.name.clone()).collect();
         all.retain(|file| !given.contains(&file.name));
         all.extend(found);
         let remembered = Cache::open().ok().map(|cache| cache.path("facts"));
-        match remembered.filter(|_| !self.no_cache) {
-            Some(cache_dir) => Ok(scan_cached(all, &scan_cache::file_for(&cache_dir, dir))),
-            None => Ok(scan(all)),
-        }
+        let mut outcome = match remembered.filter(|_| !self.no_cache) {
+            Some(cache_dir) => scan_cached(all, &scan_cache::file_for(&cache_dir, dir)),
+            None => scan(all),
+        };
+        outcome.unreadable.extend(unreadable);
+        Ok(outcome)
     }
 
     fn config(&self, dir: &Path) -> Result<DepmodConfig> {

@@ -16,7 +16,9 @@ use crate::{
 };
 use ko::{seal::Seal, text::SymbolName};
 use serde::Serialize;
-use stack::{symtype_parser, symtypes::Symtypes, symvers::SymversEntry};
+use stack::{
+    depmod_config::DepmodConfig, symtype_parser, symtypes::Symtypes, symvers::SymversEntry,
+};
 
 /// Show where a symbol comes from, which modules import it, and the type behind its CRC
 ///
@@ -134,11 +136,14 @@ impl Explain {
 
     /// The importers, and whether a file could not be read.
     fn importers(&self) -> Result<(Vec<Importer>, bool)> {
-        let mut files = walk::module_files(&self.modules)?;
+        let (mut files, mut passed_over) = (walk::module_files(&self.modules)?, Vec::new());
         if let Some(dir) = &self.tree {
-            files.extend(walk::modules(dir)?);
+            let found = walk::some_modules(dir, &DepmodConfig::default())?;
+            files.extend(found.modules);
+            passed_over = found.unreadable;
         }
-        let (importers, unreadable) = importers(&files, &self.symbol);
+        let (importers, mut unreadable) = importers(&files, &self.symbol);
+        unreadable.extend(passed_over);
         report_unreadable(&unreadable);
         Ok((importers, !unreadable.is_empty()))
     }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    fs,
     path::Path,
 };
 
@@ -16,7 +15,7 @@ use stack::{
 
 use super::{Comparison, InstalledTree, Kmod};
 use crate::{
-    host::file_system::make_folder,
+    host::{file_system::make_folder, open},
     problem::{OrProblem, Problem, Result},
     tree::{aliases::modules_alias, scan::scan},
 };
@@ -32,7 +31,7 @@ pub(super) fn compare(
     kmod.depmod(tree, Some(&out)).stdout_bytes()?;
     let theirs = |name: &str| {
         let path = out.join("lib/modules").join(&tree.release).join(name);
-        fs::read(&path).or_host(|| format!("depmod did not write {}", path.display()))
+        open::read(&path).or_host(|| format!("depmod did not write {}", path.display()))
     };
     let graph = Graph::new(scan(files.to_vec()).modules);
     let ours = modules_dep::write(&graph)
