@@ -1,11 +1,12 @@
 //! The parameters a module takes, from `parm=name:text` and `parmtype=name:type`.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::{modinfo::Modinfo, text::Text};
 
-/// More than any module has: 7.3's largest has under 200. Merging is by name, so the number of
-/// them has to have an end.
+/// More than any module has: 7.3's largest has under 200.
 const PARAMS_MAX: usize = 4096;
 
 /// One parameter.
@@ -25,13 +26,22 @@ pub struct Param<'a> {
 /// value without a colon is passed over, as in kmod's `process_parm()` (`tools/modinfo.c`).
 pub fn params<'a>(modinfo: Modinfo<'a>) -> Vec<Param<'a>> {
     let mut params: Vec<Param<'a>> = Vec::new();
+    let mut places: HashMap<Text<'a>, usize> = HashMap::new();
     for line in modinfo.lines() {
         let is_type = line.key == "parmtype";
         if !is_type && line.key != "parm" {
             continue;
         }
         let Some((name, text)) = line.value.split_once(b':') else { continue };
-        let Some(param) = find_or_add(&mut params, name) else { continue };
+        let place = places.get(&name).copied().unwrap_or(params.len());
+        if place == PARAMS_MAX {
+            continue;
+        }
+        if place == params.len() {
+            places.insert(name, place);
+            params.push(Param { name, kind: None, description: None });
+        }
+        let param = &mut params[place];
         if is_type {
             param.kind = Some(text);
         } else {
@@ -39,18 +49,4 @@ pub fn params<'a>(modinfo: Modinfo<'a>) -> Vec<Param<'a>> {
         }
     }
     params
-}
-
-fn find_or_add<'p, 'a>(
-    params: &'p mut Vec<Param<'a>>,
-    name: Text<'a>,
-) -> Option<&'p mut Param<'a>> {
-    let at = params.iter().position(|param| param.name == name).unwrap_or(params.len());
-    if at == params.len() {
-        if at == PARAMS_MAX {
-            return None;
-        }
-        params.push(Param { name, kind: None, description: None });
-    }
-    params.get_mut(at)
 }

@@ -4,7 +4,7 @@
 //! What the verifier itself logs (`BPF: …`) is not predicted.
 //! It is long because it is one format, kind by kind.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, ffi::CStr, fmt, sync::Arc};
 
 use crate::{
     errno::Errno, raw_elf::u32_at, struct_module::ThisModule, version_rules::VersionRules,
@@ -266,7 +266,13 @@ impl<'a> Btf<'a> {
             Some(own) => self.strings.get(own..)?,
             None => self.base?.strings.get(offset as usize..)?,
         };
-        Some(&rest[..rest.iter().position(|&byte| byte == 0)?])
+        // One that is longer is none that the kernel takes; it is cut, so that many types of one
+        // long name do not cost the square of their size.
+        let window = &rest[..rest.len().min(IDENTIFIER_MAX + 2)];
+        match CStr::from_bytes_until_nul(window) {
+            Ok(name) => Some(name.to_bytes()),
+            Err(_) => (window.len() < rest.len()).then_some(window),
+        }
     }
 
     /// `btf_name_valid_identifier()`, of a name that must be there.
@@ -618,11 +624,13 @@ fn is_compatible(one: &Type<'_>, distilled: &Type<'_>, is_embedded: bool) -> boo
 /// `btf_mark_embedded_composite_type_ids()`: the base's structures that lie in the module's own.
 fn embedded_types(split: &Btf<'_>, base_types: usize) -> Vec<bool> {
     let mut embedded = vec![false; base_types];
+    // A chain ends where an earlier one has gone on.
+    let mut followed = vec![false; base_types + split.types.len()];
     for one in split.types.iter().filter(|one| one.is_composite()) {
         for member in 0..one.vlen as usize {
             let mut id = one.word(3 * member + 1);
-            // A chain has as many links as there are types, at most.
-            for _ in 0..=base_types + split.types.len() {
+            while let Some(false) = followed.get(id as usize) {
+                followed[id as usize] = true;
                 let Some(found) = split.by_id(id).filter(|_| id != 0) else { break };
                 id = match found.kind {
                     kind::ARRAY => found.word(0),

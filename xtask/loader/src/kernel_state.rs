@@ -60,6 +60,10 @@ pub struct KernelState {
     by_symbol: HashMap<Vec<u8>, Vec<(usize, usize)>>,
     /// Modules of which it cannot be decided whether they load.
     doubtful: Vec<LoadedModule>,
+    /// The first of those that would export a symbol.
+    doubtful_by_symbol: HashMap<Vec<u8>, usize>,
+    /// The seals of each crate that loaded modules export, and their modules.
+    seals: HashMap<String, Vec<(String, usize)>>,
 }
 
 /// A symbol that was found, and its owner.
@@ -84,13 +88,12 @@ impl KernelState {
 
     /// What a loaded module exports instead of this seal of a crate: that of another build.
     pub fn other_seal(&self, wanted: &str) -> Option<String> {
-        let crate_name = Seal::parse(wanted)?.crate_name;
-        let is_there = |module: &&LoadedModule| self.by_name.contains_key(&module.name);
-        let loaded = self.loaded.iter().filter(is_there);
-        let exports = loaded.flat_map(|module| &module.exports);
-        let mut names = exports.filter_map(|export| std::str::from_utf8(&export.symbol).ok());
-        let is_other = |name: &&str| Seal::parse(name).is_some_and(|s| s.crate_name == crate_name);
-        names.find(is_other).map(str::to_owned)
+        let seals = self.seals.get(Seal::parse(wanted)?.crate_name)?.iter();
+        let mut there = seals.filter(|(_, module)| {
+            let name = &self.loaded[*module].name;
+            self.by_name.contains_key(name)
+        });
+        there.next().map(|(seal, _)| seal.clone())
     }
 
     /// Adds a module that went live.
@@ -98,6 +101,11 @@ impl KernelState {
         let index = self.loaded.len();
         for (at, offered) in module.exports.iter().enumerate() {
             self.by_symbol.entry(offered.symbol.clone()).or_default().push((index, at));
+            let name = std::str::from_utf8(&offered.symbol).ok();
+            let Some((name, seal)) = name.and_then(|name| Some((name, Seal::parse(name)?))) else {
+                continue;
+            };
+            self.seals.entry(seal.crate_name.to_string()).or_default().push((name.into(), index));
         }
         self.by_name.insert(module.name.clone(), index);
         self.loaded.push(module);
@@ -105,11 +113,16 @@ impl KernelState {
 
     /// Adds a module of which it cannot be decided whether it went live.
     pub fn doubt(&mut self, module: LoadedModule) {
+        for offered in &module.exports {
+            let first = self.doubtful_by_symbol.entry(offered.symbol.clone());
+            first.or_insert(self.doubtful.len());
+        }
         self.doubtful.push(module);
     }
 
     /// Decides about the modules in doubt, once the kernel has.
     pub fn settle(&mut self, is_live: impl Fn(&str) -> bool) {
+        self.doubtful_by_symbol.clear();
         for module in std::mem::take(&mut self.doubtful) {
             if is_live(&module.name) {
                 self.add_module(module);
@@ -119,10 +132,10 @@ impl KernelState {
 
     /// The module in doubt that has this name or would export this symbol.
     pub fn doubtful(&self, name: &str, symbol: &[u8]) -> Option<&str> {
-        let has = |module: &&LoadedModule| {
-            module.name == name || module.exports.iter().any(|offered| offered.symbol == symbol)
-        };
-        self.doubtful.iter().find(has).map(|module| module.name.as_str())
+        let exporter = self.doubtful_by_symbol.get(symbol).copied();
+        let named = self.doubtful.iter().take(exporter.unwrap_or(usize::MAX));
+        let named = named.map(|module| module.name.as_str()).find(|known| *known == name);
+        named.or_else(|| Some(self.doubtful.get(exporter?)?.name.as_str()))
     }
 
     /// Takes a module away, as when its init failed.
@@ -139,6 +152,8 @@ impl KernelState {
         self.by_name.clear();
         self.by_symbol.clear();
         self.doubtful.clear();
+        self.doubtful_by_symbol.clear();
+        self.seals.clear();
     }
 
     /// Looks a symbol up as `find_symbol()` (`kernel/module/main.c`) does: in the kernel, then in

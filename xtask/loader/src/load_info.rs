@@ -119,7 +119,7 @@ pub(super) struct SectionRela {
 }
 
 /// `PRINTKRB_RECORD_MAX` (`kernel/printk/internal.h`), less the NUL and the two bytes of the level.
-const LINE_BYTES: usize = 1024 - 3;
+pub(super) const LINE_BYTES: usize = 1024 - 3;
 /// `PREFIX_MAX` (`kernel/printk/internal.h`), by which lines are shorter before 6.3.
 const PREFIX_BYTES: usize = 32;
 
@@ -287,6 +287,12 @@ impl<'a> LoadInfo<'a> {
         self.elf.name(strings.at(u64::from(symbol.name)))
     }
 
+    /// Whether a symbol has this name; reads no further than it has to.
+    pub(super) fn symbol_is_named(&self, symbol: &Sym, name: &str) -> bool {
+        let strings = self.sections.get(self.index.strings).copied().unwrap_or_default();
+        self.elf.has_string(strings.at(u64::from(symbol.name)), name)
+    }
+
     /// The relocations with addend of the sections that `wanted` picks, in the order of the file.
     pub(super) fn relas_where(
         &self,
@@ -294,7 +300,12 @@ impl<'a> LoadInfo<'a> {
     ) -> impl Iterator<Item = SectionRela> {
         let tables = self.sections.iter().enumerate();
         let tables = tables.filter(move |(_, s)| s.kind == SHT_RELA && wanted(s.info as usize));
-        tables.flat_map(move |(table, section)| {
+        let mut bytes = 0u64;
+        let fits = move |(_, table): &(usize, &Shdr)| {
+            bytes = bytes.saturating_add(table.size);
+            self.elf.holds_tables(bytes)
+        };
+        tables.take_while(fits).flat_map(move |(table, section)| {
             (0..section.size / RELA_BYTES).map(move |entry| SectionRela {
                 table,
                 entry,

@@ -54,10 +54,8 @@ fn walk(mut load: LoadInfo<'_>, stop_before: Option<CheckId>) -> Verdict {
         }
         let mut finding = run(&mut load);
         let is_unknown = matches!(finding.outcome, Outcome::Unknown(_));
-        if load.elf.read_beyond() && !is_unknown {
-            finding = Finding::unknown(
-                "the kernel reads beyond the end of the file, and no file tells what lies there",
-            );
+        if let Some(reason) = load.elf.unreadable().filter(|_| !is_unknown) {
+            finding = Finding::unknown(reason);
         }
         if load.logs_too_much() {
             finding = Finding::unknown("the kernel logs more about it than its log holds");

@@ -37,8 +37,18 @@ pub(super) const SYM_BYTES: u64 = 24;
 /// `sizeof(Elf64_Rela)`.
 pub(super) const RELA_BYTES: u64 = 24;
 
+/// What is said of a file whose tables lie over each other.
+const OVERLAPS: &str =
+    "its tables lie over each other, as no linker leaves them: they are not followed to their end";
+
 /// The longest name of a symbol or section that is read; kallsyms takes 511 bytes.
 const NAME_BYTES_MAX: usize = 4096;
+
+/// How often the bytes of a file may be read as names: a linker leaves each in its strings once,
+/// and a load reads them a few times.
+const NAME_ROUNDS_MAX: u64 = 4;
+/// The bytes of names that may be read of any file.
+const NAMES_BYTES: u64 = 1 << 20;
 
 /// A file in the kernel's memory.
 #[derive(Debug)]
@@ -46,12 +56,17 @@ pub(super) struct RawElf<'a> {
     bytes: &'a [u8],
     /// Whether something beyond the end was asked for.
     beyond: Cell<bool>,
+    /// Whether its tables overlap, so that following them would cost the square of its size.
+    overlaps: Cell<bool>,
+    /// The bytes that were read as names.
+    name_bytes: Cell<u64>,
 }
 
 impl<'a> RawElf<'a> {
     /// All bytes of a file.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, beyond: Cell::new(false) }
+        let (beyond, overlaps) = (Cell::new(false), Cell::new(false));
+        Self { bytes, beyond, overlaps, name_bytes: Cell::new(0) }
     }
 
     /// How many there are.
@@ -69,9 +84,27 @@ impl<'a> RawElf<'a> {
         usize::try_from(offset).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default()
     }
 
-    /// Whether anything beyond the end of the file was read.
+    /// Whether anything beyond the end of the file was read, or nothing more is read of it because
+    /// its tables overlap.
     pub(super) fn read_beyond(&self) -> bool {
-        self.beyond.get()
+        self.beyond.get() || self.overlaps.get()
+    }
+
+    /// The reason for which no answer that rests on what was read is known.
+    pub(super) fn unreadable(&self) -> Option<&'static str> {
+        if self.overlaps.get() {
+            return Some(OVERLAPS);
+        }
+        let beyond =
+            "the kernel reads beyond the end of the file, and no file tells what lies there";
+        self.beyond.get().then_some(beyond)
+    }
+
+    /// Notes that tables of this many bytes are to be followed, and returns `false` if the file
+    /// cannot hold them side by side.
+    pub(super) fn holds_tables(&self, bytes: u64) -> bool {
+        self.overlaps.set(self.overlaps.get() || bytes > self.len());
+        !self.overlaps.get()
     }
 
     /// `size` bytes at an offset; none, and it is noted, when the file does not have them all.
@@ -117,11 +150,17 @@ impl<'a> RawElf<'a> {
     /// A C string that is a name. One of more than [`NAME_BYTES_MAX`] is as if it had no end:
     /// a file of nothing but such names would otherwise cost the square of its size.
     pub(super) fn name(&self, offset: u64) -> Text<'a> {
+        let read = self.name_bytes.get();
+        if read > NAMES_BYTES.max(self.len().saturating_mul(NAME_ROUNDS_MAX)) {
+            self.overlaps.set(true);
+            return Text::default();
+        }
         let rest = self.rest(offset);
         let end = rest.iter().take(NAME_BYTES_MAX).position(|&byte| byte == 0);
         if end.is_none() {
             self.beyond.set(true);
         }
+        self.name_bytes.set(read + end.unwrap_or(NAME_BYTES_MAX) as u64);
         Text(&rest[..end.unwrap_or(0)])
     }
 

@@ -69,7 +69,9 @@ impl Graph {
         for (index, module) in modules.iter().enumerate() {
             exporters.extend(module.info.exports.iter().map(|name| (name.bytes(), index)));
         }
-        let edges = modules.iter().map(|module| edges_of(module, &exporters)).collect();
+        let mut places = vec![(usize::MAX, 0); modules.len()];
+        let edges = modules.iter().enumerate();
+        let edges = edges.map(|one| edges_of(one, &exporters, &mut places)).collect();
         let name = |(index, module): (usize, &ScannedModule)| (module.file.name.clone(), index);
         let by_name = modules.iter().enumerate().map(name).collect();
         Self { modules, edges, by_name }
@@ -218,15 +220,23 @@ fn way_back(before: &[usize], start: usize, last: usize) -> Vec<usize> {
     path
 }
 
-fn edges_of(module: &ScannedModule, exporters: &HashMap<&[u8], usize, Hash>) -> Vec<Edge> {
+/// The edges of a module. `places` has room for each exporter: the user whose edge to it was found
+/// last, and the place of that edge.
+fn edges_of(
+    (index, module): (usize, &ScannedModule),
+    exporters: &HashMap<&[u8], usize, Hash>,
+    places: &mut [(usize, usize)],
+) -> Vec<Edge> {
     let mut edges: Vec<Edge> = Vec::new();
     for need in module.info.needs.iter() {
         // On ppc64 `.foo` is the code of `foo`.
         let name = need.strip_prefix(".").unwrap_or(need);
         let Some(&to) = exporters.get(name.bytes()) else { continue };
-        match edges.iter_mut().find(|edge| edge.to == to) {
-            Some(edge) => edge.symbols += 1,
-            None => edges.push(Edge { to, symbols: 1 }),
+        if places[to].0 == index {
+            edges[places[to].1].symbols += 1;
+        } else {
+            places[to] = (index, edges.len());
+            edges.push(Edge { to, symbols: 1 });
         }
     }
     edges

@@ -5,14 +5,14 @@
 use crate::{
     errno::Errno,
     hint::Cause,
-    load_info::{IGNORE_MODVERSIONS, LoadInfo},
+    load_info::{IGNORE_MODVERSIONS, LINE_BYTES, LoadInfo},
     raw_elf::{
         EHDR_BYTES, Ehdr, SHDR_BYTES, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SHT_SYMTAB, SYM_BYTES,
         Shdr, Sym,
     },
     verdict::Finding,
 };
-use ko::compression::Compression;
+use ko::{compression::Compression, text::Text};
 
 const ET_REL: u16 = object::elf::ET_REL.0;
 const EM_X86_64: u16 = object::elf::EM_X86_64.0;
@@ -213,7 +213,11 @@ pub(super) fn modinfo_of(load: &mut LoadInfo<'_>, found: &[usize]) -> Finding {
         [index] => {
             load.index.info = index;
             load.read_modinfo();
-            load.info_name = load.modinfo_value("name").map(|name| name.lossy().into_owned());
+            // A line of the log has no room for more.
+            let name = load
+                .modinfo_value("name")
+                .map(|name| &name.bytes()[..name.bytes().len().min(LINE_BYTES)]);
+            load.info_name = name.map(|name| Text(name).lossy().into_owned());
             Finding::pass()
         }
         _ => load
@@ -390,7 +394,7 @@ pub(super) fn symbol_names(load: &mut LoadInfo<'_>) -> Finding {
 /// `elf_validity_cache_copy()`: the name in `struct module`, with which most messages begin.
 pub(super) fn read_name(load: &mut LoadInfo<'_>) -> Finding {
     let at = load.sections[load.index.this_module].at(NAME_AT);
-    let name = load.elf.string(at);
+    let name = load.elf.name(at);
     load.name = name.lossy().into_owned();
     if load.info_name.is_none() {
         load.info_name = Some(load.name.clone());

@@ -77,7 +77,7 @@ pub(super) fn calls(
     let rela = &relocation.rela;
     let is_call = [R_X86_64_PC32, R_X86_64_PLT32].contains(&rela.kind) && rela.addend == -4;
     let called = load.symbol(u64::from(rela.symbol)).filter(|_| is_call)?;
-    (load.symbol_name(&called) == symbol).then(|| (relocation.target, rela.offset.wrapping_sub(1)))
+    load.symbol_is_named(&called, symbol).then(|| (relocation.target, rela.offset.wrapping_sub(1)))
 }
 
 /// `apply_returns()` (`arch/x86/kernel/alternative.c`): each place must jump to the return thunk,

@@ -24,6 +24,7 @@ type Written = HashMap<usize, Vec<u64>>;
 /// `apply_relocations()`.
 pub(super) fn relocations(load: &mut LoadInfo<'_>) -> Finding {
     let mut written = Written::new();
+    let mut bytes = 0u64;
     for index in 1..load.sections.len() {
         let table = load.sections[index];
         let target = table.info as usize;
@@ -35,6 +36,12 @@ pub(super) fn relocations(load: &mut LoadInfo<'_>) -> Finding {
                 "section {index} is a livepatch's own relocations, which are not modeled: only \
                  its load tells"
             ));
+        }
+        if table.kind == SHT_RELA {
+            bytes = bytes.saturating_add(table.size);
+            if !load.elf.holds_tables(bytes) {
+                break;
+            }
         }
         let finding = match table.kind {
             SHT_REL => Some(rel_unsupported(load)),

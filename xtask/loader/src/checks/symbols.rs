@@ -31,7 +31,12 @@ struct Progress<'a> {
     errno: Option<Errno>,
     wrong: Vec<Difference>,
     cause: Option<Cause>,
+    /// The module's license, for a reader.
+    license: String,
 }
+
+/// The longest license that is shown of a module.
+const LICENSE_CHARS_MAX: usize = 64;
 
 /// How many wrong symbols are told apart.
 const WRONG_MAX: usize = 1000;
@@ -50,7 +55,9 @@ impl Progress<'_> {
 /// `simplify_symbols()`: it goes on after a symbol that is wrong, and the last error counts.
 pub(super) fn symbols(load: &mut LoadInfo<'_>) -> Finding {
     let imported = load.modinfo_values("import_ns").into_iter().map(Text::bytes).collect();
-    let mut progress = Progress { imported, ..Progress::default() };
+    let license = load.modinfo_value("license").unwrap_or("no license".into());
+    let license = license.lossy().chars().take(LICENSE_CHARS_MAX).collect();
+    let mut progress = Progress { imported, license, ..Progress::default() };
     load.values = vec![SymbolValue::Number(0)];
     if let Some(zero) = load.symbol(0) {
         load.values[0] = SymbolValue::Number(zero.value);
@@ -170,7 +177,7 @@ fn undefined(
 fn resolve(load: &mut LoadInfo<'_>, name: &str, so_far: &mut Progress<'_>) -> Resolved {
     let gpl_ok = !load.taints.has(Taints::PROPRIETARY);
     let found = load.state.find_symbol(load.kernel, name.as_bytes(), gpl_ok);
-    let Some(found) = found else { return absent(load, name) };
+    let Some(found) = found else { return absent(load, name, so_far) };
     let export = found.export.clone();
     let owner = found.owner.map(|owner| (owner.name.clone(), owner.taints));
     so_far.using_gpl_only |= export.gpl_only;
@@ -197,7 +204,7 @@ fn resolve(load: &mut LoadInfo<'_>, name: &str, so_far: &mut Progress<'_>) -> Re
 }
 
 /// Why a symbol is not found: nothing exports it, or not to this module.
-fn absent(load: &LoadInfo<'_>, name: &str) -> Resolved {
+fn absent(load: &LoadInfo<'_>, name: &str, so_far: &Progress<'_>) -> Resolved {
     let symbol = SymbolName(name.into());
     if load.state.find_symbol(load.kernel, name.as_bytes(), true).is_none() {
         let want = format!("{symbol} from the kernel or a loaded module");
@@ -206,9 +213,8 @@ fn absent(load: &LoadInfo<'_>, name: &str) -> Resolved {
         }
         return Resolved::Absent(Cause::NotExported, (want, "nobody who exports it".into()));
     }
-    let license = load.modinfo_value("license").map(|text| text.lossy().into_owned());
-    let have = license.unwrap_or_else(|| "no license".into());
-    Resolved::Absent(Cause::GplOnly, (format!("a GPL-compatible license, for {symbol}"), have))
+    let want = format!("a GPL-compatible license, for {symbol}");
+    Resolved::Absent(Cause::GplOnly, (want, so_far.license.clone()))
 }
 
 /// `inherit_taint()`: whether the module may use a proprietary module's symbol.
