@@ -13,6 +13,7 @@ mod harness;
 mod cache;
 mod files;
 mod guest;
+mod names;
 mod sandbox;
 mod stacks;
 
@@ -24,7 +25,14 @@ use xtask::{
 };
 
 fn main() -> ExitCode {
-    let files = [guest::tests(), sandbox::tests(), stacks::tests(), cache::tests(), files::tests()];
+    let files = [
+        guest::tests(),
+        sandbox::tests(),
+        stacks::tests(),
+        cache::tests(),
+        files::tests(),
+        names::tests(),
+    ];
     harness::run(files.into_iter().flatten().collect()).exit_code()
 }
 

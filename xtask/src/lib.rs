@@ -9,6 +9,7 @@ pub mod guest;
 pub mod host;
 pub mod kernel;
 pub mod lesson;
+pub mod printer;
 pub mod problem;
 pub mod proof;
 pub mod tree;

@@ -15,5 +15,5 @@ struct Xtask {
 }
 
 fn main() -> ExitCode {
-    verb::run(Xtask::parse().verb)
+    verb::parse::<Xtask>().map_or_else(|status| status, |given| verb::run(given.verb))
 }

@@ -33,6 +33,11 @@ impl<'a> Text<'a> {
         String::from_utf8_lossy(self.0)
     }
 
+    /// The text, with `\xff` for a byte that is not UTF-8.
+    pub fn spelled(self) -> Cow<'a, str> {
+        escaped(self.0, |_| false)
+    }
+
     /// The text before and after the first `byte`.
     pub fn split_once(self, byte: u8) -> Option<(Self, Self)> {
         let at = self.0.iter().position(|&b| b == byte)?;
@@ -62,30 +67,57 @@ impl PartialEq<&str> for Text<'_> {
     }
 }
 
-/// The text, with U+FFFD for what is not UTF-8.
+/// The text, with `\xff` for a byte that is not UTF-8.
 impl Serialize for Text<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.lossy())
+        serializer.serialize_str(&self.spelled())
     }
 }
 
-/// For a terminal: a control character that a module brought would command it.
+/// For a reader of several lines: a character that commands a terminal, and a byte that is not
+/// UTF-8, is an escape.
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.lossy();
-        if !text.chars().any(is_command) {
-            return f.pad(&text);
-        }
-        let plain = |c: char| {
-            if is_command(c) { c.escape_default().to_string() } else { c.to_string() }
-        };
-        f.pad(&text.chars().map(plain).collect::<String>())
+        f.pad(&escaped(self.0, |c| is_command(c) && !matches!(c, '\n' | '\t')))
     }
 }
 
-/// A newline or tab is ordinary in a description; anything else could move the cursor.
-fn is_command(c: char) -> bool {
-    c.is_control() && !matches!(c, '\n' | '\t')
+/// A name in a line, such as a file's: an escape stands for a line's end and a tab as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name<'a>(pub &'a [u8]);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&escaped(self.0, is_command))
+    }
+}
+
+/// Returns `true` for a character that does something to its reader: it commands a terminal, turns
+/// the text around it (UAX #9), ends a line where none seems to end, or is none at all, which no
+/// XML may hold.
+pub fn is_command(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}')
+}
+
+fn escaped(bytes: &[u8], is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.contains(&is_escaped) => text.into(),
+        _ => spelled(bytes, is_escaped).into(),
+    }
+}
+
+/// The text with an escape for these characters and for each byte that is not UTF-8.
+fn spelled(bytes: &[u8], is_escaped: impl Fn(char) -> bool) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if is_escaped(c) { text.extend(c.escape_default()) } else { text.push(c) }
+        }
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
+    }
+    text
 }
 
 impl fmt::Debug for Text<'_> {
@@ -115,7 +147,7 @@ impl fmt::Display for SymbolName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.rust() {
             Some(path) => f.pad(&path),
-            None => self.0.fmt(f),
+            None => Name(self.0.bytes()).fmt(f),
         }
     }
 }
@@ -155,7 +187,9 @@ mod tests {
     #[test]
     fn what_would_command_the_terminal_is_shown() {
         assert_eq!(Text(b"a\x1b[2Jb\n").to_string(), "a\\u{1b}[2Jb\n");
-        assert_eq!(Text(b"\xff").to_string(), "\u{fffd}");
+        assert_eq!(Text(b"\xff").to_string(), "\\xff");
+        assert_eq!(Text("\u{202e}a\u{2028}".as_bytes()).to_string(), "\\u{202e}a\\u{2028}");
+        assert_eq!(Name(b"a\nb\tc\xc3").to_string(), "a\\nb\\tc\\xc3");
     }
 
     #[test]

@@ -128,7 +128,7 @@ impl BuildDir {
     /// It does not build, or there is nothing to build.
     pub fn build(&self, target: MakeTarget) -> Result<Vec<PathBuf>> {
         let make = self.make(target.target()).holding(&self.refresh()?);
-        if make.status()?.success() {
+        if make.passed_on()?.success() {
             return self.modules();
         }
         Err(self.broken("what the compiler said is above", &make))

@@ -6,6 +6,7 @@ use crate::{
     build::{BuildDir, MakeTarget, Stack},
     command::{KernelArg, StackArg},
     host::cache::Cache,
+    printer::Shown as _,
     problem::Result,
 };
 
@@ -37,7 +38,7 @@ impl Args {
             _ => (MakeTarget::Modules, self.stack.chosen()?),
         };
         for module in BuildDir::open(&kernel, &stack)?.build(target)? {
-            outln!("{}", module.display());
+            outln!("{}", module.shown());
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -9,6 +9,7 @@ use crate::{
     command::KernelArg,
     guest::{Guest, Session, report::CommandReport},
     host::{cache::Cache, file_system::read_text, progress::say},
+    printer::Shown as _,
     problem::{Problem, Result},
     proof::{ProofStep, story::Story, web_page},
 };
@@ -156,13 +157,13 @@ fn exports(build_dir: &BuildDir) -> Result<()> {
     let path = build_dir.symvers();
     let text = read_text(&path)?;
     let near = path.strip_prefix(project()).unwrap_or(&path);
-    outln!("$ cat {}", near.display());
+    outln!("$ cat {}", near.shown());
     text.lines().for_each(|line| outln!("{line}"));
     outln!("");
     for class in ["EXPORT_SYMBOL\t", "EXPORT_SYMBOL_GPL\t\n", "\tPROVIDER\n", "\tmodule:consumer\n"]
     {
         if !text.contains(class) {
-            let fact = format!("{} has no line with {class:?}", path.display());
+            let fact = format!("{} has no line with {class:?}", path.shown());
             return Err(Problem::does_not_hold(fact).hint("cargo xtask symvers check"));
         }
     }

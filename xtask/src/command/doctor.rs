@@ -16,6 +16,7 @@ use crate::{
         Kernel, KernelName,
         disk::{size, sums},
     },
+    printer::Shown as _,
     problem::{Problem, Result},
 };
 
@@ -65,7 +66,7 @@ fn look(cache: &Cache) -> Vec<Finding> {
     }
     findings.push(finding("namespaces", sandbox::namespaces().map(Into::into)));
     findings.push(finding("bootstrap", user_namespaces::bootstrap().map(Into::into)));
-    let root = Root::present(cache, TRIXIE).map(|root| root.path("/").display().to_string());
+    let root = Root::present(cache, TRIXIE).map(|root| root.path("/").shown().to_string());
     findings.push(finding("private root", root.ok_or_else(|| absent("the private root"))));
     for name in [KernelName::STOCK, KernelName::LAB] {
         let kernel = Kernel::present(cache, &name).map(|kernel| kernel.release);
@@ -87,12 +88,12 @@ fn cache_size(cache: &Cache) -> Result<String> {
     let [all, spare] = sums(&items).map(size);
     let path = cache.path("");
     let prune = as_typed("cargo xtask kernels prune");
-    Ok(format!("{all} in {}, of it {spare} for {prune}", path.display()))
+    Ok(format!("{all} in {}, of it {spare} for {prune}", path.shown()))
 }
 
 fn host_command(needed: packages::Needed) -> Result<String> {
     let path = packages::located(needed)?;
-    Ok(format!("{} ({})", path.display(), needed.purpose))
+    Ok(format!("{} ({})", path.shown(), needed.purpose))
 }
 
 /// A part of cargo that the host tier of the tests runs.

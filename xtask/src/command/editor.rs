@@ -6,7 +6,8 @@ use crate::{
     build::{editor::EditorProject, project},
     command::{KernelArg, StackArg},
     host::cache::{self, Cache},
-    problem::{Problem, Result},
+    printer::{self, Shown as _},
+    problem::Result,
 };
 
 /// Write rust-project.json: the Rust modules of a stack as rust-analyzer sees them
@@ -37,10 +38,8 @@ impl Args {
         // In our own folder it would hide Cargo.toml from the editor.
         let place = if stack.is_ours() { project().join("target") } else { stack.path("") };
         let file = self.output.unwrap_or_else(|| place.join("rust-project.json"));
-        let text = serde_json::to_vec_pretty(&json)
-            .map_err(|error| Problem::host(format!("cannot write JSON: {error}")))?;
-        cache::write_atomic(&file, &text)?;
-        outln!("{}: {} for {kernel}", file.display(), crates.join(", "));
+        cache::write_atomic(&file, printer::json_text(&json)?)?;
+        outln!("{}: {} for {kernel}", file.shown(), crates.join(", "));
         outln!("an editor that is not in that folder is told by rust-analyzer.linkedProjects");
         Ok(ExitCode::SUCCESS)
     }

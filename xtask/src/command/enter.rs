@@ -1,6 +1,8 @@
 //! `enter`: a kernel's headers and toolchain, with a folder mounted.
 
-use std::{env, fs, path::PathBuf, process::ExitCode, process::Stdio, time::Duration};
+use std::{
+    env, ffi::OsString, fs, path::PathBuf, process::ExitCode, process::Stdio, time::Duration,
+};
 
 use crate::{
     command::KernelArg,
@@ -35,7 +37,9 @@ impl Args {
         let folder = folder.or_usage(|| "the folder cannot be mounted".into())?;
         let kernel = self.kernel.obtain(&Cache::open()?)?;
         let run = kernel.toolchain.run("env", &folder);
-        let run = run.arg(format!("KDIR={}", kernel.kdir.display()));
+        let mut kdir = OsString::from("KDIR=");
+        kdir.push(&kernel.kdir);
+        let run = run.arg(kdir);
         // Debian's headers choose their compiler; other trees take what is called gcc.
         let run = run.arg(format!("MAKEFLAGS={}", kernel.config()?.compiler())).arg("sh");
         let run = match self.command.as_slice() {

@@ -18,6 +18,7 @@ use crate::{
         answer, attempt,
         exercise::{self, Exercise, Language, State},
     },
+    printer::Shown as _,
     problem::{Kind, OrProblem, Problem, Result},
 };
 
@@ -114,7 +115,7 @@ impl Args {
         // It is ours, and may be in another language now.
         cache::remove_dir(&folder)?;
         one.write(&folder, self.language, State::Solution)?;
-        say(&format!("the files are in {}", folder.display()));
+        say(&format!("the files are in {}", folder.shown()));
         Ok(())
     }
 }
@@ -173,13 +174,13 @@ fn begin(one: &Exercise, folder: &Path) -> Result<()> {
         one.questions.iter().for_each(|asked| outln!("{asked} ({})", asked.shape()));
         let each = "--answer \"…\" ".repeat(one.questions.len());
         outln!("\nAnswer with cargo xtask exercise {one} {}", each.trim_end());
-        outln!("or in {}.", folder.join(answer::FILE).display());
+        outln!("or in {}.", folder.join(answer::FILE).shown());
         if one.is_opinion() {
             outln!("Nobody but you can judge it: --solution shows an answer.");
             return Ok(());
         }
     } else {
-        outln!("What you start from is in {}.", folder.display());
+        outln!("What you start from is in {}.", folder.shown());
         outln!("It is solved when a guest says this:\n\n{}", one.shown_transcript());
     }
     if one.has_choice()? {
@@ -211,7 +212,7 @@ fn watch(one: &Exercise, base: &Path) -> Result<ExitCode> {
         return Err(problem.hint(format!("cargo xtask exercise {one}")));
     }
     let folder = base.join(&one.number);
-    let folder = fs::canonicalize(&folder).or_usage(|| folder.display().to_string())?;
+    let folder = fs::canonicalize(&folder).or_usage(|| folder.shown().to_string())?;
     let stack = Stack::in_folder(&folder)?;
     let solved = Changes::play(&stack, || match check(one, base) {
         Err(problem) if problem.kind == Kind::DoesNotHold => {

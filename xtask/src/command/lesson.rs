@@ -10,6 +10,7 @@ use crate::{
     command::cargo,
     host::{cache::Cache, progress::say, run},
     lesson::{self, Lesson, PageUpdate},
+    printer::Shown as _,
     problem::{Kind, Problem, Result},
 };
 
@@ -135,7 +136,7 @@ impl BlessArgs {
 fn rewrite(files: &[PageUpdate]) -> Result<()> {
     for file in files.iter().filter(|file| !file.holds()) {
         file.write()?;
-        say(&format!("    {} is rewritten", file.path.display()));
+        say(&format!("    {} is rewritten", file.path.shown()));
     }
     Ok(())
 }

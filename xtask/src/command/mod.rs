@@ -1,30 +1,28 @@
 //! One file a verb: its arguments, one call, and what is printed. A verb decides nothing itself.
 
 use std::{
-    io::{self, BufWriter, Write as _},
     path::{Path, PathBuf},
     time::Duration,
 };
-
-use serde::Serialize;
 
 use crate::{
     build::{BuiltStack, Stack, project},
     guest::{Accel, Guest},
     host::{cache::Cache, packages, run::Run},
     kernel::{Kernel, KernelName, archive::Refresh},
-    problem::{Problem, Result},
+    printer::Shown as _,
+    problem::Result,
     tree::section_reader::UnreadableFile,
 };
 
-/// `println!`, but a reader that closed the pipe ends the process quietly instead of by a panic.
+/// `println!` of the one printer: what others wrote commands nothing, and what is lost is told.
 macro_rules! outln {
-    ($($arg:tt)*) => { $crate::command::print_line(format_args!($($arg)*)) };
+    ($($arg:tt)*) => { $crate::printer::line(format_args!($($arg)*)) };
 }
 
-/// `eprintln!`, but a closed standard error is no panic.
+/// `eprintln!` of the one printer.
 macro_rules! errln {
-    ($($arg:tt)*) => { $crate::command::print_error(format_args!($($arg)*)) };
+    ($($arg:tt)*) => { $crate::printer::error(format_args!($($arg)*)) };
 }
 
 /// An enum of verbs with the arguments of each, and `dispatch`, which runs the one that is given.
@@ -144,51 +142,14 @@ impl GuestArgs {
     }
 }
 
-/// Writes one line to standard output; see [`outln!`].
-fn print_line(line: std::fmt::Arguments<'_>) {
-    if writeln!(io::stdout().lock(), "{line}").is_err() {
-        reader_is_gone();
-    }
-}
-
-/// Writes a whole text to standard output, as it is.
-fn print_bytes(text: &[u8]) {
-    if io::stdout().lock().write_all(text).is_err() {
-        reader_is_gone();
-    }
-}
-
-/// Ends the process as `SIGPIPE` does: standard output was closed, as after `… | head`.
-fn reader_is_gone() -> ! {
-    std::process::exit(141)
-}
-
-/// Writes one line to standard error. A closed one loses nothing that the exit status lacks.
-fn print_error(line: std::fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
-}
-
 /// Says of each file or folder that could not be read why.
 fn report_unreadable(files: &[UnreadableFile]) {
     const SHOWN_MAX: usize = 20;
     for UnreadableFile { file, error } in files.iter().take(SHOWN_MAX) {
-        errln!("error: {}: {error}", file.display());
+        errln!("error: {}: {error}", file.shown());
     }
     if let Some(more @ 1..) = files.len().checked_sub(SHOWN_MAX) {
         errln!("error: {more} more files could not be read");
-    }
-}
-
-/// Prints a documented JSON form, indented, with its newline.
-///
-/// # Errors
-/// A value that JSON cannot hold; none of our forms has one.
-fn print_json(value: &impl Serialize) -> Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    match serde_json::to_writer_pretty(&mut out, value) {
-        Ok(()) if writeln!(out).and_then(|()| out.flush()).is_ok() => Ok(()),
-        Err(error) if !error.is_io() => Err(Problem::host(format!("cannot write JSON: {error}"))),
-        _ => reader_is_gone(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use crate::{
     build::fresh::{self, Form},
     host::program::as_typed,
+    printer::Shown as _,
     problem::Result,
 };
 
@@ -43,9 +44,9 @@ impl Args {
             (false, ..) => Form::Rust,
         };
         for file in fresh::make(&self.folder, self.name.as_deref(), form)? {
-            outln!("{}", file.display());
+            outln!("{}", file.shown());
         }
-        let folder = self.folder.display();
+        let folder = self.folder.shown();
         outln!("\nnext: {} --stack {folder}", as_typed("cargo xtask prove"));
         Ok(ExitCode::SUCCESS)
     }

@@ -6,6 +6,7 @@ use crate::{
     command::StackArg,
     host::{cache::Cache, file_system::write_given, run},
     kernel::KernelName,
+    printer,
     problem::Result,
     proof::{self, StackProof, Wanted, grid, json, junit, ktap, web_page},
 };
@@ -56,9 +57,9 @@ impl Args {
         let proof = proof::prove(&cache, &wanted)?;
         self.write_files(&proof)?;
         if self.json {
-            super::print_json(&json::form(&proof))?;
+            printer::json(&json::form(&proof))?;
         } else {
-            super::print_bytes(grid::text(&proof).as_bytes());
+            printer::text(&grid::text(&proof));
             outln!("\n{}", summary(&proof));
         }
         Ok(ExitCode::from(proof.kind().map_or(0, |kind| kind.status())))

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::{
     host::cache::Cache,
     kernel::{Kernel, KernelName, archive::Refresh},
+    printer::Shown as _,
     problem::Result,
 };
 
@@ -27,7 +28,7 @@ impl Args {
         self.kernels.sort_by_key(|name| !name.keeps_source());
         for name in &self.kernels {
             let kernel = Kernel::obtain(&cache, name, Refresh::Now)?;
-            outln!("{kernel} is ready: {}", kernel.tree.display());
+            outln!("{kernel} is ready: {}", kernel.tree.shown());
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -1,6 +1,12 @@
 //! The verbs: dispatch only.
 
-use std::process::ExitCode;
+use std::{
+    ffi::OsString,
+    io::{Write as _, stdout},
+    process::ExitCode,
+};
+
+use ko::text::is_command;
 
 use super::{
     bench, build as build_verb, check, demo, doctor, editor, enter, exercise, inspect, kernels,
@@ -9,6 +15,8 @@ use super::{
 use crate::{
     build,
     host::{process, progress},
+    printer,
+    problem::Kind,
 };
 
 /// What follows the help.
@@ -50,6 +58,25 @@ impl Verb {
         use Verb::{Bless, Demo, Exercise, Lesson, Test};
         matches!(self, Demo(_) | Test(_) | Lesson(_) | Exercise(_) | Bless(_))
     }
+}
+
+/// Reads the arguments of a program; the status with which it ends where they ask for no verb.
+///
+/// # Errors
+/// Help was asked for, or they are wrong; it is said.
+pub fn parse<P: clap::Parser>() -> Result<P, ExitCode> {
+    P::try_parse().map_err(|said| {
+        let is_plain = |arg: OsString| !arg.to_string_lossy().contains(is_command);
+        if !std::env::args_os().all(is_plain) {
+            printer::error(format_args!("{}", said.render()));
+        } else if said.use_stderr() {
+            // A closed standard error loses nothing that the exit status lacks.
+            let _ = said.print();
+        } else {
+            printer::or_lost(said.print().and_then(|()| stdout().flush()));
+        }
+        ExitCode::from(if said.use_stderr() { Kind::Usage.status() } else { 0 })
+    })
 }
 
 /// Runs a verb, and says on standard error why it did not come to an answer.

@@ -8,7 +8,10 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    command::KernelArg, kernel::kernel_vermagic, problem::Result,
+    command::KernelArg,
+    kernel::kernel_vermagic,
+    printer::{self, Shown as _},
+    problem::Result,
     tree::section_reader::ModuleBuffer,
 };
 use ko::vermagic::{Difference, KernelVermagic, compare};
@@ -77,7 +80,7 @@ impl Args {
         let refused = modules.iter().any(|module| !module.accepted);
         if self.json {
             let (kernel, modules) = (&kernel, modules.as_slice());
-            super::print_json(&VermagicForm { format: "vermagic/1", kernel, modules })?;
+            printer::json(&VermagicForm { format: "vermagic/1", kernel, modules })?;
         } else {
             outln!("kernel  \"{}\"", kernel.vermagic);
             modules.iter().for_each(print_one);
@@ -113,7 +116,7 @@ fn compare_one(
         }
     };
     Ok(Compared {
-        file: file.display().to_string(),
+        file: file.shown().to_string(),
         vermagic: module.vermagic().map(|vermagic| vermagic.whole.lossy().into_owned()),
         accepted: differences.iter().all(|difference| !difference.refused),
         differences,

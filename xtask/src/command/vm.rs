@@ -11,6 +11,7 @@ use ko::text::Text;
 use crate::{
     command::GuestArgs,
     guest::{Command, protocol::Event},
+    printer,
     problem::Result,
 };
 
@@ -48,20 +49,56 @@ impl Args {
         let guest = if self.boot { guest.fresh_boot() } else { guest };
         let mut session = guest.start()?;
         session.exec_well("/usr/sbin/depmod -a")?;
+        let (mut out, mut err) = (PassedOn::new(stdout()), PassedOn::new(stderr()));
         let step = session.exec_with(Command::new(line).split_stderr(), &mut |event| {
             if let Event::Output { error, bytes } = event {
-                if *error { pass_on(stderr(), bytes) } else { pass_on(stdout(), bytes) }
+                if *error { err.pass(bytes) } else { out.pass(bytes) }
             }
         })?;
         session.finish()?;
+        out.end();
         Ok(ExitCode::from(step.status))
     }
 }
 
-/// Writes what the guest's command wrote. A terminal is shown what would command it.
-fn pass_on(mut to: impl Write + IsTerminal, bytes: &[u8]) {
-    let shown = to.is_terminal().then(|| Text(bytes).to_string());
-    // When nobody reads any further, nobody wants the rest.
-    let _ = to.write_all(shown.as_deref().map_or(bytes, str::as_bytes));
-    let _ = to.flush();
+/// One of our streams, which takes what the guest's command writes to its own. A terminal is shown
+/// what would command it.
+struct PassedOn<W> {
+    to: W,
+    /// The beginning of a character whose rest comes with the next bytes.
+    begun: Vec<u8>,
+    /// The reason for which it takes no more; the command runs on to its end.
+    lost: std::io::Result<()>,
+}
+
+impl<W: Write + IsTerminal> PassedOn<W> {
+    fn new(to: W) -> Self {
+        Self { to, begun: Vec::new(), lost: Ok(()) }
+    }
+
+    fn pass(&mut self, bytes: &[u8]) {
+        if self.lost.is_err() {
+            return;
+        }
+        let written = if self.to.is_terminal() {
+            self.begun.extend_from_slice(bytes);
+            let last = self.begun.utf8_chunks().last();
+            let begun = last.map_or(0, |chunk| chunk.invalid().len()).min(self.begun.len());
+            let rest = self.begun.split_off(self.begun.len() - begun);
+            let whole = std::mem::replace(&mut self.begun, rest);
+            self.to.write_all(Text(&whole).to_string().as_bytes())
+        } else {
+            self.to.write_all(bytes)
+        };
+        self.lost = written.and_then(|()| self.to.flush());
+    }
+
+    /// Shows what no byte has completed, and ends the process if a byte was lost.
+    fn end(mut self) {
+        let rest = std::mem::take(&mut self.begun);
+        if !rest.is_empty() && self.lost.is_ok() {
+            self.lost = self.to.write_all(Text(&rest).to_string().as_bytes());
+        }
+        printer::or_lost(self.lost);
+    }
 }

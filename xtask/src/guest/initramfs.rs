@@ -18,6 +18,7 @@ use crate::{
         open,
         root::Root,
     },
+    printer::Shown as _,
     problem::{OrProblem, Problem, Result},
 };
 
@@ -162,7 +163,7 @@ impl Initramfs {
     /// # Errors
     /// It cannot be read, or another file has the path.
     pub(super) fn host_file(&mut self, path: &str, file: &Path) -> Result<()> {
-        let what = || format!("{} cannot be read", file.display());
+        let what = || format!("{} cannot be read", file.shown());
         let metadata = file.metadata().or_usage(what)?;
         if metadata.is_file() && metadata.len() > SIZE_MAX {
             return Err(too_large(metadata.len()));
@@ -170,7 +171,7 @@ impl Initramfs {
         let executable = metadata.permissions().mode() & 0o100 != 0;
         let bytes = open::read(file).or_usage(what)?;
         if self.nodes.contains_key(path) {
-            let problem = format!("two files would be /{path} in the guest: {}", file.display());
+            let problem = format!("two files would be /{path} in the guest: {}", file.shown());
             return Err(Problem::usage(problem).hint("rename one of them"));
         }
         self.node(path, Node::File { bytes, executable });
@@ -315,7 +316,7 @@ fn channel_modules(boot: &Boot) -> Vec<PathBuf> {
 /// It has none, or one that is not UTF-8.
 pub(super) fn name(file: &Path) -> Result<&str> {
     let name = file.file_name().and_then(|name| name.to_str());
-    name.ok_or_else(|| Problem::usage(format!("{} does not name a file", file.display())))
+    name.ok_or_else(|| Problem::usage(format!("{} does not name a file", file.shown())))
 }
 
 /// The folder of modules that are not the kernel's own, where depmod looks first.

@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     host::open,
+    printer::Shown as _,
     problem::{OrProblem, Result},
 };
 
@@ -16,7 +17,7 @@ use crate::{
 /// # Errors
 /// It cannot be read, which is this machine's fault.
 pub fn read_file(path: &Path) -> Result<Vec<u8>> {
-    open::read(path).or_host(|| format!("{} cannot be read", path.display()))
+    open::read(path).or_host(|| format!("{} cannot be read", path.shown()))
 }
 
 /// The text of a file.
@@ -24,7 +25,7 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// It cannot be read or is not UTF-8, which is this machine's fault.
 pub fn read_text(path: &Path) -> Result<String> {
-    open::read_text(path).or_host(|| format!("{} cannot be read", path.display()))
+    open::read_text(path).or_host(|| format!("{} cannot be read", path.shown()))
 }
 
 /// The bytes of a file that a user names.
@@ -32,7 +33,7 @@ pub fn read_text(path: &Path) -> Result<String> {
 /// # Errors
 /// It cannot be read, which is the request's fault.
 pub fn read_given(path: &Path) -> Result<Vec<u8>> {
-    open::read(path).or_usage(|| format!("{} cannot be read", path.display()))
+    open::read(path).or_usage(|| format!("{} cannot be read", path.shown()))
 }
 
 /// The text of a file that a user names.
@@ -40,7 +41,7 @@ pub fn read_given(path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// It cannot be read or is not UTF-8, which is the request's fault.
 pub fn read_given_text(path: &Path) -> Result<String> {
-    open::read_text(path).or_usage(|| format!("{} cannot be read", path.display()))
+    open::read_text(path).or_usage(|| format!("{} cannot be read", path.shown()))
 }
 
 /// Writes a file.
@@ -48,7 +49,7 @@ pub fn read_given_text(path: &Path) -> Result<String> {
 /// # Errors
 /// It cannot be written, which is this machine's fault.
 pub fn write_file(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
-    fs::write(path, contents).or_host(|| format!("{} cannot be written", path.display()))
+    fs::write(path, contents).or_host(|| format!("{} cannot be written", path.shown()))
 }
 
 /// Writes a file that a user names.
@@ -56,8 +57,7 @@ pub fn write_file(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
 /// # Errors
 /// It cannot be written, which is the request's fault.
 pub fn write_given(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
-    open::write(path, contents.as_ref())
-        .or_usage(|| format!("{} cannot be written", path.display()))
+    open::write(path, contents.as_ref()).or_usage(|| format!("{} cannot be written", path.shown()))
 }
 
 /// Copies a file.
@@ -66,7 +66,7 @@ pub fn write_given(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
 /// It cannot be copied; both are named.
 pub fn copy_file(from: &Path, to: &Path) -> Result<()> {
     let copied = fs::copy(from, to).map(drop);
-    copied.or_host(|| format!("{} cannot be copied to {}", from.display(), to.display()))
+    copied.or_host(|| format!("{} cannot be copied to {}", from.shown(), to.shown()))
 }
 
 /// Makes a folder and those above it.
@@ -74,7 +74,7 @@ pub fn copy_file(from: &Path, to: &Path) -> Result<()> {
 /// # Errors
 /// It cannot be made.
 pub fn make_folder(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).or_host(|| format!("{} cannot be made", folder.display()))
+    fs::create_dir_all(folder).or_host(|| format!("{} cannot be made", folder.shown()))
 }
 
 /// The names in a folder, in order.
@@ -82,7 +82,7 @@ pub fn make_folder(folder: &Path) -> Result<()> {
 /// # Errors
 /// It cannot be read.
 pub fn names(folder: &Path) -> Result<Vec<String>> {
-    let unreadable = || format!("{} cannot be read", folder.display());
+    let unreadable = || format!("{} cannot be read", folder.shown());
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).or_host(unreadable)? {
         names.push(entry.or_host(unreadable)?.file_name().to_string_lossy().into_owned());

@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    io::{IsTerminal, Write, stderr},
+    io::{IsTerminal, stderr},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -10,6 +10,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::program::as_typed;
+use crate::printer::{self, printable};
 
 /// How often a line says that the work goes on, where there is no terminal.
 const HEARTBEAT: Duration = Duration::from_secs(20);
@@ -75,12 +76,5 @@ impl Step {
 
 /// Says something about the work, beside its result: on standard error.
 pub fn say(line: &str) {
-    // Nothing is lost when standard error is closed.
-    let _ = writeln!(stderr(), "{}", printable(&as_typed(line)));
-}
-
-/// A text that was said elsewhere, by a command or by a guest, for a terminal: control characters
-/// but newline and tab are shown as escapes, so that they cannot command the terminal.
-pub fn printable(text: &str) -> String {
-    ko::text::Text::from(text).to_string()
+    printer::error(format_args!("{}", as_typed(line)));
 }

@@ -6,6 +6,7 @@ use ko::kmod_facts::KmodFacts;
 
 use super::{
     cache::Cache,
+    open,
     root::{Root, TRIXIE},
 };
 
@@ -13,7 +14,7 @@ use super::{
 /// the one that would be made.
 pub fn kmod_facts(cache: &Cache) -> KmodFacts {
     let remembered = cache.path(format!("facts/{}.kmod", Root::name(TRIXIE).replace('/', "-")));
-    let known = fs::read_to_string(&remembered).ok().and_then(|text| KmodFacts::parse(&text));
+    let known = open::read_text(&remembered).ok().and_then(|text| KmodFacts::parse(&text));
     known.or_else(|| ask(cache, &remembered)).unwrap_or_default()
 }
 

@@ -7,12 +7,13 @@ mod said;
 use std::{
     ffi::{OsStr, OsString},
     fs::File,
-    io::{self, Write},
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
+
+use ko::text::Text;
 
 use self::said::{CAPTURE_MAX, drain, end_of, last_line, pipes, read_from};
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
         process::{Group, Process, interrupted},
         progress::{Step, say},
     },
+    printer,
     problem::{OrProblem, Problem, Result},
 };
 
@@ -183,29 +185,42 @@ impl Run {
         self.wait(&mut process, Instant::now(), |_| true)
     }
 
+    /// Runs it without input, with what it says passed on line by line.
+    ///
+    /// # Errors
+    /// It cannot be started, or its deadline passed.
+    pub fn passed_on(&self) -> Result<ExitStatus> {
+        self.by_line(Stdio::piped(), &mut |stream, line| match stream {
+            0 => pass_on(line),
+            _ => printer::error(format_args!("{}", Text(line))),
+        })
+    }
+
     /// Runs it with its standard output passed on line by line, and shown to `see`.
     ///
     /// # Errors
     /// It cannot be started, or its deadline passed.
     pub fn tee(&self, mut see: impl FnMut(&str)) -> Result<ExitStatus> {
-        let mut line = Vec::new();
-        let mut pass = |line: &[u8]| {
-            let text = String::from_utf8_lossy(line);
-            // Nothing is lost when standard output is closed.
-            let _ = writeln!(io::stdout(), "{text}");
-            see(&text);
-        };
-        let status = self.piped(Stdio::inherit(), &mut |_, bytes| {
+        self.by_line(Stdio::inherit(), &mut |_, line| {
+            pass_on(line);
+            see(&String::from_utf8_lossy(line));
+        })
+    }
+
+    /// Runs it, and shows to `see` each line with the number of its stream.
+    fn by_line(&self, stderr: Stdio, see: &mut dyn FnMut(usize, &[u8])) -> Result<ExitStatus> {
+        let mut lines = [Vec::new(), Vec::new()];
+        let status = self.piped(stderr, &mut |stream, bytes| {
+            let line = &mut lines[stream];
             line.extend_from_slice(bytes);
             while let Some(end) = line.iter().position(|byte| *byte == b'\n') {
-                pass(&line[..end]);
+                see(stream, &line[..end]);
                 line.drain(..=end);
             }
             line.len() <= CAPTURE_MAX
         });
-        if !line.is_empty() {
-            pass(&line);
-        }
+        let ends = lines.iter().enumerate().filter(|(_, line)| !line.is_empty());
+        ends.for_each(|(stream, line)| see(stream, line));
         status
     }
 
@@ -352,6 +367,11 @@ impl Run {
             .file_name()
             .map_or_else(|| "the command".into(), |name| name.to_string_lossy().into_owned())
     }
+}
+
+/// Passes a line on. Where standard output is lost, the command runs on to its end.
+fn pass_on(line: &[u8]) {
+    let _ = printer::try_line(format_args!("{}", Text(line)));
 }
 
 #[cfg(test)]

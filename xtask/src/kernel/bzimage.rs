@@ -6,6 +6,7 @@ use ko::compression::{self, Compression};
 
 use crate::{
     host::open,
+    printer::Shown as _,
     problem::{OrProblem, Result},
 };
 
@@ -30,7 +31,7 @@ mod header {
 /// It cannot be read, or is too large to be one.
 pub fn read(image: &Path) -> Result<Vec<u8>> {
     open::read_within(image, SIZE_MAX as u64)
-        .or_usage(|| format!("{} cannot be read", image.display()))
+        .or_usage(|| format!("{} cannot be read", image.shown()))
 }
 
 /// The packed kernel in a bzImage.

@@ -12,6 +12,7 @@ use crate::{
         open,
     },
     kernel::bzimage::{self, payload, unpack},
+    printer::Shown as _,
     problem::{OrProblem, Problem, Result},
 };
 
@@ -21,9 +22,9 @@ use crate::{
 /// # Errors
 /// The image cannot be read, is too large, or is packed by other means than zstd, xz and gzip.
 pub fn of_image(image: &Path) -> Result<Vec<Certificate>> {
-    let metadata = image.metadata().or_usage(|| format!("{} cannot be read", image.display()))?;
+    let metadata = image.metadata().or_usage(|| format!("{} cannot be read", image.shown()))?;
     let time = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let stamp = format!("{} {} {time:?}", image.display(), metadata.len());
+    let stamp = format!("{} {} {time:?}", image.shown(), metadata.len());
     let remembered = Cache::open()?.folder("facts")?;
     let remembered = remembered.join(format!("certificates-{}.der", cache::key([stamp.as_str()])));
     let ders = match open::read(&remembered) {
@@ -47,7 +48,7 @@ fn find(bytes: &[u8], image: &Path) -> Result<Vec<u8>> {
         Some(payload) => {
             unpacked = unpack(payload).ok_or_else(|| {
                 let fact =
-                    format!("{} is packed by other means than zstd, xz and gzip", image.display());
+                    format!("{} is packed by other means than zstd, xz and gzip", image.shown());
                 Problem::usage(fact).hint("give the unpacked vmlinux, or a certificate in DER")
             })?;
             &unpacked
@@ -64,7 +65,7 @@ pub fn of_file(file: &Path) -> Result<Certificate> {
     let bytes = read_given(file)?;
     Certificate::parse(&bytes).ok_or_else(|| {
         let fact =
-            format!("{} is no certificate in DER with an RSA, P-256 or P-384 key", file.display());
+            format!("{} is no certificate in DER with an RSA, P-256 or P-384 key", file.shown());
         Problem::usage(fact).hint("openssl x509 -in FILE -outform der makes one of a PEM file")
     })
 }

@@ -17,6 +17,7 @@ use crate::{
         Kernel, KernelName, certificates, config,
         live_keys::{self, LiveKeys},
     },
+    printer::Shown as _,
     problem::{OrProblem, Problem, Result},
 };
 use ko::kconfig::Kconfig;
@@ -92,7 +93,7 @@ pub fn of_tree(folder: &Path, overrides: &Overrides) -> Result<TreeFacts> {
             Path::new("/boot").join(format!("config-{release}")),
         ])
         .ok_or_else(|| {
-            let problem = Problem::usage(format!("{} has no configuration", folder.display()));
+            let problem = Problem::usage(format!("{} has no configuration", folder.shown()));
             problem.hint("name it: --config FILE, for example /boot/config-RELEASE")
         })?,
     };
@@ -103,7 +104,7 @@ pub fn of_tree(folder: &Path, overrides: &Overrides) -> Result<TreeFacts> {
     };
     let mut target = match symvers {
         Some(text) => target.with_symvers(&text).map_err(|error| {
-            let fact = format!("the Module.symvers of {}: {error}", folder.display());
+            let fact = format!("the Module.symvers of {}: {error}", folder.shown());
             Problem::usage(fact).hint("copy it again from the kernel's build")
         })?,
         None => target,
@@ -202,7 +203,7 @@ fn release(folder: &Path) -> Result<String> {
     let stated = config::prepared_tree(folder).map(|(_, release)| release);
     let named = || folder.canonicalize().ok()?.file_name()?.to_str().map(str::to_owned);
     stated.or_else(named).ok_or_else(|| {
-        let problem = Problem::usage(format!("{} is no kernel's tree", folder.display()));
+        let problem = Problem::usage(format!("{} is no kernel's tree", folder.shown()));
         problem.hint("name a prepared tree, or /lib/modules/RELEASE")
     })
 }

@@ -7,6 +7,7 @@ use ko::vermagic::KernelVermagic;
 use crate::{
     host::{cache::Cache, open},
     kernel::{Kernel, KernelName, archive::Refresh, config},
+    printer::Shown as _,
     problem::{Problem, Result},
     tree::{section_reader::ModuleBuffer, walk},
 };
@@ -35,7 +36,7 @@ pub fn of_tree(folder: &Path) -> Result<KernelVermagic> {
     // Modules of other makers lie in updates/ or extra/.
     let own = modules.iter().find(|file| file.path.starts_with("kernel/"));
     let own = own.ok_or_else(|| {
-        Problem::usage(format!("{} is no kernel tree", folder.display()))
+        Problem::usage(format!("{} is no kernel tree", folder.shown()))
             .hint("name a prepared tree or lib/modules/RELEASE, or use --intree FILE.ko")
     })?;
     of_intree(&own.full)
@@ -50,7 +51,7 @@ pub fn of_intree(file: &Path) -> Result<KernelVermagic> {
     let module = buffer.module(file)?;
     let intree = module.modinfo.get("intree").is_some();
     module.vermagic().filter(|_| intree).map(KernelVermagic::of_intree).ok_or_else(|| {
-        Problem::usage(format!("{} was not built with a kernel", file.display()))
+        Problem::usage(format!("{} was not built with a kernel", file.shown()))
             .hint("name a module that has intree=Y, or a kernel tree")
     })
 }
@@ -59,5 +60,5 @@ fn of_prepared(tree: &Path, release: &str) -> Result<KernelVermagic> {
     let config = config::read(&tree.join(".config"))?;
     let randstruct = open::read_text(tree.join("include/generated/randstruct_hash.h")).ok();
     KernelVermagic::derive(release, &config, randstruct.as_deref())
-        .map_err(|error| Problem::usage(format!("{}: {error}", tree.display())))
+        .map_err(|error| Problem::usage(format!("{}: {error}", tree.shown())))
 }

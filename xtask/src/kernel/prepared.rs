@@ -15,6 +15,7 @@ use crate::{
         run::Run,
     },
     kernel::{Kernel, KernelName, Toolchain, config},
+    printer::Shown as _,
     problem::{OrProblem, Problem, Result},
 };
 
@@ -23,8 +24,8 @@ use crate::{
 /// # Errors
 /// It is no kernel tree, it is not prepared, or nothing here has the rustc it was prepared with.
 pub fn open(cache: &Cache, folder: &Path) -> Result<Kernel> {
-    let tree = fs::canonicalize(folder).or_usage(|| format!("{}", folder.display()))?;
-    let place = tree.display();
+    let tree = fs::canonicalize(folder).or_usage(|| format!("{}", folder.shown()))?;
+    let place = tree.shown().to_string();
     let what = "a prepared kernel tree";
     let need = |file: &str, next: &str| {
         if tree.join(file).exists() {
@@ -74,7 +75,7 @@ fn toolchain(cache: &Cache, tree: &Path, config: &Kconfig) -> Result<Toolchain> 
         _ => Err(Problem::host(format!(
             "a wrong rustc: {} was prepared with \"{wanted}\", the host has \"{}\", the private \
              root \"{}\"",
-            tree.display(),
+            tree.shown(),
             host.trim(),
             ours.trim()
         ))

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::{
     host::file_system::read_given_text,
+    printer::Shown as _,
     problem::{Problem, Result},
 };
 
@@ -20,7 +21,7 @@ pub(super) fn part(file: &Path, anchor: Option<&str>) -> Result<String> {
     };
     let missing = || {
         let name = anchor.unwrap_or_default();
-        let fact = format!("{} has no part `{name}`", file.display());
+        let fact = format!("{} has no part `{name}`", file.shown());
         Problem::usage(fact).hint(format!("mark it: ANCHOR: {name} and ANCHOR_END: {name}"))
     };
     let mut lines: Vec<&str> = found.ok_or_else(missing)?;

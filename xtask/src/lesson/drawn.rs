@@ -4,7 +4,10 @@
 use std::path::Path;
 
 use super::{FOLDER, Lesson, PageUpdate, find, page::BlockKind};
-use crate::{host::file_system::read_given_text, problem::Result, tree::picture::diagram::Diagram};
+use crate::{
+    host::file_system::read_given_text, printer::Shown as _, problem::Result,
+    tree::picture::diagram::Diagram,
+};
 
 /// Whether a page's picture is drawn from a file, and not by a command.
 pub(super) fn is_text(command: &str) -> bool {
@@ -21,7 +24,7 @@ pub(super) fn picture(book: &Path, text: &str) -> Result<String> {
 
 fn read(book: &Path, text: &str) -> Result<Diagram> {
     let path = book.join(FOLDER).join(text);
-    Diagram::parse(&read_given_text(&path)?).map_err(|problem| problem.of(path.display()))
+    Diagram::parse(&read_given_text(&path)?).map_err(|problem| problem.of(path.shown()))
 }
 
 /// All diagrams of the book as they should be. Nothing is run for that.

@@ -27,7 +27,8 @@ fn written(proof: &StackProof) -> io::Result<Vec<u8>> {
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     let counts = counts(proof.kernels.iter().flat_map(|kernel| &kernel.points));
     let seconds: f64 = proof.kernels.iter().map(|kernel| kernel.time.as_secs_f64()).sum();
-    let suites = writer.create_element("testsuites").with_attribute(("name", &*proof.stack));
+    let suites =
+        writer.create_element("testsuites").with_attribute(("name", &*one_line(&proof.stack)));
     let suites = suites.with_attributes(counts.iter().map(|(name, count)| (*name, count.as_str())));
     let suites = suites.with_attribute(("time", &*format!("{seconds:.3}")));
     suites.write_inner_content(|writer| {
@@ -57,7 +58,7 @@ fn suite(writer: &mut Writer<Vec<u8>>, kernel: &KernelProof) -> io::Result<()> {
         None => kernel.kernel.clone(),
     };
     let counts = counts(kernel.points.iter());
-    let suite = writer.create_element("testsuite").with_attribute(("name", &*name));
+    let suite = writer.create_element("testsuite").with_attribute(("name", &*one_line(&name)));
     let suite = suite.with_attributes(counts.iter().map(|(name, count)| (*name, count.as_str())));
     let suite = suite.with_attribute(("time", &*format!("{:.3}", kernel.time.as_secs_f64())));
     suite.write_inner_content(|writer| {
@@ -67,8 +68,9 @@ fn suite(writer: &mut Writer<Vec<u8>>, kernel: &KernelProof) -> io::Result<()> {
 }
 
 fn case(writer: &mut Writer<Vec<u8>>, kernel: &KernelProof, point: &Point) -> io::Result<()> {
-    let name = plain(&point.subject.to_string());
-    let case = writer.create_element("testcase").with_attribute(("classname", &*kernel.kernel));
+    let name = one_line(&point.subject.to_string());
+    let case =
+        writer.create_element("testcase").with_attribute(("classname", &*one_line(&kernel.kernel)));
     let case = case.with_attribute(("name", &*name));
     let (element, fault) = match &point.answer {
         Answered::Holds => {
@@ -82,7 +84,7 @@ fn case(writer: &mut Writer<Vec<u8>>, kernel: &KernelProof, point: &Point) -> io
     let said = transcript(kernel, point);
     case.write_inner_content(|writer| {
         let Fault { word, reason } = fault;
-        let (word, reason) = (plain(word), plain(reason));
+        let (word, reason) = (one_line(word), one_line(reason));
         let fault = writer.create_element(element);
         let fault = fault.with_attribute(("message", &*format!("{word}: {reason}")));
         let fault =
@@ -108,10 +110,5 @@ fn transcript(kernel: &KernelProof, point: &Point) -> String {
         step.report.text().trim_end(),
         step.report.kernel_text()
     );
-    said.lines().map(|line| format!("{}\n", plain(line))).collect()
-}
-
-/// A line without the characters that no XML may hold.
-fn plain(line: &str) -> String {
-    one_line(line).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
+    said.lines().map(|line| format!("{}\n", one_line(line))).collect()
 }

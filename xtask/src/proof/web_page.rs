@@ -41,11 +41,11 @@ pub fn page(proof: &StackProof, title: &str) -> String {
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (title) }
+                title { (one_line(title)) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                h1 { (title) }
+                h1 { (one_line(title)) }
                 p { "The stack in " code { (one_line(&proof.stack)) } "." }
                 (table(proof))
                 (reasons(proof))
@@ -137,7 +137,7 @@ fn exports_of(kernel: &KernelProof, module: &ModuleInStack) -> Markup {
             td.short { @if export.license == License::GplOnly { "GPL only" } @else { "any license" } }
             td { (one_line(&export.users.join(", "))) }
             @if !kernel.kallsyms.is_empty() {
-                td.short { code { (address(kernel, name, &export.symbol)) } }
+                td.short { code { (one_line(address(kernel, name, &export.symbol))) } }
             }
         } } }
     }

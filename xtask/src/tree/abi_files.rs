@@ -6,6 +6,7 @@ use stack::{symtypes::Symtypes, symvers::Symvers};
 
 use crate::{
     host::file_system::{files_below, has_extension, read_given, read_given_text},
+    printer::Shown as _,
     problem::{OrProblem, Problem, Result},
 };
 
@@ -16,7 +17,7 @@ use crate::{
 pub fn read_symvers(path: &Path) -> Result<Symvers> {
     let bytes = read_given(path)?;
     Symvers::parse(bytes)
-        .map_err(|error| Problem::does_not_hold(format!("{}: {error}", path.display())))
+        .map_err(|error| Problem::does_not_hold(format!("{}: {error}", path.shown())))
 }
 
 /// Reads a `.symtypes` file.
@@ -26,7 +27,7 @@ pub fn read_symvers(path: &Path) -> Result<Symvers> {
 pub fn read_symtypes(path: &Path) -> Result<Symtypes> {
     let text = read_given_text(path)?;
     Symtypes::parse(&text)
-        .map_err(|error| Problem::does_not_hold(format!("{}: {error}", path.display())))
+        .map_err(|error| Problem::does_not_hold(format!("{}: {error}", path.shown())))
 }
 
 /// Adds a file, or every `*.symtypes` below a directory.
@@ -38,7 +39,7 @@ pub fn merge_symtypes(path: &Path, into: &mut Symtypes) -> Result<()> {
         into.merge(read_symtypes(path)?);
         return Ok(());
     }
-    let files = files_below(path).or_usage(|| format!("cannot read {}", path.display()))?;
+    let files = files_below(path).or_usage(|| format!("cannot read {}", path.shown()))?;
     let mut files = files.iter().filter(|file| has_extension(file, "symtypes"));
     files.try_for_each(|file| read_symtypes(file).map(|types| into.merge(types)))
 }

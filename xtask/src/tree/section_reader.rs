@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{host::open, problem::Problem};
+use crate::{host::open, printer::Shown as _, problem::Problem};
 use ko::{
     compression::{Compression, UNPACKED_BYTES_MAX, too_large, unpack},
     elf::{Elf, Section},
@@ -30,7 +30,7 @@ pub enum FileError {
 impl FileError {
     /// This error of a file, as one that ends a command.
     pub fn problem(&self, file: &Path) -> Problem {
-        let fact = format!("{}: {self}", file.display());
+        let fact = format!("{}: {self}", file.shown());
         match self {
             Self::Io(_) => Problem::usage(fact),
             Self::Malformed(_) => Problem::does_not_hold(fact),

@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     fs::{self, DirEntry, Metadata},
     io,
-    os::unix::fs::MetadataExt as _,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
@@ -12,6 +12,7 @@ use std::{
     },
 };
 
+use ko::text::Text;
 use rayon::prelude::*;
 use stack::{
     depmod_config::{DepmodConfig, choose},
@@ -21,6 +22,7 @@ use stack::{
 
 use crate::{
     host::open,
+    printer::Shown as _,
     problem::{OrProblem, Problem, Result},
     tree::section_reader::{FileError, UnreadableFile},
 };
@@ -30,6 +32,9 @@ const DEPTH_MAX: usize = 32;
 
 /// The most entries of a tree: a kernel's has 7,000, a disk's root a million.
 const ENTRIES_MAX: usize = 300_000;
+
+/// depmod takes such a name, and then fails to write its index.
+const NOT_UTF8: &str = "its name is not UTF-8";
 
 /// The modules of a tree.
 #[derive(Debug, Default)]
@@ -57,18 +62,18 @@ pub fn modules(dir: &Path) -> Result<Vec<ModuleFile>> {
 pub fn some_modules(dir: &Path, config: &DepmodConfig) -> Result<FoundModules> {
     let found = find(dir, config)?;
     if found.modules.is_empty() && found.unreadable.is_empty() {
-        return Err(Problem::usage(format!("{} has no modules", dir.display()))
+        return Err(Problem::usage(format!("{} has no modules", dir.shown()))
             .hint("name a folder with .ko, .ko.xz, .ko.zst or .ko.gz files"));
     }
     Ok(found)
 }
 
 fn find(dir: &Path, config: &DepmodConfig) -> Result<FoundModules> {
-    let what = || format!("cannot read the modules of {}", dir.display());
+    let what = || format!("cannot read the modules of {}", dir.shown());
     let mut found = Walk::of(dir, "", config, ENTRIES_MAX).or_usage(what)?;
     for external in &config.external {
         // "ignore external dir absence", says depmod.
-        let below = format!("{}/", external.display());
+        let below = format!("{}/", external.to_string_lossy());
         if let Ok(more) = Walk::of(external, &below, config, ENTRIES_MAX) {
             found.modules.extend(more.modules);
             found.unreadable.extend(more.unreadable);
@@ -184,8 +189,7 @@ impl<'c> Walk<'c> {
         let Ok(file_name) = entry.file_name().into_string() else {
             let lossy = entry.file_name().to_string_lossy().into_owned();
             let counts = kind.is_dir() || ModuleName::of_file(&lossy).is_some();
-            let what = "its name is not UTF-8; depmod writes no index of it";
-            return if counts { Err(io::Error::other(what)) } else { Ok(None) };
+            return if counts { Err(io::Error::other(NOT_UTF8)) } else { Ok(None) };
         };
         let left_out = ["build", "source"].contains(&file_name.as_str());
         if left_out || self.config.exclude.contains(&file_name) {
@@ -225,7 +229,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn sort_by_order_file(modules: &mut [ModuleFile], file: &Path) -> Result<()> {
     let text = match open::read_text(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        text => text.or_usage(|| format!("{} cannot be read", file.display()))?,
+        text => text.or_usage(|| format!("{} cannot be read", file.shown()))?,
     };
     let mut rank: HashMap<&str, usize> = HashMap::new();
     for (index, line) in text.lines().enumerate() {
@@ -244,21 +248,23 @@ fn sort_by_order_file(modules: &mut [ModuleFile], file: &Path) -> Result<()> {
 pub fn module_files(paths: &[PathBuf]) -> Result<Vec<ModuleFile>> {
     let one = |path: &PathBuf| {
         if path.is_dir() {
-            let problem = Problem::usage(format!("{} is a folder, not a module", path.display()));
+            let problem = Problem::usage(format!("{} is a folder, not a module", path.shown()));
             return Err(problem.hint("`check --all DIR` and `order --tree DIR` read a folder's"));
         }
-        module_file(path).or_usage(|| format!("cannot read {}", path.display()))
+        module_file(path).or_usage(|| format!("cannot read {}", path.shown()))
     };
     paths.iter().map(one).collect()
 }
 
 fn module_file(path: &Path) -> io::Result<ModuleFile> {
-    let file_name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let file_name = path.file_name().unwrap_or_default();
+    let file_name = file_name.to_str().ok_or_else(|| io::Error::other(NOT_UTF8))?;
     let name = ModuleName::of_file(file_name).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidInput, "not a .ko, .ko.xz, .ko.zst or .ko.gz")
     })?;
     let stamp = Stamp::from_metadata(&fs::metadata(path)?);
-    Ok(ModuleFile { name, path: path.display().to_string(), full: path.to_owned(), stamp })
+    let as_given = Text(path.as_os_str().as_bytes()).spelled().into_owned();
+    Ok(ModuleFile { name, path: as_given, full: path.to_owned(), stamp })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! installed program has: completions for shells, and manual pages.
 
 use std::{
-    io::{self, Write, stdout},
+    io::{Write, stdout},
     process::ExitCode,
 };
 
@@ -14,6 +14,7 @@ use clap_complete::Shell;
 use xtask::{
     command::verb::{self, AFTER_HELP, Verb},
     host::program,
+    printer,
 };
 
 const NAME: &str = "symstack";
@@ -44,7 +45,11 @@ enum AnyVerb {
 
 fn main() -> ExitCode {
     program::is_called(NAME);
-    let written = match Symstack::parse().verb {
+    let given: Symstack = match verb::parse() {
+        Ok(given) => given,
+        Err(status) => return status,
+    };
+    let written = match given.verb {
         AnyVerb::Runner(verb) => return verb::run(*verb),
         AnyVerb::Completions { shell } => {
             let mut script = Vec::new();
@@ -56,17 +61,14 @@ fn main() -> ExitCode {
             // Gives each verb its whole name.
             all.build();
             let Some(command) = page(&all, verb.as_deref()) else {
-                let _ = writeln!(io::stderr(), "error: there is no such verb; symstack lists them");
+                printer::error(format_args!("error: there is no such verb; symstack lists them"));
                 return ExitCode::from(2);
             };
             clap_mangen::Man::new(command).render(&mut stdout())
         }
     };
-    match written {
-        // Its reader wants no more.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(69),
-        _ => ExitCode::SUCCESS,
-    }
+    printer::or_lost(written.and_then(|()| stdout().flush()));
+    ExitCode::SUCCESS
 }
 
 /// The command that a page is about.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ko::license::License;
 use xtask::{
     guest::report::{CommandReport, Message},
+    printer,
     problem::Kind,
     proof::{
         ExportInStack, KernelProof, ModuleInStack, ProofStep, StackProof, grid, json, junit, ktap,
@@ -15,7 +16,7 @@ use xtask::{
 };
 
 /// What would break out of any of the forms.
-const HOSTILE: &str = "</pre><script>alert(1)</script> & \"]]> # SKIP\nok 1 fake\x1b[2J\u{ffff}";
+const HOSTILE: &str = "</pre><script>alert(1)</script> & \"]]> # SKIP\nok 1 fake\x1b[2J\u{ffff}\u{202e}\u{2028}\u{9b}";
 
 fn step(what: &str, command: &str, status: u8, output: &str, log: &[u8]) -> ProofStep {
     let kernel = Message::parse(log).into_iter().collect();
@@ -99,7 +100,7 @@ fn proof() -> StackProof {
 fn a_proof_has_the_forms_that_it_had() {
     let proof = proof();
     assert_eq!(proof.kind(), Some(Kind::DoesNotHold));
-    let json = serde_json::to_string_pretty(&json::form(&proof)).unwrap() + "\n";
+    let json = printer::json_text(&json::form(&proof)).unwrap();
     let xml = String::from_utf8(junit::xml(&proof).unwrap()).unwrap();
     let forms = [
         ("txt", grid::text(&proof)),
@@ -122,6 +123,11 @@ fn nothing_that_a_module_brought_breaks_out() {
     let ktap = ktap::text(&proof);
     assert!(!ktap.lines().any(|line| line.starts_with("ok 1 fake")), "{ktap}");
     assert!(!grid::text(&proof).contains("\nok 1 fake"));
+    let xml = String::from_utf8(junit::xml(&proof).unwrap()).unwrap();
+    for form in [page, ktap, grid::text(&proof), xml] {
+        let commands = |c: char| c != '\n' && ko::text::is_command(c);
+        assert!(!form.contains(commands), "{form:?}");
+    }
 }
 
 /// Read by a parser that others wrote.

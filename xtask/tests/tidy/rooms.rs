@@ -293,7 +293,7 @@ fn only_one_place_opens_what_others_made() {
                 continue;
             }
             for (number, line) in file.lines().take_while(|(_, line)| *line != "mod tests {") {
-                let opens = ["fs::read(", "fs::read_to_string", "File::open(", ".read(true)"];
+                let opens = ["fs::read(", "fs::read_to_string", "File::open("];
                 if opens.iter().any(|word| line.contains(word)) {
                     faults.push(file.complaint(number, "read it with host/open.rs"));
                 }
@@ -306,6 +306,40 @@ fn only_one_place_opens_what_others_made() {
         &[
             ("xtask/src/tree/a.rs", "let a = fs::read(path)?;\n"),
             ("xtask/src/kernel/b.rs", "let b = File::open(path)?;\n"),
+        ],
+    );
+}
+
+/// What others wrote reaches a terminal or a form through one printer, which escapes it.
+#[test]
+fn only_the_printer_prints() {
+    fn rule(files: &[File]) -> Vec<String> {
+        let mut faults = Vec::new();
+        for file in files.iter().filter(|file| file.is_host_rust()) {
+            // The agent is a program of the guest.
+            let Some(path) = file.path.strip_prefix("xtask/src/") else { continue };
+            if path == "printer.rs" || path.contains("/agent/") || path.ends_with("tests.rs") {
+                continue;
+            }
+            // A name that a stranger chose goes into a sentence by `shown()`.
+            let of_names = path.starts_with("command/") || path.starts_with("tree/");
+            for (number, line) in file.lines().take_while(|(_, line)| *line != "mod tests {") {
+                let prints = ["println!(", "print!(", "io::stdout()", "io::stderr()"];
+                if prints.iter().any(|word| line.contains(word)) {
+                    faults.push(file.complaint(number, "print it with printer.rs"));
+                }
+                if of_names && line.contains(".display()") {
+                    faults.push(file.complaint(number, "a path is shown() to a reader"));
+                }
+            }
+        }
+        faults
+    }
+    holds(
+        rule,
+        &[
+            ("xtask/src/command/a.rs", "println!(\"{name}\");\n"),
+            ("xtask/src/tree/b.rs", "format!(\"{}\", path.display())\n"),
         ],
     );
 }

@@ -20,6 +20,7 @@ use crate::{
         run::{self, Run, this_program},
     },
     kernel::{Kernel, shipped},
+    printer::Shown as _,
     problem::{Kind, OrProblem, Problem, Result},
 };
 
@@ -126,7 +127,7 @@ fn kvm_works(cache: &Cache, kernel: &Kernel) -> Result<bool> {
 /// system, and has depmod write there.
 fn beside_its_modules(cache: &Cache, kernel: &Kernel, image: &Path) -> Result<PathBuf> {
     let folder = project().join("target/bench/vng");
-    let what = || format!("cannot make {}", folder.display());
+    let what = || format!("cannot make {}", folder.shown());
     let tree = shipped::modules(cache, kernel)?;
     let modules = folder.join("lib/modules").join(&tree.release);
     remove_dir(&folder)?;

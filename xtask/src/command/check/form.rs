@@ -1,5 +1,8 @@
 //! The documented forms of `check --json` and `check --all --json`.
 
+use std::os::unix::ffi::OsStrExt as _;
+
+use ko::text::Text;
 use loader::verdict::{Answer, CheckResult, Outcome, Verdict};
 use serde::Serialize;
 
@@ -20,7 +23,7 @@ pub(super) struct CheckForm<'a> {
 #[derive(Serialize)]
 struct ModuleForm<'a> {
     name: &'a str,
-    file: String,
+    file: Text<'a>,
     wanted: bool,
     verdict: &'static str,
     reason: Option<&'a str>,
@@ -53,7 +56,7 @@ impl<'a> CheckForm<'a> {
     }
 }
 
-fn module<'a>(load: &PlannedLoad, verdict: &'a Verdict) -> ModuleForm<'a> {
+fn module<'a>(load: &'a PlannedLoad, verdict: &'a Verdict) -> ModuleForm<'a> {
     let (word, reason, errno) = match &verdict.answer {
         Answer::Loads => ("loads", None, None),
         Answer::Refused(errno) => ("refused", None, Some(errno.to_string())),
@@ -61,7 +64,7 @@ fn module<'a>(load: &PlannedLoad, verdict: &'a Verdict) -> ModuleForm<'a> {
     };
     ModuleForm {
         name: &verdict.name,
-        file: load.file.display().to_string(),
+        file: Text(load.file.as_os_str().as_bytes()),
         wanted: load.wanted,
         verdict: word,
         reason,

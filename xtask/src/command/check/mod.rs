@@ -9,7 +9,7 @@ use std::{
     process::ExitCode,
 };
 
-use ko::compression::UNPACKED_BYTES_MAX;
+use ko::{compression::UNPACKED_BYTES_MAX, text::Name};
 use loader::{
     kernel_model::KernelModel,
     load_info::LoadRequest,
@@ -23,6 +23,7 @@ use crate::{
     command::{StackArg, judge_args::JudgeArgs},
     host::{cache::Cache, open},
     kernel::facts::{self, TreeFacts},
+    printer::{self, Shown as _},
     problem::{OrProblem, Problem, Result},
     tree::{
         judge::{self, Judged, ModuleRow, RowVerdict},
@@ -81,7 +82,7 @@ impl Args {
             self.take_the_stack()?;
         }
         for file in &self.files {
-            fs::metadata(file).or_usage(|| format!("cannot read {}", file.display()))?;
+            fs::metadata(file).or_usage(|| format!("cannot read {}", file.shown()))?;
         }
         let mut facts = self.kernel.facts()?;
         facts.target = std::mem::take(&mut facts.target).with_command_line(&self.cmdline);
@@ -99,7 +100,7 @@ impl Args {
         }
         let holds = verdicts.iter().all(|(_, verdict)| verdict.loads());
         if self.json {
-            super::print_json(&CheckForm::new(&facts, &verdicts))?;
+            printer::json(&CheckForm::new(&facts, &verdicts))?;
         } else {
             print(&facts, &verdicts);
         }
@@ -124,7 +125,7 @@ impl Args {
         let Judged { rows, verified } =
             judge::judge_tree(&facts.target, &found.modules, &Cache::open()?.folder("facts")?);
         if self.json {
-            super::print_json(&AllForm::new(&facts.target.release, &rows))?;
+            printer::json(&AllForm::new(&facts.target.release, &rows))?;
         } else {
             print_all(facts, &rows);
         }
@@ -161,7 +162,7 @@ impl Args {
     ) -> Result<Verdict> {
         let last = self.files.last() == Some(&load.file);
         let args = if last { self.params.as_str() } else { "" };
-        let what = || format!("cannot read {}", load.file.display());
+        let what = || format!("cannot read {}", load.file.shown());
         let raw = open::read_within(&load.file, UNPACKED_BYTES_MAX as u64).or_usage(what)?;
         let mut buffer = ModuleBuffer::default();
         let request = if self.bare {
@@ -187,7 +188,7 @@ fn print_all(facts: &TreeFacts, rows: &[ModuleRow]) {
         outln!("{:>6}  {kind}", rows.len());
         let example = rows.first().filter(|row| row.said.is_some());
         if let Some(ModuleRow { file, said: Some(said), .. }) = example {
-            outln!("        such as {file}: {said}");
+            outln!("        such as {}: {}", Name(file.as_bytes()), Name(said.as_bytes()));
         }
     }
 }
@@ -203,7 +204,7 @@ fn print(facts: &TreeFacts, verdicts: &[(&PlannedLoad, Verdict)]) {
 
 fn print_verdict(facts: &TreeFacts, load: &PlannedLoad, verdict: &Verdict) {
     let release = &facts.target.release;
-    let file = load.file.display();
+    let file = load.file.shown();
     let needed = if load.wanted { "" } else { " (needed)" };
     match &verdict.answer {
         Answer::Loads => outln!("{file}{needed}: would load on {release}"),
@@ -217,7 +218,7 @@ fn print_verdict(facts: &TreeFacts, load: &PlannedLoad, verdict: &Verdict) {
     } else if matches!(verdict.answer, Answer::Refused(_)) {
         outln!("  the kernel would log  nothing");
     }
-    verdict.messages.iter().for_each(|line| outln!("    {}", plain(line)));
+    verdict.messages.iter().for_each(|line| outln!("    {}", Name(line.as_bytes())));
     if !verdict.taints.to_string().is_empty() {
         outln!("  taints   {}", verdict.taints);
     }
@@ -254,16 +255,10 @@ fn print_checks(verdict: &Verdict) {
 fn print_differences(want: &str, have: &str) {
     let (wanted, found) = (want.split("; "), have.split("; "));
     if wanted.clone().count() != found.clone().count() {
-        outln!("    wanted {}, found {}", plain(want), plain(have));
+        outln!("    wanted {}, found {}", Name(want.as_bytes()), Name(have.as_bytes()));
         return;
     }
     for (want, have) in wanted.zip(found).filter(|(want, _)| !want.is_empty()) {
-        outln!("    wanted {}, found {}", plain(want), plain(have));
+        outln!("    wanted {}, found {}", Name(want.as_bytes()), Name(have.as_bytes()));
     }
-}
-
-/// A text without the control characters that a module brought: they would command the terminal.
-fn plain(text: &str) -> String {
-    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
-    text.chars().map(shown).collect()
 }

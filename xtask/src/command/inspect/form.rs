@@ -2,14 +2,19 @@
 
 use std::{
     cell::{Cell, RefCell},
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
-use ko::module::{Facts, Module};
+use ko::{
+    module::{Facts, Module},
+    text::Text,
+};
 use loader::kernel_facts::KernelFacts;
 use serde::{Serialize, Serializer};
 
 use super::verification::{Answer, Verification};
+use crate::printer::Shown as _;
 use crate::tree::section_reader::{FileError, ModuleBuffer};
 
 /// The whole answer. Each file is read when its turn comes to be written: the forms of a whole
@@ -53,7 +58,7 @@ struct OneFile<'a> {
 
 impl Serialize for OneFile<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let file = self.file.display().to_string();
+        let file = Text(self.file.as_os_str().as_bytes());
         let mut buffer = self.all.buffer.borrow_mut();
         let facts = buffer.read(self.file).and_then(|bytes| {
             let verification = self.all.kernel.map(|kernel| Verification::of(bytes, kernel));
@@ -68,7 +73,7 @@ impl Serialize for OneFile<'_> {
             .serialize(serializer),
             Err(error) => {
                 self.all.failed.set(true);
-                errln!("error: {file}: {error}");
+                errln!("error: {}: {error}", self.file.shown());
                 ErrorForm { file, error: error.to_string() }.serialize(serializer)
             }
         }
@@ -76,14 +81,14 @@ impl Serialize for OneFile<'_> {
 }
 
 #[derive(Serialize)]
-struct ErrorForm {
-    file: String,
+struct ErrorForm<'a> {
+    file: Text<'a>,
     error: String,
 }
 
 #[derive(Serialize)]
 struct FileForm<'a> {
-    file: String,
+    file: Text<'a>,
     #[serde(flatten)]
     facts: Facts<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]

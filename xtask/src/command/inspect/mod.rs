@@ -12,6 +12,7 @@ use std::{
 
 use self::{form::InspectForm, verification::Verification};
 use crate::command::judge_args::JudgeArgs;
+use crate::printer::{self, Shown as _};
 use crate::problem::Result;
 use crate::tree::section_reader::{FileError, ModuleBuffer};
 use ko::exports::{Export, ExportLayout};
@@ -50,14 +51,14 @@ impl Args {
         let kernel = self.kernel.is_named().then(|| self.kernel.facts()).transpose()?;
         let kernel = kernel.as_ref().map(|facts| &facts.target);
         if self.json {
-            super::print_json(&InspectForm::new(&self.files, kernel, &failed))?;
+            printer::json(&InspectForm::new(&self.files, kernel, &failed))?;
             return Ok(ExitCode::from(u8::from(failed.get())));
         }
         let mut buffer = ModuleBuffer::default();
         for file in &self.files {
             if let Err(error) = show(&mut buffer, file, kernel) {
                 failed.set(true);
-                errln!("error: {}: {error}", file.display());
+                errln!("error: {}: {error}", file.shown());
             }
         }
         Ok(ExitCode::from(u8::from(failed.get())))
@@ -103,7 +104,7 @@ fn listed<T: Display>(label: &str, items: &[T]) {
 }
 
 fn print_text(file: &Path, facts: &Facts<'_>, verification: Option<&Verification>) {
-    outln!("{}", file.display());
+    outln!("{}", file.shown());
     print_identity(facts);
     print_signature(facts, verification);
     print_kernel(facts);

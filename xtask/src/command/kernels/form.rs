@@ -9,6 +9,7 @@ use crate::kernel::{
     disk::{Item, MEBIBYTE, size, sums},
     listing::{Known, Listing},
 };
+use crate::printer::Shown as _;
 
 /// The documented form `kernels/1`.
 #[derive(Debug, Serialize)]
@@ -82,7 +83,7 @@ pub fn text(listing: &Listing, items: &[Item], cache: &Path) -> String {
     for (suite, problem) in &listing.unknown {
         text.push_str(&format!("unknown: what {suite} offers: {}\n", problem.fact));
     }
-    text.push_str(&format!("\nbeside the kernels, in {}:\n", cache.display()));
+    text.push_str(&format!("\nbeside the kernels, in {}:\n", cache.shown()));
     let mut others: Vec<(&str, u64)> = Vec::new();
     // The table has the kernels.
     let other = |item: &Item| !item.spare && !is_kernel(item);

@@ -15,6 +15,7 @@ use crate::{
         disk::{Item, size},
         listing::{self, Listing},
     },
+    printer::{self, Shown as _},
     problem::{Problem, Result},
 };
 
@@ -95,10 +96,10 @@ impl Args {
         }
         let items = items(&cache)?;
         if self.json {
-            super::print_json(&form::json(&listing, &items))?;
+            printer::json(&form::json(&listing, &items))?;
         } else {
             let text = form::text(&listing, &items, &cache.path(""));
-            super::print_bytes(as_typed(&text).as_bytes());
+            printer::text(&as_typed(&text));
         }
         match listing.unknown.into_iter().next() {
             Some((suite, problem)) => {
@@ -114,7 +115,7 @@ fn remove(cache: &Cache, names: &[KernelName]) -> Result<ExitCode> {
     let kept = |item: &Item| before.iter().any(|before| before == item);
     for name in names {
         if let KernelName::Folder(folder) = name {
-            let fact = format!("{} is its owner's, not ours to remove", folder.display());
+            let fact = format!("{} is its owner's, not ours to remove", folder.shown());
             return Err(Problem::usage(fact));
         }
         let known = listing::of_name(cache, name).ok_or_else(|| {

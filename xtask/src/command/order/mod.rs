@@ -16,13 +16,14 @@ use crate::{
     build::BuiltStack,
     command::{KernelArg, StackArg},
     host::{cache::Cache, file_system::read_given_text},
+    printer::{self, Shown as _},
     problem::{Problem, Result},
 };
 use clap::ValueEnum;
-use ko::text::{SymbolName, Text};
+use ko::text::{Name, SymbolName, Text, is_command};
 use serde::Serialize;
 use stack::depmod_config::DepmodConfig;
-use stack::graph::{Cycle, Graph};
+use stack::graph::{Cycle, Graph, ScannedModule};
 use stack::load_order::{
     LoadOrder, LoadStep, MissingDependency, OrderReason, Wanted, exported_twice, load_order,
 };
@@ -127,7 +128,7 @@ impl Args {
         let mut holds = outcome.unreadable.is_empty();
         let graph = Graph::new(outcome.modules);
         if let Some(text) = self.depmod_file(&graph)? {
-            super::print_bytes(&text);
+            printer::bytes(&text);
             return Ok(ExitCode::from(u8::from(!holds)));
         }
         let config = self.modprobe_config()?;
@@ -142,6 +143,9 @@ impl Args {
 
     /// The file of depmod's that was asked for.
     fn depmod_file(&self, graph: &Graph) -> Result<Option<Vec<u8>>> {
+        if !matches!(self.format, Format::Text | Format::Dot | Format::Svg) {
+            refuse_names(graph)?;
+        }
         Ok(Some(match self.format {
             Format::ModulesDep => {
                 modules_dep::write(graph).map_err(|cycles| cyclic(&cycles))?.into_bytes()
@@ -195,7 +199,7 @@ impl Args {
         let mut config = DepmodConfig::default();
         for path in &self.depmod_config {
             config = config.with_file(&read_given_text(path)?, &release).map_err(|error| {
-                let problem = Problem::usage(format!("{}: {error}", path.display()));
+                let problem = Problem::usage(format!("{}: {error}", path.shown()));
                 problem.hint("write it as a POSIX extended regular expression, or as *")
             })?;
         }
@@ -248,14 +252,14 @@ impl Args {
             let twice = exported_twice(graph).into_iter();
             let twice = twice.map(|(symbol, modules)| TwiceForm { symbol, modules });
             let (format, exported_twice) = ("order/1", twice.collect());
-            return super::print_json(&OrderForm { format, order, exported_twice });
+            return printer::json(&OrderForm { format, order, exported_twice });
         }
         if self.format != Format::Text {
             let modules: Vec<usize> = order.steps.iter().map(|step| step.index).collect();
             let picture = Picture::new(graph, &modules);
             let picture = if self.all_symbols { picture.with_all_symbols() } else { picture };
             let drawn = if self.format == Format::Dot { picture.dot() } else { picture.svg() };
-            super::print_bytes(drawn.as_bytes());
+            printer::text(&drawn);
             return Ok(());
         }
         for (index, step) in order.steps.iter().enumerate() {
@@ -263,10 +267,10 @@ impl Args {
         }
         order.missing.iter().for_each(print_missing);
         for (symbol, modules) in exported_twice(graph) {
-            outln!(
-                "twice    {symbol} is exported by {}: the second to load is refused",
-                modules.join(" and ")
-            );
+            let modules = modules.join(" and ");
+            print_line(&format!(
+                "twice    {symbol} is exported by {modules}: the second to load is refused"
+            ));
         }
         Ok(())
     }
@@ -274,12 +278,12 @@ impl Args {
 
 fn print_step(number: usize, step: &LoadStep<'_>) {
     let blank = if step.options.is_empty() { "" } else { " " };
-    outln!("{number:>4}  {}{blank}{}", step.module, step.options);
+    print_line(&format!("{number:>4}  {}{blank}{}", step.module, step.options));
     if let Some(command) = step.install {
-        outln!("        instead of it modprobe runs: {command}");
+        print_line(&format!("        instead of it modprobe runs: {command}"));
     }
     for reason in &step.reasons {
-        outln!("        {}", reason_text(reason));
+        print_line(&format!("        {}", reason_text(reason)));
     }
 }
 
@@ -314,7 +318,32 @@ fn print_missing(missing: &MissingDependency<'_>) {
         (None, provider) => format!("the module {}", provider.as_deref().unwrap_or("?")),
     };
     let end = if *weak { ", but does without it" } else { "" };
-    outln!("missing  {module} needs {what}{end}");
+    print_line(&format!("missing  {module} needs {what}{end}"));
+}
+
+/// Prints a line that no name in it ends.
+fn print_line(line: &str) {
+    outln!("{}", Name(line.as_bytes()));
+}
+
+/// Fails if a line of depmod's files cannot hold what a module brings: kmod reads a blank and a
+/// line's end as what ends a name, and an index of more than ASCII is written by no depmod.
+fn refuse_names(graph: &Graph) -> Result<()> {
+    for ScannedModule { file, info } in graph.modules() {
+        if !file.path.chars().all(|c| c.is_ascii_graphic() && c != ':') {
+            let fact = format!(
+                "{}: no line of depmod's files can hold this name",
+                Path::new(&file.path).shown()
+            );
+            return Err(Problem::does_not_hold(fact).hint("rename it: blanks end a name there"));
+        }
+        let mut values = info.softdeps.iter().chain(info.weakdeps.iter());
+        if values.any(|value| value.spelled().contains(is_command)) {
+            let fact = format!("{}: no line of depmod's files can hold its .modinfo", file.path);
+            return Err(Problem::does_not_hold(fact).hint("look at it: cargo xtask inspect FILE"));
+        }
+    }
+    Ok(())
 }
 
 fn cyclic(cycles: &[Cycle]) -> Problem {

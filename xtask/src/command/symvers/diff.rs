@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use serde::Serialize;
 
-use crate::{command::print_json, problem::Result, tree::abi_files::read_symvers};
+use crate::{printer, problem::Result, tree::abi_files::read_symvers};
 use stack::symvers_diff::{Change, CrcComparison, compare};
 
 /// Show each difference between two Module.symvers, and whether it breaks importers
@@ -61,7 +61,7 @@ impl Diff {
         let changes = compare(&old, &new, crcs);
         let breaking = changes.iter().filter(|change| change.breaking()).count();
         if self.json {
-            print_json(&DiffForm::new(&changes, crcs, breaking))?;
+            printer::json(&DiffForm::new(&changes, crcs, breaking))?;
         } else {
             print_text(&changes, crcs, breaking);
         }

@@ -5,8 +5,9 @@ use std::{path::PathBuf, process::ExitCode};
 
 use crate::{
     build::abi::{BLESSED_SYMTYPES, BuiltAbi},
-    command::{StackArg, print_json, report_unreadable},
+    command::{StackArg, report_unreadable},
     kernel::KernelName,
+    printer,
     problem::Result,
     tree::{
         abi_files::{merge_symtypes, read_symtypes, read_symvers},
@@ -100,7 +101,7 @@ impl Explain {
         let (format, symbol) = ("symvers-explain/2", self.symbol);
         let answer = Explanation { format, symbol, exports, importers, kind };
         if self.json {
-            print_json(&answer)?;
+            printer::json(&answer)?;
         } else {
             print_explanation(&answer);
         }

@@ -16,6 +16,7 @@ use crate::{
         root::{Root, TRIXIE},
     },
     kernel::{Kernel, KernelName, archive::Refresh, shipped},
+    printer::Shown as _,
     problem::{OrProblem, Result},
 };
 
@@ -89,7 +90,7 @@ fn examples(tier: &mut Tier) -> Result<()> {
         let folder = project().join("xtask").join(library).join("examples");
         let Ok(entries) = fs::read_dir(&folder) else { continue };
         for entry in entries {
-            let path = entry.or_host(|| format!("{} cannot be read", folder.display()))?.path();
+            let path = entry.or_host(|| format!("{} cannot be read", folder.shown()))?.path();
             let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { continue };
             let example = cargo(&["run", "--locked", "--release", "--package", library]);
             tier.check(

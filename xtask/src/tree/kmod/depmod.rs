@@ -16,6 +16,7 @@ use stack::{
 use super::{Comparison, InstalledTree, Kmod};
 use crate::{
     host::{file_system::make_folder, open},
+    printer::Shown as _,
     problem::{OrProblem, Problem, Result},
     tree::{aliases::modules_alias, scan::scan},
 };
@@ -31,7 +32,7 @@ pub(super) fn compare(
     kmod.depmod(tree, Some(&out)).stdout_bytes()?;
     let theirs = |name: &str| {
         let path = out.join("lib/modules").join(&tree.release).join(name);
-        open::read(&path).or_host(|| format!("depmod did not write {}", path.display()))
+        open::read(&path).or_host(|| format!("depmod did not write {}", path.shown()))
     };
     let graph = Graph::new(scan(files.to_vec()).modules);
     let ours = modules_dep::write(&graph)

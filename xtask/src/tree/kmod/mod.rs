@@ -14,6 +14,7 @@ use std::{
 
 use crate::{
     host::{root::Root, run::Run, sandbox::Sandbox},
+    printer::Shown as _,
     problem::{Problem, Result},
     tree::walk,
 };
@@ -67,7 +68,7 @@ impl InstalledTree {
     /// The path ends otherwise.
     pub fn new(dir: &Path) -> Result<Self> {
         let refuse =
-            || Problem::host(format!("{} does not end in lib/modules/RELEASE", dir.display()));
+            || Problem::host(format!("{} does not end in lib/modules/RELEASE", dir.shown()));
         let release = dir.file_name().and_then(|name| name.to_str()).ok_or_else(refuse)?.to_owned();
         let lib = dir.parent().filter(|parent| parent.ends_with("lib/modules"));
         let base = lib.and_then(|lib| lib.parent()?.parent()).ok_or_else(refuse)?.to_owned();

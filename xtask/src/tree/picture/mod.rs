@@ -11,6 +11,7 @@ mod rows;
 
 use std::{collections::HashMap, fmt::Write as _};
 
+use ko::text::Name;
 use stack::graph::Graph;
 
 /// More symbols on one edge than this are counted, not shown.
@@ -58,7 +59,8 @@ impl Picture {
         // order of its edges.
         edges.sort_by_key(|edge| (edge.from, edge.to));
         let shown = if edges.len() > EDGES_SPELLED_MAX { Shown::Count } else { Shown::Few };
-        let names = modules.iter().map(|&index| graph.name(index).to_owned()).collect();
+        let names =
+            modules.iter().map(|&index| Name(graph.name(index).as_bytes()).to_string()).collect();
         Self { names, edges, shown }
     }
 
