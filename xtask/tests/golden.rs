@@ -103,8 +103,10 @@ fn mangled(folder: &Path, module: &Path) {
     for (file, crc, seal) in
         [("old.symvers", "0x00000001", "1"), ("new.symvers", "0x00000002", "2")]
     {
+        // A name with another hash, and else the same.
+        let rebuilt = format!("_RNvCs4fqI2P2rA{seal}_7fixture5build");
         let seal = format!("fixture_abi_{}", seal.repeat(16));
-        let lines = [(crc, crates), ("0x00000000", &seal)]
+        let lines = [(crc, crates), ("0x00000000", &seal), ("0x00000000", &rebuilt)]
             .map(|(crc, symbol)| format!("{crc}\t{symbol}\timporter\tEXPORT_SYMBOL_GPL\t\n"));
         fs::write(folder.join(file), lines.concat()).unwrap();
     }
@@ -153,7 +155,7 @@ const COMMANDS: [(&str, &str); 29] = [
     ("check-refused", "check --tree kernel --as-given importer.ko 6.12/exporter.ko"),
     ("check-with-deps", "check --tree kernel --with-deps importer.ko"),
     ("check-all", "check --tree kernel --all ."),
-    ("vermagic", "vermagic --tree kernel 6.12/exporter.ko exporter.ko"),
+    ("vermagic", "vermagic --tree kernel 6.12/exporter.ko exporter.ko torn.ko absent.ko"),
     ("vermagic-no-kernel", "vermagic --tree 6.12 exporter.ko"),
     ("symvers-diff", "symvers diff old.symvers new.symvers"),
     (

@@ -54,6 +54,9 @@ pub struct KernelVermagic {
     pub vermagic: String,
     /// Whether it has MODVERSIONS: then it looks at no release in a module with `__versions`.
     pub modversions: bool,
+    /// Whether it has MODULE_FORCE_LOAD: then it takes a module without vermagic, too; none where
+    /// it is not known.
+    pub force_load: Option<bool>,
 }
 
 /// Why the vermagic of a kernel cannot be derived.
@@ -89,14 +92,15 @@ impl KernelVermagic {
             vermagic.push_str("RANDSTRUCT_");
             vermagic.push_str(seed.ok_or(VermagicError::NoSeed)?);
         }
-        Ok(Self { vermagic, modversions: config.has("MODVERSIONS") })
+        let (modversions, force) = (config.has("MODVERSIONS"), config.has("MODULE_FORCE_LOAD"));
+        Ok(Self { vermagic, modversions, force_load: Some(force) })
     }
 
     /// Takes the vermagic of a module that was built with the kernel itself. Whether the kernel
     /// has MODVERSIONS is one of its flags.
     pub fn of_intree(vermagic: Vermagic<'_>) -> Self {
         let modversions = vermagic.flags().any(|flag| flag == "modversions");
-        Self { vermagic: vermagic.whole.lossy().into_owned(), modversions }
+        Self { vermagic: vermagic.whole.lossy().into_owned(), modversions, force_load: None }
     }
 }
 
@@ -119,6 +123,15 @@ fn defined<'a>(header: &'a str, name: &str) -> Option<&'a str> {
         let value = line.trim().strip_prefix("#define")?.trim_start().strip_prefix(name)?;
         value.trim().strip_prefix('"')?.strip_suffix('"')
     })
+}
+
+/// `same_magic()` (`kernel/module/version.c`): with CRCs the release does not count, as the CRCs
+/// decide.
+pub fn same_magic(module: Vermagic<'_>, kernel: Vermagic<'_>, has_crcs: bool) -> bool {
+    if has_crcs {
+        return module.after_release() == kernel.after_release();
+    }
+    module.whole == kernel.whole
 }
 
 /// One difference between the vermagic of a module and that of a kernel.
@@ -158,7 +171,7 @@ pub fn compare(
         refuse(format!("the kernel has {flag}, which the module was built without"));
     }
     if differences.iter().all(|difference| !difference.refused)
-        && module.after_release() != kernel.after_release()
+        && !same_magic(module, kernel, target.modversions && has_versions)
     {
         let text = "the flags are the same, but not in the same order or spacing".into();
         differences.push(Difference { refused: true, text });

@@ -42,7 +42,15 @@ pub struct Args {
 struct VermagicForm<'a> {
     format: &'static str,
     kernel: &'a KernelVermagic,
-    modules: &'a [Compared],
+    modules: &'a [Entry],
+}
+
+/// What became of one file.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Entry {
+    Compared(Compared),
+    Failed { file: String, error: String },
 }
 
 /// One module beside the kernel.
@@ -50,7 +58,8 @@ struct VermagicForm<'a> {
 struct Compared {
     file: String,
     vermagic: Option<String>,
-    accepted: bool,
+    /// None where it cannot be decided.
+    accepted: Option<bool>,
     differences: Vec<Difference>,
 }
 
@@ -67,31 +76,40 @@ impl Args {
         };
         let mut buffer = ModuleBuffer::default();
         let mut modules = Vec::new();
-        let mut failed = false;
+        let mut status = 0;
         for file in &self.files {
-            match compare_one(&mut buffer, file, &kernel) {
-                Ok(compared) => modules.push(compared),
-                Err(problem) => {
-                    failed = true;
-                    errln!("error: {problem}");
+            modules.push(match compare_one(&mut buffer, file, &kernel) {
+                Ok(compared) => {
+                    status = status.max(u8::from(compared.accepted != Some(true)));
+                    Entry::Compared(compared)
                 }
-            }
+                Err(problem) => {
+                    errln!("error: {problem}");
+                    status = status.max(problem.kind.status());
+                    let file = file.shown().to_string();
+                    let error = problem.fact.trim_start_matches(&format!("{file}: ")).to_owned();
+                    Entry::Failed { file, error }
+                }
+            });
         }
-        let refused = modules.iter().any(|module| !module.accepted);
         if self.json {
             let (kernel, modules) = (&kernel, modules.as_slice());
-            printer::json(&VermagicForm { format: "vermagic/1", kernel, modules })?;
+            printer::json(&VermagicForm { format: "vermagic/2", kernel, modules })?;
         } else {
             outln!("kernel  \"{}\"", kernel.vermagic);
             modules.iter().for_each(print_one);
         }
-        Ok(ExitCode::from(u8::from(refused || failed)))
+        Ok(ExitCode::from(status))
     }
 }
 
-fn print_one(module: &Compared) {
-    let Compared { file, vermagic, accepted, differences } = module;
-    let word = if *accepted { "accepted" } else { "refused" };
+fn print_one(entry: &Entry) {
+    let Entry::Compared(Compared { file, vermagic, accepted, differences }) = entry else { return };
+    let word = match accepted {
+        Some(true) => "accepted",
+        Some(false) => "refused",
+        None => "unknown",
+    };
     outln!("{word}  {file}: {}", vermagic.as_ref().map_or("none".into(), |v| format!("\"{v}\"")));
     for Difference { text, .. } in differences {
         outln!("    {text}");
@@ -105,20 +123,31 @@ fn compare_one(
 ) -> Result<Compared> {
     let module = buffer.module(file)?;
     let has_versions = module.versions.has(VersionTable::Basic);
-    let differences = match module.vermagic() {
-        Some(vermagic) => compare(vermagic, has_versions, kernel),
-        None => {
-            let text =
-                "the module has no vermagic: only a kernel with MODULE_FORCE_LOAD takes it, \
-                        and is tainted"
-                    .into();
-            vec![Difference { refused: true, text }]
+    let (differences, accepted) = match module.vermagic() {
+        Some(vermagic) => {
+            let differences = compare(vermagic, has_versions, kernel);
+            let accepted = differences.iter().all(|difference| !difference.refused);
+            (differences, Some(accepted))
         }
+        None => (vec![without_vermagic(kernel.force_load)], kernel.force_load),
     };
     Ok(Compared {
         file: file.shown().to_string(),
         vermagic: module.vermagic().map(|vermagic| vermagic.whole.lossy().into_owned()),
-        accepted: differences.iter().all(|difference| !difference.refused),
+        accepted,
         differences,
     })
+}
+
+/// The answer for a module without vermagic (`try_to_force_load()`, `kernel/module/main.c`).
+fn without_vermagic(force_load: Option<bool>) -> Difference {
+    let text = match force_load {
+        Some(true) => "the module has no vermagic: the kernel loads it by force, and is tainted",
+        Some(false) => "the module has no vermagic, and the kernel no MODULE_FORCE_LOAD",
+        None => {
+            "the module has no vermagic: whether the kernel has MODULE_FORCE_LOAD is not known; \
+             name its tree (--tree)"
+        }
+    };
+    Difference { refused: force_load == Some(false), text: text.into() }
 }

@@ -13,11 +13,12 @@ use crate::{
 /// Reads a Module.symvers.
 ///
 /// # Errors
-/// A file that cannot be read is the request's fault; one that modpost would refuse does not hold.
+/// A file that cannot be read, or that modpost would refuse: about it nothing can be said.
 pub fn read_symvers(path: &Path) -> Result<Symvers> {
-    let bytes = read_given(path)?;
-    Symvers::parse(bytes)
-        .map_err(|error| Problem::does_not_hold(format!("{}: {error}", path.shown())))
+    Symvers::parse(read_given(path)?).map_err(|error| {
+        let problem = Problem::usage(format!("{}: {error}", path.shown()));
+        problem.hint("copy it again from the build that wrote it")
+    })
 }
 
 /// Reads a `.symtypes` file.
@@ -26,8 +27,10 @@ pub fn read_symvers(path: &Path) -> Result<Symvers> {
 /// A file that cannot be read, or that gendwarfksyms did not write.
 pub fn read_symtypes(path: &Path) -> Result<Symtypes> {
     let text = read_given_text(path)?;
-    Symtypes::parse(&text)
-        .map_err(|error| Problem::does_not_hold(format!("{}: {error}", path.shown())))
+    Symtypes::parse(&text).map_err(|error| {
+        let problem = Problem::usage(format!("{}: {error}", path.shown()));
+        problem.hint("build it again: make KBUILD_SYMTYPES=1")
+    })
 }
 
 /// Adds a file, or every `*.symtypes` below a directory.

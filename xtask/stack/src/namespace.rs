@@ -5,9 +5,15 @@ use crate::module_name::underscored;
 /// What `EXPORT_SYMBOL_FOR_MODULES` puts before its list (`include/linux/export.h`).
 const MODULES_PREFIX: &str = "module:";
 
+/// The modules that alone may use the symbols of a `module:` namespace, which no module imports;
+/// none of an ordinary one.
+pub fn kept_for(namespace: &str) -> Option<&str> {
+    namespace.strip_prefix(MODULES_PREFIX)
+}
+
 /// The patterns of a `module:a,b-*` namespace; `None` for an ordinary one.
 fn module_patterns(namespace: &str) -> Option<impl Iterator<Item = &str>> {
-    namespace.strip_prefix(MODULES_PREFIX).map(|list| list.split(','))
+    kept_for(namespace).map(|list| list.split(','))
 }
 
 /// Whether a module of this name may use symbols of a `module:` namespace: each pattern is a name

@@ -6,7 +6,10 @@
 //! them, are refused as well, because a reader after it would stumble: a CRC that is empty,
 //! signed or wider than 32 bits, a control character, a NUL, a sixth column.
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
 
 use ko::{license::License, seal::Seal};
 use serde::Serialize;
@@ -112,6 +115,15 @@ impl Symvers {
         self.by_symbol.get(symbol).map(|&index| &self.entries[index])
     }
 
+    /// The symbols that several modules export, with those modules, by symbol.
+    pub fn exported_twice(&self) -> Vec<(&str, Vec<&str>)> {
+        let mut exporters: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for entry in &self.entries {
+            exporters.entry(&entry.symbol).or_default().push(&entry.module);
+        }
+        exporters.into_iter().filter(|(_, modules)| modules.len() > 1).collect()
+    }
+
     /// Whether any symbol has a CRC: a kernel without MODVERSIONS writes 0 for all.
     pub fn has_crcs(&self) -> bool {
         self.entries.iter().any(|entry| entry.crc != 0)
@@ -157,18 +169,25 @@ pub fn symvers_lines(bytes: &[u8]) -> impl Iterator<Item = Result<SymversEntry<&
     lines.enumerate().map(|(index, line)| parse_line(index + 1, line))
 }
 
+/// What a line has, in its expected form.
+const FIVE_COLUMNS: &str = "five columns with a tab between each, also before an empty last one";
+
 fn parse_line(line: usize, bytes: &[u8]) -> Result<SymversEntry<&str>, LineError> {
     let refuse = |expected, found: &[u8]| LineError { line, expected, found: quote(found) };
     let text = std::str::from_utf8(bytes).map_err(|_| refuse("text in UTF-8", bytes))?;
     if text.bytes().any(|byte| byte != b'\t' && byte.is_ascii_control()) {
-        return Err(refuse("no control character but the tab", bytes));
+        let expected = match bytes.last() {
+            Some(b'\r') => "lines that end in a newline alone, not in CR and LF",
+            _ => "no control character but the tab",
+        };
+        return Err(refuse(expected, bytes));
     }
     let mut columns = text.split('\t');
     let mut next = || columns.next();
     let (Some(crc), Some(symbol), Some(module), Some(license), Some(namespace), None) =
         (next(), next(), next(), next(), next(), next())
     else {
-        return Err(refuse("five columns with a tab between each", bytes));
+        return Err(refuse(FIVE_COLUMNS, bytes));
     };
     if symbol.is_empty() {
         return Err(refuse("a symbol in the second column", bytes));
@@ -249,8 +268,8 @@ mod tests {
     fn what_modpost_refuses_is_refused_with_its_line() {
         let second = |line: &str| refused(&format!("{TWO}{line}\n"));
         let cases = [
-            ("0x1\ta\tm\tEXPORT_SYMBOL", "five columns with a tab between each"),
-            ("", "five columns with a tab between each"),
+            ("0x1\ta\tm\tEXPORT_SYMBOL", FIVE_COLUMNS),
+            ("", FIVE_COLUMNS),
             ("0x1\t\tm\tEXPORT_SYMBOL\t", "a symbol in the second column"),
             ("0x1\ta\t\tEXPORT_SYMBOL\t", "a module in the third column"),
             ("0xfg\ta\tm\tEXPORT_SYMBOL\t", "a CRC of at most 32 bits in hexadecimal"),

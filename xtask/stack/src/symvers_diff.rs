@@ -1,9 +1,12 @@
 //! What changed between two Module.symvers, and which importers it breaks.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
 
 use super::{
-    namespace::still_importable,
+    namespace::{kept_for, still_importable},
     symvers::{Symvers, SymversEntry},
 };
 use ko::{license::License, seal::Seal, text::SymbolName};
@@ -71,6 +74,16 @@ pub enum ChangeKind {
         /// The exporter before.
         old: String,
     },
+    /// One of several modules no longer exports it.
+    OneLess {
+        /// A module that still does.
+        other: String,
+    },
+    /// Names of a crate have another hash in them, and are else as they were.
+    Rebuilt {
+        /// How many.
+        count: usize,
+    },
 }
 
 impl Change {
@@ -80,8 +93,8 @@ impl Change {
     /// by name alone, so a move breaks nobody once depmod has run again.
     pub fn breaking(&self) -> bool {
         match &self.what {
-            ChangeKind::Removed | ChangeKind::Crc { .. } => true,
-            ChangeKind::Added | ChangeKind::Moved { .. } => false,
+            ChangeKind::Removed | ChangeKind::Crc { .. } | ChangeKind::Rebuilt { .. } => true,
+            ChangeKind::Added | ChangeKind::Moved { .. } | ChangeKind::OneLess { .. } => false,
             ChangeKind::License { new, .. } => *new == License::GplOnly,
             ChangeKind::Namespace { old, new } => !still_importable(old, new),
         }
@@ -128,6 +141,17 @@ impl fmt::Display for Change {
                 "{symbol} moved from {old} to {module}: importers still find it, \
                  after depmod has run again"
             ),
+            ChangeKind::OneLess { other } => {
+                write!(f, "{symbol} is no longer exported by {module}, but still by {other}")
+            }
+            ChangeKind::Rebuilt { count } => {
+                let names = if *count == 1 { "name has" } else { "names have" };
+                write!(
+                    f,
+                    "{count} {names} another hash for the crate {symbol} in {module}, as another \
+                     compiler or other options give it: modules in Rust are built again"
+                )
+            }
         }
     }
 }
@@ -138,38 +162,118 @@ fn write_namespace_change(
     new: &str,
     breaking: bool,
 ) -> fmt::Result {
-    match (old, new) {
-        (_, "") => return write!(f, "left the namespace {old}: importing it is no longer needed"),
-        ("", _) => write!(f, "entered the namespace {new}")?,
-        _ => write!(f, "went from the namespace {old} to {new}")?,
+    let (kept_before, kept) = (kept_for(old), kept_for(new));
+    match (kept_before, kept) {
+        (Some(before), Some(now)) => write!(f, "is kept for {now}, and was for {before}")?,
+        (Some(before), None) => write!(f, "is no longer kept for {before}")?,
+        (None, Some(now)) => write!(f, "is kept for {now}")?,
+        (None, None) if new.is_empty() => write!(f, "left the namespace {old}")?,
+        (None, None) if old.is_empty() => write!(f, "entered the namespace {new}")?,
+        (None, None) => write!(f, "went from the namespace {old} to {new}")?,
     }
-    let end = if breaking {
-        ": a module that does not import it is refused"
-    } else {
-        ": every module that could use it still can"
-    };
-    f.write_str(end)
+    if kept_before.is_some() && kept.is_none() && !new.is_empty() {
+        write!(f, ", and entered the namespace {new}")?;
+    }
+    f.write_str(match (breaking, kept, new) {
+        (true, Some(_), _) => ": another module is refused, whatever it imports",
+        (true, None, _) => ": a module that does not import it is refused",
+        (false, None, "") if kept_before.is_some() => ": any module may use it",
+        (false, None, "") => ": importing it is no longer needed",
+        (false, ..) => ": every module that could use it still can",
+    })
 }
 
 /// Every difference between two Module.symvers, by symbol.
 ///
-/// Keyed by the symbol and, where two external modules export the same one, by the last line, as
-/// modpost reads it. Modules are compared by name: the path before it is the builder's.
+/// Keyed by the symbol and, where several modules export the same one, by the module, too. Modules
+/// are compared by name: the path before it is the builder's.
 pub fn compare(old: &Symvers, new: &Symvers, crcs: CrcComparison) -> Vec<Change> {
-    let mut pairs: BTreeMap<&str, (Option<&SymversEntry>, Option<&SymversEntry>)> = BTreeMap::new();
-    for entry in old.entries() {
-        pairs.entry(&entry.symbol).or_default().0 = Some(entry);
+    let mut pairs: BTreeMap<&str, [Vec<&SymversEntry>; 2]> = BTreeMap::new();
+    for (side, symvers) in [old, new].into_iter().enumerate() {
+        for entry in symvers.entries() {
+            pairs.entry(&entry.symbol).or_default()[side].push(entry);
+        }
     }
-    for entry in new.entries() {
-        pairs.entry(&entry.symbol).or_default().1 = Some(entry);
-    }
-    let changes = |pair| match pair {
-        (Some(old), Some(new)) => compare_both(old, new, crcs),
-        (Some(old), None) => vec![change(old, ChangeKind::Removed)],
-        (None, Some(new)) => vec![change(new, ChangeKind::Added)],
-        (None, None) => Vec::new(),
+    let changes = |pair: [Vec<&SymversEntry>; 2]| match (&*pair[0], &*pair[1]) {
+        ([old], [new]) => compare_both(old, new, crcs),
+        (old, new) => compare_exporters(old, new, crcs),
     };
-    pairs.into_values().flat_map(changes).collect()
+    fold_rebuilt(pairs.into_values().flat_map(changes).collect())
+}
+
+/// Compares the lines of one symbol, module by module.
+fn compare_exporters(
+    old: &[&SymversEntry],
+    new: &[&SymversEntry],
+    crcs: CrcComparison,
+) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let of = |entries: &[&SymversEntry], module: &SymversEntry| {
+        entries.iter().position(|entry| entry.module_name() == module.module_name())
+    };
+    for before in old {
+        match (of(new, before), new.first()) {
+            (Some(now), _) => changes.extend(compare_both(before, new[now], crcs)),
+            (None, Some(other)) => {
+                let other = other.module_name().to_string();
+                changes.push(change(before, ChangeKind::OneLess { other }));
+            }
+            (None, None) => changes.push(change(before, ChangeKind::Removed)),
+        }
+    }
+    let is_added = |entry: &&&SymversEntry| of(old, entry).is_none();
+    changes.extend(new.iter().filter(is_added).map(|entry| change(entry, ChangeKind::Added)));
+    changes
+}
+
+/// Tells names that are gone and there again, as Rust writes them, once for each crate: a mangled
+/// name has a hash of the compiler and of its options in it.
+fn fold_rebuilt(changes: Vec<Change>) -> Vec<Change> {
+    let name = |change: &Change| {
+        let is_rust = change.symbol.starts_with("_R");
+        let path = is_rust.then(|| SymbolName(change.symbol.as_str().into()).rust()).flatten()?;
+        Some((change.module.clone(), path))
+    };
+    let mut added: HashMap<_, usize> = HashMap::new();
+    for change in changes.iter().filter(|change| change.what == ChangeKind::Added) {
+        *added.entry(name(change)).or_default() += 1;
+    }
+    let mut rebuilt: HashMap<_, usize> = HashMap::new();
+    for change in changes.iter().filter(|change| change.what == ChangeKind::Removed) {
+        let key = name(change);
+        let left = added.get_mut(&key).filter(|left| key.is_some() && **left > 0);
+        if let Some(left) = left {
+            *left -= 1;
+            *rebuilt.entry(key).or_default() += 1;
+        }
+    }
+    let (mut of_added, mut of_removed) = (rebuilt.clone(), rebuilt.clone());
+    let mut take = |change: &Change| {
+        let side = match change.what {
+            ChangeKind::Added => &mut of_added,
+            ChangeKind::Removed => &mut of_removed,
+            _ => return false,
+        };
+        side.get_mut(&name(change)).is_some_and(|left| {
+            let is_one = *left > 0;
+            *left = left.saturating_sub(1);
+            is_one
+        })
+    };
+    let mut kept: Vec<Change> = changes.into_iter().filter(|change| !take(change)).collect();
+    let mut crates: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for (key, count) in rebuilt {
+        let Some((module, path)) = key else { continue };
+        let begin = path.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '_');
+        let crate_name = begin.split("::").next().unwrap_or_default().to_owned();
+        *crates.entry((crate_name, module)).or_default() += count;
+    }
+    kept.extend(crates.into_iter().map(|((symbol, module), count)| Change {
+        symbol,
+        module,
+        what: ChangeKind::Rebuilt { count },
+    }));
+    kept
 }
 
 fn compare_both(old: &SymversEntry, new: &SymversEntry, crcs: CrcComparison) -> Vec<Change> {
@@ -256,6 +360,58 @@ mod tests {
         let found = compare(&symvers(&[PLAIN]), &other, CrcComparison::Compare);
         let found: Vec<_> = found.iter().map(|c| (c.symbol.as_str(), c.breaking())).collect();
         assert_eq!(found, [("a", true), ("b", false)]);
+    }
+
+    #[test]
+    fn a_protected_symbol_is_told_by_the_modules_that_may_use_it() {
+        let line = |namespace: &str| format!("0x1\ta\tp\tEXPORT_SYMBOL_GPL\t{namespace}");
+        let to = |old: &str, new: &str, words: &str, breaking: bool| {
+            check(&line(old), &line(new), words, breaking);
+        };
+        let refused = "is kept for m9: another module is refused, whatever it imports";
+        to("", "module:m9", refused, true);
+        to("N", "module:m9", refused, true);
+        to("module:m9", "", "is no longer kept for m9: any module may use it", false);
+        to("module:a", "module:a,b", "is kept for a,b, and was for a: every module", false);
+        to("module:a,b", "module:b", "is kept for b, and was for a,b: another module", true);
+        let entered =
+            "is no longer kept for a, and entered the namespace N: a module that does not";
+        to("module:a", "N", entered, true);
+    }
+
+    #[test]
+    fn a_symbol_of_several_modules_is_compared_module_by_module() {
+        let (of_p, of_q) = ("0x1\ta\tp\tEXPORT_SYMBOL\t", "0x2\ta\tq\tEXPORT_SYMBOL\t");
+        let said = |old: &[&str], new: &[&str]| {
+            let found = compare(&symvers(old), &symvers(new), CrcComparison::Compare);
+            found.iter().map(|c| (c.to_string(), c.breaking())).collect::<Vec<_>>()
+        };
+        assert_eq!(said(&[of_p, of_q], &[of_q, of_p]), []);
+        let less = "a is no longer exported by q, but still by p";
+        assert_eq!(said(&[of_p, of_q], &[of_p]), [(less.into(), false)]);
+        assert_eq!(said(&[of_p], &[of_p, of_q]), [("a is new in q".into(), false)]);
+        assert_eq!(said(&[of_p, of_q], &[]).len(), 2);
+        assert_eq!(symvers(&[of_p, of_q]).exported_twice(), [("a", vec!["p", "q"])]);
+        assert!(symvers(&[of_p]).exported_twice().is_empty());
+    }
+
+    #[test]
+    fn names_with_another_hash_are_told_once() {
+        let line = |hash: &str, name: &str| {
+            let bytes = name.len();
+            format!("0x0\t_RNvCs{hash}_6kernel{bytes}{name}\tvmlinux\tEXPORT_SYMBOL_GPL\t")
+        };
+        let of = |hash: &str, names: &[&str]| {
+            let lines: Vec<String> = names.iter().map(|name| line(hash, name)).collect();
+            symvers(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        let (old, new) = (of("1", &["one", "two", "gone"]), of("2", &["one", "two", "more"]));
+        let found = compare(&old, &new, CrcComparison::Ignore);
+        let said: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 3, "{said:#?}");
+        assert!(said.iter().any(|line| line.starts_with("kernel::gone is no longer")), "{said:#?}");
+        let rebuilt = "2 names have another hash for the crate kernel in vmlinux";
+        assert!(said[2].starts_with(rebuilt) && found[2].breaking(), "{said:#?}");
     }
 
     #[test]

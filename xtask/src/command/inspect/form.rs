@@ -29,19 +29,19 @@ struct Files<'a> {
     files: &'a [PathBuf],
     kernel: Option<&'a KernelFacts>,
     buffer: RefCell<ModuleBuffer>,
-    failed: &'a Cell<bool>,
+    status: &'a Cell<u8>,
 }
 
 impl<'a> InspectForm<'a> {
-    /// The form of these files, their signatures verified for a kernel; `failed` is set when one
-    /// of them is no module.
+    /// The form of these files, their signatures verified for a kernel; `status` is raised when
+    /// one of them cannot be read or is no module.
     pub(super) fn new(
         files: &'a [PathBuf],
         kernel: Option<&'a KernelFacts>,
-        failed: &'a Cell<bool>,
+        status: &'a Cell<u8>,
     ) -> Self {
         let buffer = RefCell::default();
-        Self { format: "inspect/2", modules: Files { files, kernel, buffer, failed } }
+        Self { format: "inspect/2", modules: Files { files, kernel, buffer, status } }
     }
 }
 
@@ -72,8 +72,7 @@ impl Serialize for OneFile<'_> {
             }
             .serialize(serializer),
             Err(error) => {
-                self.all.failed.set(true);
-                errln!("error: {}: {error}", self.file.shown());
+                super::tell(self.file, &error, self.all.status);
                 ErrorForm { file, error: error.to_string() }.serialize(serializer)
             }
         }

@@ -27,7 +27,8 @@ use loader::kernel_facts::KernelFacts;
 
 /// Show what a module says about itself, without loading it
 ///
-/// Exit status 1 when a file is no module; the others are shown all the same.
+/// Exit status 1 when a file is no module, 2 when one cannot be read; the others are shown all the
+/// same.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The modules: .ko, .ko.xz, .ko.zst or .ko.gz
@@ -47,22 +48,28 @@ impl Args {
     /// # Errors
     /// The kernel's facts cannot be had. An error of a file is its answer and ends nothing.
     pub fn run(self) -> Result<ExitCode> {
-        let failed = Cell::new(false);
+        let status = Cell::new(0);
         let kernel = self.kernel.is_named().then(|| self.kernel.facts()).transpose()?;
         let kernel = kernel.as_ref().map(|facts| &facts.target);
         if self.json {
-            printer::json(&InspectForm::new(&self.files, kernel, &failed))?;
-            return Ok(ExitCode::from(u8::from(failed.get())));
+            printer::json(&InspectForm::new(&self.files, kernel, &status))?;
+            return Ok(ExitCode::from(status.get()));
         }
         let mut buffer = ModuleBuffer::default();
         for file in &self.files {
             if let Err(error) = show(&mut buffer, file, kernel) {
-                failed.set(true);
-                errln!("error: {}: {error}", file.shown());
+                tell(file, &error, &status);
             }
         }
-        Ok(ExitCode::from(u8::from(failed.get())))
+        Ok(ExitCode::from(status.get()))
     }
+}
+
+/// Tells an error of a file; the gravest decides over the exit status.
+fn tell(file: &Path, error: &FileError, status: &Cell<u8>) {
+    let problem = error.problem(file);
+    errln!("error: {problem}");
+    status.set(status.get().max(problem.kind.status()));
 }
 
 fn show(

@@ -1,11 +1,20 @@
 //! `symvers diff`: which importers an update breaks.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use serde::Serialize;
 
-use crate::{printer, problem::Result, tree::abi_files::read_symvers};
-use stack::symvers_diff::{Change, CrcComparison, compare};
+use super::counted;
+use crate::{
+    printer::{self, Shown as _},
+    problem::Result, tree::abi_files::read_symvers};
+use stack::{
+    symvers::Symvers,
+    symvers_diff::{Change, CrcComparison, compare},
+};
 
 /// Show each difference between two Module.symvers, and whether it breaks importers
 ///
@@ -26,8 +35,17 @@ pub(super) struct Diff {
 struct DiffForm<'a> {
     format: &'static str,
     crcs_compared: bool,
+    exported_twice: Vec<ExportedTwice<'a>>,
     breaking: usize,
     changes: Vec<ChangeForm<'a>>,
+}
+
+/// A symbol that several modules of a file export.
+#[derive(Serialize)]
+struct ExportedTwice<'a> {
+    file: String,
+    symbol: &'a str,
+    modules: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -38,48 +56,66 @@ struct ChangeForm<'a> {
     text: String,
 }
 
-impl<'a> DiffForm<'a> {
-    fn new(changes: &'a [Change], crcs: CrcComparison, breaking: usize) -> Self {
-        let form = |change: &'a Change| ChangeForm {
-            change,
-            breaking: change.breaking(),
-            text: change.to_string(),
-        };
-        Self {
-            format: "symvers-diff/2",
-            crcs_compared: crcs == CrcComparison::Compare,
-            breaking,
-            changes: changes.iter().map(form).collect(),
-        }
-    }
-}
-
 impl Diff {
     pub(super) fn run(self) -> Result<ExitCode> {
+        let sides = [&self.old, &self.new];
         let (old, new) = (read_symvers(&self.old)?, read_symvers(&self.new)?);
         let crcs = CrcComparison::between(&old, &new);
         let changes = compare(&old, &new, crcs);
         let breaking = changes.iter().filter(|change| change.breaking()).count();
+        let both = sides.into_iter().zip([&old, &new]);
+        let exported_twice: Vec<ExportedTwice<'_>> =
+            both.clone().flat_map(|(file, symvers)| twice(file, symvers)).collect();
         if self.json {
-            printer::json(&DiffForm::new(&changes, crcs, breaking))?;
+            printer::json(&DiffForm {
+                format: "symvers-diff/3",
+                crcs_compared: crcs == CrcComparison::Compare,
+                exported_twice,
+                breaking,
+                changes: changes.iter().map(form).collect(),
+            })?;
         } else {
-            print_text(&changes, crcs, breaking);
+            let without = both.filter(|(_, symvers)| !symvers.has_crcs());
+            let without: Vec<String> =
+                without.map(|(file, symvers)| lacks(file, symvers)).collect();
+            print_text(&changes, &exported_twice, &without, breaking);
         }
         Ok(ExitCode::from(u8::from(breaking > 0)))
     }
 }
 
-fn print_text(changes: &[Change], crcs: CrcComparison, breaking: usize) {
+fn form(change: &Change) -> ChangeForm<'_> {
+    ChangeForm { change, breaking: change.breaking(), text: change.to_string() }
+}
+
+fn twice<'a>(file: &Path, symvers: &'a Symvers) -> Vec<ExportedTwice<'a>> {
+    let one =
+        |(symbol, modules)| ExportedTwice { file: file.shown().to_string(), symbol, modules };
+    symvers.exported_twice().into_iter().map(one).collect()
+}
+
+/// What a file lacks that has no CRC.
+fn lacks(file: &Path, symvers: &Symvers) -> String {
+    let what = if symvers.entries().is_empty() { "lists no symbol" } else { "has no CRC" };
+    format!("{} {what}", file.shown())
+}
+
+fn print_text(
+    changes: &[Change],
+    exported_twice: &[ExportedTwice<'_>],
+    without_crcs: &[String],
+    breaking: usize,
+) {
     for change in changes {
         let mark = if change.breaking() { "breaks" } else { "      " };
         outln!("{mark}  {change}");
     }
-    if crcs == CrcComparison::Ignore {
-        outln!("CRCs not compared: one side was built without MODVERSIONS");
+    for ExportedTwice { file, symbol, modules } in exported_twice {
+        let modules = modules.join(" and ");
+        outln!("{symbol} is exported by {modules} in {file}: only one of them can be loaded");
     }
-    let changes = match changes.len() {
-        1 => "1 change".into(),
-        many => format!("{many} changes"),
-    };
-    outln!("{changes}, {breaking} breaking");
+    if !without_crcs.is_empty() {
+        outln!("CRCs not compared: {}", without_crcs.join(", "));
+    }
+    outln!("{}, {breaking} breaking", counted(changes.len()));
 }

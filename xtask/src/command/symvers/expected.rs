@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::counted;
 use crate::{
     build::{
         Stack,
@@ -52,13 +53,17 @@ impl Check {
         let (kernel, count) = (&built.kernel, built.exported.entries().len());
         let with = match crcs {
             CrcComparison::Compare => "with their CRCs",
+            CrcComparison::Ignore if built.exported.has_crcs() => {
+                "without CRCs: Module.symvers.expected has none"
+            }
             CrcComparison::Ignore => "without CRCs: a kernel without MODVERSIONS has none",
         };
         if changes.is_empty() {
             outln!("{kernel}: the stack's {count} symbols are as blessed ({with})");
             return Ok(ExitCode::SUCCESS);
         }
-        let fact = format!("{kernel}: {} changes from Module.symvers.expected", changes.len());
+        let changes = counted(changes.len());
+        let fact = format!("{kernel}: {changes} from Module.symvers.expected");
         Err(Problem::does_not_hold(fact).hint("when they are meant: cargo xtask symvers bless"))
     }
 }
@@ -67,6 +72,10 @@ impl Bless {
     pub(super) fn run(self) -> Result<ExitCode> {
         let stack = self.stack.chosen()?;
         let BuiltAbi { kernel, exported, symtypes, .. } = BuiltAbi::build(&self.kernel, &stack)?;
+        if exported.entries().is_empty() {
+            let fact = format!("{stack} exports no symbol that can be blessed");
+            return Err(Problem::usage(fact).hint("export one with EXPORT_SYMBOL_GPL"));
+        }
         if !exported.has_crcs() {
             let fact = format!("{kernel} has no MODVERSIONS, so there are no CRCs to bless");
             return Err(Problem::usage(fact).hint("cargo xtask symvers bless --kernel lab"));

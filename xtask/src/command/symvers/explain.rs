@@ -18,7 +18,8 @@ use crate::{
 use ko::{seal::Seal, text::SymbolName};
 use serde::Serialize;
 use stack::{
-    depmod_config::DepmodConfig, symtype_parser, symtypes::Symtypes, symvers::SymversEntry,
+    depmod_config::DepmodConfig, namespace::kept_for, symtype_parser, symtypes::Symtypes,
+    symvers::SymversEntry,
 };
 
 /// Show where a symbol comes from, which modules import it, and the type behind its CRC
@@ -180,9 +181,10 @@ fn print_explanation(answer: &Explanation) {
         outln!("  nobody exports it");
     }
     for SymversEntry { crc, module, license, namespace, .. } in &answer.exports {
-        let namespace = match namespace.as_str() {
-            "" => String::new(),
-            namespace => format!(", in the namespace {namespace}"),
+        let namespace = match (kept_for(namespace), namespace.as_str()) {
+            (_, "") => String::new(),
+            (Some(modules), _) => format!(", kept for {modules}"),
+            (None, namespace) => format!(", in the namespace {namespace}"),
         };
         outln!("  exported by {module} with {license}{namespace}; CRC {crc:#010x}");
     }

@@ -33,3 +33,11 @@ impl Args {
         self.action.dispatch()
     }
 }
+
+/// A number of changes, in words.
+fn counted(changes: usize) -> String {
+    match changes {
+        1 => "1 change".into(),
+        many => format!("{many} changes"),
+    }
+}
