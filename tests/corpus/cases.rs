@@ -487,7 +487,12 @@ impl<'a> Maker<'a> {
     fn early(&mut self) {
         let plain = load(&self.built.plain);
         self.add("blacklisted", Shows(EPERM, "Module plain is blacklisted"), vec![plain.clone()])
-            .boot = "module_blacklist=other,plain";
+            .boot = "\"module-blacklist=other,plain\" -- module_blacklist=none";
+        self.plain("init-blacklisted", EPERM, "initcall plain_init blacklisted", |_| {}).boot =
+            "initcall_blacklist=a,plain_init";
+        let panics = self.plain("panic-on-taint", OK, "", |_| {});
+        panics.boot = "panic_on_taint=0x1000";
+        panics.unknown = Some("panics at its taint");
         self.plain("vermagic-absent", OK, "plain: bad vermagic: kernel tainted.", |m| {
             m.info("vermagic", None);
         });
@@ -818,6 +823,7 @@ impl<'a> Maker<'a> {
         let longest: &'static str = format!("text={}", "x".repeat(1024)).leak();
         let long: &'static str = format!("text={}", "x".repeat(1025)).leak();
         let erange = Some(Errno::ERANGE);
+        let enabled = if self.target.rules.enabled_is_true { OK } else { EINVAL };
         let cases: &[(&str, &'static str, Option<Errno>, &'static str)] = &[
             ("hexadecimal", "number=0x7fffffff", OK, ""),
             ("hexadecimal-large", "number=0x80000000", erange, "invalid for parameter `number'"),
@@ -835,6 +841,7 @@ impl<'a> Maker<'a> {
             ("bool-1", "flag=1", OK, ""),
             ("bool-0", "flag=0", OK, ""),
             ("bool-false", "flag=false", OK, ""),
+            ("bool-enabled", "flag=enabled", enabled, ""),
             ("bool-empty", "flag=", EINVAL, "`' invalid for parameter `flag'"),
             ("text-empty", "text=", OK, ""),
             ("text-longest", longest, OK, ""),
@@ -867,6 +874,17 @@ impl<'a> Maker<'a> {
             ("dash", "num-ber=1", OK, "plain: unknown parameter 'num-ber' ignored"),
             ("quoted", "text=\"a b\" number=3", OK, ""),
             ("dyndbg", "dyndbg=-p", OK, ""),
+            ("dyndbg-bad-flag", "dyndbg=+pq", OK, "dyndbg: unknown flag 'q'"),
+            ("dyndbg-no-flag", "dyndbg=p", OK, "dyndbg: bad flag-op p, at start of p"),
+            ("dyndbg-empty-flag", "dyndbg=\"''\"", OK, "dyndbg: flags parse failed"),
+            ("dyndbg-keyword", "dyndbg=\"colour red +p\"", OK, "unknown keyword \"colour\""),
+            ("dyndbg-odd", "dyndbg=\"func +p\"", OK, "expecting pairs of match-spec <value>"),
+            ("dyndbg-lines", "dyndbg=\"line 9-1 +p;line x +p\"", OK, "last-line:1 < 1st-line:9"),
+            ("dyndbg-twice", "dyndbg=\"file a:3 line 2 +p\"", OK, "match-spec: line used 2x"),
+            ("dyndbg-functions", "dyndbg=\"file a:f func g +p\"", OK, "func val:f overridden by g"),
+            ("dyndbg-quote", "dyndbg=\"func 'a +p\"", OK, "unclosed quote: a +p"),
+            ("dyndbg-many", "dyndbg=\"a b c d e f g h i j\"", OK, "too many words, legal max"),
+            ("dyndbg-comment", "dyndbg=\" # none\"", OK, ""),
             ("async", "async_probe", OK, ""),
             (
                 "after-dashes",
@@ -891,6 +909,9 @@ impl<'a> Maker<'a> {
         ];
         for &(id, args, errno, says) in cases {
             let load = Load { args, ..load(&self.built.plain) };
+            // A kernel without it says one line of all queries.
+            let is_query = args.starts_with("dyndbg=") && !self.target.options.dynamic_debug;
+            let says = if is_query { "dyndbg param is supported only" } else { says };
             self.add(&format!("param-{id}"), Shows(errno, says), vec![load]);
         }
     }

@@ -1,6 +1,8 @@
 //! The loader's model against the running kernel: errno, messages and taints, exactly.
 
+mod command_line;
 mod compare;
+mod live;
 mod machine;
 mod trouble;
 mod whole_tree;
@@ -23,13 +25,15 @@ use xtask::tree::scan_cache;
 use xtask::tree::section_reader::ModuleBuffer;
 use xtask::tree::walk;
 use xtask::{
-    build::{BuildDir, MakeTarget, Stack, project},
+    build::{self, BuildDir, MakeTarget, Stack, project},
     host::cache::Cache,
-    kernel::{Kernel, KernelName, archive::Refresh, certificates},
+    kernel::{Kernel, KernelName, archive::Refresh, facts, image_facts},
 };
 
 use self::{
+    command_line::command_lines_are_read_as_by_the_kernel,
     compare::{Compared, Table, a_wrong_prediction_differs, compare},
+    live::the_running_kernel_is_judged_by_what_it_has_loaded,
     machine::Machine,
     trouble::Trouble,
     whole_tree::{
@@ -40,6 +44,7 @@ use self::{
 use crate::{
     corpus::{
         cases::{ALONE, Built, Case, Load, Maker},
+        edit::section,
         random,
     },
     harness::{Needs, Test, differs},
@@ -54,6 +59,9 @@ pub(crate) fn tests() -> Vec<Test> {
             the_corpus_is_judged_as_by_the_kernel,
             another_kernels_modules_are_judged_as_by_the_kernel,
             random_changes_are_judged_as_by_the_kernel,
+            command_lines_are_read_as_by_the_kernel,
+            the_running_kernel_is_judged_by_what_it_has_loaded,
+            struct_module_is_that_of_this_very_kernel,
         ],
         Needs::Rust => [
             the_stack_is_judged_as_by_the_kernel,
@@ -123,8 +131,8 @@ pub(crate) fn target_of(kernel: &Kernel, module: &[u8]) -> KernelFacts {
     target.btf = struct_module::btf_of_vmlinux(&vmlinux).and_then(KernelBtf::new);
     // All kernels of the proof are built from Debian's source.
     target.patches = SourcePatches::DEBIAN;
-    let certificates = kernel.image.as_ref().map(|image| certificates::of_image(image).unwrap());
-    target.with_certificates(certificates.unwrap_or_default())
+    let image = kernel.image.as_ref().map(|image| image_facts::of_image(image).unwrap());
+    target.with_certificates(image.unwrap_or_default().certificates)
 }
 
 /// The kernel at hand, with what only the running one tells.
@@ -296,6 +304,24 @@ fn needs<'g>(graph: &'g Graph, file: &ModuleFile) -> Vec<&'g ModuleFile> {
     let config = ModprobeConfig::default();
     let order = load_order(graph, &[index], None, &config).unwrap();
     order.steps.iter().map(|step| &graph.modules()[step.index].file).collect()
+}
+
+/// The facts have the size of struct module that a module has which is built today, whatever
+/// modules of an older build of the kernel lie about.
+fn struct_module_is_that_of_this_very_kernel() {
+    let stale = project().join("target/build").join(format!("0-stale-{}", kernel().slug()));
+    std::fs::create_dir_all(&stale).unwrap();
+    let mut module = built().gives().clone();
+    let index = module.section(".gnu.linkonce.this_module");
+    let size = module.get(index, section::SIZE);
+    module.set_section(index, section::SIZE, size + 64);
+    std::fs::write(stale.join("stale.ko"), &module.bytes).unwrap();
+    let facts = facts::of_kernel(kernel(), || build::this_module(kernel()));
+    std::fs::remove_dir_all(&stale).unwrap();
+    let today = struct_module::this_module_of_module(built().plain());
+    assert_eq!(facts.unwrap().target.this_module, today);
+    assert!(today.is_some());
+    assert_eq!(build::this_module(kernel()), today);
 }
 
 /// The seed and the number of the random changes.

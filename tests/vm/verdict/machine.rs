@@ -39,6 +39,14 @@ const SETTINGS: &str = "cat /proc/sys/kernel/tainted && \
      echo 0 > /proc/sys/kernel/panic_on_oops && \
      if [ -e /sys/kernel/rcu_expedited ]; then echo 1 > /sys/kernel/rcu_expedited; fi";
 
+/// What a guest shows of the words that its kernel was booted with: a name, a tab, a value a line.
+pub(super) const READINGS: &str = "cd /sys/module && \
+     for file in kernel/parameters/module_blacklist module/parameters/sig_enforce \
+       /proc/sys/kernel/modules_disabled /proc/sys/kernel/tainted; do \
+       [ ! -e $file ] || printf '%s\\t%s\\n' ${file##*/} \"$(cat $file)\"; done; \
+     tr '\\0' '\\n' < /proc/1/cmdline | sed 's/^/init\\t/'; \
+     tr '\\0' '\\n' < /proc/1/environ | sed 's/^/init\\t/'";
+
 /// What the kernel did with one file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ran {
@@ -55,9 +63,18 @@ pub(super) struct Ran {
 /// What the kernel did with the loads of one case.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CaseRan {
-    /// The kernel's taints, when a new guest was started for this case.
-    pub(super) fresh: Option<u32>,
+    /// What a new guest showed, when one was started for this case.
+    pub(super) fresh: Option<Fresh>,
     pub(super) loads: Vec<Ran>,
+}
+
+/// What a guest shows before the first load.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fresh {
+    /// The kernel's taints.
+    pub(super) taints: u32,
+    /// What [`READINGS`] prints, where the kernel was given words.
+    pub(super) readings: String,
 }
 
 /// A kernel that guests run.
@@ -78,6 +95,11 @@ impl Machine {
         Self { guest, finit: FINIT.obtain(cache, &root).unwrap() }
     }
 
+    /// A guest with the program that loads.
+    pub(super) fn with_finit(&self) -> Guest {
+        self.guest.clone().file_at("finit", &self.finit)
+    }
+
     /// Adds what only the running kernel tells.
     pub(super) fn complete(&self, mut target: KernelFacts) -> KernelFacts {
         let commands = [
@@ -90,11 +112,7 @@ impl Machine {
         let report = self.guest.run(commands).unwrap();
         let names = report.commands[0].text();
         target.sysfs_names = Some(names.lines().map(Into::into).collect::<HashSet<String>>());
-        let spectre = report.commands[1].text();
-        let safe = spectre.is_empty()
-            || spectre.starts_with("Not affected")
-            || spectre.starts_with("Vulnerable");
-        target.spectre_v2 = Some(!safe);
+        target.take_spectre_v2(report.commands[1].text().trim());
         target.trust.take_loaded(&report.commands[2].text());
         target.trust.algorithms.retain(|(_, support)| *support == Support::BuiltIn);
         target
@@ -106,9 +124,9 @@ impl Machine {
         while all.len() < cases.len() {
             let begin = all.len();
             let end = begin + batch(&cases[begin..]);
-            let (taints, mut ran) = self.guest(&cases[begin..end], begin, words);
+            let (fresh, mut ran) = self.guest(&cases[begin..end], begin, words);
             if let Some(first) = ran.first_mut() {
-                first.fresh = Some(taints);
+                first.fresh = Some(fresh);
             }
             assert!(!ran.is_empty(), "the guest ran nothing from case {begin} on");
             all.extend(ran);
@@ -118,12 +136,13 @@ impl Machine {
 
     /// One guest: as many cases as the kernel lives through, and the one that it does not. It is
     /// restored where its kernel is given no words.
-    fn guest(&self, cases: &[&[Load]], begin: usize, words: &str) -> (u32, Vec<CaseRan>) {
+    fn guest(&self, cases: &[&[Load]], begin: usize, words: &str) -> (Fresh, Vec<CaseRan>) {
         let folder = tempfile::tempdir().unwrap();
         let mut list = String::new();
-        let mut guest = self.guest.clone().file_at("finit", &self.finit);
-        for word in words.split(' ').filter(|word| !word.is_empty() && *word != ALONE) {
-            guest = guest.cmdline(word);
+        let mut guest = self.with_finit();
+        let has_words = ![ALONE, ""].contains(&words);
+        if has_words {
+            guest = guest.cmdline(words);
         }
         // The same file is there once, however many loads are of it.
         let mut names: HashMap<&[u8], String> = HashMap::new();
@@ -144,10 +163,13 @@ impl Machine {
         fs::write(&path, list).unwrap();
         let mut session = guest.file(path).start().unwrap();
         let set = session.exec(SETTINGS).unwrap();
-        let taints = set.text().trim().parse();
         assert_eq!(set.status, 0, "{}", set.text());
+        let mut fresh = Fresh { taints: set.text().trim().parse().unwrap(), ..Fresh::default() };
+        if has_words {
+            fresh.readings = session.exec(READINGS).unwrap().text().to_string();
+        }
         let _ = session.exec(Command::new("./finit list").deadline(DEADLINE));
-        (taints.unwrap(), read(session.report(), cases, begin))
+        (fresh, read(session.report(), cases, begin))
     }
 }
 
@@ -226,6 +248,5 @@ fn messages(report: &Report, id: &str) -> Vec<String> {
 }
 
 /// How lines begin that the kernel logs when it gets to it, whatever is loaded: the clocks are
-/// settled some seconds after the boot, the random numbers later. The BPF verifier tells what it is
-/// at, which is not predicted.
-const OTHERS: [&str; 5] = ["clocksource: ", "random: ", "tsc: ", "sched_clock: ", "BPF:"];
+/// settled some seconds after the boot, the random numbers later.
+const OTHERS: [&str; 4] = ["clocksource: ", "random: ", "tsc: ", "sched_clock: "];

@@ -1,7 +1,7 @@
 //! The kernel's verifier of a module's BTF (`btf_parse_module()`, `kernel/bpf/btf.c` of 7.3.4, and
 //! `btf_relocate()`, `tools/lib/bpf/btf_relocate.c`): whether the types fit the kernel's own.
 //!
-//! What the verifier itself logs (`BPF: …`) is not predicted.
+//! What the verifier itself logs (`BPF: …`) is not predicted line by line.
 //! It is long because it is one format, kind by kind.
 
 use std::{collections::HashMap, ffi::CStr, fmt, sync::Arc};
@@ -49,7 +49,7 @@ mod kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Misfit {
     pub(super) errno: Errno,
-    /// What the kernel logs beside its verifier's own lines.
+    /// What the kernel logs instead of its verifier's own lines; empty where these are all.
     pub(super) lines: Vec<String>,
     /// What is wrong.
     pub(super) what: String,

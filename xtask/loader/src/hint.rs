@@ -18,6 +18,8 @@ pub(super) enum Cause {
     VersionDiffers,
     /// A namespace is not imported.
     NamespaceNotImported,
+    /// The symbol is for other modules alone.
+    KeptForOthers,
     /// A user of GPL-only symbols uses a symbol of a proprietary module.
     ProprietaryProvider,
     /// The symbol is GPL-only, the module's license is not GPL-compatible.
@@ -82,6 +84,7 @@ pub(super) fn hint_for(id: CheckId, cause: Option<Cause>, kernel: &KernelFacts) 
         }
         CheckId::Params => "give values that the parameters take: modinfo -p FILE.ko lists them",
         CheckId::Sysfs => "give the module another name: this one is built into the kernel",
+        CheckId::Init => "take its init out of initcall_blacklist= on the kernel's command line",
         CheckId::RequestFlags => "give finit_module() the flags 1, 2 and 4 only",
         CheckId::FileEmpty => "the file is empty: copy it again, or build it again",
         CheckId::FileUnpack => {
@@ -104,8 +107,7 @@ pub(super) fn hint_for(id: CheckId, cause: Option<Cause>, kernel: &KernelFacts) 
         | CheckId::Patched
         | CheckId::ThisModule
         | CheckId::Ftrace
-        | CheckId::Btf
-        | CheckId::Init => "",
+        | CheckId::Btf => "",
     }
     .into()
 }
@@ -140,6 +142,10 @@ fn hint_for_cause(cause: Cause) -> &'static str {
         }
         Cause::NamespaceNotImported => {
             "add MODULE_IMPORT_NS of that namespace (imports_ns in Rust's module!)"
+        }
+        Cause::KeptForOthers => {
+            "use another symbol: its exporter names the modules that may use it \
+             (EXPORT_SYMBOL_FOR_MODULES), and no import changes that"
         }
         Cause::ProprietaryProvider => {
             "a module that uses GPL-only symbols may not use a proprietary one's"

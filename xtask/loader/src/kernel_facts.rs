@@ -6,6 +6,7 @@ use crate::{
     btf::KernelBtf,
     signature::{Keyring, Trust, certificate::Certificate},
     struct_module::ThisModule,
+    taints::Taints,
     version_rules::{Version, VersionRules},
     xz_dec::XZ_FILTERS,
 };
@@ -82,9 +83,17 @@ config_options! {
     signatures_forced: "MODULE_SIG_FORCE";
     modules: "MODULES";
     ftrace: "DYNAMIC_FTRACE";
+    kallsyms: "KALLSYMS";
+    /// The kernel keeps the names of data, too.
+    kallsyms_all: "KALLSYMS_ALL";
+    sysctl: "SYSCTL";
+    /// The command line of the boot loader is not read.
+    fixed_command_line: "CMDLINE_OVERRIDE";
     /// The vermagic has a seed, and `struct module` another layout.
     randstruct: "RANDSTRUCT";
     lockdown: "SECURITY_LOCKDOWN_LSM";
+    /// It is asked whatever `lsm=` lists.
+    lockdown_early: "SECURITY_LOCKDOWN_LSM_EARLY";
     lockdown_forced: "LOCK_DOWN_KERNEL_FORCE_INTEGRITY" | "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY";
 }
 
@@ -168,13 +177,25 @@ pub struct KernelFacts {
     pub blacklist: Vec<String>,
     /// Whether it refuses what is not signed by a key that it trusts (`module.sig_enforce`).
     pub signatures_enforced: bool,
-    /// Whether lockdown refuses what is not signed.
+    /// Whether lockdown is to refuse what is not signed.
     pub locked_down: bool,
+    /// Whether lockdown is among the kernel's security modules, so that it is asked.
+    pub lockdown_heeded: bool,
+    /// The init functions that `initcall_blacklist=` names.
+    pub initcall_blacklist: Vec<String>,
+    /// The taints at which it panics.
+    pub panic_on_taint: Taints,
+    /// The taints that it has when the first module loads.
+    pub boot_taints: Taints,
+    /// Whether IMA demands signatures of its own.
+    pub ima_appraises: bool,
     /// `modules_disabled`, or `nomodule`: nothing loads.
     pub disabled: bool,
     /// The names in `/sys/module` of what is built in, if known exactly.
     pub sysfs_names: Option<HashSet<String>>,
-    /// Names of built-in code with parameters or a version, which may be in `/sys/module`.
+    /// Names in `/sys/module` of its built-in parameters and versions, if its image was read.
+    pub param_names: Option<HashSet<String>>,
+    /// Names of built-in code, which may be in `/sys/module`.
     pub builtin_names: HashSet<String>,
     /// Whether its processor needs retpolines, if known.
     pub spectre_v2: Option<bool>,
@@ -199,8 +220,14 @@ impl Default for KernelFacts {
             blacklist: Vec::new(),
             signatures_enforced: false,
             locked_down: false,
+            lockdown_heeded: true,
+            initcall_blacklist: Vec::new(),
+            panic_on_taint: Taints::default(),
+            boot_taints: Taints::default(),
+            ima_appraises: false,
             disabled: false,
             sysfs_names: None,
+            param_names: None,
             builtin_names: HashSet::new(),
             spectre_v2: None,
         }
@@ -219,7 +246,9 @@ impl KernelFacts {
         let config = Kconfig::parse(config);
         let options = ConfigOptions::from_config(&config);
         let rules = VersionRules::for_version(version);
-        Ok(Self {
+        let listed = config.get("LSM");
+        let is_listed = listed.is_none_or(|list| list.split(',').any(|name| name == "lockdown"));
+        let facts = Self {
             release: release.into(),
             rules,
             patches: SourcePatches::from_config(release, &config),
@@ -228,9 +257,19 @@ impl KernelFacts {
             // RANDSTRUCT and the processors with a flag of their own are not known here.
             vermagic: format!("{release} {}", common_flags(&config)),
             signatures_enforced: options.signatures_forced,
+            lockdown_heeded: options.lockdown_early || is_listed,
             options,
             ..Self::default()
-        })
+        };
+        // The kernel puts its own words before those of the boot loader (`setup_arch()`,
+        // `arch/x86/kernel/setup.c`).
+        let own = config.get("CMDLINE").filter(|_| config.has("CMDLINE_BOOL"));
+        Ok(facts.with_own_command_line(own.unwrap_or_default()))
+    }
+
+    /// Whether lockdown refuses what is not signed.
+    pub fn is_locked_down(&self) -> bool {
+        self.locked_down && self.lockdown_heeded
     }
 
     /// Takes the certificates that are built into the kernel's image
@@ -275,57 +314,25 @@ impl KernelFacts {
         Ok(self)
     }
 
-    /// Takes the words of a kernel's command line that decide over modules.
-    #[must_use]
-    pub fn with_command_line(mut self, words: &str) -> Self {
-        for word in words.split_whitespace() {
-            let (name, value) =
-                word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
-            // `param_set_bool()`: without a value it is true.
-            let is_set = |value: Option<&str>| value.map_or(Some(true), kstrtobool);
-            match name.replace('-', "_").as_str() {
-                "module_blacklist" => {
-                    self.blacklist = value.unwrap_or_default().split(',').map(Into::into).collect();
-                }
-                // `param_set_bool_enable_only()`: what was set is not unset.
-                "module.sig_enforce" => self.signatures_enforced |= is_set(value) == Some(true),
-                // `lockdown_param()` (`security/lockdown/lockdown.c`): a level is never lowered.
-                "lockdown" => {
-                    let level = value.unwrap_or_default();
-                    self.locked_down |=
-                        self.options.lockdown && ["integrity", "confidentiality"].contains(&level);
-                }
-                "nomodule" => self.disabled = is_set(value).unwrap_or(self.disabled),
-                _ => {}
-            }
-        }
-        self
+    /// Takes what `/sys/devices/system/cpu/vulnerabilities/spectre_v2` says: modules without
+    /// retpolines are told unless the kernel does nothing about it (`SPECTRE_V2_NONE`,
+    /// `arch/x86/kernel/cpu/bugs.c`).
+    pub fn take_spectre_v2(&mut self, text: &str) {
+        let does = ["Mitigation", "Vulnerable:"].iter().any(|begin| text.starts_with(begin));
+        self.spectre_v2 = Some(does);
     }
 
-    /// Takes a `modules.builtin.modinfo`: the names of built-in code that has parameters or a
-    /// version, and so may have a folder in `/sys/module`.
+    /// Takes a `modules.builtin.modinfo`: the names of built-in code, which has a folder in
+    /// `/sys/module` where it has parameters, a version or a driver.
     #[must_use]
     pub fn with_builtin_modinfo(mut self, modinfo: &[u8]) -> Self {
         for line in modinfo.split(|&byte| byte == 0) {
             let text = String::from_utf8_lossy(line);
-            let Some((name, rest)) = text.split_once('.') else { continue };
-            if rest.starts_with("parmtype=") || rest.starts_with("version=") {
+            if let Some((name, _)) = text.split_once('.') {
                 self.builtin_names.insert(name.replace('-', "_"));
             }
         }
         self
-    }
-}
-
-/// `kstrtobool()` (`lib/kstrtox.c`); none for what is no truth value.
-pub(crate) fn kstrtobool(text: &str) -> Option<bool> {
-    let mut chars = text.chars();
-    match (chars.next()?, chars.next()) {
-        ('e' | 'E' | 'y' | 'Y' | 't' | 'T' | '1', _) => Some(true),
-        ('d' | 'D' | 'n' | 'N' | 'f' | 'F' | '0', _) => Some(false),
-        ('o' | 'O', Some('n' | 'N')) => Some(true),
-        ('o' | 'O', Some('f' | 'F')) => Some(false),
-        _ => None,
     }
 }
 
@@ -356,26 +363,6 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_decides() {
-        let lockdown = "CONFIG_SECURITY_LOCKDOWN_LSM=y\n";
-        let with =
-            |config, words| KernelFacts::new("7.3.4", config).unwrap().with_command_line(words);
-        let words = "quiet module_blacklist=a,b module.sig_enforce lockdown=integrity";
-        let kernel = with(lockdown, words);
-        assert_eq!(kernel.blacklist, ["a", "b"]);
-        assert!(kernel.signatures_enforced && kernel.locked_down && !kernel.disabled);
-        // What is not the kernel's own option does nothing.
-        assert!(!with("", words).locked_down);
-        // A truth value is the kernel's, and neither enforcement nor lockdown is ever taken back.
-        assert!(!with("", "module.sig_enforce=off").signatures_enforced);
-        assert!(!with("", "module.sig_enforce=maybe").signatures_enforced);
-        assert!(with("", "module.sig_enforce=on module.sig_enforce=0").signatures_enforced);
-        assert!(with(lockdown, "lockdown=integrity lockdown=none").locked_down);
-        assert!(with("", "nomodule").disabled && with("", "nomodule=1").disabled);
-        assert!(!with("", "nomodule=0").disabled && !with("", "nomodule nomodule=off").disabled);
-    }
-
-    #[test]
     fn debians_patches_are_told_by_its_configuration_or_the_source() {
         let of = |release, config| KernelFacts::new(release, config).unwrap().patches;
         let salt = "CONFIG_BUILD_SALT=\"6.12.1+deb13-amd64\"\n";
@@ -392,6 +379,6 @@ mod tests {
     fn what_is_built_in_has_names() {
         let target =
             KernelFacts::default().with_builtin_modinfo(b"printk.parmtype=time:bool\0a.b=c\0");
-        assert!(target.builtin_names.contains("printk") && target.builtin_names.len() == 1);
+        assert!(["printk", "a"].into_iter().all(|name| target.builtin_names.contains(name)));
     }
 }

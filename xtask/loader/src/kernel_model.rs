@@ -20,7 +20,9 @@ pub struct KernelModel<'k> {
 impl<'k> KernelModel<'k> {
     /// A kernel with nothing loaded.
     pub fn new(kernel: &'k KernelFacts) -> Self {
-        Self { kernel, state: KernelState::default() }
+        let mut state = KernelState::default();
+        state.taints = kernel.boot_taints;
+        Self { kernel, state }
     }
 
     /// Loads a file as `finit_module()` would: with [`COMPRESSED_FILE`] the kernel unpacks it, if

@@ -64,6 +64,10 @@ pub struct KernelState {
     doubtful_by_symbol: HashMap<Vec<u8>, usize>,
     /// The seals of each crate that loaded modules export, and their modules.
     seals: HashMap<String, Vec<(String, usize)>>,
+    /// What modules export of which no file is known, with their names.
+    unread: HashMap<Vec<u8>, String>,
+    /// A module whose exports are not known at all.
+    unread_whole: Option<String>,
 }
 
 /// A symbol that was found, and its owner.
@@ -138,6 +142,25 @@ impl KernelState {
         named.or_else(|| Some(self.doubtful.get(exporter?)?.name.as_str()))
     }
 
+    /// Adds a module that is loaded from a file that is not known: of its exports the names are
+    /// known at most.
+    pub fn add_unread(&mut self, name: &str, taints: Taints, exports: Option<Vec<String>>) {
+        let (name, exported) = (name.to_owned(), Vec::new());
+        match exports {
+            Some(symbols) => {
+                let owned = symbols.into_iter().map(|symbol| (symbol.into_bytes(), name.clone()));
+                self.unread.extend(owned);
+            }
+            None => self.unread_whole = Some(name.clone()),
+        }
+        self.add_module(LoadedModule { name, taints, exports: exported });
+    }
+
+    /// The module of which no file is known that exports this symbol, or may.
+    pub fn unread_exporter(&self, symbol: &[u8]) -> Option<&str> {
+        self.unread.get(symbol).or(self.unread_whole.as_ref()).map(String::as_str)
+    }
+
     /// Takes a module away, as when its init failed.
     pub fn remove(&mut self, name: &str) {
         let Some(index) = self.by_name.remove(name) else { return };
@@ -154,6 +177,8 @@ impl KernelState {
         self.doubtful.clear();
         self.doubtful_by_symbol.clear();
         self.seals.clear();
+        self.unread.clear();
+        self.unread_whole = None;
     }
 
     /// Looks a symbol up as `find_symbol()` (`kernel/module/main.c`) does: in the kernel, then in

@@ -11,6 +11,7 @@
 //! | what one load changes for the next | [`kernel_state::KernelState`] |
 //! | the order of the checks | `checks/mod.rs`; one small function each |
 //! | whether a signature is good, and by which keyring | [`verify_signature`] |
+//! | the words of a kernel's command line that decide | `kernel_params.rs` |
 //! | GPL-only symbols | [`gpl_only`] |
 //! | what to do about a refusal | `hint.rs` |
 //!
@@ -40,6 +41,7 @@ pub mod gpl_only;
 mod hint;
 pub mod kernel_facts;
 pub mod kernel_model;
+pub mod kernel_params;
 pub mod kernel_state;
 pub mod load_info;
 mod load_module;
@@ -56,4 +58,4 @@ pub mod verdict;
 pub mod version_rules;
 mod xz_dec;
 
-pub use load_module::{early_verdict, verify_signature};
+pub use load_module::{early_verdict, loaded_module, verify_signature};

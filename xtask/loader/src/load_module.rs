@@ -11,6 +11,7 @@ use crate::{
     load_info::{LoadInfo, LoadRequest},
     module_exports,
     signature::{Rejection, Vouched},
+    taints::Taints,
     verdict::{Answer, CheckResult, Finding, Outcome, Verdict},
 };
 
@@ -60,6 +61,10 @@ fn walk(mut load: LoadInfo<'_>, stop_before: Option<CheckId>) -> Verdict {
         if load.logs_too_much() {
             finding = Finding::unknown("the kernel logs more about it than its log holds");
         }
+        if load.state.taints.0 & load.kernel.panic_on_taint.0 != 0 {
+            finding =
+                Finding::unknown("the kernel panics at its taint: boot without panic_on_taint=");
+        }
         let Finding { outcome, want, have, cause } = finding;
         let hint = match outcome {
             Outcome::Fail(_) => hint::hint_for(id, cause, load.kernel),
@@ -94,8 +99,19 @@ fn walk(mut load: LoadInfo<'_>, stop_before: Option<CheckId>) -> Verdict {
 /// Reads the name and the exports of a module in doubt at its signature, which the kernel checks
 /// before it reads them. A module that depends on it is in doubt, too, and no other.
 fn read_ahead(load: &mut LoadInfo<'_>) {
-    let Ok(module) = Module::read(load.request.file) else { return };
-    load.name = module.name().unwrap_or_default().to_string();
+    if let Some((name, exports)) = name_and_exports(load.request.file) {
+        (load.name, load.exports) = (name, exports);
+    }
+}
+
+/// A module that is loaded already, as its file has it, with the taints that the kernel shows.
+pub fn loaded_module(file: &[u8], taints: Taints) -> Option<LoadedModule> {
+    let (name, exports) = name_and_exports(file)?;
+    Some(LoadedModule { name, taints, exports })
+}
+
+fn name_and_exports(file: &[u8]) -> Option<(String, Vec<NamedExport>)> {
+    let module = Module::read(file).ok()?;
     let named = |export: ko::exports::Export<'_>| NamedExport {
         symbol: export.symbol.0.bytes().to_vec(),
         export: Export {
@@ -104,5 +120,6 @@ fn read_ahead(load: &mut LoadInfo<'_>) {
             namespace: export.namespace.bytes().to_vec(),
         },
     };
-    load.exports = module.exports.iter().flatten().map(named).collect();
+    let exports = module.exports.iter().flatten().map(named).collect();
+    Some((module.name().unwrap_or_default().to_string(), exports))
 }

@@ -8,9 +8,32 @@ pub const ADDRESS: &str = "<address>";
 /// Stands in a message for a decimal number that only the kernel's own source tells.
 pub const NUMBER: &str = "<number>";
 
+/// Stands at the end of a message for any number of lines that begin as it does: what the verifier
+/// of BTF says of the type that it refuses.
+pub const LINES: &str = "<lines>";
+
+/// What is left of the kernel's lines after those that were predicted, in their order; none where
+/// one of them differs.
+pub fn after_messages<'l>(predicted: &[String], logged: &'l [String]) -> Option<&'l [String]> {
+    let mut rest = logged;
+    for line in predicted {
+        rest = match line.ends_with(LINES) {
+            true => {
+                let is_other = |logged: &String| !is_message(line, logged);
+                &rest[rest.iter().position(is_other).unwrap_or(rest.len())..]
+            }
+            false => rest.split_first().filter(|(logged, _)| is_message(line, logged))?.1,
+        };
+    }
+    Some(rest)
+}
+
 /// Whether a line of the kernel's log is the message predicted, whatever stands in the place of
 /// [`ADDRESS`] and [`NUMBER`].
 pub fn is_message(predicted: &str, logged: &str) -> bool {
+    if let Some(begin) = predicted.strip_suffix(LINES) {
+        return logged.starts_with(begin.trim_end());
+    }
     let predicted = predicted.replace(NUMBER, ADDRESS);
     let mut pieces = predicted.split(ADDRESS);
     let Some(mut rest) = pieces.next().and_then(|first| logged.strip_prefix(first)) else {
@@ -32,6 +55,16 @@ pub fn is_message(predicted: &str, logged: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_may_be_any_that_begin_so() {
+        let lines = |text: &str| text.split('|').map(str::to_owned).collect::<Vec<_>>();
+        let predicted = lines("a|BPF: <lines>|b");
+        let rest = |logged: &str| after_messages(&predicted, &lines(logged)).map(<[String]>::len);
+        assert_eq!(rest("a|BPF:[1] INT|BPF: |b"), Some(0));
+        assert_eq!((rest("a|b"), rest("a|b|c")), (Some(0), Some(1)));
+        assert_eq!((rest("a|BPF: x|c"), rest("BPF: x|a|b"), rest("a")), (None, None, None));
+    }
 
     #[test]
     fn an_address_may_be_any() {

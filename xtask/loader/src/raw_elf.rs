@@ -42,7 +42,7 @@ const OVERLAPS: &str =
     "its tables lie over each other, as no linker leaves them: they are not followed to their end";
 
 /// The longest name of a symbol or section that is read; kallsyms takes 511 bytes.
-const NAME_BYTES_MAX: usize = 4096;
+pub(crate) const NAME_BYTES_MAX: usize = 4096;
 
 /// How often the bytes of a file may be read as names: a linker leaves each in its strings once,
 /// and a load reads them a few times.

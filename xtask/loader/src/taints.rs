@@ -9,6 +9,10 @@ pub struct Taints(pub u32);
 impl Taints {
     /// `P`: a license that is not GPL-compatible.
     pub const PROPRIETARY: Self = Self(1 << 0);
+    /// What gives up lock debugging besides a load: a machine check, a bad page, an oops, a
+    /// processor out of its specification, a module removed by force (`kernel/panic.c` and its
+    /// callers with `LOCKDEP_NOW_UNRELIABLE`).
+    pub const UNRELIABLE: Self = Self(1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 7);
     /// `F`: loaded by force, without vermagic or versions.
     pub const FORCED: Self = Self(1 << 1);
     /// `U`: a user asked for something dangerous.
@@ -30,6 +34,12 @@ impl Taints {
     /// Whether all of `other` are in it.
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Reads the letters of `/proc/modules`.
+    pub fn from_letters(letters: &str) -> Self {
+        let bit = |letter| Self::LETTERS.chars().position(|known| known == letter);
+        Self(letters.chars().filter_map(bit).fold(0, |bits, bit| bits | 1 << bit))
     }
 
     /// Adds `other`.

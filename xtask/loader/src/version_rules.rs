@@ -81,6 +81,8 @@ rules! {
     /// Relocations of the per-CPU section are applied, and a bad one is named with its section and
     /// index.
     percpu_relocations since (6, 15, 0);
+    /// `enabled` and `disabled` are truth values (`kstrtobool()`, `lib/kstrtox.c`).
+    enabled_is_true since (6, 14, 0);
     /// `module:` namespaces are understood, and importing one is refused.
     module_namespaces since (6, 16, 0);
     /// `simplify_symbols()` refuses a symbol of a section that is not there. Before, it read beyond

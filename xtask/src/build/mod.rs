@@ -17,18 +17,19 @@ use std::{
     time::Duration,
 };
 
-use loader::struct_module::ThisModule;
+use ::stack::module_file::Stamp;
+use loader::struct_module::{self, ThisModule};
 
 pub use self::stack::{MakeTarget, SOURCES, Stack, project, require_project};
 use crate::{
     host::{
-        cache::{self, Cache, Lock},
-        file_system::{make_folder, names},
+        cache::{self, Cache, Lock, Partial},
+        file_system::{make_folder, write_file},
         open,
         progress::say,
         run::Run,
     },
-    kernel::{Kernel, KernelName, Toolchain, archive::Refresh, facts, table::KERNELS},
+    kernel::{Kernel, KernelName, Toolchain, archive::Refresh, table::KERNELS},
     problem::{Problem, Result},
     tree::walk,
 };
@@ -287,10 +288,31 @@ impl BuiltStack {
     }
 }
 
-/// `struct module` as a module that was built here for this kernel has it. The lab kernel carries
-/// neither BTF nor modules of its own.
+/// The smallest module.
+const PROBE: [(&str, &str); 2] = [
+    ("Kbuild", "obj-m := probe.o\n"),
+    (
+        "probe.c",
+        "#include <linux/module.h>\n\
+         static int __init probe_init(void) { return 0; }\nmodule_init(probe_init);\n\
+         static void __exit probe_exit(void) {}\nmodule_exit(probe_exit);\n\
+         MODULE_LICENSE(\"GPL\");\nMODULE_DESCRIPTION(\"Shows struct module\");\n",
+    ),
+];
+
+/// `struct module` as a module has it that is built for this very kernel, once: the lab kernel
+/// carries neither BTF nor modules of its own. None where it does not build.
 pub fn this_module(kernel: &Kernel) -> Option<ThisModule> {
-    let (all, end) = (project().join("target/build"), format!("-{}", kernel.slug()));
-    let mut folders = names(&all).ok()?.into_iter().filter(|name| name.ends_with(&end));
-    folders.find_map(|name| facts::this_module_in(&all.join(name)))
+    let configured = kernel.tree.join("include/config/auto.conf").metadata().ok()?;
+    let stamp = format!("{} {:?}", kernel.tree.display(), Stamp::from_metadata(&configured));
+    let entry = format!("facts/struct-module-{}", cache::key([stamp.as_str()]));
+    let built = Cache::open().ok()?.entry(&entry, Partial::Discard, |aside| {
+        for (name, text) in PROBE {
+            write_file(&aside.join(name), text)?;
+        }
+        let make = kernel.toolchain.run("make", aside).arg("-C").arg(&kernel.kdir);
+        let make = make.arg(format!("M={}", aside.display())).arg(kernel.config()?.compiler());
+        make.arg("modules").deadline(DEADLINE).stdout().map(drop)
+    });
+    struct_module::this_module_of_module(&open::read(built.ok()?.join("probe.ko")).ok()?)
 }

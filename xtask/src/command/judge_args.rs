@@ -10,6 +10,7 @@ use crate::{
         archive::Refresh,
         certificates,
         facts::{self, Overrides, TreeFacts},
+        live,
     },
     problem::{Problem, Result},
 };
@@ -70,7 +71,7 @@ impl JudgeArgs {
             image: self.image.clone(),
         };
         if self.live {
-            return facts::of_running(&overrides);
+            return live::of_running(&overrides);
         }
         if let Some(tree) = &self.tree {
             return facts::of_tree(tree, &overrides);

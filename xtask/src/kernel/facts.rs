@@ -1,10 +1,7 @@
-//! The facts of a kernel for its loader's verdict: gathered from a prepared tree, an installed one,
-//! or the running kernel.
+//! The facts of a kernel for its loader's verdict: gathered from a prepared tree or an installed
+//! one.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use crate::tree::section_reader::ModuleBuffer;
 use crate::tree::walk;
@@ -14,21 +11,17 @@ use crate::{
         open,
     },
     kernel::{
-        Kernel, KernelName, certificates, config,
-        live_keys::{self, LiveKeys},
+        Kernel, KernelName, config,
+        image_facts::{self, ImageFacts},
     },
     printer::Shown as _,
-    problem::{OrProblem, Problem, Result},
+    problem::{Problem, Result},
 };
 use ko::kconfig::Kconfig;
 use loader::btf::KernelBtf;
 use loader::kernel_facts::{KernelFacts, SourcePatches};
-use loader::kernel_model::KernelModel;
-use loader::kernel_state::OnceMessage;
-use loader::load_info::LoadRequest;
 use loader::signature::{Keyring, certificate::Certificate};
 use loader::struct_module::{self, ThisModule};
-use loader::taints::Taints;
 use stack::module_file::ModuleFile;
 
 /// A kernel's facts, and where its own modules are.
@@ -127,22 +120,19 @@ pub fn of_tree(folder: &Path, overrides: &Overrides) -> Result<TreeFacts> {
     if target.this_module.is_none() {
         target.this_module = own_this_module(folder);
     }
-    target = with_certificates(target, folder, overrides)?;
+    target = with_image(target, folder, overrides)?;
     let modules = folder.join("modules.dep").exists().then(|| folder.to_path_buf());
     let mut facts = TreeFacts { target, modules, unknown: Vec::new() };
     facts.note_unknown();
     Ok(facts)
 }
 
-/// Adds the certificates of the kernel's image.
-fn with_certificates(
-    target: KernelFacts,
+/// Adds what the kernel's image tells.
+fn with_image(
+    mut target: KernelFacts,
     folder: &Path,
     overrides: &Overrides,
 ) -> Result<KernelFacts> {
-    if !target.options.signatures {
-        return Ok(target);
-    }
     let mut places = vec![folder.join("vmlinuz"), folder.join("arch/x86/boot/bzImage")];
     if folder.ends_with(Path::new("lib/modules").join(&target.release)) {
         // Of /lib/modules and of /usr/lib/modules.
@@ -150,9 +140,17 @@ fn with_certificates(
         places.extend(folder.ancestors().skip(3).take(2).map(|root| root.join(&name)));
     }
     let image = overrides.image.as_ref();
-    let image = image.or_else(|| places.iter().find(|place| place.exists()));
-    let found = image.map(|image| certificates::of_image(image)).transpose()?.unwrap_or_default();
-    Ok(if found.is_empty() { target } else { target.with_certificates(found) })
+    let Some(image) = image.or_else(|| places.iter().find(|place| place.exists())) else {
+        return Ok(target);
+    };
+    let facts = image_facts::of_image(image);
+    // An image that nobody named, and whose certificates nobody asks for, may be of any form.
+    let is_needed = target.options.signatures || overrides.image.is_some();
+    let facts = if is_needed { facts? } else { facts.unwrap_or_default() };
+    let ImageFacts { certificates, sysfs_names } = facts;
+    target.param_names = sysfs_names;
+    let is_asked = target.options.signatures && !certificates.is_empty();
+    Ok(if is_asked { target.with_certificates(certificates) } else { target })
 }
 
 impl TreeFacts {
@@ -161,7 +159,8 @@ impl TreeFacts {
         self.target.trust.add(Keyring::Named, [certificate]);
     }
 
-    fn note_unknown(&mut self) {
+    /// Notes what could not be found out.
+    pub(super) fn note_unknown(&mut self) {
         let facts = [
             (
                 self.target.this_module.is_none(),
@@ -192,7 +191,7 @@ fn own_this_module(folder: &Path) -> Option<ThisModule> {
 }
 
 /// `struct module` as the first modules in a folder have it, which were built for the kernel.
-pub fn this_module_in(folder: &Path) -> Option<ThisModule> {
+fn this_module_in(folder: &Path) -> Option<ThisModule> {
     let (mut buffer, files) = (ModuleBuffer::default(), walk::modules(folder).ok()?);
     let of =
         |file: &ModuleFile| struct_module::this_module_of_module(buffer.read(&file.full).ok()?);
@@ -216,90 +215,10 @@ fn first_text(paths: &[PathBuf]) -> Option<String> {
     first(paths).and_then(|bytes| String::from_utf8(bytes).ok())
 }
 
-/// The facts of the running kernel: its tree, and what /proc and /sys tell.
-///
-/// # Errors
-/// It has no /lib/modules folder or no configuration.
-pub fn of_running(overrides: &Overrides) -> Result<TreeFacts> {
-    let release = text_of("/proc/sys/kernel/osrelease");
-    let boot = Some(Path::new("/boot").join(format!("config-{release}")));
-    let config = overrides.config.clone().or(boot.filter(|config| config.exists()));
-    let overrides = Overrides { config, ..overrides.clone() };
-    let folder = Path::new("/lib/modules").join(&release);
-    let mut facts = of_tree(&folder, &overrides)?;
-    let target = &mut facts.target;
-    *target = std::mem::take(target).with_command_line(&text_of("/proc/cmdline"));
-    let loaded: Vec<String> = loaded().into_iter().map(|(name, _)| name).collect();
-    let names = fs::read_dir("/sys/module").or_host(|| "/sys/module".into())?.flatten();
-    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    target.sysfs_names = Some(names.filter(|name| !loaded.contains(name)).collect());
-    target.signatures_enforced |= text_of("/sys/module/module/parameters/sig_enforce") == "Y";
-    let builtin: Vec<Certificate> =
-        target.trust.keys.iter().map(|trusted| trusted.certificate.clone()).collect();
-    let LiveKeys { trusted, unread } =
-        live_keys::read(Path::new("/"), &builtin, &target.trust.keyrings);
-    for (keyring, certificate) in trusted {
-        target.trust.add(keyring, [certificate]);
-    }
-    target.keys_unread = unread;
-    target.trust.take_loaded(&text_of("/proc/crypto"));
-    target.disabled |= text_of("/proc/sys/kernel/modules_disabled") == "1";
-    let lockdown = text_of("/sys/kernel/security/lockdown");
-    target.locked_down |= !lockdown.is_empty() && !lockdown.contains("[none]");
-    let spectre = text_of("/sys/devices/system/cpu/vulnerabilities/spectre_v2");
-    target.spectre_v2 = Some(spectre.starts_with("Mitigation"));
-    if let Ok(btf) = open::read("/sys/kernel/btf/vmlinux") {
-        target.btf = KernelBtf::new(&btf).or(target.btf.take());
-        let known = target.btf.as_ref().and_then(KernelBtf::this_module);
-        target.this_module = known.or(target.this_module);
-    }
-    facts.modules = Some(folder);
-    facts.note_unknown();
-    Ok(facts)
-}
-
-fn text_of(path: &str) -> String {
-    open::read_text(path).unwrap_or_default().trim().to_owned()
-}
-
-/// The loaded modules of the running kernel with their taints, the latest first.
-fn loaded() -> Vec<(String, String)> {
-    let text = text_of("/proc/modules");
-    let module = |line: &str| {
-        let name = line.split(' ').next().unwrap_or_default().to_owned();
-        let taints = line.rsplit(' ').next().unwrap_or_default();
-        (name, taints.trim_matches(['(', ')']).to_owned())
-    };
-    text.lines().map(module).collect()
-}
-
-/// Plays the load of what the running kernel has loaded, out of its own tree.
-///
-/// # Errors
-/// The tree cannot be read.
-pub fn play_loaded(model: &mut KernelModel<'_>, folder: &Path) -> Result<()> {
-    let files = walk::modules(folder)?;
-    let mut buffer = ModuleBuffer::default();
-    for (name, _) in loaded().iter().rev() {
-        let file: Option<&ModuleFile> = files.iter().find(|file| *file.name == **name);
-        if let Some(bytes) = file.and_then(|file| buffer.read(&file.full).ok()) {
-            model.finit_module(LoadRequest { file: bytes, ..LoadRequest::default() });
-        }
-    }
-    let taints = Taints(text_of("/proc/sys/kernel/tainted").parse().unwrap_or(0));
-    model.state.taints = taints;
-    // The kernel logs these once, when it sets the taint: it has done so.
-    if taints.has(Taints::UNSIGNED) {
-        model.state.is_first(OnceMessage::Unsigned);
-    }
-    if taints.has(Taints::PROPRIETARY) || taints.has(Taints::FORCED) {
-        model.state.is_first(OnceMessage::LockDebugging);
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::kernel::{KernelName, Toolchain};
 

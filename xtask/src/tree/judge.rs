@@ -218,8 +218,14 @@ fn fingerprint(target: &KernelFacts, files: &[ModuleFile]) -> String {
         blacklist,
         signatures_enforced,
         locked_down,
+        lockdown_heeded,
+        initcall_blacklist,
+        panic_on_taint,
+        boot_taints,
+        ima_appraises,
         disabled,
         sysfs_names,
+        param_names,
         builtin_names,
         spectre_v2,
         trust,
@@ -232,11 +238,14 @@ fn fingerprint(target: &KernelFacts, files: &[ModuleFile]) -> String {
         names.sort();
         names
     };
-    let names = (sysfs_names.as_ref().map(sorted), sorted(builtin_names));
+    let [sysfs_names, param_names] =
+        [sysfs_names, param_names].map(|names| names.as_ref().map(sorted));
+    let names = (sysfs_names, param_names, sorted(builtin_names));
     let version = (program_stamp(), release, rules, patches, vermagic, options, this_module);
     let state = (blacklist, signatures_enforced, locked_down, disabled, spectre_v2, names);
+    let words = (lockdown_heeded, initcall_blacklist, panic_on_taint, boot_taints, ima_appraises);
     let keys = (trust, certificates_known, keys_unread, btf);
-    hash.update(format!("{version:?} {state:?} {keys:?}"));
+    hash.update(format!("{version:?} {state:?} {words:?} {keys:?}"));
     let mut names: Vec<_> = exports.iter().collect();
     names.sort_by_key(|(name, _)| *name);
     for (name, export) in names {

@@ -25,6 +25,13 @@ pub struct PlannedLoad {
     pub wanted: bool,
 }
 
+impl PlannedLoad {
+    /// The name by which the kernel knows the module.
+    pub fn name(&self) -> ModuleName {
+        ModuleName::of_build_path(&self.file.with_extension("").to_string_lossy())
+    }
+}
+
 /// The files one by one, as `insmod` would be given them.
 pub fn as_given(files: &[PathBuf]) -> Vec<PlannedLoad> {
     files.iter().map(|file| PlannedLoad { file: file.clone(), wanted: true }).collect()

@@ -4,6 +4,7 @@ use crate::{
     btf::{Misfit, has_parts, parse_module},
     kernel_state::OnceMessage,
     load_info::LoadInfo,
+    log_line::LINES,
     verdict::Finding,
 };
 
@@ -20,6 +21,10 @@ pub(super) fn btf(load: &mut LoadInfo<'_>) -> Finding {
     let Err(Misfit { errno, lines, what }) = fit else {
         return Finding::pass().have(if base.is_some() { "with a base of its own" } else { "" });
     };
+    if lines.is_empty() {
+        // The verifier names the type (`btf_verifier_log_type()`).
+        load.say(format!("BPF: {LINES}"));
+    }
     lines.into_iter().for_each(|line| load.say(line));
     if load.kernel.options.btf_mismatch_allowed {
         let line = "Kernel module BTF mismatch detected, BTF debug info may be unavailable for \

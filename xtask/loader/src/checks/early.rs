@@ -6,6 +6,7 @@ use crate::{
     raw_elf::{SHDR_BYTES, SHF_ALLOC, Shdr},
     verdict::Finding,
 };
+use ko::vermagic::{Vermagic, same_magic};
 
 /// `blacklisted()`: `module_blacklist=` on the kernel's command line.
 pub(super) fn blacklist(load: &mut LoadInfo<'_>) -> Finding {
@@ -56,7 +57,7 @@ fn rewrite_section_headers(load: &mut LoadInfo<'_>) {
     }
 }
 
-/// `check_modinfo()` with `same_magic()` (`kernel/module/version.c`).
+/// `check_modinfo()`.
 pub(super) fn vermagic(load: &mut LoadInfo<'_>) -> Finding {
     let magic =
         load.modinfo_value("vermagic").filter(|_| load.request.flags & IGNORE_VERMAGIC == 0);
@@ -75,15 +76,10 @@ pub(super) fn vermagic(load: &mut LoadInfo<'_>) -> Finding {
              name a tree that has include/generated/randstruct_hash.h",
         );
     }
-    let magic = magic.lossy().into_owned();
-    let after_release = |magic: &str| magic[magic.find(' ').unwrap_or(magic.len())..].to_owned();
     let has_crcs = load.kernel.options.modversions && load.index.versions != 0;
-    let is_same = if has_crcs {
-        // The release does not count: the CRCs do.
-        after_release(&magic) == after_release(&wanted)
-    } else {
-        magic == wanted
-    };
+    let kernels = Vermagic::new(wanted.as_str().into());
+    let is_same = same_magic(Vermagic::new(magic), kernels, has_crcs);
+    let magic = magic.lossy().into_owned();
     if is_same {
         return Finding::pass().want(wanted).have(magic);
     }

@@ -11,7 +11,14 @@ use ko::compression::Compression;
 /// `may_init_module()`: whether anything may load.
 pub(super) fn allowed(load: &mut LoadInfo<'_>) -> Finding {
     if !load.kernel.disabled {
-        return Finding::pass();
+        return if load.kernel.ima_appraises {
+            Finding::unknown(
+                "IMA appraises modules (ima_policy=), by a signature that is not in the file: boot \
+                 without the word",
+            )
+        } else {
+            Finding::pass()
+        };
     }
     Finding::fail(Errno::EPERM)
         .want("a kernel that loads modules")

@@ -4,6 +4,7 @@
 //! `kernel/module/main.c`. Messages are the kernel's, character for character.
 
 mod btf;
+mod dyndbg;
 mod early;
 mod elf;
 mod elf_pre_6_13;

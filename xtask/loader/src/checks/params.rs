@@ -2,9 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::signature::log_lockdown;
+use super::{dyndbg, signature::log_lockdown};
 use crate::{
-    errno::Errno, kernel_facts::kstrtobool, load_info::LoadInfo, taints::Taints, verdict::Finding,
+    errno::Errno,
+    kernel_params::{CHARP_MAX, Word, is_same_name, kstrtobool, next_arg, skip_spaces},
+    load_info::LoadInfo,
+    taints::Taints,
+    verdict::Finding,
 };
 
 /// `sizeof(struct kernel_param)` (`include/linux/moduleparam.h`).
@@ -49,7 +53,7 @@ pub(super) fn params(load: &mut LoadInfo<'_>) -> Finding {
     while !rest.is_empty() {
         let (word, after) = next_arg(rest);
         rest = after;
-        if word.value.is_none() && word.name == b"--" {
+        if word.is_end() {
             // `err ?: args`: an error hides the words that are left over.
             if failed.is_none() {
                 let rest = lossy(rest);
@@ -76,58 +80,6 @@ pub(super) fn params(load: &mut LoadInfo<'_>) -> Finding {
     }
 }
 
-/// A word of the parameters.
-#[derive(Debug, PartialEq)]
-struct Word {
-    name: Vec<u8>,
-    value: Option<Vec<u8>>,
-}
-
-/// `isspace()` (`lib/ctype.c`): ASCII's, and the no-break space of Latin-1.
-fn is_space(byte: u8) -> bool {
-    matches!(byte, b'\t'..=b'\r' | b' ' | 0xa0)
-}
-
-/// `skip_spaces()` (`lib/string_helpers.c`).
-fn skip_spaces(text: &[u8]) -> &[u8] {
-    &text[text.iter().position(|&byte| !is_space(byte)).unwrap_or(text.len())..]
-}
-
-/// `next_arg()` (`lib/cmdline.c`): a space within quotes does not end a word; quotes around the
-/// whole word, or around its value, are taken off.
-fn next_arg(args: &[u8]) -> (Word, &[u8]) {
-    let is_quoted = args.first() == Some(&b'"');
-    let text = &args[usize::from(is_quoted)..];
-    let mut in_quote = is_quoted;
-    let mut equals = 0;
-    let mut end = text.len();
-    for (at, &byte) in text.iter().enumerate() {
-        if is_space(byte) && !in_quote {
-            end = at;
-            break;
-        }
-        if byte == b'=' && equals == 0 {
-            equals = at;
-        }
-        in_quote ^= byte == b'"';
-    }
-    let (mut word, rest) = text.split_at(end);
-    let rest = skip_spaces(rest.get(1..).unwrap_or_default());
-    let mut value_at = equals + 1;
-    let value_is_quoted = equals > 0 && word.get(value_at) == Some(&b'"');
-    if value_is_quoted {
-        value_at += 1;
-    }
-    if is_quoted || value_is_quoted {
-        word = word.strip_suffix(b"\"").unwrap_or(word);
-    }
-    if equals == 0 {
-        return (Word { name: word.to_vec(), value: None }, rest);
-    }
-    let value = word.get(value_at..).unwrap_or_default().to_vec();
-    (Word { name: word[..equals.min(word.len())].to_vec(), value: Some(value) }, rest)
-}
-
 /// What became of one parameter.
 enum Set {
     Done,
@@ -139,12 +91,6 @@ enum Set {
 fn set_by_own_code(param: &Param) -> Set {
     let param = param.shown();
     Set::Unknown(format!("{param} is set by the module's own code: only its load tells"))
-}
-
-/// `parameq()`: a dash is an underscore.
-fn is_same_name(a: &[u8], b: &[u8]) -> bool {
-    let plain = |byte: &u8| if *byte == b'-' { b'_' } else { *byte };
-    a.iter().map(plain).eq(b.iter().map(plain))
 }
 
 /// `parse_one()`, with `param_check_unsafe()`.
@@ -163,7 +109,7 @@ fn parse_one(
         }
         return set_by_own_code(param);
     }
-    if param.flags & HARDWARE != 0 && load.kernel.locked_down {
+    if param.flags & HARDWARE != 0 && load.kernel.is_locked_down() {
         log_lockdown(load, "unsafe module parameters");
         return Set::Failed(Errno::EPERM);
     }
@@ -191,7 +137,12 @@ fn unknown(load: &mut LoadInfo<'_>, word: &Word) -> Set {
         // `ddebug_dyndbg_module_param_cb()` (`include/linux/dynamic_debug.h`).
         if !has_dynamic_debug {
             load.say("dyndbg param is supported only in CONFIG_DYNAMIC_DEBUG builds".into());
+            return Set::Done;
         }
+        let Some(lines) = dyndbg::complaints(word.value.as_deref().unwrap_or(b"+p")) else {
+            return Set::Unknown("its dyndbg= has a format with an escape: write it once".into());
+        };
+        lines.into_iter().for_each(|line| load.say(line));
     } else if word.name != b"async_probe" {
         let name = lossy(module);
         let line = format!("{}: unknown parameter '{name}' ignored", load.name);
@@ -217,7 +168,8 @@ fn set(load: &mut LoadInfo<'_>, param: &Param, value: Option<&[u8]>) -> Set {
         "param_ops_long" => number(i64::MIN.into(), i64::MAX.into()),
         "param_ops_ulong" | "param_ops_ullong" => number(0, u64::MAX.into()),
         "param_ops_bool" | "param_ops_bint" | "param_ops_invbool" => {
-            if value.is_some() && kstrtobool(&text).is_none() {
+            let knows_enabled = load.kernel.rules.enabled_is_true;
+            if value.is_some_and(|value| kstrtobool(value, knows_enabled).is_none()) {
                 return Set::Failed(Errno::EINVAL);
             }
             Set::Done
@@ -230,9 +182,6 @@ fn set(load: &mut LoadInfo<'_>, param: &Param, value: Option<&[u8]>) -> Set {
         _ => set_by_own_code(param),
     }
 }
-
-/// The longest value of `param_set_charp()`.
-const CHARP_MAX: usize = 1024;
 
 /// `kstrtoull()` and its like (`lib/kstrtox.c`), with the bounds of the type.
 fn kstrto(text: &str, min: i128, max: i128) -> Result<(), Errno> {
@@ -353,25 +302,6 @@ mod tests {
             assert_eq!(int(large), Err(Errno::ERANGE), "{large:?}");
         }
         assert_eq!(kstrto("-1", 0, 255), Err(Errno::EINVAL));
-    }
-
-    #[test]
-    fn words_are_cut_as_the_kernel_does() {
-        let words = |args: &str| {
-            let (word, rest) = next_arg(args.as_bytes());
-            (lossy(&word.name), word.value.map(|value| lossy(&value)), lossy(rest))
-        };
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(words("a=1 b"), ("a".into(), some("1"), "b".into()));
-        assert_eq!(words("a=\"x y\" b"), ("a".into(), some("x y"), "b".into()));
-        assert_eq!(words("\"a=x y\" b"), ("a".into(), some("x y"), "b".into()));
-        assert_eq!(words("flag  "), ("flag".into(), None, String::new()));
-        assert_eq!(words("\"\""), (String::new(), None, String::new()));
-        assert_eq!(words("a=\""), ("a".into(), some(""), String::new()));
-        assert_eq!(words("a=1\u{b}b"), ("a".into(), some("1"), "b".into()));
-        // The second byte of à is 0xa0, a space of Latin-1.
-        let (word, rest) = next_arg("a=à b".as_bytes());
-        assert_eq!((word.value, rest), (Some(vec![0xc3]), &b"b"[..]));
     }
 
     #[test]

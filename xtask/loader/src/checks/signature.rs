@@ -44,7 +44,7 @@ pub(super) fn signature(load: &mut LoadInfo<'_>) -> Finding {
     };
     let finding = if load.kernel.signatures_enforced {
         load.refuse(Errno::EKEYREJECTED, format!("Loading of {reason} is rejected"))
-    } else if load.kernel.locked_down {
+    } else if load.kernel.is_locked_down() {
         log_lockdown(load, "unsigned module loading");
         Finding::fail(Errno::EPERM)
     } else {

@@ -14,6 +14,7 @@ use crate::{
     verdict::Finding,
 };
 use ko::text::{SymbolName, Text};
+use stack::namespace::kept_for;
 
 const SHN_UNDEF: u16 = object::elf::SHN_UNDEF.0;
 /// `SHN_LIVEPATCH` (`include/uapi/linux/elf.h`).
@@ -177,6 +178,14 @@ fn undefined(
 fn resolve(load: &mut LoadInfo<'_>, name: &str, so_far: &mut Progress<'_>) -> Resolved {
     let gpl_ok = !load.taints.has(Taints::PROPRIETARY);
     let found = load.state.find_symbol(load.kernel, name.as_bytes(), gpl_ok);
+    let is_kernels = found.is_some_and(|found| found.owner.is_none());
+    let unread = load.state.unread_exporter(name.as_bytes()).filter(|_| !is_kernels);
+    if let Some(owner) = unread {
+        return Resolved::Unknown(format!(
+            "whether {name} may be used depends on {owner}, which is loaded from a file that was \
+             not found: put {owner}.ko beside this one"
+        ));
+    }
     let Some(found) = found else { return absent(load, name, so_far) };
     let export = found.export.clone();
     let owner = found.owner.map(|owner| (owner.name.clone(), owner.taints));
@@ -199,7 +208,12 @@ fn resolve(load: &mut LoadInfo<'_>, name: &str, so_far: &mut Progress<'_>) -> Re
     }
     match verify_namespace(load, name, &export, so_far) {
         Ok(()) => Resolved::Found,
-        Err(difference) => Resolved::Refused(Cause::NamespaceNotImported, difference),
+        Err(difference) => {
+            let kept = std::str::from_utf8(&export.namespace).ok().and_then(kept_for);
+            let is_kept = load.kernel.rules.module_namespaces && kept.is_some();
+            let (imported, kept) = (Cause::NamespaceNotImported, Cause::KeptForOthers);
+            Resolved::Refused(if is_kept { kept } else { imported }, difference)
+        }
     }
 }
 
@@ -264,5 +278,8 @@ fn verify_namespace(
         return Ok(());
     }
     let symbol = SymbolName(symbol.into());
-    Err((format!("import of namespace {namespace}, for {symbol}"), "none".into()))
+    match kept_for(&namespace).filter(|_| load.kernel.rules.module_namespaces) {
+        Some(modules) => Err((format!("{symbol}, kept for {modules}"), load.name.clone())),
+        None => Err((format!("import of namespace {namespace}, for {symbol}"), "none".into())),
+    }
 }

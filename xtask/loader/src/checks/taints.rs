@@ -57,17 +57,27 @@ pub(super) fn taints(load: &mut LoadInfo<'_>) -> Finding {
     if !was_proprietary && load.state.taints.has(Taints::PROPRIETARY) {
         load.say(format!("{name}: module license taints kernel."));
     }
+    if load.kernel.spectre_v2.is_none() && lacks_retpolines(load) {
+        return Finding::open(
+            "whether the kernel logs two lines about its lack of retpolines, as it does on a \
+             processor with Spectre V2 (--live tells)",
+        );
+    }
     Finding::pass().have(load.taints.to_string())
 }
 
 /// `check_modinfo_retpoline()` and `retpoline_module_ok()` (`arch/x86/kernel/cpu/bugs.c`).
 fn retpoline(load: &mut LoadInfo<'_>) {
-    let is_vulnerable = load.kernel.spectre_v2 == Some(true) && load.kernel.options.retpoline;
-    if is_vulnerable && load.modinfo_value("retpoline").is_none() {
+    if load.kernel.spectre_v2 == Some(true) && lacks_retpolines(load) {
         load.say("Spectre V2 : System may be vulnerable to spectre v2".into());
         let name = load.name.clone();
         load.say(format!("{name}: loading module not compiled with retpoline compiler."));
     }
+}
+
+/// Whether the kernel has retpolines, and the module none.
+fn lacks_retpolines(load: &LoadInfo<'_>) -> bool {
+    load.kernel.options.retpoline && load.modinfo_value("retpoline").is_none()
 }
 
 /// `module_license_taint_check()`.

@@ -22,7 +22,7 @@ use crate::{
     build::BuiltStack,
     command::{StackArg, judge_args::JudgeArgs},
     host::{cache::Cache, open},
-    kernel::facts::{self, TreeFacts},
+    kernel::{facts::TreeFacts, live},
     printer::{self, Shown as _},
     problem::{OrProblem, Problem, Result},
     tree::{
@@ -91,8 +91,8 @@ impl Args {
         }
         let loads = self.plan(&facts)?;
         let mut model = KernelModel::new(&facts.target);
-        if let Some(folder) = facts.modules.as_deref().filter(|_| self.kernel.live) {
-            facts::play_loaded(&mut model, folder)?;
+        if self.kernel.live {
+            live::take_loaded(&mut model, &facts, &self.files)?;
         }
         let mut verdicts = Vec::new();
         for load in &loads {
@@ -148,7 +148,11 @@ impl Args {
             (true, _) => Ok(load_plan::as_given(&self.files)),
             (false, true) => {
                 let (modules, memory) = (facts.modules.as_deref(), Cache::open()?.folder("facts")?);
-                load_plan::with_dependencies(&self.files, modules, &memory)
+                let mut loads = load_plan::with_dependencies(&self.files, modules, &memory)?;
+                // modprobe passes over what is loaded already.
+                let loaded = if self.kernel.live { live::loaded_names() } else { Vec::new() };
+                loads.retain(|load| load.wanted || !loaded.contains(&load.name()));
+                Ok(loads)
             }
             (false, false) => load_plan::in_order(&self.files),
         }

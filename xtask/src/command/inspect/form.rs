@@ -14,7 +14,6 @@ use loader::kernel_facts::KernelFacts;
 use serde::{Serialize, Serializer};
 
 use super::verification::{Answer, Verification};
-use crate::printer::Shown as _;
 use crate::tree::section_reader::{FileError, ModuleBuffer};
 
 /// The whole answer. Each file is read when its turn comes to be written: the forms of a whole
@@ -72,11 +71,18 @@ impl Serialize for OneFile<'_> {
             }
             .serialize(serializer),
             Err(error) => {
-                super::tell(self.file, &error, self.all.status);
+                tell(self.file, &error, self.all.status);
                 ErrorForm { file, error: error.to_string() }.serialize(serializer)
             }
         }
     }
+}
+
+/// Tells an error of a file; the gravest decides over the exit status.
+pub(super) fn tell(file: &Path, error: &FileError, status: &Cell<u8>) {
+    let problem = error.problem(file);
+    errln!("error: {problem}");
+    status.set(status.get().max(problem.kind.status()));
 }
 
 #[derive(Serialize)]

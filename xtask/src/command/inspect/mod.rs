@@ -10,7 +10,10 @@ use std::{
     process::ExitCode,
 };
 
-use self::{form::InspectForm, verification::Verification};
+use self::{
+    form::{InspectForm, tell},
+    verification::Verification,
+};
 use crate::command::judge_args::JudgeArgs;
 use crate::printer::{self, Shown as _};
 use crate::problem::Result;
@@ -63,13 +66,6 @@ impl Args {
         }
         Ok(ExitCode::from(status.get()))
     }
-}
-
-/// Tells an error of a file; the gravest decides over the exit status.
-fn tell(file: &Path, error: &FileError, status: &Cell<u8>) {
-    let problem = error.problem(file);
-    errln!("error: {problem}");
-    status.set(status.get().max(problem.kind.status()));
 }
 
 fn show(

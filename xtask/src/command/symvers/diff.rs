@@ -10,7 +10,9 @@ use serde::Serialize;
 use super::counted;
 use crate::{
     printer::{self, Shown as _},
-    problem::Result, tree::abi_files::read_symvers};
+    problem::Result,
+    tree::abi_files::read_symvers,
+};
 use stack::{
     symvers::Symvers,
     symvers_diff::{Change, CrcComparison, compare},
@@ -89,8 +91,7 @@ fn form(change: &Change) -> ChangeForm<'_> {
 }
 
 fn twice<'a>(file: &Path, symvers: &'a Symvers) -> Vec<ExportedTwice<'a>> {
-    let one =
-        |(symbol, modules)| ExportedTwice { file: file.shown().to_string(), symbol, modules };
+    let one = |(symbol, modules)| ExportedTwice { file: file.shown().to_string(), symbol, modules };
     symvers.exported_twice().into_iter().map(one).collect()
 }
 
