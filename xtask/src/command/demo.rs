@@ -28,14 +28,13 @@ pub struct Args {
 
 /// One step of the story, run in the guest.
 struct Scene {
-    /// What is about to be seen, and why.
+    /// The sentence before the command.
     tale: &'static str,
-    /// What is run.
+    /// The command.
     command: &'static str,
     /// The exit status that it must have.
     status: u8,
-    /// What must be said, by the command or by the kernel, each on a line of its own and in this
-    /// order.
+    /// The lines that the command or the kernel must print, in this order.
     said: &'static [&'static str],
     /// Words that no line of the command's output may begin with.
     gone: &'static [&'static str],

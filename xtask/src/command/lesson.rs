@@ -32,9 +32,9 @@ pub struct BlessArgs {
 /// With this in the environment, a test rewrites what it expects.
 pub const BLESS: &str = "SYMSTACK_BLESS";
 
-/// What `bless` calls the files of the test of that name.
+/// The name for `bless` of the golden files.
 const GOLDEN: &str = "golden";
-/// What `bless` calls the diagrams, for which nothing has to run.
+/// The name for `bless` of the diagrams, which need no run.
 const PICTURES: &str = "pictures";
 
 impl Args {
@@ -48,7 +48,7 @@ impl Args {
     }
 }
 
-/// How many lessons are as their pages show them, and which are not.
+/// The lessons that match their pages, counted, and those that differ, named.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     pub(super) right: u64,
@@ -89,7 +89,7 @@ pub(super) fn compare(names: &[String]) -> Result<Held> {
     })
 }
 
-/// What a page comes to.
+/// The result of a page.
 enum Outcome {
     Holds,
     Differs,

@@ -18,7 +18,7 @@ use crate::problem::{Problem, Result};
 /// The file that has the questions of an exercise, and in a reader's folder the answers, too.
 pub const FILE: &str = "answer.txt";
 
-/// Where the answer stands in a line.
+/// The placeholder for the answer in a line.
 const HOLE: &str = "{}";
 
 /// A question.
@@ -30,7 +30,7 @@ pub struct Question {
     answer: Option<Answer>,
 }
 
-/// What was said.
+/// An answer.
 #[derive(Clone, Debug)]
 struct Answer {
     said: String,
@@ -102,12 +102,12 @@ pub(super) fn different(questions: &[Question], sheet: &str) -> Option<String> {
 }
 
 impl Question {
-    /// What was said, or what may be written where anything may.
+    /// Returns the answer; an opinion refers to the page of answers.
     pub(super) fn said(&self) -> &str {
         self.answer.as_ref().map_or("see the page of answers", |answer| &answer.said)
     }
 
-    /// Whether nothing but a reader can judge its answer.
+    /// Returns `true` if only the reader can judge the answer.
     pub(super) const fn is_opinion(&self) -> bool {
         self.answer.is_none()
     }
@@ -131,7 +131,7 @@ impl Question {
         Some(format!("{text}? It is not {given:?}, it is {}; {lead}", self.shape()))
     }
 
-    /// What kind of answer it is.
+    /// Describes the expected form of the answer.
     pub fn shape(&self) -> String {
         let said = plain(self.said());
         match said.split(' ').count() {
@@ -161,7 +161,7 @@ fn plain(answer: &str) -> String {
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a text says the words of an answer, one after the other.
+/// Returns `true` if a text contains the words of an answer, in sequence.
 fn holds_words(text: &str, answer: &str) -> bool {
     let words = |text: &str| -> Vec<String> {
         let words = text.split(|c: char| !(c.is_alphanumeric() || "_-.%".contains(c)));

@@ -13,7 +13,7 @@ use crate::{
     problem::Result,
 };
 
-/// What the kernel says of the first module of this kind only: a matter of what was loaded before.
+/// Lines that the kernel logs for the first such module only, so they depend on earlier loads.
 const FIRST: [&str; 2] = [
     ": loading out-of-tree module taints kernel.",
     ": module verification failed: signature and/or required key missing - tainting kernel",
@@ -28,8 +28,8 @@ pub struct Attempts {
     redactor: Redactor,
 }
 
-/// What is still different in a folder of the reader's, in one sentence; nothing when it is solved.
-/// A module is built, and loaded in a guest that is restored for it.
+/// Returns the first difference left in a reader's folder as one sentence, or `None` if solved.
+/// Modules are built, and loaded in a guest that is restored for them.
 ///
 /// # Errors
 /// The modules do not build, a file is missing, or the guest cannot be had.
@@ -44,7 +44,7 @@ pub fn still_different(
     }
     let mut attempts = Attempts::build(cache, folder)?;
     let different = attempts.play(exercise, "")?;
-    // What is different says more than that the kernel complained.
+    // A difference says more than "the kernel complained".
     if different.is_none() {
         attempts.finish()?;
     }
@@ -68,7 +68,7 @@ impl Attempts {
         Ok(Self { guest, session: None, redactor })
     }
 
-    /// What is still different in an exercise; each of its commands follows the words `before`.
+    /// Returns the first difference left in an exercise; `before` precedes each of its commands.
     ///
     /// # Errors
     /// The guest cannot be had, or has ended.
@@ -94,7 +94,7 @@ impl Attempts {
     }
 }
 
-/// Where what a command said is not what it should say.
+/// Returns the first line in which a command's output differs from the expected one.
 fn different(entry: &ConsoleEntry, said: &str) -> Option<String> {
     let lines = |text: &str| -> Vec<String> {
         let lines = text.lines().filter(|line| !FIRST.iter().any(|first| line.ends_with(first)));

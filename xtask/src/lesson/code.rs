@@ -8,8 +8,8 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// What a source file has between `ANCHOR: name` and `ANCHOR_END: name`, in comments of any
-/// language, moved to the left; or the whole file. Marks are left out, as is the license's line.
+/// Returns the lines between `ANCHOR: name` and `ANCHOR_END: name` (in comments of any language),
+/// dedented, or the whole file. Marks and the license's line are left out.
 ///
 /// # Errors
 /// The file cannot be read, or lacks a mark.

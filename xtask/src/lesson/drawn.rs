@@ -9,7 +9,7 @@ use crate::{
     tree::picture::diagram::Diagram,
 };
 
-/// Whether a page's picture is drawn from a file, and not by a command.
+/// Returns `true` if a page's picture is drawn from a file, not by a command.
 pub(super) fn is_text(command: &str) -> bool {
     command.ends_with(".dot") && !command.contains(' ')
 }
@@ -78,8 +78,8 @@ mod tests {
         assert!(all.len() >= 11, "{}", all.len());
     }
 
-    /// What stands between backticks stands in a block of the page; a name without them is one of
-    /// the book's or of a check.
+    /// Holds that text in backticks occurs in a block of the page, and that other names belong to
+    /// the book or to a check.
     #[test]
     fn a_diagram_says_nothing_that_its_page_does_not_show() {
         let (lessons, mut facts) = (find(project(), &[]).unwrap(), 0);
@@ -106,8 +106,8 @@ mod tests {
         assert!(facts >= 60, "{facts}");
     }
 
-    /// Where a command prints what two steps say, it prints them in the order of the diagram; or,
-    /// as a call trace, all in the opposite one.
+    /// Holds that a command prints two steps in the diagram's order, or, in a call trace, all of
+    /// them in reverse.
     #[test]
     fn a_diagram_has_its_steps_in_the_order_of_the_transcript() {
         let mut ordered = 0;

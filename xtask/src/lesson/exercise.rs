@@ -32,12 +32,12 @@ pub enum Language {
     Rust,
 }
 
-/// Which state of an exercise's files.
+/// A state of an exercise's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// What a reader starts from.
+    /// The files that a reader starts from.
     Skeleton,
-    /// What the answers have.
+    /// The files of the answers.
     Solution,
 }
 
@@ -48,15 +48,15 @@ pub struct Exercise {
     pub number: String,
     /// The title of its lesson.
     pub lesson: String,
-    /// What is asked, as Markdown.
+    /// The text, as Markdown.
     pub question: String,
     /// The page's hint.
     pub hint: String,
-    /// What is asked of one that is answered in words; none of one that is solved by modules.
+    /// The questions to answer in words; empty for an exercise that is solved by modules.
     pub questions: Vec<Question>,
-    /// What the page of answers has of the guest: the transcript to reach.
+    /// The guest's transcript in the page of answers, which is the goal.
     pub(super) transcript: Vec<ConsoleEntry>,
-    /// The same with what was said on the host.
+    /// The same with the host's commands.
     pub(super) said: Vec<ConsoleEntry>,
     book: PathBuf,
 }
@@ -137,7 +137,7 @@ fn question(item: &str) -> (String, String) {
     (question.trim().into(), hint.trim().into())
 }
 
-/// What is said in the answer to an exercise, and where.
+/// Returns the commands of an exercise's answer, each with its place.
 fn said(answers: &Page, number: &str) -> Result<Vec<(Place, ConsoleEntry)>> {
     let lines = answer_lines(&answers.text, number);
     let mut said = Vec::new();
@@ -175,12 +175,12 @@ fn answer_lines(text: &str, number: &str) -> std::ops::Range<usize> {
 }
 
 impl Exercise {
-    /// Whether it is answered in words.
+    /// Returns `true` if it is answered in words.
     pub fn in_words(&self) -> bool {
         !self.questions.is_empty()
     }
 
-    /// Whether nothing but the reader can judge the answers.
+    /// Returns `true` if only the reader can judge the answers.
     pub fn is_opinion(&self) -> bool {
         self.in_words() && self.questions.iter().all(Question::is_opinion)
     }
@@ -194,7 +194,7 @@ impl Exercise {
         Ok(())
     }
 
-    /// Whether a reader may choose between C and Rust.
+    /// Returns `true` if a reader may choose between C and Rust.
     ///
     /// # Errors
     /// Its folder cannot be read.
@@ -208,7 +208,7 @@ impl Exercise {
         self.transcript.iter().map(|entry| format!("{}{}", entry.shown, entry.printed)).collect()
     }
 
-    /// What the answers say, as Markdown.
+    /// Returns the answer, as Markdown.
     ///
     /// # Errors
     /// The page cannot be read.
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_reader_starts_from_is_written_once() {
+    fn a_readers_files_are_written_once() {
         let folder = tempfile::tempdir().unwrap();
         let all = all(project()).unwrap();
         let one = all.iter().find(|one| one.number == "7.3").unwrap();

@@ -58,7 +58,7 @@ pub struct PageUpdate {
 }
 
 impl PageUpdate {
-    /// Whether it is as it should be.
+    /// Returns `true` if nothing changed.
     pub fn holds(&self) -> bool {
         self.old == self.new
     }

@@ -18,12 +18,12 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// What the front matter begins with.
+/// The line that opens the front matter.
 const FRONT_MATTER: &str = "<!-- lesson\n";
-/// What stands above the line that says which programs spoke.
+/// The comment above the line that names the programs whose output the page shows.
 const MADE: &str = "<!-- made by -->";
 
-/// What a page needs in order to be run.
+/// The front matter: kernels, sources and options that a page needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct FrontMatter {
     /// `kernels: stock sid`: the kernels that it is run on. The first one's words stand in the
@@ -45,7 +45,7 @@ pub(super) struct FrontMatter {
 pub(super) struct Block {
     /// The line of its fence, counted from 1.
     pub(super) line: usize,
-    /// What it is.
+    /// Its kind.
     pub(super) kind: BlockKind,
     /// Its contents, in bytes of the page.
     contents: Range<usize>,
@@ -53,14 +53,14 @@ pub(super) struct Block {
     whole: Range<usize>,
 }
 
-/// What a block is.
+/// The kind of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum BlockKind {
     /// Commands with what they printed.
     Console {
-        /// Where they run.
+        /// The place in which they run.
         place: Place,
-        /// What other kernels print instead, by their names in the page.
+        /// The output on other kernels, by their names in the page.
         others: Vec<(String, String)>,
     },
     /// Part of a source file.
@@ -79,7 +79,7 @@ pub(super) enum BlockKind {
     },
 }
 
-/// Where commands run.
+/// A place in which commands run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// In the guest.
@@ -91,7 +91,7 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// What a command begins with there, so that a reader sees where to type it.
+    /// Returns the prompt before a command, so that a reader sees where to type it.
     pub(super) const fn prompt(self) -> &'static str {
         match self {
             Self::Guest | Self::Dying => "vm# ",
@@ -105,7 +105,7 @@ impl Place {
 pub(super) struct Page {
     /// Its text.
     pub(super) text: String,
-    /// What it needs.
+    /// Its front matter.
     pub(super) front_matter: FrontMatter,
     /// Its blocks, in order.
     pub(super) blocks: Vec<Block>,
@@ -116,17 +116,17 @@ pub(super) struct Page {
 pub(super) struct ConsoleEntry {
     /// As it stands in the page, with its prompt and its newlines.
     pub(super) shown: String,
-    /// What a shell is given.
+    /// The text that a shell runs.
     pub(super) command: String,
-    /// What the page says that it printed.
+    /// Its output, as the page shows it.
     pub(super) printed: String,
 }
 
 impl Page {
-    /// Takes a page apart; nothing if it is none of the book's lessons.
+    /// Parses a page. Returns `None` for a page without front matter, which is no lesson.
     ///
     /// # Errors
-    /// Its front matter or a block cannot be understood; the error names the line.
+    /// Its front matter or a block is malformed; the error names the line.
     pub(super) fn parse(text: &str) -> Result<Option<Self>> {
         let Some((_, rest)) = text.split_once(FRONT_MATTER) else { return Ok(None) };
         let front_matter = rest.split_once("-->").map(|(front_matter, _)| front_matter);
@@ -137,12 +137,12 @@ impl Page {
         Ok(Some(Self { text: text.into(), front_matter, blocks }))
     }
 
-    /// The contents of a block.
+    /// Returns the contents of a block.
     pub(super) fn contents(&self, block: &Block) -> &str {
         &self.text[block.contents.clone()]
     }
 
-    /// The page with other contents in its blocks, and other differences after them.
+    /// Returns the page with new contents in its blocks and in the per-kernel blocks below them.
     pub(super) fn with(&self, said: &[Rendered]) -> String {
         let mut text = String::new();
         let mut end = 0;
@@ -162,7 +162,7 @@ impl Page {
         text
     }
 
-    /// The page with another line that says which programs spoke.
+    /// Returns the page with a new line that names the programs whose output it shows.
     pub(super) fn with_made_by(&self, programs: &str) -> String {
         let sentence = format!("{MADE}\n*{programs}*\n");
         let Some((before, after)) = self.text.split_once(MADE) else {
@@ -174,13 +174,13 @@ impl Page {
         format!("{before}{sentence}{below}")
     }
 
-    /// The sentence that says which programs spoke when it was blessed.
+    /// Returns the sentence that names the programs whose output was blessed.
     pub(super) fn made_by(&self) -> Option<&str> {
         let (_, after) = self.text.split_once(MADE)?;
         Some(after.trim_start().lines().next().unwrap_or_default().trim_matches('*'))
     }
 
-    /// Whether its code blocks are the sources' code.
+    /// Returns `true` if its code blocks equal the sources.
     pub(super) fn shows_code(&self, said: &[Rendered]) -> bool {
         let mut pairs = self.blocks.iter().zip(said);
         pairs.all(|(block, said)| match block.kind {
@@ -190,12 +190,12 @@ impl Page {
     }
 }
 
-/// What a block shows after a run.
+/// The contents of a block after a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Rendered {
     /// On the page's first kernel.
     pub(super) contents: String,
-    /// On the others, where that differs.
+    /// On the others, if different.
     pub(super) others: Vec<(String, String)>,
 }
 
@@ -222,7 +222,7 @@ impl FrontMatter {
         Ok(front_matter)
     }
 
-    /// The kernels but the first, by their names in the page.
+    /// Returns the kernels after the first, by their names in the page.
     pub(super) fn others(&self) -> impl Iterator<Item = String> {
         self.kernels.iter().skip(1).map(ToString::to_string)
     }
@@ -233,13 +233,13 @@ fn kernels(value: &str) -> Result<Vec<KernelName>> {
     names.collect::<Result<_, _>>().map_err(Problem::usage)
 }
 
-/// What stands above the words of another kernel.
+/// Returns the line above another kernel's block.
 fn title(kernel: &str) -> String {
     format!("\nOn `{kernel}`:\n\n")
 }
 
-/// The blocks of a page. It is long because it is one pass over the lines, with a branch for each
-/// kind of block.
+/// Returns the blocks of a page. It is long because it is one pass over the lines, with a branch
+/// for each kind of block.
 fn blocks(text: &str, front_matter: &FrontMatter) -> Result<Vec<Block>> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut lines = lines(text).enumerate();
@@ -305,7 +305,7 @@ fn blocks(text: &str, front_matter: &FrontMatter) -> Result<Vec<Block>> {
     Ok(blocks)
 }
 
-/// The lines of a text with their places and their newlines.
+/// Returns the lines of a text with their offsets and newlines.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.split_inclusive('\n').scan(0, |end, line| {
         let begin = *end;
@@ -314,7 +314,7 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// The commands of a console block that runs at `place`.
+/// Parses the commands of a console block that runs at `place`.
 ///
 /// # Errors
 /// It does not begin with one, or has one for another place.
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn who_spoke_is_said_once_and_last() {
+    fn the_programs_are_named_once_and_last() {
         let once = page().with_made_by("A");
         let page = Page::parse(&once).unwrap().unwrap();
         assert!(page.made_by() == Some("A") && once.ends_with("*A*\n"));
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_understood_is_named_with_its_line() {
+    fn errors_name_their_line() {
         let wrong = |text: &str| Page::parse(text).unwrap_err().fact;
         assert!(wrong("<!-- lesson\ncolour: red\n-->\n").contains("colour: red"));
         assert!(wrong("<!-- lesson\nkernels: nobody\n-->\n").contains("no kernel has this name"));

@@ -1,4 +1,4 @@
-//! What may differ from run to run, and is shown as a placeholder in a page.
+//! Redaction: text that differs from run to run becomes a placeholder in a page.
 //!
 //! Narrow on purpose: order, counts of references, errors and every word are compared as they are.
 
@@ -22,11 +22,11 @@ const RULES: &[(&str, &str)] = &[
     ("[OFFSET]", r"\w\+(?<redacted>0x[0-9a-f]+/0x[0-9a-f]+)"),
     // The memory that a module takes: lsmod and /proc/modules, both before the number of users.
     ("[SIZE]", r"(?m)^\w+ +(?<redacted>\d+) +\d+( |$)"),
-    // What rustc makes of a crate's name, its compiler and its options.
+    // rustc's hash of a crate's name, compiler and options.
     ("[HASH]", r"Cs(?<redacted>[0-9A-Za-z]+)_\d"),
-    // And of all that it sees in a crate: the end of its seal.
+    // rustc's hash of a whole crate: the end of its seal.
     ("[HASH]", r"_abi_(?<redacted>[0-9a-f]{16})\b"),
-    // How long something took.
+    // A duration.
     ("[TIME]", r"\b(?<redacted>\d+(?:\.\d+)?) (?:ns|us|ms|s)\b"),
 ];
 
@@ -70,8 +70,7 @@ impl Redactor {
         self.texts.sort_by_key(|(_, text)| std::cmp::Reverse(text.len()));
     }
 
-    /// What was printed, with placeholders; and with a line `...` in the place of lines for which
-    /// what the page shows has one.
+    /// Redacts output, and elides as `...` the lines that the page elides.
     pub(super) fn redact(&self, printed: &str, shown: &str) -> String {
         let mut text = printed.to_owned();
         for (placeholder, known) in &self.texts {
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_from_run_to_run_is_a_placeholder() {
+    fn values_of_one_run_become_placeholders() {
         for (printed, shown) in [
             ("[    4.123456] hello: x\n", "[T] hello: x\n"),
             (
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_not_change_stays() {
+    fn all_other_text_stays() {
         for printed in [
             "provider: room for 16 counters\n",
             "rmmod: ERROR: Module provider is in use by: consumer\n",

@@ -25,13 +25,13 @@ use crate::{
     problem::{OrProblem, Problem, Result},
 };
 
-/// How long a command on the host may take: a build of some modules.
+/// The deadline of a command on the host: a build of some modules.
 const DEADLINE: Duration = Duration::from_secs(5 * 60);
 
 /// The file in a page's build folder that tells of what its modules were made.
 const MADE_OF: &str = ".made-of";
 
-/// What the kernel says of its own accord, whatever command runs, once and at its own time.
+/// Messages that the kernel logs once at a time of its own, whichever command runs.
 const NOISE: &[(&str, &str)] = &[
     ("clocksource: ", "it has found a better clock"),
     ("tsc: ", "it has measured the processor's clock"),
@@ -88,8 +88,8 @@ impl<'a> Runner<'a> {
         })
     }
 
-    /// What each block shows on this kernel. The host's commands run first: the guest is given
-    /// what they built.
+    /// Runs each block on this kernel and returns its contents. The host's commands run first, as
+    /// the guest gets what they built.
     pub(super) fn run(&mut self) -> Result<Vec<String>> {
         let mut said = self.build()?;
         self.run_where(false, &mut said)?;
@@ -124,8 +124,8 @@ impl<'a> Runner<'a> {
         Ok(said)
     }
 
-    /// What stands for all that the page's modules are made of; nothing where a kernel's folder is
-    /// its owner's, which may change.
+    /// Returns a key of everything that the page's modules are made of, or `None` for a kernel in
+    /// a folder of the user's, which may change.
     fn made_of(&self) -> Result<Option<String>> {
         let kernels = || [&self.kernel].into_iter().chain(&self.others);
         if !kernels().all(|kernel| matches!(kernel.toolchain, Toolchain::Private(_))) {
@@ -226,8 +226,8 @@ impl<'a> Runner<'a> {
         Ok(self.redactor.redact(&text, ""))
     }
 
-    /// What a command line prints on the host, in the page's folder. `cargo xtask` is ourselves;
-    /// all else runs where the kernel's toolchain is.
+    /// Runs a command line on the host, in the page's folder. `cargo xtask` is this program; all
+    /// else runs in the kernel's toolchain.
     fn on_host(&self, command: &str) -> Result<(String, i32)> {
         let ours = command.trim_start().starts_with("cargo xtask ");
         let run = if ours { self.ourselves(command) } else { self.tool(command) };
@@ -235,7 +235,7 @@ impl<'a> Runner<'a> {
         let status = outcome.status.code().unwrap_or(-1);
         let mut text = outcome.stdout;
         match outcome.stderr.find("error: ") {
-            // What goes before is the echo of commands and the progress.
+            // The text before it is the echo of commands and the progress.
             Some(begin) if ours && status != 0 => text.push_str(&outcome.stderr[begin..]),
             _ if ours => (),
             _ => text.push_str(&outcome.stderr),
@@ -274,7 +274,7 @@ impl<'a> Runner<'a> {
         Ok(said_in_guest(&step))
     }
 
-    /// What a guest leaves on its console when a command ends it.
+    /// Returns the guest's console output after a command that ended it.
     fn last_words(&mut self, entry: &ConsoleEntry) -> Result<String> {
         let mut session = self.take_session()?;
         match session.exec(entry.command.as_str()) {
@@ -326,7 +326,7 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// What a page shows of a command in the guest: what it printed, and what the kernel logged.
+/// Formats a command of the guest as a page shows it: its output, and the kernel's log.
 pub(super) fn said_in_guest(step: &CommandReport) -> String {
     let mut text = whole(step.text(), step.status.into());
     let messages = step.kernel.iter().chain(&step.late);
@@ -337,7 +337,7 @@ pub(super) fn said_in_guest(step: &CommandReport) -> String {
     text
 }
 
-/// What a command printed, and its status unless that is 0.
+/// Formats a command's output, and its status unless that is 0.
 fn whole(mut text: String, status: i32) -> String {
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
@@ -348,7 +348,7 @@ fn whole(mut text: String, status: i32) -> String {
     text
 }
 
-/// What a block shows now, for this kernel.
+/// Returns a block's contents for this kernel, as the page shows them now.
 fn shown<'a>(page: &'a Page, block: &'a Block, kernel: &Kernel) -> &'a str {
     let BlockKind::Console { others, .. } = &block.kind else { return page.contents(block) };
     let name = kernel.name.to_string();
@@ -358,7 +358,7 @@ fn shown<'a>(page: &'a Page, block: &'a Block, kernel: &Kernel) -> &'a str {
     }
 }
 
-/// Whether the kernel says this of its own accord.
+/// Returns `true` for a message of [`NOISE`].
 pub(super) fn is_noise(text: &str) -> bool {
     NOISE.iter().any(|(begins, _)| text.starts_with(begins))
 }

@@ -1,4 +1,4 @@
-//! Which modules are loaded after each command of a page, for readers who step through it in a
+//! The modules that are loaded after each command of a page, for readers who step through it in a
 //! browser.
 
 use std::{
@@ -14,8 +14,8 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// What the comment begins with that names a page's recording. mdbook replaces what is between the
-/// braces by the file, so that a script finds it in the page; elsewhere the comment is not shown.
+/// The beginning of the comment that names a page's recording. mdbook replaces the braces by the
+/// file, so that a script finds it in the page; other renderers hide the comment.
 const COMMENT: &str = "<!-- steps: {{#include ";
 
 /// The file of a page's recording, relative to the page.
@@ -24,7 +24,7 @@ pub(super) fn file(page: &str) -> Option<PathBuf> {
     line.split_once("}} -->").map(|(file, _)| file.into())
 }
 
-/// What was recorded of a page.
+/// The recording of a page.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Recording {
     /// The names that each module uses of the others that were seen, but those of Rust crates.
@@ -45,7 +45,7 @@ struct Step {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Loaded {
     name: String,
-    /// How often it is in use; -1 while it goes.
+    /// The reference count; -1 during removal.
     count: i32,
     /// The modules that use it.
     users: Vec<String>,
@@ -154,7 +154,7 @@ mod tests {
         waits 12288 -1 - Unloading 0xffffffffc0300000 (OE)\n";
 
     #[test]
-    fn what_is_loaded_is_read_as_the_kernel_writes_it() {
+    fn loaded_modules_are_read_as_the_kernel_writes_them() {
         let mut recording = Recording::default();
         recording.begin();
         recording.add("insmod x.ko > said\n", MODULES).unwrap();

@@ -14,13 +14,13 @@ use crate::{
     problem::Result,
 };
 
-/// What a shell says of itself begins so, in the page's runs and on a terminal.
+/// The beginnings of a shell's own messages, in the page's runs and on a terminal.
 const SHELLS: [&str; 2] = ["/bin/sh: ", "bash: "];
 
 /// Commands that show the shell itself, which is not the one of the page's runs.
 const IN_ANOTHER_SHELL: [&str; 2] =
     ["t=/sys/kernel/tracing; grep -v '^#' $t/trace", "echo 5 > /dev/consumer"];
-/// How a status is told.
+/// The beginning of the line that shows an exit status.
 const STATUS: &str = "[status ";
 
 /// Commands that one guest is given, each with the block that it stands in.
@@ -81,9 +81,9 @@ impl Lesson {
     }
 }
 
-/// Whether a terminal shows the same as a page, in its way: what `ls` lists on one line, what
-/// would command it in other letters, and a program's lines before those of its children, which
-/// it writes to a pipe at its end. The kernel's lines have their order.
+/// Returns `true` if a terminal shows the same as a page. It may differ as terminals do: `ls` in
+/// columns, escaped control characters, and a program's lines before those of its children, since
+/// a pipe is flushed only at the end. The kernel's lines keep their order.
 fn is_same(terminal: &str, page: &str) -> bool {
     let plain = |c: char| match c {
         _ if c.is_control() && !matches!(c, '\n' | '\t') => c.escape_default().to_string(),
@@ -100,8 +100,8 @@ fn is_same(terminal: &str, page: &str) -> bool {
     terminal.split_whitespace().eq(page.split_whitespace()) || apart(terminal) == apart(&page)
 }
 
-/// What was printed, as the shell that runs a page's commands would print it, and without what
-/// the kernel says of its own accord.
+/// Returns the output as the shell of a page's runs would print it, without the kernel's
+/// spontaneous messages.
 fn heard(printed: &str, entry: &ConsoleEntry) -> String {
     let [by_page, by_hand] = SHELLS;
     let begin = |begins: &'static str| move |line: &&str| line.starts_with(begins);
@@ -109,7 +109,7 @@ fn heard(printed: &str, entry: &ConsoleEntry) -> String {
     // A shell that complains has a status of its own.
     let complains = printed.lines().any(|line| line.starts_with(by_hand));
     let mut statuses = entry.printed.lines().filter(begin(STATUS)).filter(|_| complains);
-    // What a shell tells of a job that has ended goes on until the next of these.
+    // A shell's report of an ended job extends to the next of these.
     let mut job_ended = false;
     let lines = printed.lines().filter(|line| {
         let kernel = line.strip_prefix("[kernel] ");
@@ -129,7 +129,7 @@ fn heard(printed: &str, entry: &ConsoleEntry) -> String {
     lines.map(as_by_page).collect()
 }
 
-/// Whether a shell on a terminal tells so of what it runs in the background: `[1] 130`.
+/// Returns `true` for a shell's line about a background job: `[1] 130`.
 fn is_job(line: &str) -> bool {
     let job = line.strip_prefix('[').and_then(|line| line.split_once("] "));
     let number = |text: &str| text.parse::<u32>().is_ok();

@@ -58,7 +58,8 @@ impl Lesson {
         let drift = (new != old && self.page.shows_code(&said))
             .then(|| drift::newer(self.page.made_by().unwrap_or_default(), &programs))
             .flatten();
-        // Who spoke is written when something else is, too: it changes with every update.
+        // The line that names the programs changes with every update of them, so it is rewritten
+        // only along with something else.
         if new != old || self.page.made_by().is_none() {
             new = Page { text: new, ..self.page.clone() }.with_made_by(&programs);
         }

@@ -27,9 +27,9 @@ const LONG_DIGITS_MAX: usize = 7;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found<'a> {
     pub(super) tag: u8,
-    /// What is inside; of an indefinite length with its end mark.
+    /// The contents; for an indefinite length with the end mark.
     pub(super) value: &'a [u8],
-    /// Where the value begins in the message.
+    /// The offset of the value in the message.
     pub(super) at: usize,
     /// The bytes of tag and length.
     header_bytes: usize,
@@ -38,9 +38,9 @@ pub(super) struct Found<'a> {
 /// A constructed element that is open.
 #[derive(Clone, Copy, Debug)]
 struct Level {
-    /// Where its contents begin.
+    /// The offset of its contents.
     begin: usize,
-    /// Where the one around it ends; none when its own length is indefinite.
+    /// The end of the enclosing element; `None` if its own length is indefinite.
     outer_end: Option<usize>,
 }
 

@@ -28,7 +28,7 @@ pub struct Certificate {
     /// The signed part.
     signed: Vec<u8>,
     signature: Vec<u8>,
-    /// How its issuer signed it; none for what is not computed here.
+    /// The issuer's algorithm; `None` for one that is not computed here.
     pub(super) algorithm: Option<(KeyAlgorithm, Digest)>,
 }
 
@@ -101,13 +101,13 @@ impl Certificate {
         id.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Whether issuer and subject are the same.
+    /// Returns `true` if issuer and subject are the same.
     pub(super) fn is_self_issued(&self) -> bool {
         self.raw_subject == self.raw_issuer
             && (self.issuer_key_id.is_none() || self.issuer_key_id == self.key_id)
     }
 
-    /// What a kernel that can compute it says of another certificate's signature by this one's key.
+    /// Verifies another certificate's signature by this one's key.
     pub(super) fn has_signed(&self, other: &Self) -> Verification {
         let Some((key, digest)) = other.algorithm else { return Verification::NotModeled };
         self.key.verify(key, digest, &other.signed, &other.signature)
@@ -149,7 +149,7 @@ pub fn find_der(vmlinux: &[u8]) -> Vec<&[u8]> {
     ders.filter(|der| Certificate::parse(der).is_some()).collect()
 }
 
-/// Where two sequences with lengths of two bytes begin, one in the other, as in every certificate.
+/// Returns the ranges that begin with two nested sequences of two-byte lengths, as certificates do.
 fn ranges(vmlinux: &[u8]) -> impl Iterator<Item = std::ops::Range<usize>> {
     const BEGIN: [u8; 2] = [tag::SEQUENCE, 0x82];
     vmlinux.windows(6).enumerate().filter_map(move |(at, bytes)| {

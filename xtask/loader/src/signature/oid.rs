@@ -31,7 +31,7 @@ const KNOWN: &str = "
     2.16.840.1.101.3.4.3.17 2.16.840.1.101.3.4.3.18 2.16.840.1.101.3.4.3.19
 ";
 
-/// What kernels before 6.7 know beside most of these: MD2, MD3 and MD4 with RSA, MD2, MD4, MD5.
+/// Identifiers of kernels before 6.7 only: MD2, MD3 and MD4 with RSA, MD2, MD4, MD5.
 const BEFORE_6_7: [&str; 6] = [
     "1.2.840.113549.1.1.2",
     "1.2.840.113549.1.1.3",
@@ -47,7 +47,7 @@ pub(super) const MD5: &str = "1.2.840.113549.2.5";
 const OF_SHA1: [&str; 4] =
     ["1.3.14.3.2.26", "1.2.840.10030.4.3", "1.2.840.10045.4.1", "1.2.840.113549.1.1.5"];
 
-/// Whether a kernel before 6.7 lacks an identifier: P-521, SHA-3 and the signatures with it.
+/// Returns `true` for an identifier that came with 6.7: P-521, SHA-3 and its signatures.
 fn came_with_6_7(text: &str) -> bool {
     let digest = text.strip_prefix("2.16.840.1.101.3.4.2.");
     text == "1.3.132.0.35"

@@ -14,7 +14,7 @@ use super::{
 use crate::{errno::Errno, log_line::NUMBER};
 use ko::der::tag;
 
-/// What a signer did.
+/// One signer of a message.
 #[derive(Clone, Debug)]
 pub(super) struct SignerInfo<'a> {
     /// `auth_ids[0]`: serial number and issuer of the certificate, or its subject key id.
@@ -28,14 +28,14 @@ pub(super) struct SignerInfo<'a> {
 /// The parts of a message that decide.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Message<'a> {
-    /// Whether the content type is `data`.
+    /// `true` if the content type is `data`.
     pub(super) is_data: bool,
-    /// Whether the message brings the data itself.
+    /// `true` if the message carries the data itself.
     pub(super) has_data: bool,
     pub(super) has_signed_attributes: bool,
     pub(super) certificates: Vec<Certificate>,
     pub(super) signers: Vec<SignerInfo<'a>>,
-    /// What reading it logged.
+    /// The lines that parsing logs.
     pub(super) lines: Vec<String>,
 }
 
@@ -107,12 +107,12 @@ fn check_attributes(message: &Message<'_>) -> Parsed<()> {
 /// `struct pkcs7_parse_context`.
 struct Parser<'a> {
     bytes: &'a [u8],
-    /// What the kernel knows and can compute.
+    /// The kernel's certificates and algorithms.
     trust: &'a Trust,
     ber: Ber<'a>,
     message: Message<'a>,
     lines: Vec<String>,
-    /// Whether an identifier of ML-DSA was met.
+    /// `true` once an identifier of ML-DSA was seen.
     knows_ml_dsa: bool,
     /// `last_oid`; none for one that is not in the registry.
     last_oid: Option<&'static str>,
@@ -468,7 +468,7 @@ pub(super) fn is_time(tag: u8, text: &[u8]) -> bool {
         Some(Some(century)) => 100 * century + short,
         Some(None) => return false,
     };
-    // What fits into the short form must have it.
+    // A year that fits the short form must use it.
     if century.is_some() && (1950..=2049).contains(&year) || year < 1970 {
         return false;
     }

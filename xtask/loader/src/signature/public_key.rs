@@ -80,7 +80,7 @@ impl PublicKey {
         }
     }
 
-    /// What a kernel that can compute it says of a signature over these bytes by this key.
+    /// Verifies a signature over these bytes by this key, as a kernel with the algorithm does.
     pub(super) fn verify(
         &self,
         algorithm: KeyAlgorithm,
@@ -107,7 +107,7 @@ impl PublicKey {
     }
 }
 
-/// What comes of a verification.
+/// The result of a verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verification {
     /// The key made the signature.
@@ -183,7 +183,8 @@ fn verify_rsa(
     Some(Verification::Bad(padding_error(&found, padded.len() - hash.len(), padded.len())))
 }
 
-/// Which check of the padding fails (RFC 8017, 8.2.2, step 3): all but the last `EBADMSG`.
+/// Returns the errno of the first failed padding check (RFC 8017, 8.2.2, step 3): `EBADMSG` for
+/// all but the last.
 fn padding_error(found: &[u8], padding_bytes: usize, bytes: usize) -> Errno {
     let found = &found[found.len().saturating_sub(bytes)..];
     match found {

@@ -1,4 +1,4 @@
-//! What a kernel trusts and can compute, and how it says no.
+//! A kernel's trusted certificates and its algorithms, and the ways in which it refuses.
 
 use std::{collections::HashSet, fmt};
 
@@ -59,19 +59,19 @@ impl fmt::Display for Keyring {
 /// A certificate in a keyring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trusted {
-    /// Where it is.
+    /// Its keyring.
     pub keyring: Keyring,
     /// Itself.
     pub certificate: Certificate,
 }
 
-/// What a kernel trusts and can compute.
+/// A kernel's trusted certificates and its algorithms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trust {
     /// The certificates of its keyrings.
     pub keys: Vec<Trusted>,
-    /// How each digest, and ECDSA, is there; one that is not named here is missing. RSA is always
-    /// there (`SYSTEM_DATA_VERIFICATION` selects it).
+    /// The support for each digest and for ECDSA; an algorithm that is not listed is missing. RSA
+    /// is always built in (`SYSTEM_DATA_VERIFICATION` selects it).
     pub algorithms: Vec<(&'static str, Support)>,
     /// The keyrings that its configuration has.
     pub keyrings: Vec<Keyring>,
@@ -79,7 +79,7 @@ pub struct Trust {
     pub rules: VersionRules,
 }
 
-/// How an algorithm is there.
+/// The support for an algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Support {
     /// It is built in.
@@ -111,7 +111,7 @@ const KEYRING_OPTIONS: [(&str, Keyring); 3] = [
 ];
 
 impl Trust {
-    /// What a configuration says of digests and keyrings, and the certificates that are built in.
+    /// Reads digests and keyrings from a configuration, and takes the built-in certificates.
     pub fn new(config: &Kconfig, rules: VersionRules, certificates: Vec<Certificate>) -> Self {
         let support = |option: &'static str| match config.get(&format!("CRYPTO_{option}"))? {
             "y" => Some((option, Support::BuiltIn)),
@@ -154,7 +154,8 @@ impl Trust {
         }
     }
 
-    /// Whether the kernel has the algorithm of an option, which is this part of the signature.
+    /// Returns `true` if the kernel has the algorithm of an option; `what` names its role in the
+    /// signature.
     fn has(&self, option: &str, what: &str) -> Result<bool, Rejection> {
         match self.algorithms.iter().find(|(known, _)| *known == option) {
             Some((_, Support::BuiltIn)) => Ok(true),
@@ -166,7 +167,7 @@ impl Trust {
         }
     }
 
-    /// Whether the kernel has a digest.
+    /// Returns `true` if the kernel has a digest.
     pub(super) fn computes(&self, digest: Digest) -> Result<bool, Rejection> {
         self.has(digest.option(), "digest")
     }
@@ -193,7 +194,7 @@ impl Trust {
         }
     }
 
-    /// What the kernel says of a certificate that another one issued.
+    /// Checks that `upper` issued `lower`, as the kernel does.
     pub(super) fn issued(
         &self,
         upper: &Certificate,

@@ -1,4 +1,4 @@
-//! Whether a signature is good: the kernel's order of checks.
+//! The verification of a signature, in the kernel's order of checks.
 
 use super::{
     certificate::Certificate,
@@ -14,7 +14,7 @@ pub struct Vouched {
     pub subject: String,
     /// The keyring that has it.
     pub keyring: Keyring,
-    /// What the kernel logs all the same.
+    /// The lines that the kernel logs in either case.
     pub lines: Vec<String>,
 }
 

@@ -83,7 +83,7 @@ fn print_comparison(comparison: &Comparison) {
 struct Bench {
     kmod: Kmod,
     rounds: u32,
-    /// Where trees are unpacked and depmod writes.
+    /// The folder in which trees are unpacked and depmod writes.
     scratch: PathBuf,
 }
 
@@ -155,8 +155,8 @@ fn our_command(tree: &InstalledTree, cache: &Path, alone: bool) -> Run {
     if alone { ours.arg("--no-cache") } else { ours }
 }
 
-/// How long reading and unpacking alone takes, with the same threads: no program that looks at
-/// every module can be faster.
+/// Returns the seconds that reading and unpacking alone take, with the same threads: a lower bound
+/// for any program that looks at every module.
 fn floor_seconds(files: &[ModuleFile]) -> f64 {
     let begin = Instant::now();
     let sizes = map_files(files, |buffer, file| buffer.read(&file.full).map_or(0, <[u8]>::len));

@@ -17,7 +17,7 @@ const POLL: Duration = Duration::from_millis(2);
 /// depmod over the largest tree takes under ten seconds.
 const DEADLINE: Duration = Duration::from_secs(600);
 
-/// What a process took.
+/// The cost of a process.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cost {
     pub(super) seconds: f64,

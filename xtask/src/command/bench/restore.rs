@@ -114,7 +114,7 @@ impl Loop {
     }
 }
 
-/// Whether guests run by KVM here. A trial that has no answer yet is waited for.
+/// Returns `true` if guests run by KVM here, after waiting for a pending trial.
 fn kvm_works(cache: &Cache, kernel: &Kernel) -> Result<bool> {
     match Guest::on(cache, kernel)?.accel(Accel::Kvm).run(["true"]) {
         Ok(_) => Ok(true),

@@ -18,7 +18,7 @@ use super::{
 /// Between two columns, for the lines.
 const GAP_X: usize = 110;
 
-/// What one line stands for.
+/// The edges that one line stands for.
 type Edges<'p> = Vec<&'p Edge>;
 
 pub(super) fn svg(picture: &Picture) -> String {

@@ -31,7 +31,7 @@ const GAP_LABEL: usize = 38;
 /// The width of a character of a line's label.
 const LABEL_CHAR_WIDTH: usize = 7;
 
-/// What the other pictures do not have.
+/// The styles that only diagrams have.
 const STYLE: &str = "\
 .bad { fill: #f9dede; stroke: #a33c3c; } .said { fill: #1d4f7c; }
 .label { font-style: italic; stroke: #ffffff; stroke-width: 4px; paint-order: stroke; }
@@ -125,7 +125,7 @@ impl Diagram {
         })
     }
 
-    /// What a machine is said to say: the pieces of its labels between backticks.
+    /// Returns the pieces of labels in backticks: output of a machine.
     pub fn said(&self) -> Vec<&str> {
         self.pieces().filter_map(|(said, piece)| said.then_some(piece)).collect()
     }
@@ -149,7 +149,7 @@ impl Diagram {
         boxes.chain(self.lines.iter().map(|line| &line.label)).flat_map(|label| pieces(label))
     }
 
-    /// How many lines lead to each box at most; nothing if they go round in a circle.
+    /// Returns the length of the longest path to each box, or `None` for a cycle.
     fn ranks(&self) -> Option<Vec<usize>> {
         let mut ranks = vec![0_usize; self.boxes.len()];
         for round in 0..=self.boxes.len() {
@@ -164,7 +164,7 @@ impl Diagram {
                 return None;
             }
         }
-        // What nothing leads to stands beside what it leads to.
+        // A box without incoming lines stands beside its successor.
         for at in 0..ranks.len() {
             if !self.lines.iter().any(|line| line.to == at) {
                 let next = self.lines.iter().filter(|line| line.from == at);
@@ -236,7 +236,7 @@ impl Diagram {
         places
     }
 
-    /// Where the label of a line stands: in the first gap that the line passes.
+    /// Returns the place of a line's label: in the first gap that the line passes.
     fn label_at(&self, part: &Part, at: usize, gap: usize) -> (usize, usize, &'static str) {
         let wire = &part.wires[at];
         let column = part.places[wire[0]].column;
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_drawn_is_named_with_its_line() {
+    fn errors_name_their_line() {
         let wrong =
             |from: &str, to: &str| Diagram::parse(&TEXT.replace(from, to)).unwrap_err().fact;
         assert!(wrong("a -> c", "a -> d").contains("line 9: the diagram has no box d"));
@@ -354,8 +354,7 @@ mod tests {
         assert!(wrong("a -> far", "far -> a").contains("in a circle"));
     }
 
-    /// How much lighter one color is than another, as the guidelines for web pages (WCAG 2.2)
-    /// count it: 1 to 21.
+    /// Returns the contrast ratio of two colors, 1 to 21 (WCAG 2.2).
     fn contrast(a: &str, b: &str) -> f64 {
         let light = |color: &str| {
             let part = |at: usize, weight: f64| {

@@ -11,7 +11,7 @@ enum Token {
     Mark(char),
 }
 
-/// What is read of a text, one after the other.
+/// The tokens of a text, read in sequence.
 pub(super) struct Tokens {
     all: Vec<(usize, Token)>,
     next: usize,
@@ -23,7 +23,7 @@ impl Tokens {
         Ok(Self { all: tokens(text)?, next: 0 })
     }
 
-    /// What is wrong at the place that was read last.
+    /// Returns a problem at the last token.
     pub(super) fn wrong(&self, what: &str) -> Problem {
         let at = self.next.saturating_sub(1).min(self.all.len().saturating_sub(1));
         let number = self.all.get(at).map_or(1, |(number, _)| *number);
@@ -95,7 +95,7 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>> {
                 let end = end.filter(|end| *end > 0).unwrap_or(rest.len());
                 (Token::Text(rest[..end].into()), &rest[end..])
             };
-            // What ends a statement in Graphviz says nothing here.
+            // The end of a statement has no meaning here.
             if token != Token::Mark(';') {
                 tokens.push((number, token));
             }

@@ -9,15 +9,15 @@ use super::{CHAR_WIDTH, LINE_HEIGHT, PADDING, ROW_WIDTH_MAX};
 const GAP_Y: f64 = 16.0;
 /// Between two lines that meet a box, so that their numbers can be read.
 const LINE_GAP: usize = 14;
-/// How many names stand in a box before it has a second column of them.
+/// The most names in a column of a box.
 const NAMES_HIGH: usize = 24;
-/// How often places are sorted and moved toward their neighbors. More changes nothing that is seen.
+/// The rounds in which places move toward their neighbors. More make no visible difference.
 const SWEEPS: usize = 24;
 
 /// A box, or where a line passes a column.
 pub(super) struct Place {
     pub(super) names: Vec<String>,
-    /// How many names stand beside each other.
+    /// The number of columns of names.
     pub(super) across: usize,
     pub(super) column: usize,
     /// The middle.
@@ -141,12 +141,12 @@ impl Part {
         self.columns[column].iter().map(|&place| self.places[place].width).max().unwrap_or(0)
     }
 
-    /// Where a column begins.
+    /// Returns the left edge of a column.
     pub(super) fn left(&self, column: usize) -> usize {
         (0..column).map(|before| self.column_width(before) + self.gap).sum()
     }
 
-    /// How high a wire meets the box that it begins or ends at: each has a share of its side.
+    /// Returns the height at which a wire meets its first or last box; wires share a side evenly.
     pub(super) fn port(&self, at: usize, end: bool) -> f64 {
         let meets = |wire: &[usize]| if end { wire.last() } else { wire.first() }.copied();
         let next = |wire: &[usize]| self.places[wire[if end { wire.len() - 2 } else { 1 }]].y;

@@ -28,7 +28,7 @@ struct Edge {
     symbols: Vec<(String, bool)>,
 }
 
-/// How many of its symbols an edge shows.
+/// The number of symbols that an edge shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shown {
     All,
@@ -110,7 +110,7 @@ impl Picture {
         format!("{from} uses {} of {to}", symbols.join(", "))
     }
 
-    /// How far above the lowest module each stands: the longest way down.
+    /// Returns the height of each module: the longest path down.
     fn heights(&self) -> Vec<usize> {
         let mut heights = vec![0; self.names.len()];
         // In load order what is used stands before its users, so one pass is enough.
@@ -161,7 +161,7 @@ impl Edge {
         Self { from, to, symbols: symbols.collect() }
     }
 
-    /// What it shows, and whether each line is marked GPL-only.
+    /// Returns its lines, each with `true` if it is GPL-only.
     fn lines(&self, shown: Shown) -> Vec<(String, bool)> {
         let all = self.symbols.len();
         let spelled = match shown {
@@ -213,7 +213,7 @@ const CHAR_WIDTH: usize = 8;
 const LINE_HEIGHT: usize = 17;
 const PADDING: usize = 10;
 const MARGIN: usize = 16;
-/// What is wider goes on below.
+/// A wider row continues below.
 const ROW_WIDTH_MAX: usize = 1400;
 
 #[cfg(test)]
