@@ -1,8 +1,208 @@
-//! Modules that deceive the proof in the guest.
+//! Modules that deceive the proof in the guest, and what honest ones leave behind.
 
-use crate::harness::Test;
+use std::{fs, path::PathBuf, sync::OnceLock, time::Duration};
+
+use xtask::{
+    build::{BuildDir, MakeTarget, Stack, project},
+    guest::COMMAND_DEADLINE,
+    host::cache::Cache,
+    problem::Kind,
+    proof::{
+        KernelProof, Wanted, on_kernel,
+        point::{Answered, Point, Subject},
+    },
+};
+
+use crate::{
+    harness::{Needs, Test},
+    kernel,
+};
 
 /// The tests of this file.
 pub(crate) fn tests() -> Vec<Test> {
-    Vec::new()
+    tests!(
+        Needs::Nothing => [
+            a_program_mounted_over_kmod_hides_no_failed_load,
+            a_program_mounted_over_kmod_hides_no_complaint_of_an_exit,
+            a_program_in_the_place_of_kmod_hides_no_failed_load,
+            tools_that_are_removed_hide_no_failed_load,
+            signals_to_the_agent_hide_no_failed_load,
+            the_files_mounts_and_memory_of_the_agent_are_out_of_reach,
+            programs_that_the_kernel_starts_hide_no_failed_load,
+            forged_words_hide_no_failed_load,
+            a_library_for_every_program_reaches_no_tool,
+            modules_that_are_replaced_after_the_guard_load_as_they_were,
+            a_console_that_is_turned_off_hides_no_warning,
+            a_flood_of_the_log_is_no_proof,
+            a_name_is_no_text_of_a_shell,
+            a_timer_left_behind_is_seen,
+            delayed_work_left_behind_is_seen,
+            a_callback_left_behind_is_seen,
+            a_thread_left_behind_is_seen,
+            a_wait_that_is_cut_short_is_no_proof,
+        ],
+    )
+}
+
+/// A module of `tests/hostile/guest`, all of which are built once.
+fn module(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let build_dir = BuildDir::open(kernel(), &stack()).unwrap();
+        build_dir.build_quiet(MakeTarget::Modules).unwrap();
+        build_dir.folder.clone()
+    });
+    folder.join(format!("{name}.ko"))
+}
+
+fn stack() -> Stack {
+    Stack::in_folder(&project().join("tests/hostile/guest")).unwrap()
+}
+
+/// The proof of modules, loaded in this order.
+fn proven(modules: &[PathBuf]) -> KernelProof {
+    let wanted = Wanted {
+        stack: stack(),
+        kernels: Vec::new(),
+        skip_others: false,
+        command: None,
+        deadline: COMMAND_DEADLINE.min(Duration::from_secs(60)),
+    };
+    let mut proof = KernelProof::default();
+    on_kernel::load(&Cache::open().unwrap(), kernel(), modules, &wanted, &mut proof).unwrap();
+    proof
+}
+
+fn answer<'p>(proof: &'p KernelProof, subject: &Subject) -> &'p Answered {
+    let is = |point: &&Point| point.subject == *subject;
+    &proof.points.iter().find(is).unwrap_or_else(|| panic!("{subject} is not asked")).answer
+}
+
+#[track_caller]
+fn fails(proof: &KernelProof, subject: &Subject, word: &str) {
+    let answer = answer(proof, subject);
+    let has = |(kind, fault): (Kind, &str)| kind == Kind::DoesNotHold && fault == word;
+    let is = match answer {
+        Answered::Fails(kind, fault) => has((*kind, &fault.word)),
+        _ => false,
+    };
+    assert!(is, "{subject} is not {word:?}: {:#?}", proof.points);
+}
+
+/// The same, after a module whose helper deceives, and did run.
+#[track_caller]
+fn deceived(deceit: &str, module_after: &str) -> KernelProof {
+    let proof = proven(&[module(deceit), module(module_after)]);
+    let log: String = proof.steps.iter().map(|step| step.report.kernel_text()).collect();
+    assert!(log.contains("the helper ran"), "{log}");
+    assert_eq!(answer(&proof, &Subject::Load(deceit.into())), &Answered::Holds);
+    proof
+}
+
+/// Fails unless a module that refuses to load is said to do so after another was loaded.
+#[track_caller]
+fn failed_load_is_told_after(deceit: &str) {
+    let proof = deceived(deceit, "refuses");
+    fails(&proof, &Subject::Load("refuses".into()), "EINVAL");
+}
+
+fn a_program_mounted_over_kmod_hides_no_failed_load() {
+    failed_load_is_told_after("binds");
+}
+
+fn a_program_mounted_over_kmod_hides_no_complaint_of_an_exit() {
+    let proof = deceived("binds", "complains");
+    fails(&proof, &Subject::Unload("complains".into()), "WARNING");
+}
+
+fn a_program_in_the_place_of_kmod_hides_no_failed_load() {
+    failed_load_is_told_after("overwrites");
+}
+
+fn tools_that_are_removed_hide_no_failed_load() {
+    failed_load_is_told_after("unlinks");
+}
+
+fn signals_to_the_agent_hide_no_failed_load() {
+    failed_load_is_told_after("kills");
+}
+
+fn the_files_mounts_and_memory_of_the_agent_are_out_of_reach() {
+    failed_load_is_told_after("enters");
+}
+
+fn programs_that_the_kernel_starts_hide_no_failed_load() {
+    failed_load_is_told_after("sysctls");
+}
+
+fn forged_words_hide_no_failed_load() {
+    failed_load_is_told_after("forges");
+}
+
+fn a_library_for_every_program_reaches_no_tool() {
+    let proof = deceived("preloads", "plain");
+    assert_eq!(proof.kind(), None, "{:#?}", proof.points);
+    let said: String = proof.steps.iter().map(|step| step.report.text()).collect();
+    assert!(!said.contains("ld.so"), "{said}");
+}
+
+fn modules_that_are_replaced_after_the_guard_load_as_they_were() {
+    let proof = deceived("replaces", "plain");
+    assert_eq!(proof.kind(), None, "{:#?}", proof.points);
+}
+
+fn a_console_that_is_turned_off_hides_no_warning() {
+    fails(&proven(&[module("quiet")]), &Subject::Load("quiet".into()), "WARNING");
+}
+
+fn a_flood_of_the_log_is_no_proof() {
+    let proof = proven(&[module("floods")]);
+    let Answered::Fails(_, fault) = answer(&proof, &Subject::Log) else {
+        panic!("{:#?}", proof.points)
+    };
+    assert!(fault.reason.contains("overwrote messages"), "{}", fault.reason);
+}
+
+fn a_name_is_no_text_of_a_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["q;echo X;true", "$(echo X)", "q'\"\\ X"] {
+        let odd = folder.path().join(format!("{name}.ko"));
+        fs::copy(module("plain"), &odd).unwrap();
+        let proof = proven(&[odd]);
+        assert_ne!(proof.kind(), None, "the module calls itself plain: {:#?}", proof.points);
+        let said: String = proof.steps.iter().map(|step| step.report.text()).collect();
+        assert!(said.lines().all(|line| line != "X"), "{name}: {said}");
+    }
+}
+
+/// Fails unless the kernel is said to panic after a module went that leaves something behind.
+#[track_caller]
+fn left_behind_is_seen(name: &str) {
+    let proof = proven(&[module(name)]);
+    assert_eq!(answer(&proof, &Subject::Load(name.into())), &Answered::Holds);
+    // On a busy machine it may come before the program that took the module out has ended.
+    let unload = Subject::Unload(name.into());
+    let went = answer(&proof, &unload) == &Answered::Holds;
+    fails(&proof, if went { &Subject::Afterwards } else { &unload }, "panic");
+}
+
+fn a_timer_left_behind_is_seen() {
+    left_behind_is_seen("timer");
+}
+
+fn delayed_work_left_behind_is_seen() {
+    left_behind_is_seen("work");
+}
+
+fn a_callback_left_behind_is_seen() {
+    left_behind_is_seen("callback");
+}
+
+fn a_thread_left_behind_is_seen() {
+    left_behind_is_seen("thread");
+}
+
+fn a_wait_that_is_cut_short_is_no_proof() {
+    let proof = deceived("disturbs", "plain");
+    fails(&proof, &Subject::Afterwards, "disturbed");
 }

@@ -1,4 +1,5 @@
-//! Damaged and hostile bytes: no parser may panic, hang, or hold more than twice what it is given.
+//! Damaged and hostile bytes: no parser may panic, hang, or hold more than twice what it is given,
+//! or may be given.
 //!
 //! The ordinary run takes a few thousand cases; a million of each with
 //! `HOSTILE_CASES=1000000 cargo test --release --test damaged`.
@@ -41,6 +42,10 @@ use stack::{
     dependency_info::DependencyInfo, depmod_config::DepmodConfig, graph::Graph,
     modprobe_config::ModprobeConfig, modules_dep, modules_lists::alias_lines, symtype_parser,
     symtypes::Symtypes, symvers::Symvers, version_pattern::version_matches,
+};
+use xtask::guest::{
+    protocol::Event,
+    report::{REPORT_MAX, Recorder},
 };
 
 /// The real modules that are damaged.
@@ -653,4 +658,27 @@ fn one_long_name_for_every_symbol() {
     read_module(&bytes);
     let error = DependencyInfo::read(&bytes).unwrap_err();
     assert!(error.expected.contains("a name of at most 4096 bytes"), "{error}");
+}
+
+/// What a guest may send without end: small records of the log, and output.
+#[test]
+fn a_guest_that_never_stops_talking() {
+    let _alone = alone();
+    let talks: [fn(u64) -> Event; 2] = [
+        |number| Event::Kernel(format!("6,{number},1,-;x\n").into_bytes()),
+        |_| Event::Output { error: false, bytes: vec![b'x'; 100] },
+    ];
+    for talk in talks {
+        let mut recorder = Recorder::default();
+        recorder.begin("yes");
+        recorder.take(&Event::Hello { release: "7.3".into(), tools: String::new() }).unwrap();
+        recorder.take(&Event::Started).unwrap();
+        let before = HEAP.current_usage();
+        HEAP.reset_peak_usage();
+        let refused = (0..u64::MAX).find_map(|number| recorder.take(&talk(number)).err()).unwrap();
+        assert!(refused.contains("more than 64 MiB"), "{refused}");
+        // One string that grows holds its old half beside the new whole.
+        let held = HEAP.peak_usage().saturating_sub(before);
+        assert!(held <= 3 * REPORT_MAX, "{held} bytes held");
+    }
 }

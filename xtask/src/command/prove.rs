@@ -7,7 +7,7 @@ use crate::{
     host::{cache::Cache, file_system::write_given, run},
     kernel::KernelName,
     printer,
-    problem::Result,
+    problem::{Kind, Result},
     proof::{self, StackProof, Wanted, grid, json, junit, ktap, web_page},
 };
 
@@ -40,6 +40,9 @@ pub struct Args {
     /// Write one self-contained page: the table, the picture of the stack, every transcript
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
+    /// Exit with status 1, too, when a module finds no device of its kind in the guest
+    #[arg(long)]
+    strict: bool,
     /// How long each command in the guest may take
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     deadline: u64,
@@ -62,7 +65,8 @@ impl Args {
             printer::text(&grid::text(&proof));
             outln!("\n{}", summary(&proof));
         }
-        Ok(ExitCode::from(proof.kind().map_or(0, |kind| kind.status())))
+        let strict = (self.strict && proof.lacks_device()).then_some(Kind::DoesNotHold);
+        Ok(ExitCode::from(proof.kind().or(strict).map_or(0, |kind| kind.status())))
     }
 
     fn write_files(&self, proof: &StackProof) -> Result<()> {
@@ -102,7 +106,12 @@ fn kernels_help() -> String {
 fn summary(proof: &StackProof) -> String {
     let count = |word: &str| proof.kernels.iter().filter(|kernel| kernel.word() == word).count();
     let (all, holds, skipped) = (proof.kernels.len(), count("holds"), count("skipped"));
+    let lacking = count("no device here");
     let seconds: f64 = proof.kernels.iter().map(|kernel| kernel.time.as_secs_f64()).sum();
-    let skipped = if skipped == 0 { String::new() } else { format!(", {skipped} skipped") };
-    format!("{} holds on {holds} of {all} kernels{skipped}; {seconds:.1} s", proof.stack)
+    let apart = |count: usize, what: &str| match count {
+        0 => String::new(),
+        count => format!(", {count} {what}"),
+    };
+    let (skipped, lacking) = (apart(skipped, "skipped"), apart(lacking, "without its device"));
+    format!("{} holds on {holds} of {all} kernels{skipped}{lacking}; {seconds:.1} s", proof.stack)
 }

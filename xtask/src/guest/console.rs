@@ -9,6 +9,8 @@
 pub enum Mark {
     /// The line begins so.
     Begins(&'static str),
+    /// The line begins with the first text, and has the second one later.
+    BeginsAndHas(&'static str, &'static str),
     /// The line has these two texts, in this order.
     Has(&'static str, &'static str),
 }
@@ -44,27 +46,46 @@ const fn has(first: &'static str, then: &'static str, what: &'static str, rank: 
     Sign { mark: Mark::Has(first, then), what, rank }
 }
 
+const fn head(first: &'static str, then: &'static str, what: &'static str) -> Sign {
+    Sign { mark: Mark::BeginsAndHas(first, then), what, rank: 3 }
+}
+
 /// The signs. Rank 3 names the fault itself, 2 what it led to, 1 its traces.
+///
+/// They are the heads of all reports that kernel/, mm/, lib/, net/core/ and arch/x86/ of 7.3 print
+/// about a fault of the kernel, and those of 6.1 that read otherwise.
 pub const SIGNS: &[Sign] = &[
     begins("BUG: ", "BUG", 3),
+    begins("BUG at ", "BUG", 3),
+    // `BUG CACHE (TAINT): TEXT`: mm/slub.c:__slab_bug.
+    head("BUG ", "ainted", "corrupt slab"),
     begins("kernel BUG at ", "BUG", 3),
     begins("rust_kernel: panicked at ", "a panic of Rust code", 3),
     begins("WARNING: ", "WARNING", 3),
     begins("UBSAN: ", "undefined behavior", 3),
     begins("Oops: ", "oops", 3),
+    // Until 6.9 `TRAP: ERROR [#NUMBER]`: arch/x86/kernel/dumpstack.c:__die_header.
+    has(": 0000 [#", "]", "oops", 3),
     begins("Internal error: ", "oops", 3),
     begins("general protection fault", "oops", 3),
     begins("watchdog: BUG: soft lockup", "soft lockup", 3),
     begins("watchdog: CPU", "hard lockup", 3),
     has("Watchdog detected hard LOCKUP", "", "hard lockup", 3),
-    has("INFO: task ", " blocked for more than ", "hung task", 3),
+    // `blocked in I/O wait for more than`, too: kernel/hung_task.c.
+    head("INFO: task ", " for more than ", "hung task"),
     has("rcu: INFO: ", " stall", "RCU stall", 3),
     has("rcu: ", "kthread starved for", "RCU stall", 3),
     has("INFO: ", "trying to register non-static key", "lockdep", 3),
     begins("DEBUG_LOCKS_WARN_ON", "lockdep", 3),
     has("kmemleak: ", " new suspected memory leaks", "memory leak", 3),
     has("list_add corruption", "", "corrupt list", 3),
+    has("list_add double add", "", "corrupt list", 3),
     has("list_del corruption", "", "corrupt list", 3),
+    begins("pagealloc: ", "corrupt page", 3),
+    begins("Thread overran stack, or stack corrupted", "corrupt stack", 3),
+    head("irq ", ": nobody cared", "an interrupt without a handler"),
+    begins("unregister_netdevice: waiting for ", "a device still in use", 3),
+    begins("sysfs: cannot create duplicate filename", "a name twice", 3),
     has("Out of memory: ", "", "out of memory", 3),
     has(": page allocation failure", "", "out of memory", 3),
     begins("Kernel panic - not syncing", PANIC, 2),
@@ -111,6 +132,9 @@ impl Mark {
     fn is_in(self, line: &str) -> bool {
         match self {
             Self::Begins(text) => line.starts_with(text),
+            Self::BeginsAndHas(first, then) => {
+                line.strip_prefix(first).is_some_and(|rest| rest.contains(then))
+            }
             Self::Has(first, then) => {
                 line.find(first).is_some_and(|at| line[at + first.len()..].contains(then))
             }
@@ -164,6 +188,41 @@ mod tests {
         assert_eq!(one("[    1.2] provider: WARNING: no counter"), None);
         assert_eq!(one("[    1.2] printk: no BUG: here"), None);
         assert_eq!(one("[ok] BUG: x"), None, "no time stamp of the kernel");
+    }
+
+    #[test]
+    fn every_head_of_a_report_is_a_sign() {
+        let heads = [
+            "BUG kmalloc-64 (Not tainted): Poison overwritten",
+            "BUG my cache (Tainted: G           OE      ): Objects remaining on shutdown",
+            "BUG at mm/slab.h:12",
+            "BUG: KASAN: slab-use-after-free in f+0x1/0x2",
+            "invalid opcode: 0000 [#1] PREEMPT SMP",
+            "Oops: int3: 0000 [#1] SMP",
+            "INFO: task insmod:100 blocked in I/O wait for more than 120 seconds.",
+            "list_add double add: new=1, prev=1, next=2.",
+            "pagealloc: memory corruption",
+            "irq 9: nobody cared (try booting with the \"irqpoll\" option)",
+            "unregister_netdevice: waiting for lo to become free. Usage count = 2",
+            "sysfs: cannot create duplicate filename '/devices/x'",
+        ];
+        heads.iter().for_each(|head| assert!(one(head).is_some(), "{head}"));
+    }
+
+    #[test]
+    fn a_line_that_only_looks_like_a_head_is_none() {
+        let twins = [
+            "BUG reports go to the list",
+            "BUGFIX: x",
+            "INFO: lockdep is turned off.",
+            "INFO: NMI handler (perf_event_nmi_handler) took too long to run: 1.2 msecs",
+            "INFO: task insmod:100 is blocked on a mutex likely owned by task rmmod:1.",
+            "ODEBUG: selftest passed",
+            "irq 9: Affinity broken due to vector space exhaustion.",
+            "workqueue: x hogged CPU for >10000us 4 times, consider switching to WQ_UNBOUND",
+            "perf: interrupt took too long (2500 > 2000), lowering it",
+        ];
+        twins.iter().for_each(|twin| assert_eq!(one(twin), None, "{twin}"));
     }
 
     #[test]

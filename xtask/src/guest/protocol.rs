@@ -31,6 +31,12 @@ pub enum Request {
         /// The command line.
         line: String,
     },
+    /// Run a program with these arguments, the first its name. No shell reads them.
+    Tool(Vec<String>),
+    /// Send what this file holds, read by the agent itself.
+    Read(String),
+    /// Take the agent, and whatever it starts from now on, out of reach of what modules start.
+    Guard,
     /// Run a shell on the guest's own terminal, of this size in characters.
     Shell {
         /// Lines of the terminal.
@@ -80,6 +86,8 @@ pub enum Event {
     Kernel(Vec<u8>),
     /// The kernel overwrote messages before they could be read.
     Lost,
+    /// What modules start no longer reaches the agent.
+    Guarded,
     /// The machine is at rest.
     Settled,
     /// The random numbers are fresh.
@@ -110,6 +118,9 @@ pub enum Event {
         commands: u32,
         /// How many kernel messages were sent.
         kernel: u32,
+        /// The machine then powers off, because its kernel is locked down and lets no program
+        /// write to the port that gives [`EXIT_STATUS`].
+        powers_off: bool,
     },
 }
 
@@ -139,6 +150,9 @@ impl Request {
             Self::Run { split_stderr, line } => {
                 frame(b'r', &[&[u8::from(*split_stderr)], line.as_bytes()])
             }
+            Self::Tool(words) => frame(b't', &[words.join("\0").as_bytes()]),
+            Self::Read(path) => frame(b'p', &[path.as_bytes()]),
+            Self::Guard => frame(b'g', &[]),
             Self::Shell { rows, columns } => {
                 frame(b's', &[&rows.to_le_bytes(), &columns.to_le_bytes()])
             }
@@ -164,6 +178,9 @@ impl Request {
             (b'r', [split_stderr @ 0..=1, line @ ..]) => {
                 Ok(Self::Run { split_stderr: *split_stderr == 1, line: text(line)? })
             }
+            (b't', words) => Ok(Self::Tool(text(words)?.split('\0').map(Into::into).collect())),
+            (b'p', path) => Ok(Self::Read(text(path)?)),
+            (b'g', []) => Ok(Self::Guard),
             (b's', &[r0, r1, c0, c1]) => Ok(Self::Shell {
                 rows: u16::from_le_bytes([r0, r1]),
                 columns: u16::from_le_bytes([c0, c1]),
@@ -196,6 +213,7 @@ impl Event {
             }
             Self::Kernel(record) => frame(b'K', &[record]),
             Self::Lost => frame(b'L', &[]),
+            Self::Guarded => frame(b'D', &[]),
             Self::Settled => frame(b'Q', &[]),
             Self::Reseeded => frame(b'R', &[]),
             Self::Started => frame(b'S', &[]),
@@ -203,9 +221,10 @@ impl Event {
             Self::Alive => frame(b'A', &[]),
             Self::Ended { status, open } => frame(b'X', &[&[*status, u8::from(*open)]]),
             Self::Failed(why) => frame(b'F', &[why.as_bytes()]),
-            Self::Goodbye { commands, kernel } => {
-                frame(b'G', &[&commands.to_le_bytes(), &kernel.to_le_bytes()])
-            }
+            Self::Goodbye { commands, kernel, powers_off } => frame(
+                b'G',
+                &[&commands.to_le_bytes(), &kernel.to_le_bytes(), &[u8::from(*powers_off)]],
+            ),
         }
     }
 
@@ -222,6 +241,7 @@ impl Event {
             }
             (b'K', _) => Ok(Self::Kernel(frame.payload)),
             (b'L', []) => Ok(Self::Lost),
+            (b'D', []) => Ok(Self::Guarded),
             (b'Q', []) => Ok(Self::Settled),
             (b'R', []) => Ok(Self::Reseeded),
             (b'S', []) => Ok(Self::Started),
@@ -231,9 +251,10 @@ impl Event {
             (b'A', []) => Ok(Self::Alive),
             (b'X', &[status, open @ 0..=1]) => Ok(Self::Ended { status, open: open == 1 }),
             (b'F', why) => Ok(Self::Failed(text(why)?)),
-            (b'G', &[s0, s1, s2, s3, k0, k1, k2, k3]) => Ok(Self::Goodbye {
+            (b'G', &[s0, s1, s2, s3, k0, k1, k2, k3, off @ 0..=1]) => Ok(Self::Goodbye {
                 commands: u32::from_le_bytes([s0, s1, s2, s3]),
                 kernel: u32::from_le_bytes([k0, k1, k2, k3]),
+                powers_off: off == 1,
             }),
             _ => Err(frame.unknown()),
         }

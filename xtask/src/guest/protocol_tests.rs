@@ -8,6 +8,7 @@ fn events() -> Vec<Event> {
         Event::Hello { release: "7.3".into(), tools: "a\tb\nc\td".into() },
         Event::Kernel(b"6,1,2,-;x\n".to_vec()),
         Event::Lost,
+        Event::Guarded,
         Event::Settled,
         Event::Reseeded,
         Event::Started,
@@ -16,7 +17,7 @@ fn events() -> Vec<Event> {
         Event::Alive,
         Event::Ended { status: 137, open: true },
         Event::Failed("why".into()),
-        Event::Goodbye { commands: 3, kernel: u32::MAX },
+        Event::Goodbye { commands: 3, kernel: u32::MAX, powers_off: true },
     ]
 }
 
@@ -45,6 +46,9 @@ fn requests_arrive() {
     let requests = [
         Request::Run { split_stderr: true, line: "echo é".into() },
         Request::Shell { rows: 50, columns: 200 },
+        Request::Tool(vec!["rmmod".into(), "q;echo X;true $a\n\"".into(), String::new()]),
+        Request::Read("/proc/modules".into()),
+        Request::Guard,
         Request::Settle,
         Request::Reseed { seed: vec![0, 255] },
         Request::Clock { seconds: u64::MAX, nanos: 999_999_999 },
@@ -63,7 +67,7 @@ fn requests_arrive() {
 
 #[test]
 fn a_frame_that_was_cut_waits_and_is_never_half_read() {
-    let bytes = Event::Goodbye { commands: 1, kernel: 2 }.encode().unwrap();
+    let bytes = Event::Goodbye { commands: 1, kernel: 2, powers_off: false }.encode().unwrap();
     for cut in 0..bytes.len() {
         let mut decoder = Decoder::default();
         decoder.push(&bytes[..cut]);

@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 pub use crate::guest::message::Message;
-use crate::guest::protocol::Event;
+use crate::guest::protocol::{EXIT_STATUS, Event};
 
-/// Bytes of output and kernel messages that one guest may send.
+/// Bytes of memory that the report of one guest may take: output, and kernel messages with what
+/// each of them costs.
 pub const REPORT_MAX: usize = 64 << 20;
+/// Bytes that a kernel message takes beside its text: itself three times, because a list that grows
+/// holds its old half beside the new whole, and the smallest piece that the allocator has.
+const MESSAGE_COST: usize = 3 * size_of::<Message>() + 32;
 
 /// What the agent said of itself and of its machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,6 +105,7 @@ pub struct Recorder {
     messages: u32,
     sequence: Option<u64>,
     size: usize,
+    powers_off: bool,
 }
 
 impl Recorder {
@@ -115,6 +120,12 @@ impl Recorder {
         self.sent.as_deref().or(started.map(|command| command.command.as_str()))
     }
 
+    /// The exit status of QEMU that the goodbye announced.
+    pub fn agreed_status(&self) -> i32 {
+        // Without its debug-exit device QEMU ends with 0 when the machine powers off.
+        if self.powers_off { 0 } else { EXIT_STATUS }
+    }
+
     /// Takes the next event.
     ///
     /// # Errors
@@ -126,9 +137,12 @@ impl Recorder {
         match event {
             Event::Hello { release, tools } => return self.hello(release, tools),
             Event::Kernel(record) => return self.kernel(record),
-            Event::Goodbye { commands, kernel } => return self.goodbye(*commands, *kernel),
+            Event::Goodbye { commands, kernel, powers_off } => {
+                self.powers_off = *powers_off;
+                return self.goodbye(*commands, *kernel);
+            }
             Event::Lost => self.flaw("the kernel overwrote messages before they could be read"),
-            Event::Settled | Event::Reseeded | Event::Alive => (),
+            Event::Guarded | Event::Settled | Event::Reseeded | Event::Alive => (),
             Event::Started => {
                 let command = self.sent.take().ok_or("a command started that was not sent")?;
                 self.running = true;
@@ -160,7 +174,7 @@ impl Recorder {
     }
 
     fn kernel(&mut self, record: &[u8]) -> Result<(), String> {
-        self.grow(record.len())?;
+        self.grow(record.len() + MESSAGE_COST)?;
         let message = Message::parse(record)?;
         let expected = self.sequence.map(|last| last.saturating_add(1));
         if expected.is_some_and(|expected| expected != message.sequence) {
@@ -227,6 +241,10 @@ mod tests {
         Event::Kernel(format!("6,{sequence},1500000,-;message {sequence}\n").into_bytes())
     }
 
+    fn goodbye(commands: u32, kernel: u32) -> Event {
+        Event::Goodbye { commands, kernel, powers_off: false }
+    }
+
     fn output(bytes: &[u8]) -> Event {
         Event::Output { error: false, bytes: bytes.into() }
     }
@@ -248,7 +266,7 @@ mod tests {
         }
         recorder.take(&Event::Ended { status: 3, open: false }).unwrap();
         recorder.take(&kernel(10)).unwrap();
-        recorder.take(&Event::Goodbye { commands: 1, kernel: 4 }).unwrap();
+        recorder.take(&goodbye(1, 4)).unwrap();
         let report = recorder.report;
         assert_eq!(report.flaw, None);
         assert_eq!(report.boot.len(), 2);
@@ -285,9 +303,9 @@ mod tests {
         assert_eq!(gap.report.flaw.unwrap(), "kernel messages are missing before number 3");
         let lost = recorder([Event::Lost]);
         assert!(lost.report.flaw.unwrap().contains("overwrote"));
-        let commands = recorder([hello(), Event::Goodbye { commands: 1, kernel: 0 }]);
+        let commands = recorder([hello(), goodbye(1, 0)]);
         assert_eq!(commands.report.flaw.unwrap(), "the agent ran 1 commands, the report has 0");
-        let messages = recorder([hello(), Event::Goodbye { commands: 0, kernel: 2 }]);
+        let messages = recorder([hello(), goodbye(0, 2)]);
         assert_eq!(messages.report.flaw.unwrap(), "the agent sent 2 kernel messages, 0 arrived");
     }
 
@@ -299,10 +317,10 @@ mod tests {
         assert!(refused(hello()).contains("twice"));
         assert!(refused(Event::Started).contains("not sent"));
         assert!(refused(Event::Failed("no disk".into())).contains("no disk"));
-        let mut closed = recorder([hello(), Event::Goodbye { commands: 0, kernel: 0 }]);
+        let mut closed = recorder([hello(), goodbye(0, 0)]);
         assert!(closed.take(&Event::Alive).unwrap_err().contains("after its goodbye"));
         let mut early = Recorder::default();
-        assert!(early.take(&Event::Goodbye { commands: 0, kernel: 0 }).is_err());
+        assert!(early.take(&goodbye(0, 0)).is_err());
     }
 
     #[test]
@@ -315,6 +333,16 @@ mod tests {
             recorder.take(&piece()).unwrap();
         }
         assert!(recorder.take(&piece()).unwrap_err().contains("more than 64 MiB"));
+    }
+
+    #[test]
+    fn a_flood_of_small_records_takes_no_more_memory_than_the_limit() {
+        let mut recorder = recorder([hello()]);
+        let refused = (0..u64::MAX).find_map(|sequence| recorder.take(&kernel(sequence)).err());
+        assert!(refused.unwrap().contains("more than 64 MiB"));
+        let texts = recorder.report.boot.iter().map(|message| message.text.capacity() + 16);
+        let list = recorder.report.boot.capacity() * size_of::<Message>();
+        assert!(texts.sum::<usize>() + list <= REPORT_MAX);
     }
 
     #[test]

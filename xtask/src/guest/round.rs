@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     build::{BuildDir, MakeTarget, Stack},
-    guest::Guest,
+    guest::{Command, Guest},
     host::cache::Cache,
     kernel::Kernel,
     problem::{Problem, Result},
@@ -58,18 +58,22 @@ impl Round {
         let new = new.filter(|(module, time)| before.get(module) != Some(time));
         round.built = new.map(|(module, _)| name(&module)).collect();
         let names: Vec<String> = modules.iter().map(|module| name(module)).collect();
-        let smoke = || {
-            let back: Vec<&str> = names.iter().rev().map(String::as_str).collect();
-            format!("modprobe -a {} && modprobe -r {}", names.join(" "), back.join(" "))
+        let smoke = |go: &[&str], names: Vec<&str>| Command::tool(&[go, &names].concat());
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let commands = match command {
+            Some(line) => vec![Command::new(line)],
+            None => vec![
+                smoke(&["modprobe", "-a"], names.clone()),
+                smoke(&["modprobe", "-r"], names.into_iter().rev().collect()),
+            ],
         };
-        let command = command.map_or_else(smoke, str::to_owned);
-        round.build = lap();
         let guest = modules.iter().fold(Guest::on(cache, kernel)?, Guest::module);
         let mut session = guest.start()?;
         round.start = lap();
-        for command in ["/usr/sbin/depmod -a", &command] {
+        for command in [Command::tool(&["depmod", "-a"])].into_iter().chain(commands) {
             let report = session.exec(command)?;
             if report.status != 0 {
+                let command = &report.command;
                 let (status, said) = (report.status, report.text() + &report.kernel_text());
                 let fact = format!("`{command}` ended with status {status}:\n{}", said.trim_end());
                 // What the kernel complained about tells more.

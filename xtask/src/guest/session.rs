@@ -146,11 +146,8 @@ impl Session {
         command: impl Into<Command>,
         see: &mut dyn FnMut(&Event),
     ) -> Result<CommandReport> {
-        let command = command.into();
-        let request =
-            Request::Run { split_stderr: command.split_stderr, line: command.line.clone() };
-        let deadline = command.deadline.unwrap_or(self.limits.deadline);
-        self.ask(&command.line, &request, deadline, see)
+        let Command { request, line, deadline } = command.into();
+        self.ask(&line, &request, deadline.unwrap_or(self.limits.deadline), see)
     }
 
     pub(super) fn ask(
@@ -177,16 +174,26 @@ impl Session {
     ///
     /// # Errors
     /// One of them does not hold, or the session was over before.
-    pub fn finish(mut self) -> Result<Report> {
-        if let Some(over) = &self.over {
-            return Err(over.clone());
-        }
+    pub fn finish(self) -> Result<Report> {
+        let (report, verdict) = self.end();
+        verdict.map(|()| report)
+    }
+
+    /// Ends the guest, and returns its report as far as it came, with the three verdicts on it.
+    pub fn end(mut self) -> (Report, Result<()>) {
+        let verdict = match &self.over {
+            Some(over) => Err(over.clone()),
+            None => self.say_goodbye(),
+        };
+        (std::mem::take(&mut self.recorder.report), verdict)
+    }
+
+    fn say_goodbye(&mut self) -> Result<()> {
         let asked = Request::End.encode().map_err(|why| End::Corrupt(why.to_string()));
         let end = asked
             .and_then(|frame| self.send(&frame))
             .and_then(|()| self.await_event(|it| matches!(it, Event::Goodbye { .. }), GOODBYE));
-        self.verdict(end.err().unwrap_or(End::Goodbye))?;
-        Ok(std::mem::take(&mut self.recorder.report))
+        self.verdict(end.err().unwrap_or(End::Goodbye))
     }
 
     pub(super) fn send(&mut self, frame: &[u8]) -> Result<(), End> {
@@ -320,6 +327,7 @@ impl Session {
             unread: unread.as_deref(),
             qemu: said.as_deref().unwrap_or_default(),
             status: status.and_then(|status| status.code().or(status.signal().map(|s| s + 128))),
+            agreed: self.recorder.agreed_status(),
             allowed: &self.limits.allowed,
             log: &log,
         });

@@ -53,6 +53,8 @@ pub(super) struct Evidence<'a> {
     /// QEMU's exit status, 128 and the signal's number when a signal ended it; none when it had
     /// to be ended.
     pub(super) status: Option<i32>,
+    /// The status that the goodbye announced.
+    pub(super) agreed: i32,
     pub(super) allowed: &'a [Allowed],
     /// Where the whole console is kept.
     pub(super) log: &'a Path,
@@ -102,11 +104,10 @@ pub(super) fn complaint_of(report: &Report, console: &str) -> Option<String> {
 /// Both are read: after a panic the console alone has the end, and what is below the console's
 /// level only the report has.
 fn splats_of(report: &Report, console: &str, allowed: &[Allowed]) -> Vec<Splat> {
-    let mut log = console.to_owned();
-    for message in report.messages().filter(|message| !message.from_user) {
-        let _ = write!(log, "\n{message}");
-    }
-    splats(&log, allowed)
+    let kernels_own = report.messages().filter(|message| !message.from_user);
+    // Line by line: a copy of the whole log would take as much again.
+    let reported = kernels_own.flat_map(|message| splats(&message.to_string(), allowed));
+    splats(console, allowed).into_iter().chain(reported).collect()
 }
 
 fn complaint(evidence: &Evidence<'_>) -> Option<Complaint> {
@@ -139,7 +140,7 @@ fn ending(evidence: &Evidence<'_>) -> Option<Problem> {
     let how = status(evidence.status);
     let said = said(evidence.qemu);
     let fact = match &evidence.end {
-        End::Goodbye if evidence.status == Some(protocol::EXIT_STATUS) => return None,
+        End::Goodbye if evidence.status == Some(evidence.agreed) => return None,
         End::Goodbye => format!("the VM did not end as agreed after its goodbye: {how}"),
         End::Closed if !came_up => format!("the guest never came up: {how}{said}"),
         End::Closed => format!("the VM ended{place}: {how}{said}"),
@@ -248,6 +249,7 @@ mod tests {
             unread: None,
             qemu: "",
             status: None,
+            agreed: protocol::EXIT_STATUS,
             allowed: &[],
             log: Path::new("/cache/log"),
         }

@@ -132,6 +132,19 @@ impl Session {
         self.request(&Request::Clock { seconds: now.as_secs(), nanos: now.subsec_nanos() })
     }
 
+    /// Takes the agent and its tools out of reach of what modules start. Commands see files and
+    /// mounts of their own from now on.
+    ///
+    /// # Errors
+    /// The guest cannot do it, or is over.
+    pub fn guard(&mut self) -> Result<()> {
+        let deadline = self.limits.deadline;
+        let guarded = self.request(&Request::Guard);
+        let guarded =
+            guarded.and_then(|()| self.await_event(|event| *event == Event::Guarded, deadline));
+        guarded.map_err(|end| self.fail(end))
+    }
+
     /// Puts files into a guest that runs, by the agent's own port: a disk would need a driver, and
     /// the driver of every disk is a module in Debian's kernels (`CONFIG_VIRTIO_BLK=m`).
     pub(super) fn put(&mut self, files: &Initramfs) -> Result<()> {

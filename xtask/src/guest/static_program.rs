@@ -31,6 +31,7 @@ pub(super) const AGENT: StaticProgram = StaticProgram {
         ("agent/main.rs", include_str!("agent/main.rs")),
         ("agent/command.rs", include_str!("agent/command.rs")),
         ("agent/files.rs", include_str!("agent/files.rs")),
+        ("agent/guard.rs", include_str!("agent/guard.rs")),
         ("agent/shell.rc", include_str!("agent/shell.rc")),
         ("agent/system.rs", include_str!("agent/system.rs")),
         ("message.rs", include_str!("message.rs")),

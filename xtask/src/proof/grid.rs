@@ -68,7 +68,7 @@ impl Row {
 }
 
 /// The lines of the table, in the order of what is asked: of the questions about a kernel, its
-/// guest and depmod only where one is not green.
+/// guest, depmod and the time afterwards only where one is not green.
 pub fn rows(proof: &StackProof) -> Vec<Row> {
     let points = || proof.kernels.iter().flat_map(|kernel| &kernel.points);
     let asked = |subject: &Subject| points().any(|point| point.subject == *subject);
@@ -88,6 +88,7 @@ pub fn rows(proof: &StackProof) -> Vec<Row> {
         }
     }
     rows.extend(whole(Subject::Run).filter(|_| asked(&Subject::Run)));
+    rows.extend(whole(Subject::Afterwards).filter(|_| fails(&Subject::Afterwards)));
     rows.extend(whole(Subject::Log).filter(|_| asked(&Subject::Log)));
     rows
 }
@@ -105,7 +106,9 @@ pub fn cell(kernel: &KernelProof, row: &Row) -> String {
         None => "-".into(),
         Some(Answered::Holds) => "ok".into(),
         Some(Answered::Differs(fault)) => format!("WRONG: {}", fault.word),
-        Some(Answered::Skipped(fault) | Answered::Fails(_, fault)) => fault.word.clone(),
+        Some(Answered::Skipped(fault) | Answered::NoDevice(fault) | Answered::Fails(_, fault)) => {
+            fault.word.clone()
+        }
     }
 }
 

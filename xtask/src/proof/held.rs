@@ -28,6 +28,9 @@ const INTERNAL: [(&str, &str, &str); 2] = [
     ("Unknown error 524", "ENOTSUPP", "a module's init should return EOPNOTSUPP"),
 ];
 
+/// What strerror() says of ENODEV.
+const NO_DEVICE: &str = "No such device";
+
 /// Would each module of the stack load?
 pub(super) fn checks(prediction: &Prediction) -> impl Iterator<Item = Point> {
     prediction
@@ -123,8 +126,23 @@ fn init_failed(said: &str) -> Answered {
         return Answered::fails(name, format!("its init returns {name}: {why}"));
     }
     let errno = Errno::ALL.iter().copied().find(|errno| is_said(*errno, text));
+    if text == NO_DEVICE {
+        let reason = "its init finds no device of its kind in this machine, and says ENODEV";
+        return Answered::NoDevice(Fault::new("no device", reason));
+    }
     let word = errno.map_or("init fails".into(), |errno| errno.to_string());
     Answered::fails(word, format!("its init fails: {text}"))
+}
+
+/// What comes of a load that only a soft dependency asks for: modprobe goes on when it fails
+/// (kmod 34, libkmod-module.c:kmod_module_probe_insert_module).
+pub(super) fn ignored_by_modprobe(answer: Answered) -> Answered {
+    match answer {
+        Answered::Fails(_, Fault { word, reason }) | Answered::NoDevice(Fault { word, reason }) => {
+            Answered::skipped(word, format!("a soft dependency, which modprobe ignores: {reason}"))
+        }
+        answer => answer,
+    }
 }
 
 /// The last line of what a tool of kmod's said, without its own name.

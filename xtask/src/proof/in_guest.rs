@@ -1,5 +1,9 @@
 //! What is asked of a running kernel: each module loaded, the user's command, each module taken
-//! out again.
+//! out again, and what they left behind.
+//!
+//! The answers rest on nothing that a module's helpers can mount over, overwrite or remove: the
+//! tools run behind the agent's guard, and what they say is held against the agent's own reading of
+//! `/proc/modules`. Code in the kernel itself can lie all the same.
 
 use std::collections::HashSet;
 
@@ -24,8 +28,12 @@ use crate::{
 const TRACE: &str = "mount -t tracefs tracefs /sys/kernel/tracing && \
                      echo 1 > /sys/kernel/tracing/events/module/module_load/enable";
 /// What it noted.
-const ACCEPTED: &str = "cat /sys/kernel/tracing/trace";
-const LOADED: &str = "cat /proc/modules";
+const ACCEPTED: &str = "/sys/kernel/tracing/trace";
+const LOADED: &str = "/proc/modules";
+/// How long the guest lives on after the last module went, in seconds of its own clock. What an
+/// exit forgets runs by the second: a timer of one or two seconds, which may be a tick late, a work
+/// that is put off, a thread that sleeps in between. RCU's callbacks come within a tenth of it.
+const AFTERWARDS: &str = "2.1";
 
 /// The proof in a guest, as far as it has come.
 pub(super) struct InGuest<'a> {
@@ -96,7 +104,7 @@ impl InGuest<'_> {
     fn ask(
         &mut self,
         subject: Subject,
-        command: &str,
+        command: impl Into<Command>,
         judge: impl FnOnce(&mut Self, &CommandReport) -> Answered,
     ) {
         let before = self.gone.is_some();
@@ -113,14 +121,19 @@ impl InGuest<'_> {
     }
 
     fn load(&mut self) {
+        let prediction = self.prediction;
+        let cycles: Vec<String> = prediction.cycles.iter().map(ToString::to_string).collect();
+        let depmod = Command::tool(&["depmod", "-a"]);
+        self.ask(Subject::Depmod, depmod, |_, step| held::depmod(&cycles, step));
+        self.guard();
         self.traced = self
             .step("have noted which modules are accepted", TRACE)
             .is_some_and(|step| step.status == 0);
-        let prediction = self.prediction;
-        let cycles: Vec<String> = prediction.cycles.iter().map(ToString::to_string).collect();
-        self.ask(Subject::Depmod, "depmod -a", |_, step| held::depmod(&cycles, step));
+        let essential = prediction.essential();
         for load in &prediction.loads {
-            let needs = || self.needs(load).find(|name| !self.loaded.contains(*name));
+            let missing = |name: &&String| !self.loaded.contains(*name);
+            let planned = |name: &&String| prediction.loads.iter().any(|load| load.name == **name);
+            let needs = || load.needs.iter().filter(planned).find(missing);
             let subject = Subject::Load(load.name.clone());
             if !cycles.is_empty() {
                 self.skip(subject, "depmod finds no order".into());
@@ -128,54 +141,63 @@ impl InGuest<'_> {
                 let reason = format!("it needs {name}, which is not loaded");
                 self.skip(subject, reason);
             } else {
-                self.load_one(load, subject);
+                self.load_one(load, subject, essential.contains(load.name.as_str()));
             }
         }
         self.look();
+    }
+
+    /// Lets the agent go where no helper of a module reaches it. None has run yet.
+    fn guard(&mut self) {
+        if self.gone.is_none() {
+            if let Err(problem) = self.session.guard() {
+                self.gone = Some(self.end_of_guest(&problem));
+            }
+        }
     }
 
     fn skip(&mut self, subject: Subject, reason: String) {
         self.points.push(Point::new(subject, Answered::skipped("-", reason)));
     }
 
-    /// The modules of the stack that a module uses.
-    fn needs<'a>(&'a self, load: &'a PredictedLoad) -> impl Iterator<Item = &'a str> {
-        let modules = self.prediction.modules.iter().filter(|module| module.name == load.name);
-        modules.flat_map(|module| module.uses.iter().map(String::as_str))
-    }
-
-    fn load_one(&mut self, load: &PredictedLoad, subject: Subject) {
-        let command = format!("modprobe -v {}", load.name);
-        self.ask(subject, &command, |proof, step| {
+    fn load_one(&mut self, load: &PredictedLoad, subject: Subject, essential: bool) {
+        let command = Command::tool(&["modprobe", "-v", &load.name]);
+        self.ask(subject, command, |proof, step| {
             let fails = step.status != 0;
             let accepted = if fails { proof.accepted(&load.name) } else { None };
             if !fails {
                 proof.loaded.insert(load.name.clone());
             }
-            held::load(&load.verdict, step, accepted)
+            let answer = held::load(&load.verdict, step, accepted);
+            if essential { answer } else { held::ignored_by_modprobe(answer) }
         });
     }
 
     /// Whether the kernel came to call a module's init, where it can be told.
     fn accepted(&mut self, name: &str) -> Option<bool> {
-        let trace = self
-            .step("was it accepted?", ACCEPTED)
-            .filter(|step| self.traced && step.status == 0)?
-            .text();
+        if !self.traced {
+            return None;
+        }
+        let trace = self.step("was it accepted?", Command::read(ACCEPTED))?.text();
         Some(trace.lines().any(|line| {
             let name_on = line.split_once("module_load: ").map(|(_, rest)| rest);
             name_on.and_then(|rest| rest.split_whitespace().next()) == Some(name)
         }))
     }
 
+    /// The lines of `/proc/modules`, each with the name that it begins with.
+    fn listed(&mut self, what: &str) -> Option<Vec<(String, String)>> {
+        let modules = self.step(what, Command::read(LOADED))?.text();
+        let named = |line: &str| Some((line.split_whitespace().next()?.into(), line.into()));
+        Some(modules.lines().filter_map(named).collect())
+    }
+
     /// Looks at what the kernel says of the modules that are loaded.
     fn look(&mut self) {
-        let Some(modules) = self.step("which modules are there?", LOADED) else { return };
-        let modules = modules.text();
-        let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
-        let permanent = modules.lines().filter(|line| line.contains("[permanent]"));
-        self.permanent = permanent.filter_map(first).collect();
-        let live: HashSet<String> = modules.lines().filter_map(first).collect();
+        let Some(listed) = self.listed("which modules are there?") else { return };
+        let permanent = listed.iter().filter(|(_, line)| line.contains("[permanent]"));
+        self.permanent = permanent.map(|(name, _)| name.clone()).collect();
+        let live: HashSet<&String> = listed.iter().map(|(name, _)| name).collect();
         for point in &mut self.points {
             let Subject::Load(name) = &point.subject else { continue };
             if point.answer == Answered::Holds && !live.contains(name) {
@@ -191,9 +213,14 @@ impl InGuest<'_> {
         if exports.is_empty() {
             return;
         }
-        let names: Vec<&str> = self.prediction.modules.iter().map(|m| m.name.as_str()).collect();
-        let grep = format!("grep -E ' [A-Z] .*\\[({})\\]$' /proc/kallsyms", names.join("|"));
-        let Some(said) = self.step("where are their symbols?", grep.as_str()) else { return };
+        let names = self.prediction.modules.iter().map(|module| {
+            // Any character stands for one that a pattern might take for more than itself.
+            module.name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', ".")
+        });
+        let names: Vec<String> = names.collect();
+        let pattern = format!(" [A-Z] .*\\[({})\\]$", names.join("|"));
+        let grep = Command::tool(&["grep", "-E", &pattern, "/proc/kallsyms"]);
+        let Some(said) = self.step("where are their symbols?", grep) else { return };
         let said = said.text();
         let exported = |line: &&str| {
             let mut words = line.split_whitespace().skip(2);
@@ -224,27 +251,50 @@ impl InGuest<'_> {
                 continue;
             }
             let permanent = self.permanent.contains(&load.name);
-            self.ask(subject, &format!("rmmod {}", load.name), |_, step| {
-                held::unload(step, permanent)
-            });
+            let command = Command::tool(&["rmmod", &load.name]);
+            self.ask(subject, command, |_, step| held::unload(step, permanent));
         }
+        self.look_again();
+    }
+
+    /// Holds what rmmod said against what the kernel lists, and waits for what was left behind.
+    fn look_again(&mut self) {
+        let went = |point: &Point| {
+            matches!(point.subject, Subject::Unload(_)) && point.answer == Answered::Holds
+        };
+        if !self.points.iter().any(went) {
+            return;
+        }
+        let Some(listed) = self.listed("which modules are left?") else {
+            let end = Answered::Fails(self.kind_of_end(), self.gone.clone().unwrap_or_default());
+            self.points.push(Point::new(Subject::Afterwards, end));
+            return;
+        };
+        for point in self.points.iter_mut().filter(|point| went(point)) {
+            if listed.iter().any(|(name, _)| Some(&**name) == point.subject.module()) {
+                let reason = "rmmod says that it did it, but the kernel still lists it";
+                point.answer = Answered::fails("stays", reason);
+            }
+        }
+        let sleep = Command::tool(&["sleep", AFTERWARDS]);
+        self.ask(Subject::Afterwards, sleep, |_, step| match step.status {
+            0 => Answered::Holds,
+            status => {
+                let reason = format!("the wait for what was left behind ended with {status}");
+                Answered::fails("disturbed", reason)
+            }
+        });
     }
 
     /// Ends the guest, and judges what the kernel logged.
     fn end(self, proof: &mut KernelProof) {
         let InGuest { session, mut points, whats, kallsyms, gone, prediction, .. } = self;
-        let mut report = session.report().clone();
-        let log = match session.finish() {
-            Ok(whole) => {
-                report = whole;
-                Answered::Holds
-            }
-            Err(problem) => failed(&problem),
-        };
+        let (report, verdict) = session.end();
+        let log = verdict.map_or_else(|problem| failed(&problem), |()| Answered::Holds);
         for point in &mut points {
             let step = point.step.and_then(|index| report.commands.get(index));
             let complaint = step.and_then(held::complaint).filter(|_| gone.is_none());
-            if let (Some(fault), true) = (complaint, point.answer.rank() < 2) {
+            if let (Some(fault), true) = (complaint, point.answer.kind().is_none()) {
                 point.answer = Answered::Fails(Kind::DoesNotHold, fault);
             }
         }

@@ -52,7 +52,7 @@ pub fn form(proof: &StackProof) -> impl Serialize + '_ {
     ProofForm {
         format: "prove/1",
         stack: &proof.stack,
-        holds: proof.kind().is_none(),
+        holds: proof.kind().is_none() && !proof.lacks_device(),
         kernels: proof.kernels.iter().map(kernel).collect(),
     }
 }

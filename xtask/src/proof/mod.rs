@@ -11,7 +11,7 @@ mod in_guest;
 pub mod json;
 pub mod junit;
 pub mod ktap;
-mod on_kernel;
+pub mod on_kernel;
 pub mod point;
 mod prediction;
 pub mod story;
@@ -165,6 +165,7 @@ impl KernelProof {
             Some(Kind::Usage) => ["wrong request", "not-possible"],
             Some(Kind::Host) => ["not possible on this machine", "not-possible"],
             None if self.is_skipped() => ["skipped", "skipped"],
+            None if self.lacks_device() => ["no device here", "no-device"],
             None => ["holds", "holds"],
         }
     }
@@ -190,6 +191,11 @@ impl KernelProof {
         self.kind().is_none() && !self.points.iter().any(|point| point.answer == Answered::Holds)
     }
 
+    /// Whether a module found no device of its kind in the guest, so that nothing is known of it.
+    pub fn lacks_device(&self) -> bool {
+        self.points.iter().any(|point| matches!(point.answer, Answered::NoDevice(_)))
+    }
+
     /// Whether something happened that had been predicted otherwise.
     pub fn differs(&self) -> bool {
         self.points.iter().any(|point| matches!(point.answer, Answered::Differs(_)))
@@ -197,6 +203,11 @@ impl KernelProof {
 }
 
 impl StackProof {
+    /// Whether a module found no device of its kind on one of the kernels.
+    pub fn lacks_device(&self) -> bool {
+        self.kernels.iter().any(KernelProof::lacks_device)
+    }
+
     /// Which exit status it deserves when it does not hold: what does not hold counts before what
     /// this machine could not do. A stack that was tried on no kernel does not hold.
     pub fn kind(&self) -> Option<Kind> {

@@ -102,8 +102,11 @@ fn compilers_words(said: &str) -> String {
     words.join("; ")
 }
 
-/// Predicts what the modules come to, and loads them in a guest.
-fn load(
+/// Proves modules that are built: predicts what they come to, and loads them in a guest.
+///
+/// # Errors
+/// A module or the facts of the kernel cannot be read, or the kernel has no image.
+pub fn load(
     cache: &Cache,
     kernel: &Kernel,
     modules: &[PathBuf],

@@ -41,6 +41,8 @@ pub enum Subject {
     Run,
     /// Does the module go?
     Unload(String),
+    /// Does nothing show itself that the modules left behind when they went?
+    Afterwards,
     /// Did the kernel keep quiet, and the guest end as agreed?
     Log,
 }
@@ -65,6 +67,7 @@ impl Subject {
             Self::Load(_) => "load",
             Self::Run => "run",
             Self::Unload(_) => "unload",
+            Self::Afterwards => "afterwards",
             Self::Log => "kernel log",
         }
     }
@@ -87,6 +90,8 @@ pub enum Answered {
     Holds,
     /// It could not be asked, because of something else that is told, or that is no fault.
     Skipped(Fault),
+    /// Neither yes nor no: the module's init finds no device of its kind in this machine.
+    NoDevice(Fault),
     /// No; whose fault that is.
     Fails(Kind, Fault),
     /// What was predicted is not what happened: a fault of this program.
@@ -129,21 +134,27 @@ impl Answered {
     pub fn fault(&self) -> Option<&Fault> {
         match self {
             Self::Holds => None,
-            Self::Skipped(fault) | Self::Fails(_, fault) | Self::Differs(fault) => Some(fault),
+            Self::Skipped(fault)
+            | Self::NoDevice(fault)
+            | Self::Fails(_, fault)
+            | Self::Differs(fault) => Some(fault),
         }
     }
 
     pub(super) fn fault_mut(&mut self) -> Option<&mut Fault> {
         match self {
             Self::Holds => None,
-            Self::Skipped(fault) | Self::Fails(_, fault) | Self::Differs(fault) => Some(fault),
+            Self::Skipped(fault)
+            | Self::NoDevice(fault)
+            | Self::Fails(_, fault)
+            | Self::Differs(fault) => Some(fault),
         }
     }
 
     /// Which exit status it deserves when it is no.
     pub fn kind(&self) -> Option<Kind> {
         match self {
-            Self::Holds | Self::Skipped(_) => None,
+            Self::Holds | Self::Skipped(_) | Self::NoDevice(_) => None,
             Self::Fails(kind, _) => Some(*kind),
             Self::Differs(_) => Some(Kind::DoesNotHold),
         }
@@ -154,6 +165,7 @@ impl Answered {
         match self {
             Self::Holds => "holds",
             Self::Skipped(_) => "skipped",
+            Self::NoDevice(_) => "no-device",
             Self::Fails(Kind::DoesNotHold, _) => "fails",
             Self::Fails(..) => "not-possible",
             Self::Differs(_) => "differs",
@@ -165,8 +177,9 @@ impl Answered {
         match self {
             Self::Holds => 0,
             Self::Skipped(_) => 1,
-            Self::Fails(..) => 2,
-            Self::Differs(_) => 3,
+            Self::NoDevice(_) => 2,
+            Self::Fails(..) => 3,
+            Self::Differs(_) => 4,
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What would happen to the modules of a stack, before any is loaded.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use ko::{license::License, text::Text};
 use loader::{kernel_model::KernelModel, verdict::Verdict};
@@ -25,6 +28,8 @@ pub(super) struct PredictedLoad {
     pub(super) name: String,
     /// It is of the stack; else it is one of the kernel's own that the stack needs.
     pub(super) of_stack: bool,
+    /// The names of the modules whose symbols it uses.
+    pub(super) needs: Vec<String>,
     pub(super) verdict: Verdict,
 }
 
@@ -36,6 +41,22 @@ pub(super) struct Prediction {
     pub(super) cycles: Vec<Cycle>,
     pub(super) modules: Vec<ModuleInStack>,
     pub(super) picture: String,
+}
+
+impl Prediction {
+    /// The names of those that a module of the stack cannot do without, itself among them. modprobe
+    /// goes on where another one, which only a soft dependency names, fails.
+    pub(super) fn essential(&self) -> HashSet<&str> {
+        let mut essential = HashSet::new();
+        // Each stands after those that it needs.
+        for load in self.loads.iter().rev() {
+            if load.of_stack || essential.contains(load.name.as_str()) {
+                essential.insert(load.name.as_str());
+                essential.extend(load.needs.iter().map(String::as_str));
+            }
+        }
+        essential
+    }
 }
 
 /// Predicts the loads of a stack's modules, and of what they need of the kernel's own.
@@ -57,6 +78,7 @@ pub(super) fn predict(cache: &Cache, kernel: &Kernel, files: &[PathBuf]) -> Resu
             name: name(&load.file),
             file: load.file,
             of_stack: load.wanted,
+            needs: load.needs,
             verdict,
         });
     }

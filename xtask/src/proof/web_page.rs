@@ -198,6 +198,7 @@ fn mark(point: Option<&Point>) -> Markup {
     let (class, mark) = match point.map(|point| &point.answer) {
         None => ("skipped", "·"),
         Some(Answered::Holds) => ("holds", "✓"),
+        Some(answer @ Answered::NoDevice(_)) => (answer.word(), "·"),
         Some(answer) => (answer.word(), "✗"),
     };
     html! { span class={ "mark " (class) } { (mark) } " " }

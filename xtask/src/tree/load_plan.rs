@@ -23,6 +23,8 @@ pub struct PlannedLoad {
     pub file: PathBuf,
     /// Whether it was asked for; else another file needs it.
     pub wanted: bool,
+    /// The names of the modules whose symbols it uses.
+    pub needs: Vec<String>,
 }
 
 impl PlannedLoad {
@@ -34,7 +36,8 @@ impl PlannedLoad {
 
 /// The files one by one, as `insmod` would be given them.
 pub fn as_given(files: &[PathBuf]) -> Vec<PlannedLoad> {
-    files.iter().map(|file| PlannedLoad { file: file.clone(), wanted: true }).collect()
+    let load = |file: &PathBuf| PlannedLoad { file: file.clone(), wanted: true, needs: Vec::new() };
+    files.iter().map(load).collect()
 }
 
 /// The files, each after those of them that it needs.
@@ -99,12 +102,16 @@ fn plan(files: &[PathBuf], given: &[ModuleName], graph: Graph) -> Vec<PlannedLoa
     let mut loads: Vec<PlannedLoad> = Vec::new();
     for step in &order.steps {
         let file = &graph.modules()[step.index].file;
-        loads.push(PlannedLoad { file: file.full.clone(), wanted: given.contains(&file.name) });
+        let needs = graph.edges(step.index).iter().map(|edge| graph.name(edge.to).to_owned());
+        loads.push(PlannedLoad {
+            file: file.full.clone(),
+            wanted: given.contains(&file.name),
+            needs: needs.collect(),
+        });
     }
     // The kernel refuses a file that is no module, too; it stands where it was given.
-    for (place, file) in files.iter().enumerate() {
-        if !loads.iter().any(|load| load.file == *file) {
-            let load = PlannedLoad { file: file.clone(), wanted: true };
+    for (place, load) in as_given(files).into_iter().enumerate() {
+        if !loads.iter().any(|other| other.file == load.file) {
             loads.insert(place.min(loads.len()), load);
         }
     }

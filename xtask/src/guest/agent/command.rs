@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     Agent, LOOK, WORK,
-    protocol::{ALIVE_MS, Event},
+    protocol::{ALIVE_MS, Event, PAYLOAD_MAX},
 };
 
 /// Where commands are looked for.
@@ -52,8 +52,34 @@ impl Agent {
         // Merged by the shell, so that both arrive in the order in which they were written. What
         // it says of a line that it cannot parse comes over the other pipe, hence both are read.
         let script = if split_stderr { line.to_owned() } else { format!("exec 2>&1; {line}") };
-        let child = shell(&script).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        match child {
+        self.start(split_stderr, shell(&script))
+    }
+
+    /// Runs a program whose arguments no shell reads, and sends its output and its end.
+    pub(crate) fn tool(&mut self, words: &[String]) -> io::Result<()> {
+        self.begin()?;
+        let mut command = shell("exec \"$@\" 2>&1");
+        command.arg("sh").args(words);
+        self.start(false, command)
+    }
+
+    /// Sends what a file holds.
+    pub(crate) fn read(&mut self, path: &str) -> io::Result<()> {
+        self.begin()?;
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) => return self.send(&Event::Failed(format!("{path}: {error}"))),
+        };
+        // With its mark a piece of the half size fits in a frame.
+        for bytes in bytes.chunks(PAYLOAD_MAX / 2) {
+            self.send(&Event::Output { error: false, bytes: bytes.into() })?;
+        }
+        self.kernel()?;
+        self.send(&Event::Ended { status: 0, open: false })
+    }
+
+    fn start(&mut self, split_stderr: bool, mut command: Command) -> io::Result<()> {
+        match command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() {
             Ok(child) => self.follow(split_stderr, child),
             Err(error) => self.send(&Event::Failed(format!("/bin/sh cannot be started: {error}"))),
         }

@@ -6,6 +6,7 @@
 
 mod command;
 mod files;
+mod guard;
 #[expect(unreachable_pub, reason = "the same file is a module of the runner")]
 #[path = "../message.rs"]
 mod message;
@@ -51,7 +52,9 @@ fn main() -> io::Result<()> {
         eprintln!("guest-agent is the init of symstack's guest, it does nothing elsewhere");
         std::process::exit(2);
     }
-    let served = serve();
+    // Not by this thread: the kernel starts helpers in the root of the first one, and none at all
+    // once it has left that (fs/fs_struct.c:validate_fs_switch, 7.3), as `guard.rs` does.
+    let served = thread::spawn(serve).join().unwrap_or_else(|_| Err(ErrorKind::Other.into()));
     if served.is_err() {
         // A machine that restarts takes the port away first, and goes without a panic of ours:
         // drivers/virtio/virtio.c:virtio_dev_shutdown, 7.3.
@@ -62,7 +65,7 @@ fn main() -> io::Result<()> {
 
 /// Does what the host asks for, until it asks for the end.
 fn serve() -> io::Result<()> {
-    let mounted = Command::new("/usr/bin/busybox").args(["mount", "-a"]).status()?;
+    let mounted = mount_all()?;
     // Once for all commands: to give each its own, the standard library needs the sockets of the
     // Unix domain, which a small kernel has not.
     env::set_current_dir(WORK)?;
@@ -70,12 +73,19 @@ fn serve() -> io::Result<()> {
     agent.kernel()?;
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
     agent.send(&Event::Hello { release, tools: tools() })?;
-    if !mounted.success() {
+    if !mounted {
         agent.send(&Event::Failed("the file systems of /etc/fstab cannot be mounted".into()))?;
     }
     while let Some(request) = agent.request()? {
         match request {
             Request::Run { split_stderr, line } => agent.run(split_stderr, &line)?,
+            Request::Tool(words) => agent.tool(&words)?,
+            Request::Read(path) => agent.read(&path)?,
+            Request::Guard => {
+                let guarded = guard::guard();
+                let failed = |error| Event::Failed(format!("no guard against modules: {error}"));
+                agent.send(&guarded.map_or_else(failed, |()| Event::Guarded))?;
+            }
             Request::Shell { rows, columns } => agent.shell(rows, columns)?,
             Request::Settle => {
                 agent.silence(REST)?;
@@ -97,12 +107,20 @@ fn serve() -> io::Result<()> {
             Request::End => {
                 agent.silence(SILENCE)?;
                 let Agent { commands, records: kernel, .. } = agent;
-                agent.send(&Event::Goodbye { commands, kernel })?;
-                return power_off(protocol::EXIT_VALUE);
+                let port = exit_port()?;
+                let powers_off = port.is_none();
+                agent.send(&Event::Goodbye { commands, kernel, powers_off })?;
+                return end(port, protocol::EXIT_VALUE);
             }
         }
     }
-    power_off(1)
+    end(exit_port()?, 1)
+}
+
+/// Mounts what /etc/fstab names; false when that fails.
+fn mount_all() -> io::Result<bool> {
+    let status = Command::new("/usr/bin/busybox").args(["mount", "-a"]).status()?;
+    Ok(status.success())
 }
 
 /// What each of kmod's commands says of its version, asked through the shell that runs the
@@ -145,10 +163,21 @@ fn find_port() -> Option<String> {
     })
 }
 
-/// Ends the machine through QEMU's debug-exit device: the host knows the value.
-fn power_off(value: u8) -> io::Result<()> {
-    let port = File::options().write(true).open("/dev/port")?;
-    port.write_at(&[value], protocol::EXIT_PORT)?;
+/// The I/O ports, by which QEMU's debug-exit device is told a value; none when the kernel is locked
+/// down.
+fn exit_port() -> io::Result<Option<File>> {
+    match File::options().write(true).open("/dev/port") {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(None),
+        port => port.map(Some),
+    }
+}
+
+/// Ends the machine: the host knows the value.
+fn end(port: Option<File>, value: u8) -> io::Result<()> {
+    match port {
+        Some(port) => drop(port.write_at(&[value], protocol::EXIT_PORT)?),
+        None => system::power_off()?,
+    }
     // A machine with the device never gets here; the host's deadline ends another one.
     loop {
         thread::sleep(Duration::from_secs(1));
