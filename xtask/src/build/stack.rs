@@ -156,7 +156,7 @@ impl Stack {
         }
         let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
         let key = cache::key([self.folder.to_string_lossy().as_ref()]);
-        Ok(Cache::open()?.path("stacks").join(format!("{name}-{key}")).join(kernel.slug()))
+        Ok(Cache::open()?.room("stacks")?.join(format!("{name}-{key}")).join(kernel.slug()))
     }
 
     /// Copies its sources.

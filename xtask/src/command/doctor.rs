@@ -57,16 +57,19 @@ impl Args {
 
 fn look(cache: &Cache) -> Vec<Finding> {
     let finding = |what: &str, found| (what.to_owned(), found);
-    let mut findings: Vec<Finding> = packages::all_needed()
-        .into_iter()
-        .map(|needed| finding(needed.command, host_command(needed)))
-        .collect();
+    let root = Root::present(cache, TRIXIE);
+    // What only makes a root is not missing where it is made.
+    let needed = if root.is_some() { packages::to_enter() } else { packages::to_make() };
+    let mut findings: Vec<Finding> =
+        needed.into_iter().map(|needed| finding(needed.command, host_command(needed))).collect();
     for (tool, component) in [("cargo fmt", "rustfmt"), ("cargo clippy", "clippy")] {
         findings.push(finding(tool, cargo_tool(tool, component)));
     }
     findings.push(finding("namespaces", sandbox::namespaces().map(Into::into)));
-    findings.push(finding("bootstrap", user_namespaces::bootstrap().map(Into::into)));
-    let root = Root::present(cache, TRIXIE).map(|root| root.path("/").shown().to_string());
+    if root.is_none() {
+        findings.push(finding("bootstrap", user_namespaces::bootstrap().map(Into::into)));
+    }
+    let root = root.map(|root| root.path("/").shown().to_string());
     findings.push(finding("private root", root.ok_or_else(|| absent("the private root"))));
     for name in [KernelName::STOCK, KernelName::LAB] {
         let kernel = Kernel::present(cache, &name).map(|kernel| kernel.release);

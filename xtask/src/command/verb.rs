@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     build,
-    host::{process, progress},
+    host::{manifest, process, progress},
     printer,
     problem::Kind,
 };
@@ -84,7 +84,10 @@ pub fn run(verb: Verb) -> ExitCode {
     let ready = if verb.is_about_the_project() { build::require_project() } else { Ok(()) };
     let ended = ready.and_then(|()| verb.dispatch());
     process::end_if_interrupted();
-    ended.unwrap_or_else(|problem| {
+    // Before anyone is blamed: what is damaged in the cache is to blame.
+    let failed = ended.as_ref().map_or(true, |code| *code != ExitCode::SUCCESS);
+    let whole = if failed { manifest::require_used() } else { Ok(()) };
+    whole.and(ended).unwrap_or_else(|problem| {
         progress::say(&format!("error: {problem}"));
         problem.exit_code()
     })

@@ -12,12 +12,7 @@ use cpio::newc::{Builder, ModeFileType, trailer};
 
 use crate::{
     guest::{Boot, ldd, protocol::KMOD},
-    host::{
-        cache,
-        file_system::{read_file, read_given},
-        open,
-        root::Root,
-    },
+    host::{cache, file_system::read_file, open, root::Root},
     printer::Shown as _,
     problem::{OrProblem, Problem, Result},
 };
@@ -68,6 +63,8 @@ const CHANNEL: [&str; 6] = [
 ];
 /// Where the agent is when it cannot be the init, because the channel needs modules.
 const AGENT: &str = "usr/lib/symstack/agent";
+/// What the kernel starts.
+const INIT: &str = "init";
 
 /// Folders that are links to those of the same name in `usr`.
 const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
@@ -90,6 +87,18 @@ pub(super) struct Initramfs {
 impl Initramfs {
     /// What every guest of a kernel has.
     pub(super) fn base(root: &Root, boot: &Boot, agent: Vec<u8>) -> Result<Self> {
+        let mut image = Self::without_programs(boot)?;
+        for program in PROGRAMS {
+            image.program(root, program)?;
+        }
+        image.host_file(TERMINFO, &root.path(TERMINFO))?;
+        let place = if image.nodes.contains_key(AGENT) { AGENT } else { INIT };
+        image.node(place, Node::File { bytes: agent, executable: true });
+        Ok(image)
+    }
+
+    /// All of that but what a root and its compiler make of it: the agent is an empty file.
+    fn without_programs(boot: &Boot) -> Result<Self> {
         let mut image = Self::default();
         for folder in ["dev", "proc", "run", "sys", "tmp", "work", "usr/lib", "usr/lib64"] {
             image.folder(folder);
@@ -100,13 +109,9 @@ impl Initramfs {
         // Standard input, output and error of init, before it can mount anything.
         image.node("dev/console", Node::Device { major: 5, minor: 1 });
         image.node("dev/null", Node::Device { major: 1, minor: 3 });
-        image.init(boot, agent)?;
+        image.init(boot)?;
         image.bytes("etc/fstab", FSTAB.as_bytes());
         image.bytes("etc/passwd", b"root:x:0:0:root:/work:/bin/sh\n");
-        for program in PROGRAMS {
-            image.program(root, program)?;
-        }
-        image.host_file(TERMINFO, &root.path(TERMINFO))?;
         image.link("usr/bin/sh", "dash");
         KMOD.iter().for_each(|tool| image.link(&format!("usr/sbin/{tool}"), "../bin/kmod"));
         BUSYBOX.split(' ').for_each(|tool| image.link(&format!("usr/bin/{tool}"), "busybox"));
@@ -119,11 +124,12 @@ impl Initramfs {
         Ok(image)
     }
 
-    /// The agent, and before it the modules that its channel needs, if there are any.
-    fn init(&mut self, boot: &Boot, agent: Vec<u8>) -> Result<()> {
+    /// The agent's place, and before it the modules that its channel needs, if there are any.
+    fn init(&mut self, boot: &Boot) -> Result<()> {
+        let agent = Node::File { bytes: Vec::new(), executable: true };
         let modules = channel_modules(boot);
         if modules.is_empty() {
-            self.node("init", Node::File { bytes: agent, executable: true });
+            self.node(INIT, agent);
             return Ok(());
         }
         let mut script = String::from("#!/bin/sh\n");
@@ -133,8 +139,8 @@ impl Initramfs {
             script.push_str(&format!("/usr/sbin/insmod /{path}\n"));
         }
         script.push_str(&format!("exec /{AGENT}\n"));
-        self.node("init", Node::File { bytes: script.into(), executable: true });
-        self.node(AGENT, Node::File { bytes: agent, executable: true });
+        self.node(INIT, Node::File { bytes: script.into(), executable: true });
+        self.node(AGENT, agent);
         Ok(())
     }
 
@@ -284,24 +290,15 @@ impl Node {
     }
 }
 
-/// What stands for a base image in names of the cache: all that goes into it.
+/// What stands for a base image in names of the cache: all that goes into it. The agent's key
+/// stands for the root, which has the programs.
 ///
 /// # Errors
 /// A file of the kernel cannot be read.
 pub(super) fn base_key(boot: &Boot, agent: &str) -> Result<String> {
-    let mut parts = vec![agent.to_owned(), boot.release.clone(), FSTAB.into(), TERMINFO.into()];
-    let names = PROGRAMS.iter().copied().chain(BUSYBOX.split(' ')).chain(KMOD);
-    parts.extend(names.map(Into::into));
-    for fact in FACTS {
-        let path = boot.modules.join(fact);
-        let bytes = read_given(&path)?;
-        parts.push(super::fingerprint(&bytes));
-    }
-    for module in channel_modules(boot) {
-        let bytes = read_file(&module)?;
-        parts.push(super::fingerprint(&bytes));
-    }
-    Ok(cache::key(parts))
+    let rest = super::fingerprint(&Initramfs::without_programs(boot)?.archive()?);
+    let programs = PROGRAMS.iter().copied().chain([TERMINFO]);
+    Ok(cache::key(programs.chain([agent, &rest])))
 }
 
 /// Those of [`CHANNEL`] that the kernel has as modules.

@@ -107,7 +107,7 @@ impl Guest {
     ) -> Result<Session> {
         let mut initrd = self.base()?;
         initrd.extend(files.archive()?);
-        let kernel = vmlinux::extract(&self.cache, &self.boot.image)?;
+        let kernel = self.kernel()?;
         let run_dir = RunDir::new(&self.cache)?;
         let (limits, child) = self.launch(machine, &kernel, Some(&initrd), None, &run_dir)?;
         let limits = Limits { accel, boot_deadline, ..limits };
@@ -195,6 +195,7 @@ impl Guest {
         let key = state_key(machine, &kernel, &base, &self.root.path(qemu::PROGRAM))?;
         let about = format!("{} by {}", self.boot.release, if machine.kvm { "KVM" } else { "TCG" });
         SavedState::obtain(&self.cache, &key, &about, |folder| {
+            let kernel = self.kernel()?;
             let initrd = self.base()?;
             let run_dir = RunDir::new(&self.cache)?;
             let folder = Some(folder);
@@ -273,7 +274,16 @@ impl Guest {
 
     /// The part of the file system that every guest of this kernel has.
     fn base(&self) -> Result<Vec<u8>> {
-        read_file(&self.base_entry()?.join("base.cpio"))
+        let base = self.base_entry()?.join("base.cpio");
+        self.cache.require_whole(&base)?;
+        read_file(&base)
+    }
+
+    /// The kernel to boot. One that is damaged might not end before its deadline.
+    fn kernel(&self) -> Result<PathBuf> {
+        let kernel = vmlinux::extract(&self.cache, &self.boot.image)?;
+        self.cache.require_whole(&kernel)?;
+        Ok(kernel)
     }
 
     /// Where it is, made once.
@@ -281,6 +291,7 @@ impl Guest {
         let agent = AGENT.obtain(&self.cache, &self.root)?;
         let key = initramfs::base_key(&self.boot, &AGENT.key(&self.root))?;
         self.cache.entry(&format!("guest/base-{key}"), Partial::Discard, |aside| {
+            self.cache.require_whole(&agent)?;
             let agent = read_file(&agent)?;
             let archive = Initramfs::base(&self.root, &self.boot, agent)?.archive()?;
             write_file(&aside.join("base.cpio"), archive)

@@ -30,9 +30,8 @@ impl RunDir {
     /// A new folder in the cache, with the sockets. Those that were left by runs that were killed
     /// are removed.
     pub(super) fn new(cache: &Cache) -> Result<Self> {
-        let all = cache.path("run");
+        let all = cache.room("run")?;
         let what = || format!("{} cannot be written", all.display());
-        fs::create_dir_all(&all).or_host(what)?;
         // Nobody removes the new folder between its making and its lock.
         let held = File::open(&all).or_host(what)?;
         flock(&held, FlockOperation::LockExclusive).or_host(what)?;

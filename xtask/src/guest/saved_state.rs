@@ -6,23 +6,22 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Seek},
+    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
-use rustix::{
-    fs::{FlockOperation, flock},
-    io::Errno,
-};
+use rustix::fs::{FlockOperation, flock};
 
 use crate::{
     host::{
         cache::{self, Cache, Partial},
         file_system::write_file,
+        manifest::checksum,
         open,
     },
+    printer::Shown as _,
     problem::{OrProblem, Result},
 };
 
@@ -41,8 +40,6 @@ const FOLDER: &str = "guest/states";
 /// How many states are kept, and how many bytes of them.
 const KEPT: usize = 12;
 const KEPT_BYTES: u64 = 3 << 30;
-/// The unit in which a machine writes its memory.
-const PAGE: usize = 4096;
 
 /// A state that is complete. Nobody removes it before this is dropped.
 #[derive(Debug)]
@@ -74,25 +71,26 @@ impl SavedState {
         cache: &Cache,
         key: &str,
         about: &str,
-        make: impl FnOnce(&Path) -> Result<Vec<u8>>,
+        mut make: impl FnMut(&Path) -> Result<Vec<u8>>,
     ) -> Result<Self> {
         let name = format!("{FOLDER}/{key}");
-        let folder = cache.entry(&name, Partial::Discard, |aside| {
-            let transcript = make(aside)?;
-            write_file(&aside.join(TRANSCRIPT), transcript)?;
-            write_file(&aside.join(ABOUT), about)?;
-            let digest = digest(aside).or_host(|| format!("{}", aside.display()))?;
-            write_file(&aside.join(DIGEST), digest)
-        })?;
-        let what = || format!("{} cannot be opened", folder.display());
-        let used = File::options().write(true).open(folder.join(DIGEST)).or_host(what)?;
-        flock(&used, FlockOperation::LockShared).or_host(what)?;
-        // The state that was used longest ago is forgotten first; if the time cannot be set, this
-        // one goes earlier.
-        let _ = used.set_modified(SystemTime::now());
-        let state = Self { name, folder, used };
-        prune(cache);
-        Ok(state)
+        loop {
+            let folder = cache.entry(&name, Partial::Discard, |aside| {
+                let transcript = make(aside)?;
+                write_file(&aside.join(TRANSCRIPT), transcript)?;
+                write_file(&aside.join(ABOUT), about)?;
+                let digest = digest(aside).or_host(|| format!("{}", aside.shown()))?;
+                write_file(&aside.join(DIGEST), digest)
+            })?;
+            // Another run may have removed it before it is held.
+            if let Some(used) = hold(&folder)? {
+                // The state that was used longest ago is forgotten first; if the time cannot be
+                // set, this one goes earlier.
+                let _ = used.set_modified(SystemTime::now());
+                prune(cache);
+                return Ok(Self { name, folder, used });
+            }
+        }
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -149,19 +147,23 @@ pub fn list(cache: &Cache) -> Vec<Listed> {
     states
 }
 
-/// Removes the states that were not used for the longest time, while there are too many, and what
-/// a run that was killed had not finished.
-fn prune(cache: &Cache) {
-    for entry in fs::read_dir(cache.path(FOLDER)).into_iter().flatten().flatten() {
-        let path = entry.path();
-        // Its lock is free when nobody makes it any more.
-        let lock = File::open(path.with_extension("lock"));
-        if path.extension().is_some_and(|end| end == "partial")
-            && lock.is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok())
-        {
-            let _ = cache::remove_dir(&path);
+/// Holds a state against its removal; none when it is removed already.
+fn hold(folder: &Path) -> Result<Option<File>> {
+    let (path, what) = (folder.join(DIGEST), || format!("{} cannot be opened", folder.shown()));
+    // The cache may be read-only.
+    let used = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.exists() => {
+            return Ok(None);
         }
-    }
+        used => used.or_host(what)?,
+    };
+    flock(&used, FlockOperation::LockShared).or_host(what)?;
+    let inode = |file: io::Result<fs::Metadata>| file.ok().map(|file| file.ino());
+    Ok((inode(used.metadata()) == inode(path.metadata())).then_some(used))
+}
+
+/// Removes the states that were not used for the longest time, while there are too many.
+fn prune(cache: &Cache) {
     let mut bytes = 0;
     for (index, state) in list(cache).iter().enumerate() {
         bytes += state.bytes;
@@ -186,39 +188,6 @@ fn digest(folder: &Path) -> io::Result<String> {
     Ok(lines)
 }
 
-/// The length of a file, and a sum over its pages with their places. A page of zeros does not
-/// count, whether it is a hole or was written, so a copy has the same sum.
-fn checksum(path: &Path) -> io::Result<(u64, u32)> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    let mut sum = crc32fast::Hasher::new();
-    let mut buffer = Vec::with_capacity(256 * PAGE);
-    let mut at = 0;
-    loop {
-        at = match rustix::fs::seek(&file, rustix::fs::SeekFrom::Data(at)) {
-            Ok(at) => at - at % PAGE as u64,
-            // The rest of the file is a hole.
-            Err(Errno::NXIO) => return Ok((length, sum.finalize())),
-            Err(error) => return Err(error.into()),
-        };
-        file.seek(io::SeekFrom::Start(at))?;
-        buffer.clear();
-        let read = (&file).take(256 * PAGE as u64).read_to_end(&mut buffer)?;
-        for (number, page) in buffer.chunks(PAGE).enumerate() {
-            if page != &ZEROS[..page.len()] {
-                sum.update(&(at + (number * PAGE) as u64).to_le_bytes());
-                sum.update(page);
-            }
-        }
-        at += read as u64;
-        if read == 0 {
-            return Ok((length, sum.finalize()));
-        }
-    }
-}
-
-static ZEROS: [u8; PAGE] = [0; PAGE];
-
 /// What stands for a file in a key without its contents being read.
 ///
 /// # Errors
@@ -230,6 +199,8 @@ pub(super) fn stamp(path: &Path) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn cache() -> (tempfile::TempDir, Cache) {
@@ -265,6 +236,29 @@ mod tests {
         let memory = File::options().write(true).open(state.folder().join(MEMORY)).unwrap();
         memory.set_len(63 << 20).unwrap();
         assert!(SavedState::check(state.folder()).is_err(), "cut short");
+    }
+
+    #[test]
+    fn a_state_that_is_removed_before_it_is_held_is_made_again() {
+        let (_folder, cache) = cache();
+        let state = SavedState::obtain(&cache, "k", "a", make).unwrap();
+        let folder = state.folder().to_owned();
+        assert!(hold(&folder).unwrap().is_some());
+        let digest = folder.join(DIGEST);
+        File::open(&digest).unwrap().set_permissions(PermissionsExt::from_mode(0o444)).unwrap();
+        assert!(hold(&folder).unwrap().is_some(), "read-only");
+        state.discard(&cache).unwrap();
+        assert!(hold(&folder).unwrap().is_none());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..8 {
+                        let state = SavedState::obtain(&cache, "k", "a", make).unwrap();
+                        state.discard(&cache).unwrap();
+                    }
+                });
+            }
+        });
     }
 
     #[test]

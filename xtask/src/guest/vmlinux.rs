@@ -40,6 +40,7 @@ pub(super) fn extract(cache: &Cache, image: &Path) -> Result<PathBuf> {
             return Ok(kernel.into());
         }
     }
+    cache.require_whole(image)?;
     let bytes = bzimage::read(image)?;
     if bytes.starts_with(b"\x7fELF") {
         return Ok(image.into());
@@ -58,7 +59,8 @@ pub(super) fn extract(cache: &Cache, image: &Path) -> Result<PathBuf> {
         write_file(&aside.join("kernel"), file)
     })?;
     let kernel = entry.join("kernel");
-    cache::write_atomic(&known, kernel.as_os_str().as_encoded_bytes())?;
+    // If it cannot be remembered, the next guest reads the image again.
+    let _ = cache::write_atomic(&known, kernel.as_os_str().as_encoded_bytes());
     Ok(kernel)
 }
 
@@ -87,11 +89,10 @@ pub(super) fn stand_in(cache: &Cache, kernel: &Path) -> Result<PathBuf> {
     if &magic != b"\x7fELF" {
         return Ok(kernel.into());
     }
-    let path = cache.path("guest/no-kernel");
-    if !path.exists() {
-        cache::write_atomic(&path, no_kernel())?;
-    }
-    Ok(path)
+    let entry = cache.entry("guest/stand-in", Partial::Discard, |aside| {
+        write_file(&aside.join("kernel"), no_kernel())
+    })?;
+    Ok(entry.join("kernel"))
 }
 
 /// The smallest ELF file that QEMU would start: the headers, and the note with its entry point.

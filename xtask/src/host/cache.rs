@@ -2,22 +2,29 @@
 
 use std::{
     env, fs,
-    fs::File,
     io::Write as _,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
-    process::Stdio,
-    sync::Arc,
+    time::Duration,
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{Access, access},
+    process::geteuid,
+};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    host::open,
-    host::{file_system::make_folder, progress::say},
+    host::{
+        file_system::age,
+        lock::{locks_in, with_suffix},
+        manifest, open, ownership,
+    },
+    printer::Shown as _,
     problem::{OrProblem, Problem, Result},
 };
+
+pub use crate::host::lock::Lock;
 
 /// `$XDG_CACHE_HOME/symstack`.
 #[derive(Clone, Debug)]
@@ -38,7 +45,8 @@ impl Cache {
     /// Opens the cache, making it if need be.
     ///
     /// # Errors
-    /// Neither `XDG_CACHE_HOME` nor `HOME` names a folder that can be written.
+    /// Neither `XDG_CACHE_HOME` nor `HOME` names a folder that can be written; or another user may
+    /// write there, or owns it.
     pub fn open() -> Result<Self> {
         let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
         let base = env::var_os("XDG_CACHE_HOME").filter(|base| !base.is_empty());
@@ -48,8 +56,8 @@ impl Cache {
             problem.hint("set XDG_CACHE_HOME to an absolute path with 8 GB of space")
         })?;
         let folder = base.join("symstack");
-        make_folder(&folder)?;
-        Ok(Self { folder })
+        make_own_folder(&folder)?;
+        Ok(Self { folder: ownership::require(&folder)? })
     }
 
     /// A cache in any folder, for tests.
@@ -69,7 +77,7 @@ impl Cache {
     /// It cannot be made.
     pub fn folder(&self, within: &str) -> Result<PathBuf> {
         let folder = self.path(within);
-        make_folder(&folder)?;
+        make_own_folder(&folder)?;
         Ok(folder)
     }
 
@@ -84,13 +92,44 @@ impl Cache {
         Ok(log)
     }
 
+    /// A folder for what can be made again, and is: in the cache where that has room and can be
+    /// written, and else where temporary files are.
+    ///
+    /// # Errors
+    /// It cannot be made, or is not ours.
+    pub fn room(&self, within: &str) -> Result<PathBuf> {
+        let Some(aside) = self.aside() else { return self.folder(within) };
+        Cache { folder: aside }.folder(within)
+    }
+
+    /// The folder that stands in for the cache where nothing can be written there.
+    fn aside(&self) -> Option<PathBuf> {
+        let has_room = |folder: &Path| {
+            let free = rustix::fs::statvfs(folder).map(|disk| disk.f_bavail * disk.f_frsize);
+            access(folder, Access::WRITE_OK).is_ok() && free.is_ok_and(|free| free >= ROOM)
+        };
+        if has_room(&self.folder) {
+            return None;
+        }
+        // What was left by runs that were killed may be all that fills it.
+        SWEPT.into_iter().for_each(|folder| self.sweep(folder));
+        if has_room(&self.folder) {
+            return None;
+        }
+        let key = key([self.folder.to_string_lossy()]);
+        let places = [env::temp_dir(), "/dev/shm".into()].into_iter().filter(|it| has_room(it));
+        let mut places =
+            places.map(|place| place.join(format!("symstack-{}-{key}", geteuid().as_raw())));
+        places.find(|place| make_own_folder(place).and_then(|()| ownership::require(place)).is_ok())
+    }
+
     /// The folder of an entry, built by `build` when it is absent.
     ///
     /// `build` works in a folder beside it, which takes the entry's name only when all is done, so
     /// an entry is complete or absent. A second runner waits for the first.
     ///
     /// # Errors
-    /// Those of `build`, and those of the file system.
+    /// Those of `build`, and those of the file system; or others may write in the entry.
     pub fn entry(
         &self,
         name: &str,
@@ -111,23 +150,91 @@ impl Cache {
         leftover: Partial,
         build: impl FnOnce(&Path, &Lock) -> Result<()>,
     ) -> Result<PathBuf> {
-        let entry = self.path(name);
-        if entry.exists() {
+        if let Some(entry) = self.present(name)? {
             return Ok(entry);
         }
-        let lock = self.lock(name)?;
-        if entry.exists() {
+        // What guests are made of is small, and is made within seconds.
+        let aside = if name.starts_with("guest/") { self.aside() } else { None };
+        let cache = aside.map_or_else(|| self.clone(), |folder| Cache { folder });
+        let lock = cache.lock(name)?;
+        if let Some(entry) = cache.present(name)? {
             return Ok(entry);
         }
+        let entry = cache.path(name);
         let partial = with_suffix(&entry, "partial");
         if leftover == Partial::Discard {
             remove_dir(&partial)?;
+            SWEPT.into_iter().for_each(|folder| cache.sweep(folder));
         }
-        make_folder(&partial)?;
-        build(&partial, &lock)?;
-        fs::rename(&partial, &entry)
-            .or_host(|| format!("{} cannot be completed", entry.display()))?;
+        make_own_folder(&partial)?;
+        let what = || format!("{} cannot be completed", entry.shown());
+        let built = build(&partial, &lock).and_then(|()| {
+            manifest::write(&partial).or_host(what)?;
+            fs::rename(&partial, &entry).or_host(what)
+        });
+        if built.is_err() && leftover == Partial::Discard {
+            // It would keep a full disk full.
+            let _ = remove_dir(&partial);
+        }
+        built?;
+        manifest::used(&entry);
         Ok(entry)
+    }
+
+    /// The folder of an entry if it is there.
+    ///
+    /// # Errors
+    /// Others may write in it.
+    pub fn present(&self, name: &str) -> Result<Option<PathBuf>> {
+        let entry = self.path(name);
+        if !entry.exists() {
+            return Ok(None);
+        }
+        ownership::require(&entry)?;
+        let script = entry.join("enter");
+        if script.exists() {
+            ownership::require(&script)?;
+        }
+        if !entry.join(manifest::MANIFEST).exists() {
+            // An older version made it. It is taken for whole, once.
+            let _ = manifest::write(&entry);
+        }
+        manifest::used(&entry);
+        Ok(Some(entry))
+    }
+
+    /// Checks a file of an entry before the most is made of it. A file from elsewhere is its
+    /// owner's.
+    ///
+    /// # Errors
+    /// It is not what was written.
+    pub fn require_whole(&self, file: &Path) -> Result<()> {
+        let Ok(within) = file.strip_prefix(&self.folder) else { return Ok(()) };
+        let entries = within.ancestors().map(|above| self.folder.join(above)).skip(1);
+        let mut entries = entries.filter(|entry| entry.join(manifest::MANIFEST).exists());
+        let Some(entry) = entries.next() else { return Ok(()) };
+        let file = file.strip_prefix(&entry).unwrap_or(file);
+        manifest::damage_to(&entry, file).map_or(Ok(()), |why| Err(manifest::damaged(&entry, &why)))
+    }
+
+    /// Removes what runs that were killed left in a folder.
+    fn sweep(&self, folder: &str) {
+        for left in fs::read_dir(self.path(folder)).into_iter().flatten().flatten() {
+            let (path, name) = (left.path(), left.file_name());
+            let name = name.to_string_lossy();
+            let Some(base) = LEFT.iter().find_map(|end| name.strip_suffix(end)) else { continue };
+            if !path.is_dir() {
+                // A file that was to be written at once.
+                if age(&path).is_some_and(|age| age > FILE_LEFT) {
+                    let _ = fs::remove_file(&path);
+                }
+                continue;
+            }
+            // The lock is free when nobody makes the entry any more, and is held meanwhile.
+            if let Ok(Some(_lock)) = Lock::try_beside(&path.with_file_name(base)) {
+                let _ = remove_dir(&path);
+            }
+        }
     }
 
     /// Removes an entry, or what an interrupted build left of one: it is absent at once, and its
@@ -139,17 +246,35 @@ impl Cache {
         let entry = self.path(name);
         let base = LEFT.iter().find_map(|left| name.strip_suffix(left)).unwrap_or(name);
         let lock = Lock::try_beside(&self.path(base))?;
-        let _lock =
-            lock.ok_or_else(|| Problem::host(format!("another symstack works on {base}")))?;
+        let busy = || Problem::host(format!("another symstack works on {base}"));
+        let _lock = lock.ok_or_else(busy)?;
+        // A stack is locked for each kernel.
+        let _locks = locks_in(&entry)
+            .map(|place| Lock::try_beside(&place)?.ok_or_else(busy))
+            .collect::<Result<Vec<_>>>()?;
         let gone = with_suffix(&entry, "gone");
         remove_dir(&gone)?;
         match fs::rename(&entry, &gone) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             renamed => {
-                renamed.or_host(|| format!("{} cannot be removed", entry.display()))?;
+                renamed.or_host(|| format!("{} cannot be removed", entry.shown()))?;
                 remove_dir(&gone)
             }
         }
+    }
+
+    /// Removes the locks of what is gone. One that is held stays.
+    ///
+    /// # Errors
+    /// One cannot be removed.
+    pub fn remove_idle_locks(&self) -> Result<()> {
+        for place in LOCKED.iter().flat_map(|folder| locks_in(&self.path(folder))) {
+            if place.exists() || with_suffix(&place, "partial").exists() {
+                continue;
+            }
+            Lock::try_beside(&place)?.map(|lock| lock.remove(&place)).transpose()?;
+        }
+        Ok(())
     }
 
     /// Takes the named lock, waiting for it.
@@ -161,65 +286,17 @@ impl Cache {
     }
 }
 
-/// A lock that is held until all clones of it are dropped and all commands that hold it have ended.
-#[derive(Clone, Debug)]
-pub struct Lock(Arc<File>);
-
 /// The suffixes of folders that are no entries yet, or no longer.
 pub const LEFT: [&str; 2] = [".partial", ".gone"];
-
-impl Lock {
-    /// Takes the lock of a file or folder, waiting for it.
-    ///
-    /// # Errors
-    /// The lock's file, which lies beside it, cannot be made.
-    pub fn beside(place: &Path) -> Result<Self> {
-        let (file, path) = Self::file(place)?;
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            say(&format!("another symstack works on {}: waiting for it", place.display()));
-            let locked = flock(&file, FlockOperation::LockExclusive);
-            locked.or_host(|| format!("{}", path.display()))?;
-        }
-        Ok(Lock(Arc::new(file)))
-    }
-
-    /// Takes it if nobody has it.
-    ///
-    /// # Errors
-    /// As [`Lock::beside`].
-    pub fn try_beside(place: &Path) -> Result<Option<Self>> {
-        let (file, _) = Self::file(place)?;
-        let taken = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
-        Ok(taken.then(|| Lock(Arc::new(file))))
-    }
-
-    /// The lock's file, open, and its path.
-    fn file(place: &Path) -> Result<(File, PathBuf)> {
-        let path = with_suffix(place, "lock");
-        if let Some(folder) = path.parent() {
-            make_folder(folder)?;
-        }
-        let mut options = File::options();
-        let file =
-            options.create(true).truncate(false).read(true).write(true).mode(0o644).open(&path);
-        Ok((file.or_host(|| format!("{} cannot be opened", path.display()))?, path))
-    }
-
-    /// The lock's file as a command's standard input. It is the one way to hand on the lock that no
-    /// other command inherits.
-    pub(super) fn stdin(&self) -> Result<Stdio> {
-        let file = self.0.try_clone().or_host(|| "a lock cannot be handed on".into())?;
-        Ok(file.into())
-    }
-}
-
-/// A folder beside `path` with a suffix to its name.
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(suffix);
-    name.into()
-}
+/// The folders whose entries begin again after an interruption.
+const SWEPT: [&str; 3] = ["guest", "guest/states", "roots"];
+/// The folders that have locks.
+const LOCKED: [&str; 8] =
+    ["apt", "guest", "guest/states", "kernels", "lessons", "roots", "sources", "stacks"];
+/// How old a file is that was to be written at once, and that nobody writes any more.
+const FILE_LEFT: Duration = Duration::from_secs(60 * 60);
+/// Bytes that must be free for a run: the largest file system of a guest, and its console.
+const ROOM: u64 = 128 << 20;
 
 /// Removes a folder and all in it, if it is there.
 ///
@@ -228,7 +305,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 pub fn remove_dir(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).or_host(|| format!("{} cannot be removed", folder.display()))
+            Err(error).or_host(|| format!("{} cannot be removed", folder.shown()))
         }
         _ => Ok(()),
     }
@@ -253,15 +330,33 @@ pub fn write_atomic(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
     write_with_mode(path, contents, 0o666)
 }
 
-/// Writes a shell script that can be run, unless it is there already.
+/// Writes a file unless it has these contents already: then nothing need be free.
+///
+/// # Errors
+/// Those of the file system.
+pub fn write_other(path: &Path, text: &str) -> Result<()> {
+    if open::read_text(path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    write_atomic(path, text)
+}
+
+/// Writes a shell script that only we can change, unless it is there already.
 ///
 /// # Errors
 /// Those of the file system.
 pub fn write_script(path: &Path, text: &str) -> Result<()> {
-    if open::read_text(path).is_ok_and(|old| old == text) {
+    let own = path.metadata().is_ok_and(|file| ownership::is_own(&file));
+    if own && open::read_text(path).is_ok_and(|old| old == text) {
         return Ok(());
     }
-    write_with_mode(path, text, 0o777)
+    write_with_mode(path, text, 0o755)
+}
+
+/// Makes a folder of the cache, and those above it, that others cannot write.
+fn make_own_folder(folder: &Path) -> Result<()> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(folder);
+    made.or_host(|| format!("{} cannot be made", folder.shown()))
 }
 
 /// The same with a mode, to which the umask applies as always.
@@ -269,7 +364,7 @@ pub fn write_script(path: &Path, text: &str) -> Result<()> {
 /// # Errors
 /// Those of the file system.
 pub fn write_with_mode(path: &Path, contents: impl AsRef<[u8]>, mode: u32) -> Result<()> {
-    let what = || format!("{} cannot be written", path.display());
+    let what = || format!("{} cannot be written", path.shown());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     // A name of its own: several processes, and several threads of one, may write the same file.
     let mut partial = tempfile::Builder::new()
@@ -286,12 +381,12 @@ pub fn write_with_mode(path: &Path, contents: impl AsRef<[u8]>, mode: u32) -> Re
 /// # Errors
 /// It has fewer.
 pub fn need_space(folder: &Path, bytes: u64) -> Result<()> {
-    let stat = rustix::fs::statvfs(folder).or_host(|| format!("{}", folder.display()))?;
+    let stat = rustix::fs::statvfs(folder).or_host(|| format!("{}", folder.shown()))?;
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     if free >= bytes {
         return Ok(());
     }
-    let (place, has, needs) = (folder.display(), free >> 20, bytes >> 20);
+    let (place, has, needs) = (folder.shown(), free >> 20, bytes >> 20);
     let problem = Problem::host(format!("{place} has {has} MiB free, {needs} MiB are needed"));
     Err(problem.hint("free some space, or set XDG_CACHE_HOME to a folder that has it"))
 }
@@ -346,6 +441,52 @@ mod tests {
         let left = fs::read_dir(cache.path("a")).unwrap().flatten();
         let folders = left.filter(|entry| entry.path().is_dir()).count();
         assert!(!entry.exists() && folders == 0);
+    }
+
+    #[test]
+    fn what_failed_leaves_nothing_and_what_was_killed_is_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path());
+        fs::create_dir_all(cache.path("guest/states/killed.partial")).unwrap();
+        fs::create_dir_all(cache.path("guest/states/live.partial")).unwrap();
+        let _live = cache.lock("guest/states/live").unwrap();
+        let failed = cache.entry("guest/a", Partial::Discard, |_| Err(Problem::host("disk full")));
+        assert!(failed.is_err() && !cache.path("guest/a.partial").exists());
+        assert!(!cache.path("guest/states/killed.partial").exists());
+        assert!(cache.path("guest/states/live.partial").exists());
+    }
+
+    #[test]
+    fn a_lock_whose_file_is_removed_meanwhile_is_taken_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path());
+        let first = cache.lock("guest/a").unwrap();
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| cache.lock("guest/a").unwrap());
+            std::thread::sleep(Duration::from_millis(50));
+            first.remove(&cache.path("guest/a")).unwrap();
+            let held = waits.join().unwrap();
+            assert!(Lock::try_beside(&cache.path("guest/a")).unwrap().is_none());
+            cache.remove_idle_locks().unwrap();
+            assert!(cache.path("guest/a.lock").exists(), "one that is held stays");
+            drop(held);
+        });
+        cache.remove_idle_locks().unwrap();
+        assert!(!cache.path("guest/a.lock").exists());
+    }
+
+    #[test]
+    fn a_damaged_entry_is_named_with_what_makes_it_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path());
+        let fill = |partial: &Path| fs::write(partial.join("x"), "x").or_host(String::new);
+        let file = cache.entry("kernels/a b", Partial::Resume, fill).unwrap().join("x");
+        cache.require_whole(&file).unwrap();
+        fs::write(&file, "y").unwrap();
+        let problem = cache.require_whole(&file).unwrap_err();
+        assert!(problem.fact.ends_with("kernels/a b, x is not what was written"), "{problem}");
+        let again = problem.hint.unwrap();
+        assert!(again.ends_with(&format!(": rm -r '{}/kernels/a b'", folder.path().display())));
     }
 
     #[test]

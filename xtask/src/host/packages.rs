@@ -18,38 +18,32 @@ pub struct Needed {
     pub package: &'static str,
     /// What it is needed for.
     pub purpose: &'static str,
-    /// Whether root does without it.
-    users_only: bool,
 }
 
-pub(super) const MMDEBSTRAP: Needed =
-    needed("mmdebstrap", "mmdebstrap", "makes the private root", false);
-pub(super) const BWRAP: Needed = needed("bwrap", "bubblewrap", "enters the private root", false);
+pub(super) const MMDEBSTRAP: Needed = needed("mmdebstrap", "mmdebstrap", "makes the private root");
+pub(super) const BWRAP: Needed = needed("bwrap", "bubblewrap", "enters the private root");
+/// Needed by an ordinary user, and not by root.
+const NEWUIDMAP: Needed = needed("newuidmap", "uidmap", "lets mmdebstrap work as an ordinary user");
+const TAR: Needed = needed("tar", "tar", "unpacks the private root");
 
-/// All that the host must have beside cargo.
-const NEEDED: [Needed; 4] = [
-    MMDEBSTRAP,
-    BWRAP,
-    needed("newuidmap", "uidmap", "lets mmdebstrap work as an ordinary user", true),
-    needed("tar", "tar", "unpacks the private root", false),
-];
-
-const fn needed(
-    command: &'static str,
-    package: &'static str,
-    purpose: &'static str,
-    users_only: bool,
-) -> Needed {
-    Needed { command, package, purpose, users_only }
+const fn needed(command: &'static str, package: &'static str, purpose: &'static str) -> Needed {
+    Needed { command, package, purpose }
 }
 
-/// What this user needs.
-pub fn all_needed() -> Vec<Needed> {
+/// What a private root is entered with.
+pub fn to_enter() -> Vec<Needed> {
+    vec![BWRAP]
+}
+
+/// What this user needs to make a private root and enter it: all that the host must have beside
+/// cargo.
+pub fn to_make() -> Vec<Needed> {
     needed_by(geteuid().is_root())
 }
 
 fn needed_by(root: bool) -> Vec<Needed> {
-    NEEDED.into_iter().filter(|needed| !(root && needed.users_only)).collect()
+    let users = (!root).then_some(NEWUIDMAP);
+    [MMDEBSTRAP, BWRAP].into_iter().chain(users).chain([TAR]).collect()
 }
 
 /// Where a command is on the caller's PATH.
@@ -78,12 +72,12 @@ pub fn located(needed: Needed) -> Result<PathBuf> {
     })
 }
 
-/// Makes sure that all that this user needs is there. As root with apt it is installed.
+/// Makes sure that all that is needed is there. As root with apt it is installed.
 ///
 /// # Errors
 /// Something is missing and we may not install it, or the installation fails.
-pub fn require(cache: &Cache) -> Result<()> {
-    let mut missing = all_needed();
+pub fn require(cache: &Cache, needed: &[Needed]) -> Result<()> {
+    let mut missing = needed.to_vec();
     missing.retain(|needed| find(needed.command).is_none());
     if missing.is_empty() {
         return Ok(());

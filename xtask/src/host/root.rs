@@ -99,9 +99,10 @@ impl Root {
     /// # Errors
     /// The host lacks a package, space, the network, or the right to make namespaces.
     pub fn obtain(cache: &Cache, suite: Suite) -> Result<Self> {
-        packages::require(cache)?;
+        packages::require(cache, &packages::to_enter())?;
         let name = Self::name(suite);
         let folder = cache.entry_with_lock(&name, Partial::Discard, |partial, lock| {
+            packages::require(cache, &packages::to_make())?;
             sandbox::namespaces()?;
             user_namespaces::bootstrap()?;
             make(cache, suite, partial, lock)
@@ -111,7 +112,7 @@ impl Root {
 
     /// The root of a suite if it is there.
     pub fn present(cache: &Cache, suite: Suite) -> Option<Self> {
-        let folder = cache.path(Self::name(suite));
+        let folder = cache.present(&Self::name(suite)).ok()??;
         Self::open(suite, folder).ok()
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     host::{
-        cache::{self, Cache, write_script},
+        cache::{self, Cache, write_other, write_script},
         file_system::{age, make_folder, names, read_text},
         open,
         progress::{Step, say},
@@ -26,6 +26,9 @@ use crate::{
 
 /// How long an answer of the archive is good for when nobody asks for a newer one.
 const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Bytes that the lists of a suite and apt's index of them take.
+const SPACE: u64 = 100 << 20;
 
 /// How closely the archive is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +65,10 @@ impl<'a> Archive<'a> {
         if !own {
             let text = read_text(&root.path("etc/apt/sources.list"))?;
             let text = sources_of(&text, root.suite.name, suite);
-            cache::write_atomic(&folder.join("cache/sources.list"), text)?;
+            write_other(&folder.join("cache/sources.list"), &text)?;
             conf.push_str(OTHER_SOURCES);
         }
-        cache::write_atomic(&folder.join("cache/symstack.conf"), conf)?;
+        write_other(&folder.join("cache/symstack.conf"), &conf)?;
         write_script(&folder.join("enter"), &enter(root))?;
         Ok(Self { cache, root, folder })
     }
@@ -169,6 +172,7 @@ impl<'a> Archive<'a> {
     /// The archive cannot be reached.
     pub fn update(&self, what_for: &str) -> Result<()> {
         let name = self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        cache::need_space(&self.folder, SPACE)?;
         let _lock = self.cache.lock(&format!("apt/{name}"))?;
         let log = self.cache.log(&format!("archive-{name}"))?;
         let step = Step::begin(format!("asking Debian's archive {what_for}"), "a few seconds", log);

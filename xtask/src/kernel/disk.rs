@@ -10,12 +10,12 @@ use crate::{
         cache::{Cache, LEFT, Lock},
         file_system::names,
     },
-    kernel::listing,
+    kernel::{listing, trial_stacks},
     problem::Result,
 };
 
 /// The folders of the cache whose entries are told apart.
-const TOLD_APART: [&str; 4] = ["kernels", "roots", "sources", "guest"];
+const TOLD_APART: [&str; 5] = ["kernels", "roots", "sources", "guest", trial_stacks::FOLDER];
 
 /// A part of the cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -68,12 +68,18 @@ pub fn items(cache: &Cache, spare: impl Fn(&str) -> bool + Sync) -> Result<Vec<I
             None => match entry.split_once('/') {
                 None => false,
                 Some(("guest", _)) => spare(&entry),
+                // Judged together below.
+                Some((trial_stacks::FOLDER, _)) => false,
                 Some(_) => !needed.contains(&entry),
             },
         };
         Item { bytes: usage(&cache.path(&entry)), entry, spare }
     };
-    Ok(entries.into_par_iter().map(item).collect())
+    let mut items: Vec<Item> = entries.into_par_iter().map(item).collect();
+    let sizes = items.iter().map(|item| (item.entry.as_str(), item.bytes));
+    let stacks = trial_stacks::spare(cache, sizes);
+    items.iter_mut().for_each(|item| item.spare |= stacks.contains(&item.entry));
+    Ok(items)
 }
 
 /// The bytes that a folder takes on the disk. A file of several names counts once.
@@ -121,7 +127,7 @@ mod tests {
             "guest/base-1",
         ];
         let kept =
-            [&stock, &lab, &modules, &root, source, editors, "guest/base-2", "stacks", "logs"];
+            [&stock, &lab, &modules, &root, source, editors, "guest/base-2", "stacks/new", "logs"];
         spare.iter().chain(&kept).for_each(|entry| make(entry));
         fs::write(cache.path(&lab).join("enter"), format!("\"$here/../../{source}/x\" /y"))
             .unwrap();

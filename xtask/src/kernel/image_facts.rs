@@ -39,15 +39,15 @@ pub fn of_image(image: &Path) -> Result<ImageFacts> {
     let time = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let stamp = format!("{} {} {time:?}", image.shown(), metadata.len());
     let key = cache::key([stamp.as_str()]);
-    let facts = Cache::open()?.folder("facts")?;
+    let facts = Cache::open()?.room("facts")?;
     let certificates = facts.join(format!("certificates-{key}.der"));
     let names = facts.join(format!("sysfs-names-{key}"));
     let (ders, text) = match (open::read(&certificates), open::read_text(&names)) {
         (Ok(ders), Ok(text)) => (ders, text),
         _ => {
             let (ders, text) = find(&bzimage::read(image)?, image)?;
-            write_atomic(&certificates, &ders)?;
-            write_atomic(&names, &text)?;
+            // What cannot be remembered is read again.
+            let _ = write_atomic(&certificates, &ders).and_then(|()| write_atomic(&names, &text));
             (ders, text)
         }
     };

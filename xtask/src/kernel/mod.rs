@@ -25,6 +25,7 @@ pub mod source_tree;
 pub mod stable;
 pub mod stock;
 pub mod table;
+mod trial_stacks;
 
 pub use recipe::KernelName;
 

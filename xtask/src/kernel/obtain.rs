@@ -42,11 +42,11 @@ impl Kernel {
             KernelName::Folder(folder) => prepared::open(cache, folder).ok(),
             KernelName::Listed(recipe, _) => {
                 let candidate = archive::cached(cache, name)?;
-                let folder = cache.path(recipe.entry(&candidate));
+                let folder = cache.present(&recipe.entry(&candidate)).ok()??;
                 let release = (recipe.release)(&candidate);
                 // Modules are built in the root, so a kernel without it is of no use.
                 Root::present(cache, recipe.root)?;
-                folder.exists().then(|| Self::installed(name.clone(), &folder, &release))
+                Some(Self::installed(name.clone(), &folder, &release))
             }
         }
     }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     build::{BuildDir, MakeTarget},
     guest::Guest,
-    host::cache::Cache,
+    host::{cache::Cache, manifest},
     kernel::{Kernel, KernelName, archive::Refresh},
     problem::{Problem, Result},
 };
@@ -33,6 +33,12 @@ pub(super) fn prove(cache: &Cache, name: &KernelName, wanted: &Wanted) -> Kernel
     if let Some(modules) = build(&kernel, wanted, &mut proof) {
         if let Err(problem) = load(cache, &kernel, &modules, wanted, &mut proof) {
             proof.points.push(Point::new(Subject::Guest, in_guest::failed(&problem)));
+        }
+    }
+    // Neither the stack nor the kernel is to blame for what is damaged in the cache.
+    if proof.kind().is_some() {
+        if let Err(problem) = manifest::require_used() {
+            proof.points = vec![Point::new(Subject::Kernel, in_guest::failed(&problem))];
         }
     }
     proof.time = begin.elapsed();

@@ -64,7 +64,7 @@ pub(super) fn predict(cache: &Cache, kernel: &Kernel, files: &[PathBuf]) -> Resu
     let graph = Graph::new(scan(walk::module_files(files)?).modules);
     let cycles = graph.users_first().err().unwrap_or_default();
     let plan = match own_modules(cache, kernel, &graph)? {
-        Some(own) => load_plan::with_dependencies(files, Some(&own), &cache.folder("facts")?)?,
+        Some(own) => load_plan::with_dependencies(files, Some(&own), &cache.room("facts")?)?,
         None => load_plan::in_order(files)?,
     };
     let facts = facts::of_kernel(kernel, || build::this_module(kernel))?;

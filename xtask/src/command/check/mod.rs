@@ -123,7 +123,7 @@ impl Args {
         let found = walk::some_modules(folder, &DepmodConfig::default())?;
         super::report_unreadable(&found.unreadable);
         let Judged { rows, verified } =
-            judge::judge_tree(&facts.target, &found.modules, &Cache::open()?.folder("facts")?);
+            judge::judge_tree(&facts.target, &found.modules, &Cache::open()?.room("facts")?);
         if self.json {
             printer::json(&AllForm::new(&facts.target.release, &rows))?;
         } else {
@@ -147,7 +147,7 @@ impl Args {
         match (self.as_given, self.with_deps) {
             (true, _) => Ok(load_plan::as_given(&self.files)),
             (false, true) => {
-                let (modules, memory) = (facts.modules.as_deref(), Cache::open()?.folder("facts")?);
+                let (modules, memory) = (facts.modules.as_deref(), Cache::open()?.room("facts")?);
                 let mut loads = load_plan::with_dependencies(&self.files, modules, &memory)?;
                 // modprobe passes over what is loaded already.
                 let loaded = if self.kernel.live { live::loaded_names() } else { Vec::new() };

@@ -90,7 +90,7 @@ pub fn text(listing: &Listing, items: &[Item], cache: &Path) -> String {
     for item in items.iter().filter(|item| other(item)) {
         // The many small ones of one folder in one line.
         let name = match item.entry.split_once('/') {
-            Some(("guest", _)) => "guest",
+            Some((many @ ("guest" | "stacks"), _)) => many,
             _ => &item.entry,
         };
         match others.iter_mut().find(|(other, _)| *other == name) {

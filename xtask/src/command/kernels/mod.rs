@@ -149,6 +149,7 @@ fn remove_items(cache: &Cache, items: &[Item]) -> Result<ExitCode> {
         cache.remove_entry(&item.entry)?;
         outln!("{} is removed", form::item(item));
     }
+    cache.remove_idle_locks()?;
     outln!("{} are free", size(items.iter().map(|item| item.bytes).sum()));
     Ok(ExitCode::SUCCESS)
 }

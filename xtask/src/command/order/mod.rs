@@ -185,7 +185,7 @@ impl Args {
         let given: HashSet<ModuleName> = found.iter().map(|file| file.name.clone()).collect();
         all.retain(|file| !given.contains(&file.name));
         all.extend(found);
-        let remembered = Cache::open().ok().map(|cache| cache.path("facts"));
+        let remembered = Cache::open().ok().and_then(|cache| cache.room("facts").ok());
         let mut outcome = match remembered.filter(|_| !self.no_cache) {
             Some(cache_dir) => scan_cached(all, &scan_cache::file_for(&cache_dir, dir)),
             None => scan(all),

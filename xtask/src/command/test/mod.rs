@@ -44,7 +44,7 @@ impl Args {
     /// # Errors
     /// The host lacks a program that most tiers need.
     pub fn run(mut self) -> Result<ExitCode> {
-        packages::require(&Cache::open()?)?;
+        packages::require(&Cache::open()?, &packages::to_enter())?;
         let ci = std::env::var_os("CI").is_some_and(|value| value == "true");
         let mut tally = Tally::new(self.strict, ci);
         tally.tier("host tier: formatting and lints", lints);
