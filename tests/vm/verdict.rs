@@ -1,5 +1,6 @@
 //! The loader's model against the running kernel: errno, messages and taints, exactly.
 
+mod built_in;
 mod command_line;
 mod compare;
 mod live;
@@ -31,6 +32,7 @@ use xtask::{
 };
 
 use self::{
+    built_in::names_of_built_in_code_are_known_before_the_kernel_runs,
     command_line::command_lines_are_read_as_by_the_kernel,
     compare::{Compared, Table, a_wrong_prediction_differs, compare},
     live::the_running_kernel_is_judged_by_what_it_has_loaded,
@@ -62,6 +64,7 @@ pub(crate) fn tests() -> Vec<Test> {
             command_lines_are_read_as_by_the_kernel,
             the_running_kernel_is_judged_by_what_it_has_loaded,
             struct_module_is_that_of_this_very_kernel,
+            names_of_built_in_code_are_known_before_the_kernel_runs,
         ],
         Needs::Rust => [
             the_stack_is_judged_as_by_the_kernel,
