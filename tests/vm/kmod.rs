@@ -2,13 +2,18 @@
 //! soft dependencies on a tree of modules made for it. No guest is needed.
 
 mod fixture;
+mod generated;
+mod requests;
 
 use std::path::Path;
 
 use stack::modules_dep;
 use xtask::kernel::KernelName;
 
-use self::fixture::{Fixture, module};
+use self::{
+    fixture::{Fixture, module},
+    generated::generated_requests_are_answered_as_modprobe_answers_them,
+};
 use crate::harness::{Needs, Test};
 
 /// The tests of this file.
@@ -24,6 +29,7 @@ pub(crate) fn tests() -> Vec<Test> {
             a_cycle_of_symbols_has_no_order,
             modprobes_configuration_is_read_as_modprobe_reads_it,
             parameters_on_the_kernels_command_line_are_modprobes,
+            generated_requests_are_answered_as_modprobe_answers_them,
         ],
     )
 }

@@ -18,8 +18,8 @@ use loader::kernel_facts::{KernelFacts, SourcePatches};
 use loader::struct_module;
 use loader::verdict::Answer;
 use stack::graph::Graph;
-use stack::load_order::load_order;
-use stack::modprobe_config::ModprobeConfig;
+use stack::load_order::{Request, load_order};
+use stack::modprobe::Modprobe;
 use stack::module_file::ModuleFile;
 use xtask::tree::scan::scan_cached;
 use xtask::tree::scan_cache;
@@ -304,9 +304,9 @@ fn graph_of(folder: &Path, files: &[ModuleFile]) -> Graph {
 /// A module with what it needs, in the order in which they load.
 fn needs<'g>(graph: &'g Graph, file: &ModuleFile) -> Vec<&'g ModuleFile> {
     let index = graph.modules().iter().position(|module| module.file.path == file.path).unwrap();
-    let config = ModprobeConfig::default();
-    let order = load_order(graph, &[index], None, &config).unwrap();
-    order.steps.iter().map(|step| &graph.modules()[step.index].file).collect()
+    let modprobe = Modprobe::unconfigured(graph).unwrap();
+    let order = load_order(&modprobe, &[Request::File(index)], None);
+    order.steps.iter().map(|step| &graph.modules()[step.index.unwrap()].file).collect()
 }
 
 /// The facts have the size of struct module that a module has which is built today, whatever

@@ -16,6 +16,7 @@ use std::{
 };
 
 use ko::compression::{Compression, unpack};
+use ko::kmod_facts::KmodFacts;
 use ko::module::Module;
 use ko::signature::MAGIC;
 use loader::{
@@ -39,9 +40,18 @@ use proptest::{
 };
 use rustix::time::{ClockId, clock_gettime};
 use stack::{
-    dependency_info::DependencyInfo, depmod_config::DepmodConfig, graph::Graph,
-    modprobe_config::ModprobeConfig, modules_dep, modules_lists::alias_lines, symtype_parser,
-    symtypes::Symtypes, symvers::Symvers, version_pattern::version_matches,
+    built_in::BuiltIn,
+    dependency_info::DependencyInfo,
+    depmod_config::DepmodConfig,
+    graph::Graph,
+    modprobe::Modprobe,
+    modprobe_config::{ConfigFile, ModprobeConfig},
+    modules_dep,
+    modules_lists::alias_lines,
+    symtype_parser,
+    symtypes::Symtypes,
+    symvers::Symvers,
+    version_pattern::version_matches,
 };
 use xtask::guest::{
     protocol::Event,
@@ -268,9 +278,12 @@ fn read_text(bytes: &[u8]) {
         let begin = Clock::start();
         let _ = version_matches(text, "7.3.4+deb13-amd64");
         let _ = DepmodConfig::default().with_file(text, "7.3.4+deb13-amd64");
-        let modprobe = ModprobeConfig::default().with_file(text);
         let graph = Graph::new(Vec::new());
-        assert!(modprobe.lookup(&graph, text).is_empty());
+        let file = ConfigFile { path: "a.conf".into(), text: text.to_owned() };
+        let config =
+            ModprobeConfig::of(&graph, vec![file], KmodFacts::TRIXIE).with_command_line(text);
+        let modprobe = Modprobe::new(&graph, config, BuiltIn::read(text, bytes)).unwrap();
+        text.lines().take(8).for_each(|line| drop(modprobe.request(line, false)));
         assert!(begin.elapsed() < CASE_TIME_MAX);
     }
 }

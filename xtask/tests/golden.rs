@@ -141,7 +141,8 @@ const COMMANDS: [(&str, &str); 29] = [
     ("order-twice", "order exporter.ko other.ko"),
     (
         "order-configured",
-        "order greeter hello --tree . --depmod-config depmod.conf --modprobe-config modprobe.conf",
+        "order greeter hello quiet-one --tree . --depmod-config depmod.conf \
+         --modprobe-config modprobe.conf",
     ),
     ("order-missing", "order importer.ko"),
     ("order-no-module", "order torn.ko hello.ko"),

@@ -2,11 +2,14 @@
 
 use std::{fmt::Write as _, fs, path::PathBuf};
 
+use ko::kmod_facts::KmodFacts;
 use stack::{
+    built_in::BuiltIn,
     depmod_config::DepmodConfig,
     graph::Graph,
-    load_order::{LoadStep, load_order},
-    modprobe_config::ModprobeConfig,
+    load_order::{LoadStep, Request, load_order},
+    modprobe::Modprobe,
+    modprobe_config::{ConfigFile, ModprobeConfig},
     module_name::ModuleName,
     modules_dep, modules_lists,
 };
@@ -185,19 +188,21 @@ impl Fixture {
     pub(super) fn same_as_modprobe_with(&self, config: &str, name: &str) -> Vec<String> {
         let graph = self.graph("");
         let words = fs::read_to_string(self.folder.join("cmdline")).unwrap_or_default();
-        let modprobe_config = ModprobeConfig::default().with_file(config).with_command_line(&words);
-        let wanted = modprobe_config.lookup(&graph, name);
-        let order = load_order(&graph, &wanted, None, &modprobe_config).unwrap();
-        let action = |step: &LoadStep<'_>| match step.install {
+        let file = ConfigFile { path: "fixture.conf".into(), text: config.to_owned() };
+        let config_read = ModprobeConfig::of(&graph, vec![file], KmodFacts::TRIXIE);
+        let config_read = config_read.with_command_line(&words);
+        let modprobe = Modprobe::new(&graph, config_read, BuiltIn::default()).unwrap();
+        let order = load_order(&modprobe, &[Request::Name(name.to_owned())], None);
+        let action = |step: &LoadStep<'_>| match &step.install {
             Some(command) => format!("install {command} {}", step.options),
             None => {
-                let file = &graph.modules()[step.index].file.full;
+                let file = &graph.modules()[step.index.unwrap()].file.full;
                 format!("insmod {} {}", file.display(), step.options)
             }
         };
         let ours: Vec<String> =
             order.steps.iter().map(|step| action(step).trim().to_owned()).collect();
         assert_eq!(ours, self.modprobe(config, name), "{name} under {config:?}");
-        order.steps.iter().map(|step| step.module.to_owned()).collect()
+        order.steps.into_iter().map(|step| step.module).collect()
     }
 }

@@ -201,7 +201,13 @@ impl InGuest<'_> {
         for point in &mut self.points {
             let Subject::Load(name) = &point.subject else { continue };
             if point.answer == Answered::Holds && !live.contains(name) {
-                let reason = "modprobe says that it did it, but the kernel does not list it";
+                let mut loads = self.prediction.loads.iter();
+                let reason = if loads.any(|load| load.name == *name && load.built_in) {
+                    "the kernel has a module of this name built in: modprobe takes it for loaded, \
+                     and does nothing"
+                } else {
+                    "modprobe says that it did it, but the kernel does not list it"
+                };
                 point.answer = Answered::fails("not there", reason);
             }
         }

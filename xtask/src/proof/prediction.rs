@@ -18,7 +18,10 @@ use crate::{
     host::{cache::Cache, file_system::read_file},
     kernel::{Kernel, facts, recipe::Ships},
     problem::Result,
-    tree::{judge, load_plan, picture::Picture, scan::scan, section_reader::ModuleBuffer, walk},
+    tree::{
+        judge, load_plan, modprobe_files::built_in, picture::Picture, scan::scan,
+        section_reader::ModuleBuffer, walk,
+    },
 };
 
 /// One load, and what the kernel would do.
@@ -30,6 +33,8 @@ pub(super) struct PredictedLoad {
     pub(super) of_stack: bool,
     /// The names of the modules whose symbols it uses.
     pub(super) needs: Vec<String>,
+    /// The kernel has a module of this name built in, so modprobe takes it for loaded.
+    pub(super) built_in: bool,
     pub(super) verdict: Verdict,
 }
 
@@ -68,19 +73,16 @@ pub(super) fn predict(cache: &Cache, kernel: &Kernel, files: &[PathBuf]) -> Resu
         None => load_plan::in_order(files)?,
     };
     let facts = facts::of_kernel(kernel, || build::this_module(kernel))?;
+    let built_in = built_in(&kernel.modules)?;
     let (mut model, mut buffer) = (KernelModel::new(&facts.target), ModuleBuffer::default());
     let mut loads = Vec::new();
     for load in plan {
         let raw = read_file(&load.file)?;
         let request = judge::request(&load.file, &raw, &facts.target, &mut buffer)?;
         let verdict = model.finit_module(request);
-        loads.push(PredictedLoad {
-            name: name(&load.file),
-            file: load.file,
-            of_stack: load.wanted,
-            needs: load.needs,
-            verdict,
-        });
+        let (name, file, of_stack, needs) = (name(&load.file), load.file, load.wanted, load.needs);
+        let built_in = built_in.has(&name);
+        loads.push(PredictedLoad { file, name, of_stack, needs, built_in, verdict });
     }
     let order: Vec<usize> = loads.iter().filter_map(|load| index(&graph, &load.name)).collect();
     let picture = Picture::new(&graph, &order).svg();

@@ -6,7 +6,10 @@ use std::{
 };
 
 use stack::{
-    graph::Graph, load_order::load_order, modprobe_config::ModprobeConfig, module_file::ModuleFile,
+    graph::Graph,
+    load_order::{Request, load_order},
+    modprobe::Modprobe,
+    module_file::ModuleFile,
     module_name::ModuleName,
 };
 
@@ -95,14 +98,14 @@ fn others(
 }
 
 fn plan(files: &[PathBuf], given: &[ModuleName], graph: Graph) -> Vec<PlannedLoad> {
-    let wanted: Vec<usize> = given.iter().filter_map(|name| graph.index_of(name)).collect();
+    let wanted = given.iter().filter_map(|name| graph.index_of(name)).map(Request::File);
     // Modules that need each other load in no order: the kernel refuses the first.
-    let config = ModprobeConfig::default();
-    let Ok(order) = load_order(&graph, &wanted, None, &config) else { return as_given(files) };
+    let Ok(modprobe) = Modprobe::unconfigured(&graph) else { return as_given(files) };
+    let order = load_order(&modprobe, &wanted.collect::<Vec<_>>(), None);
     let mut loads: Vec<PlannedLoad> = Vec::new();
-    for step in &order.steps {
-        let file = &graph.modules()[step.index].file;
-        let needs = graph.edges(step.index).iter().map(|edge| graph.name(edge.to).to_owned());
+    for index in order.steps.iter().filter_map(|step| step.index) {
+        let file = &graph.modules()[index].file;
+        let needs = graph.edges(index).iter().map(|edge| graph.name(edge.to).to_owned());
         loads.push(PlannedLoad {
             file: file.full.clone(),
             wanted: given.contains(&file.name),

@@ -6,6 +6,7 @@ pub mod importers;
 pub mod judge;
 pub mod kmod;
 pub mod load_plan;
+pub mod modprobe_files;
 pub mod picture;
 pub mod scan;
 pub mod scan_cache;

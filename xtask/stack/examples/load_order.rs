@@ -5,8 +5,8 @@
 use stack::{
     dependency_info::DependencyInfo,
     graph::{Graph, ScannedModule},
-    load_order::{OrderReason, load_order},
-    modprobe_config::ModprobeConfig,
+    load_order::{OrderReason, Request, load_order},
+    modprobe::Modprobe,
     modules_dep,
 };
 
@@ -17,8 +17,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scan =
         |name, file| DependencyInfo::read(file).map(|info| ScannedModule::without_file(name, info));
     let graph = Graph::new(vec![scan("importer", IMPORTER)?, scan("exporter", EXPORTER)?]);
-    let config = ModprobeConfig::default();
-    let order = load_order(&graph, &[0], None, &config).map_err(|cycles| format!("{cycles:?}"))?;
+    let modprobe = Modprobe::unconfigured(&graph).map_err(|cycles| format!("{cycles:?}"))?;
+    let order = load_order(&modprobe, &[Request::Module(0)], None);
     for step in &order.steps {
         println!("{}", step.module);
         for reason in &step.reasons {

@@ -6,6 +6,7 @@ use crate::{
     module_file::{ModuleFile, unpacked_path},
     module_name::ModuleName,
     version_pattern::{VersionPatternError, version_matches},
+    wrapped_lines::wrapped_lines,
 };
 
 /// The lines of depmod.d files that choose among modules of one name.
@@ -29,9 +30,8 @@ impl DepmodConfig {
     /// # Errors
     /// A version pattern that cannot be decided.
     pub fn with_file(mut self, text: &str, release: &str) -> Result<Self, VersionPatternError> {
-        // A backslash at the end of a line continues it.
-        let text = text.replace("\\\n", "");
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let lines = wrapped_lines(text).map(|(_, line)| line);
+        for line in lines.filter(|line| !line.starts_with('#')) {
             let words: Vec<&str> =
                 line.split([' ', '\t']).filter(|word| !word.is_empty()).collect();
             match words.as_slice() {

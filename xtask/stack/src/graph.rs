@@ -5,10 +5,11 @@ use std::collections::{HashMap, VecDeque};
 use ko::text::{SymbolName, Text};
 
 use crate::{
-    alias_pattern::matches,
-    dependency_info::DependencyInfo,
+    dependency_info::{DependencyInfo, Names},
+    fnmatch::fnmatch,
+    modprobe_config::underscores,
     module_file::{ModuleFile, Stamp},
-    module_name::{ModuleName, underscored},
+    module_name::ModuleName,
 };
 
 /// A fast hash. The standard library's costs 3 % of the time of an unpacked tree.
@@ -83,16 +84,30 @@ impl Graph {
     }
 
     /// The module of this name.
-    pub fn index_of(&self, name: &ModuleName) -> Option<usize> {
+    pub fn index_of(&self, name: &str) -> Option<usize> {
         self.by_name.get(name).copied()
     }
 
-    /// The modules with an alias that matches a name.
-    pub fn with_alias(&self, name: &ModuleName) -> Vec<usize> {
-        let is_for =
-            |alias: Text<'_>| matches(underscored(&alias.lossy()).as_bytes(), name.as_bytes());
-        let has = |index: &usize| self.modules[*index].info.aliases.iter().any(is_for);
-        (0..self.modules.len()).filter(has).collect()
+    /// The modules with an alias that matches a name, once for each such alias. `bus_aliases` has
+    /// for each module the aliases that are not part of what is known of it. An alias in which
+    /// brackets do not pair is none.
+    pub fn with_alias(&self, name: &str, bus_aliases: &[Names]) -> Vec<usize> {
+        let is_for = |alias: &Text<'_>| {
+            underscores(&alias.lossy())
+                .is_some_and(|alias| fnmatch(alias.as_bytes(), name.as_bytes()))
+        };
+        let of = |index: usize| {
+            let more = bus_aliases.get(index).into_iter().flat_map(Names::iter);
+            let all = self.modules[index].info.aliases.iter().chain(more);
+            std::iter::repeat_n(index, all.filter(is_for).count())
+        };
+        (0..self.modules.len()).flat_map(of).collect()
+    }
+
+    /// The module that exports a symbol: the last one, where several do.
+    pub fn exporter(&self, symbol: &str) -> Option<usize> {
+        let has = |module: &ScannedModule| module.info.exports.iter().any(|name| name == symbol);
+        self.modules.iter().rposition(has)
     }
 
     /// The name of a module.

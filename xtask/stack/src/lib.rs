@@ -12,12 +12,16 @@
 //! Invariant: the crate is given bytes and returns facts. It starts no process and no thread, and
 //! opens no file.
 
-mod alias_pattern;
+pub mod built_in;
 pub mod dependency_info;
 pub mod depmod_config;
+mod fnmatch;
 pub mod graph;
+pub mod kmod_rules;
 pub mod line_error;
 pub mod load_order;
+pub mod modprobe;
+mod modprobe_cmdline;
 pub mod modprobe_config;
 pub mod module_file;
 pub mod module_name;
@@ -30,3 +34,4 @@ pub mod symtypes;
 pub mod symvers;
 pub mod symvers_diff;
 pub mod version_pattern;
+mod wrapped_lines;

@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
-    graph::{Cycle, Graph, ScannedModule},
-    modprobe_config::ModprobeConfig,
+    graph::{Edge, Graph, ScannedModule},
+    modprobe::{Action, ActionKind, Found, Modprobe, Outcome},
+    modprobe_config::Softdep,
     module_name::ModuleName,
     symvers::{Symvers, VMLINUX},
 };
@@ -18,17 +19,19 @@ use serde::Serialize;
 /// One module, at its place in the order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LoadStep<'g> {
-    /// Its index in the graph.
+    /// Its index in the graph; none where only an `install` line knows the name.
     #[serde(skip)]
-    pub index: usize,
+    pub index: Option<usize>,
     /// The module's name.
-    pub module: &'g str,
+    pub module: String,
     /// Its file.
-    pub path: &'g str,
+    pub path: Option<&'g str>,
     /// The command that modprobe runs instead of loading it (`install` in modprobe.d).
-    pub install: Option<&'g str>,
+    pub install: Option<String>,
     /// The parameters that it is given (`options` in modprobe.d).
     pub options: String,
+    /// `true` if modprobe goes on when it fails: only soft dependencies ask for it.
+    pub optional: bool,
     /// Every edge to another module: why it stands at this place.
     pub reasons: Vec<OrderReason<'g>>,
 }
@@ -45,20 +48,51 @@ pub enum OrderReason<'g> {
         symbols: Vec<Text<'g>>,
     },
     /// It wants another module before it, if there is one (`softdep=pre:`).
-    SoftBefore(Wanted<'g>),
+    SoftBefore(Wanted),
     /// It wants another module after it, if there is one (`softdep=post:`).
-    SoftAfter(Wanted<'g>),
+    SoftAfter(Wanted),
+    /// A soft dependency of its own that does not count: for a module modprobe takes the first line
+    /// of all.
+    SoftIgnored {
+        /// The value of `softdep=`.
+        line: Text<'g>,
+    },
     /// It may ask for another module when it runs (`weakdep=`): nothing is loaded for that.
-    Weak(Wanted<'g>),
+    Weak(Wanted),
 }
 
 /// A module that another one names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Wanted<'g> {
+pub struct Wanted {
     /// A module's name or an alias.
-    pub wanted: Text<'g>,
-    /// The modules that answer to it.
-    pub modules: Vec<&'g str>,
+    pub wanted: String,
+    /// The modules that answer to it, by a file or by an `install` line.
+    pub modules: Vec<String>,
+    /// Those that the kernel has built in.
+    pub built_in: Vec<String>,
+}
+
+/// A module that was asked for, and for which nothing is loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Idle {
+    /// The name that was asked for.
+    pub requested: String,
+    /// The module that it stands for.
+    pub module: String,
+    /// Why.
+    pub reason: IdleReason,
+}
+
+/// Why nothing is loaded for a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdleReason {
+    /// It is built in: modprobe has nothing to do, and succeeds.
+    BuiltIn,
+    /// It was asked for by an alias, and `blacklist` names it: modprobe skips it, and succeeds.
+    Blacklisted,
+    /// An `alias` line names a module that has no file: modprobe fails.
+    NoFile,
 }
 
 /// A need that no module of the graph meets.
@@ -79,116 +113,148 @@ pub struct MissingDependency<'g> {
 pub struct LoadOrder<'g> {
     /// The modules, first to last.
     pub steps: Vec<LoadStep<'g>>,
+    /// What was asked for and comes to nothing.
+    pub idle: Vec<Idle>,
     /// What no module of the graph and no kernel exports.
     pub missing: Vec<MissingDependency<'g>>,
 }
 
-/// Puts modules and everything that they need into modprobe's order, as modprobe.d files say.
-///
-/// # Errors
-/// The cycles among all modules of the graph: depmod refuses such a tree as a whole.
+/// One thing to be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// What a name or an alias stands for.
+    Name(String),
+    /// The module of the graph with this index, by its own name.
+    Module(usize),
+    /// The same, by its path: it is not looked for among what is built in.
+    File(usize),
+}
+
+/// Puts modules and everything that they need into modprobe's order. A name that no module answers
+/// to adds nothing.
 pub fn load_order<'g>(
-    graph: &'g Graph,
-    wanted: &[usize],
+    modprobe: &Modprobe<'g>,
+    requests: &[Request],
     kernel: Option<&Symvers>,
-    config: &'g ModprobeConfig,
-) -> Result<LoadOrder<'g>, Vec<Cycle>> {
-    let mut sorter = Sorter::new(graph, config)?;
-    wanted.iter().for_each(|&index| sorter.visit(index));
-    let steps = sorter.steps.iter().map(|&index| step(graph, config, index)).collect();
-    let missing = missing(graph, &sorter.steps, kernel);
-    Ok(LoadOrder { steps, missing })
-}
-
-struct Sorter<'g> {
-    graph: &'g Graph,
-    config: &'g ModprobeConfig,
-    rank: Vec<usize>,
-    visited: Vec<bool>,
-    placed: Vec<bool>,
-    steps: Vec<usize>,
-}
-
-impl<'g> Sorter<'g> {
-    fn new(graph: &'g Graph, config: &'g ModprobeConfig) -> Result<Self, Vec<Cycle>> {
-        let count = graph.modules().len();
-        let rank = graph.users_first()?;
-        let (visited, placed) = (vec![false; count], vec![false; count]);
-        Ok(Self { graph, config, rank, visited, placed, steps: Vec::new() })
+) -> LoadOrder<'g> {
+    let mut placing = Placing { modprobe, placed: HashSet::new(), steps: vec![], idle: vec![] };
+    for request in requests {
+        let (index, by_path) = match request {
+            Request::Name(name) => {
+                for probe in modprobe.request(name, false) {
+                    placing.take(name, &probe.found.name, probe.outcome);
+                }
+                continue;
+            }
+            Request::Module(index) => (*index, false),
+            Request::File(index) => (*index, true),
+        };
+        let name = modprobe.graph.name(index);
+        // What is loaded already is not asked for again, whatever it would bring along.
+        if !placing.placed.contains(name) {
+            placing.take(name, name, modprobe.insert(index, by_path));
+        }
     }
+    let indexes: Vec<usize> = placing.steps.iter().filter_map(|step| step.index).collect();
+    let missing = missing(modprobe.graph, &indexes, kernel);
+    LoadOrder { steps: placing.steps, idle: placing.idle, missing }
+}
 
-    /// Soft dependencies can form long chains, so the tasks are kept on the heap; `visited` ends
-    /// their cycles, as a flag does in libkmod.
-    fn visit(&mut self, index: usize) {
-        let mut open = vec![Task::Visit(index)];
-        while let Some(task) = open.pop() {
-            match task {
-                Task::Visit(index) if self.visited[index] => {}
-                Task::Visit(index) => {
-                    self.visited[index] = true;
-                    let mut needs = self.graph.closure(index);
-                    needs.sort_by_key(|&index| self.rank[index]);
-                    // The last task pushed runs first: modprobe loads a line from its end.
-                    open.push(Task::Fill(index));
-                    open.extend(needs.into_iter().map(Task::Fill));
+/// The steps so far.
+struct Placing<'m, 'g> {
+    modprobe: &'m Modprobe<'g>,
+    placed: HashSet<String>,
+    steps: Vec<LoadStep<'g>>,
+    idle: Vec<Idle>,
+}
+
+impl Placing<'_, '_> {
+    /// Adds what is done for a module that a name stands for.
+    fn take(&mut self, requested: &str, module: &str, outcome: Outcome) {
+        let idle = |reason| {
+            let (requested, module) = (requested.to_owned(), module.to_owned());
+            Idle { requested, module, reason }
+        };
+        let actions = match outcome {
+            Outcome::BuiltIn => return self.idle.push(idle(IdleReason::BuiltIn)),
+            Outcome::Blacklisted => return self.idle.push(idle(IdleReason::Blacklisted)),
+            Outcome::Actions(actions) => actions,
+        };
+        for action in actions {
+            match action.kind {
+                // modprobe ends here, and does not ask the kernel.
+                ActionKind::NoFile if action.required => {
+                    return self.idle.push(idle(IdleReason::NoFile));
                 }
-                Task::Fill(index) => {
-                    let (pre, post) = soft_modules(self.graph, self.config, index);
-                    open.extend(post.into_iter().rev().map(Task::Visit));
-                    open.push(Task::Place(index));
-                    open.extend(pre.into_iter().rev().map(Task::Visit));
+                ActionKind::NoFile | ActionKind::BuiltIn => {}
+                _ if self.placed.insert(action.name.clone()) => {
+                    self.steps.push(step(self.modprobe, action));
                 }
-                Task::Place(index) => {
-                    if !std::mem::replace(&mut self.placed[index], true) {
-                        self.steps.push(index);
-                    }
-                }
+                _ => {}
             }
         }
     }
 }
 
-/// The modules before and after which a module wants to stand.
-fn soft_modules(graph: &Graph, config: &ModprobeConfig, index: usize) -> (Vec<usize>, Vec<usize>) {
-    let Some(soft) = config.softdep(graph, index) else { return (Vec::new(), Vec::new()) };
-    let all = |names: &[Text<'_>]| {
-        names.iter().flat_map(|name| config.lookup(graph, &name.lossy())).collect()
+fn step<'g>(modprobe: &Modprobe<'g>, action: Action) -> LoadStep<'g> {
+    let Action { name: module, kind, options, required } = action;
+    let index = modprobe.graph.index_of(&module);
+    let install = match kind {
+        ActionKind::Install(command) => Some(command),
+        _ => None,
     };
-    (all(&soft.pre), all(&soft.post))
-}
-
-enum Task {
-    Visit(usize),
-    Fill(usize),
-    Place(usize),
-}
-
-fn step<'g>(graph: &'g Graph, config: &'g ModprobeConfig, index: usize) -> LoadStep<'g> {
-    let module = &graph.modules()[index];
-    let mut reasons: Vec<OrderReason<'_>> = graph
-        .edges(index)
-        .iter()
-        .map(|edge| OrderReason::Symbols {
-            exporter: graph.name(edge.to),
-            symbols: graph.symbols(index, edge.to),
-        })
-        .collect();
-    let wanted = |wanted: Text<'g>| {
-        let modules = config.lookup(graph, &wanted.lossy());
-        Wanted { wanted, modules: modules.into_iter().map(|index| graph.name(index)).collect() }
-    };
-    for soft in config.softdeps(graph, index) {
-        reasons.extend(soft.pre.into_iter().map(wanted).map(OrderReason::SoftBefore));
-        reasons.extend(soft.post.into_iter().map(wanted).map(OrderReason::SoftAfter));
+    let (mut path, mut reasons) = (None, Vec::new());
+    if let Some(index) = index {
+        path = Some(modprobe.graph.modules()[index].file.path.as_str());
+        reasons = symbol_reasons(modprobe.graph, index);
     }
-    reasons.extend(module.info.weak_modules().map(wanted).map(OrderReason::Weak));
-    let name = &module.file.name;
-    // A module with soft dependencies that are there is loaded in any case
-    // (`__kmod_module_fill_softdep()`, libkmod's `libkmod-module.c`).
-    let has_soft = soft_modules(graph, config, index) != (Vec::new(), Vec::new());
-    let install = config.install_command(name).filter(|_| !has_soft);
-    let options = config.options(name);
-    LoadStep { index, module: name, path: &module.file.path, install, options, reasons }
+    reasons.extend(soft_reasons(modprobe, &module, index));
+    LoadStep { index, module, path, install, options, optional: !required, reasons }
+}
+
+fn symbol_reasons(graph: &Graph, index: usize) -> Vec<OrderReason<'_>> {
+    let symbols = |edge: &Edge| OrderReason::Symbols {
+        exporter: graph.name(edge.to),
+        symbols: graph.symbols(index, edge.to),
+    };
+    graph.edges(index).iter().map(symbols).collect()
+}
+
+/// The soft dependencies that count for a module, the lines of its own that do not, and its weak
+/// dependencies.
+fn soft_reasons<'g>(
+    modprobe: &Modprobe<'g>,
+    module: &str,
+    index: Option<usize>,
+) -> Vec<OrderReason<'g>> {
+    let wanted = |wanted: &String| {
+        let found = modprobe.known(wanted);
+        let is_built_in = |found: &&Found| modprobe.is_built_in(found);
+        let (built_in, others): (Vec<&Found>, Vec<&Found>) = found.iter().partition(is_built_in);
+        let is_there = |found: &&Found| modprobe.is_there(&found.name);
+        let names =
+            |found: Vec<&Found>| found.into_iter().map(|found| found.name.clone()).collect();
+        let modules = names(others.into_iter().filter(is_there).collect());
+        Wanted { wanted: wanted.clone(), modules, built_in: names(built_in) }
+    };
+    let mut reasons = Vec::new();
+    let effective = modprobe.config.softdeps.get(module);
+    if let Some(Softdep { pre, post }) = effective {
+        reasons.extend(pre.iter().map(wanted).map(OrderReason::SoftBefore));
+        reasons.extend(post.iter().map(wanted).map(OrderReason::SoftAfter));
+    }
+    let mut weak: Vec<String> = modprobe.config.weakdeps.get(module).cloned().unwrap_or_default();
+    if let Some(index) = index {
+        let info = &modprobe.graph.modules()[index].info;
+        let own = info.softdeps.iter();
+        let unused = own.filter(|own| effective != Some(&Softdep::parse(&own.lossy())));
+        reasons.extend(unused.map(|line| OrderReason::SoftIgnored { line }));
+        let more = info.weak_modules().map(|name| name.lossy().into_owned());
+        let more: Vec<String> = more.filter(|name| !weak.contains(name)).collect();
+        weak.extend(more);
+    }
+    reasons.extend(weak.iter().map(wanted).map(OrderReason::Weak));
+    reasons
 }
 
 /// The needs that no module of the graph meets.
@@ -280,9 +346,9 @@ mod tests {
     }
 
     fn names(graph: &Graph, wanted: &str) -> Vec<String> {
-        let (wanted, config) = (graph.index_of(&ModuleName::new(wanted)), Default::default());
-        let order = load_order(graph, &[wanted.unwrap()], None, &config).unwrap();
-        order.steps.iter().map(|step| step.module.to_owned()).collect()
+        let modprobe = Modprobe::unconfigured(graph).unwrap();
+        let order = load_order(&modprobe, &[Request::Name(wanted.to_owned())], None);
+        order.steps.iter().map(|step| step.module.clone()).collect()
     }
 
     #[test]
@@ -315,8 +381,8 @@ mod tests {
             "0x0\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n0x0\tmoved\tdrivers/other\tEXPORT_SYMBOL\t\n",
         )
         .unwrap();
-        let config = ModprobeConfig::default();
-        let order = load_order(&graph, &[0], Some(&kernel), &config).unwrap();
+        let modprobe = Modprobe::unconfigured(&graph).unwrap();
+        let order = load_order(&modprobe, &[Request::Module(0)], Some(&kernel));
         let found: Vec<_> = order
             .missing
             .iter()

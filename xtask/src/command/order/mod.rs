@@ -7,7 +7,8 @@ use std::{
 };
 
 use crate::tree::abi_files::read_symvers;
-use crate::tree::aliases::modules_alias;
+use crate::tree::aliases::{bus_aliases, modules_alias};
+use crate::tree::modprobe_files::{built_in, config_files};
 use crate::tree::picture::Picture;
 use crate::tree::scan::{TreeScan, scan, scan_cached};
 use crate::tree::scan_cache;
@@ -15,19 +16,23 @@ use crate::tree::walk::{self, FoundModules};
 use crate::{
     build::BuiltStack,
     command::{KernelArg, StackArg},
-    host::{cache::Cache, file_system::read_given_text},
+    host::{cache::Cache, file_system::read_given_text, root_kmod::kmod_facts},
     printer::{self, Shown as _},
     problem::{Problem, Result},
 };
 use clap::ValueEnum;
 use ko::text::{Name, SymbolName, Text, is_command};
 use serde::Serialize;
+use stack::built_in::BuiltIn;
 use stack::depmod_config::DepmodConfig;
 use stack::graph::{Cycle, Graph, ScannedModule};
 use stack::load_order::{
-    LoadOrder, LoadStep, MissingDependency, OrderReason, Wanted, exported_twice, load_order,
+    Idle, IdleReason, LoadOrder, LoadStep, MissingDependency, OrderReason, Request, Wanted,
+    exported_twice, load_order,
 };
-use stack::modprobe_config::ModprobeConfig;
+use stack::modprobe::Modprobe;
+use stack::modprobe_config::{IgnoredLine, ModprobeConfig};
+use stack::module_file::ModuleFile;
 use stack::module_name::ModuleName;
 use stack::modules_dep;
 use stack::modules_lists;
@@ -55,10 +60,10 @@ pub struct Args {
     /// A depmod.d file: search, override, external, exclude
     #[arg(long, value_name = "FILE")]
     depmod_config: Vec<PathBuf>,
-    /// A modprobe.d file: alias, softdep, install, options
-    #[arg(long, value_name = "FILE")]
+    /// A file or a directory of modprobe.d, as `modprobe -C`; earlier ones come first
+    #[arg(long, value_name = "PATH")]
     modprobe_config: Vec<PathBuf>,
-    /// Words of the kernel's command line, which may have parameters: MODULE.NAME=VALUE
+    /// Words of the kernel's command line: MODULE.NAME=VALUE, modprobe.blacklist=NAME
     #[arg(long, value_name = "WORDS", default_value = "")]
     cmdline: String,
     /// What to print
@@ -131,11 +136,17 @@ impl Args {
             printer::bytes(&text);
             return Ok(ExitCode::from(u8::from(!holds)));
         }
-        let config = self.modprobe_config()?;
-        let wanted = self.wanted(&graph, &config, &names, &files)?;
+        let files_read: Vec<ModuleFile> =
+            graph.modules().iter().map(|module| module.file.clone()).collect();
+        let buses = || bus_aliases(&files_read);
+        let modprobe = Modprobe::new(&graph, self.modprobe_config(&graph)?, self.built_in()?)
+            .map_err(|cycles| cyclic(&cycles))?
+            .with_bus_aliases(&buses);
+        modprobe.config.ignored.iter().for_each(warn_of_line);
+        let requests = self.requests(&modprobe, names, &files)?;
         let kernel = self.kernel_symbols()?;
-        let order = load_order(&graph, &wanted, kernel.as_ref(), &config)
-            .map_err(|cycles| cyclic(&cycles))?;
+        let order = load_order(&modprobe, &requests, kernel.as_ref());
+        holds &= order.idle.iter().all(|idle| idle.reason != IdleReason::NoFile);
         holds &= order.missing.iter().all(|missing| missing.weak);
         self.print(&graph, &order)?;
         Ok(ExitCode::from(u8::from(!holds)))
@@ -206,36 +217,39 @@ impl Args {
         Ok(config)
     }
 
-    fn modprobe_config(&self) -> Result<ModprobeConfig> {
-        let mut config = ModprobeConfig::default();
-        for path in &self.modprobe_config {
-            config = config.with_file(&read_given_text(path)?);
-        }
-        Ok(config.with_command_line(&self.cmdline))
+    fn modprobe_config(&self, graph: &Graph) -> Result<ModprobeConfig> {
+        let kmod = Cache::open().map(|cache| kmod_facts(&cache)).unwrap_or_default();
+        let files = config_files(&self.modprobe_config, kmod)?;
+        Ok(ModprobeConfig::of(graph, files, kmod).with_command_line(&self.cmdline))
     }
 
-    fn wanted(
+    /// What is built into the tree's kernel.
+    fn built_in(&self) -> Result<BuiltIn> {
+        self.tree.as_deref().map_or_else(|| Ok(BuiltIn::default()), built_in)
+    }
+
+    /// The requests: what was named, or every module.
+    fn requests(
         &self,
-        graph: &Graph,
-        config: &ModprobeConfig,
-        names: &[String],
+        modprobe: &Modprobe<'_>,
+        names: Vec<String>,
         files: &[PathBuf],
-    ) -> Result<Vec<usize>> {
+    ) -> Result<Vec<Request>> {
+        let modules = modprobe.graph.modules();
         if names.is_empty() && files.is_empty() {
-            return Ok((0..graph.modules().len()).collect());
+            return Ok((0..modules.len()).map(Request::Module).collect());
         }
-        let of_file =
-            |file: &PathBuf| graph.modules().iter().position(|module| module.file.full == *file);
-        let mut wanted: Vec<usize> = files.iter().filter_map(of_file).collect();
+        let of_file = |file: &PathBuf| modules.iter().position(|module| module.file.full == *file);
+        let mut requests: Vec<Request> =
+            files.iter().filter_map(of_file).map(Request::File).collect();
         for name in names {
-            let found = config.lookup(graph, name);
-            if found.is_empty() && !config.is_off(name) {
+            if modprobe.lookup(&name).is_empty() {
                 let problem = Problem::usage(format!("no module {name} among those read"));
                 return Err(problem.hint("name its file, or a directory with --tree DIR"));
             }
-            wanted.extend(found);
+            requests.push(Request::Name(name));
         }
-        Ok(wanted)
+        Ok(requests)
     }
 
     /// The kernel's symbols: the file that was given, or that of the tree's header package.
@@ -251,11 +265,11 @@ impl Args {
         if self.json {
             let twice = exported_twice(graph).into_iter();
             let twice = twice.map(|(symbol, modules)| TwiceForm { symbol, modules });
-            let (format, exported_twice) = ("order/1", twice.collect());
+            let (format, exported_twice) = ("order/2", twice.collect());
             return printer::json(&OrderForm { format, order, exported_twice });
         }
         if self.format != Format::Text {
-            let modules: Vec<usize> = order.steps.iter().map(|step| step.index).collect();
+            let modules: Vec<usize> = order.steps.iter().filter_map(|step| step.index).collect();
             let picture = Picture::new(graph, &modules);
             let picture = if self.all_symbols { picture.with_all_symbols() } else { picture };
             let drawn = if self.format == Format::Dot { picture.dot() } else { picture.svg() };
@@ -265,6 +279,7 @@ impl Args {
         for (index, step) in order.steps.iter().enumerate() {
             print_step(index + 1, step);
         }
+        order.idle.iter().for_each(print_idle);
         order.missing.iter().for_each(print_missing);
         for (symbol, modules) in exported_twice(graph) {
             let modules = modules.join(" and ");
@@ -279,7 +294,7 @@ impl Args {
 fn print_step(number: usize, step: &LoadStep<'_>) {
     let blank = if step.options.is_empty() { "" } else { " " };
     print_line(&format!("{number:>4}  {}{blank}{}", step.module, step.options));
-    if let Some(command) = step.install {
+    if let Some(command) = &step.install {
         print_line(&format!("        instead of it modprobe runs: {command}"));
     }
     for reason in &step.reasons {
@@ -288,9 +303,10 @@ fn print_step(number: usize, step: &LoadStep<'_>) {
 }
 
 fn reason_text(reason: &OrderReason<'_>) -> String {
-    let found = |modules: &[&str]| match modules {
-        [] => "not here".to_owned(),
-        modules => modules.join(", "),
+    let found = |Wanted { modules, built_in, .. }: &Wanted| {
+        let built_in = built_in.iter().map(|name| format!("{name} (built in)"));
+        let all: Vec<String> = modules.iter().cloned().chain(built_in).collect();
+        if all.is_empty() { "not here".to_owned() } else { all.join(", ") }
     };
     match reason {
         OrderReason::Symbols { exporter, symbols } => {
@@ -298,16 +314,45 @@ fn reason_text(reason: &OrderReason<'_>) -> String {
                 symbols.iter().map(|symbol| SymbolName(*symbol).to_string()).collect();
             format!("after {exporter}: uses {}", symbols.join(", "))
         }
-        OrderReason::SoftBefore(Wanted { wanted, modules }) => {
-            format!("after {wanted}, if it is there (softdep pre): {}", found(modules))
+        OrderReason::SoftBefore(soft) => {
+            format!("after {}, if it is there (softdep pre): {}", soft.wanted, found(soft))
         }
-        OrderReason::SoftAfter(Wanted { wanted, modules }) => {
-            format!("before {wanted}, if it is there (softdep post): {}", found(modules))
+        OrderReason::SoftAfter(soft) => {
+            format!("before {}, if it is there (softdep post): {}", soft.wanted, found(soft))
         }
-        OrderReason::Weak(Wanted { wanted, modules }) => {
-            format!("may ask for {wanted} later (weakdep): {}", found(modules))
+        OrderReason::SoftIgnored { line } => {
+            format!("its softdep \"{line}\" does not count: modprobe takes the first line of all")
+        }
+        OrderReason::Weak(weak) => {
+            format!("may ask for {} later (weakdep): {}", weak.wanted, found(weak))
         }
     }
+}
+
+fn print_idle(idle: &Idle) {
+    let Idle { requested, module, reason } = idle;
+    let name =
+        if requested == module { module.clone() } else { format!("{module} for {requested}") };
+    print_line(&match reason {
+        IdleReason::BuiltIn => {
+            format!("nothing  {name} is built in: modprobe does nothing, and succeeds")
+        }
+        IdleReason::Blacklisted => format!(
+            "nothing  {name} is blacklisted, and was asked for by an alias: modprobe does nothing, \
+             and succeeds"
+        ),
+        IdleReason::NoFile => format!(
+            "refused  {name} has no file: modprobe fails, and does not ask the kernel (could not \
+             find module by name='{module}')"
+        ),
+    });
+}
+
+fn warn_of_line(ignored: &IgnoredLine) {
+    let IgnoredLine { file, line, word } = ignored;
+    let said =
+        format!("{file} line {line}: modprobe ignores this line, which begins with '{word}'");
+    errln!("{}", Name(said.as_bytes()));
 }
 
 fn print_missing(missing: &MissingDependency<'_>) {
