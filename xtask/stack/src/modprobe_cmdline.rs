@@ -18,7 +18,7 @@ impl ModprobeConfig {
                 // The names are taken as they stand: one with a `-` hides nothing.
                 Some(names) => self.blacklist.extend(names.split(',').map(str::to_owned)),
                 None => match underscores(name) {
-                    Some(name) => self.options.push((name, parameter)),
+                    Some(name) => self.options.push((name, parameter.replace('\t', " "))),
                     None => {
                         let (file, word) = ("/proc/cmdline".into(), name.to_owned());
                         self.ignored.push(IgnoredLine { file, line: 1, word });
@@ -85,6 +85,7 @@ mod tests {
         assert_eq!(options("c.a.b=1 c\"x.y=1 \"c d.e=1\"", "c"), "");
         assert_eq!(options("c.x=1 c.y=\"open c.z=2", "c"), "x=1");
         assert_eq!(options("modprobe.blacklist=c,d", "modprobe"), "");
+        assert_eq!(options("c.text=\"a\tb\"", "c"), "text=\"a b\"");
         assert_eq!(options("\"c.y\u{b}x=\"y z\" c.d", "c"), "");
     }
 
