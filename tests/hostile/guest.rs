@@ -50,7 +50,7 @@ fn module(name: &str) -> PathBuf {
     let folder = FOLDER.get_or_init(|| {
         let build_dir = BuildDir::open(kernel(), &stack()).unwrap();
         build_dir.build_quiet(MakeTarget::Modules).unwrap();
-        build_dir.folder.clone()
+        build_dir.products()
     });
     folder.join(format!("{name}.ko"))
 }

@@ -79,7 +79,7 @@ impl Drop for Temporary {
     fn drop(&mut self) {
         if let Ok(build_dir) = BuildDir::open(kernel(), &self.stack) {
             // What stays is found by nobody.
-            let _ = fs::remove_dir_all(build_dir.folder.parent().unwrap());
+            let _ = fs::remove_dir_all(build_dir.tree().ancestors().nth(2).unwrap());
         }
     }
 }

@@ -134,13 +134,14 @@ fn built_alone_a_consumer_follows_its_providers_symvers() {
     };
     let (holds, text) = split(&build_dir);
     assert!(holds, "{text}");
+    build_dir.export().unwrap();
     let modules = build_dir.modules().unwrap();
     assert!(modules.iter().all(|module| module.exists()), "{modules:?}");
 
     let (holds, text) = split(&build_dir);
     assert!(holds && !text.contains("MODPOST"), "unchanged, and built again:\n{text}");
 
-    let symvers = build_dir.folder.join("provider/Module.symvers");
+    let symvers = build_dir.tree().join("provider/Module.symvers");
     let changed = fs::read_to_string(&symvers).unwrap().replace("\tprovider_add\t", "\tgone\t");
     fs::write(&symvers, changed).unwrap();
     let (holds, text) = split(&build_dir);
@@ -161,15 +162,14 @@ fn a_build_that_is_done_is_not_done_again() {
 /// what was built stays only after a check that held, by the same tools.
 pub(crate) fn linted(stack: &Stack, check: impl FnOnce(&BuildDir)) {
     let build_dir = BuildDir::open(kernel(), stack).unwrap();
-    let held = build_dir.folder.join(".held");
     let tools = build_dir.make("modules").to_string();
-    if fs::read_to_string(&held).is_ok_and(|before| before == tools) {
-        fs::remove_file(&held).unwrap();
+    if build_dir.note().is_some_and(|before| before == tools) {
+        build_dir.set_note(String::new()).unwrap();
     } else {
         build_dir.empty().unwrap();
     }
     check(&build_dir);
-    fs::write(&held, tools).unwrap();
+    build_dir.set_note(tools).unwrap();
 }
 
 /// Whether an object at or below a folder was made by clippy, in this run or before.
@@ -190,7 +190,7 @@ fn the_modules_pass_the_kernels_own_lints() {
         let text = format!("{}{}", outcome.stdout, outcome.stderr);
         assert!(outcome.status.success(), "{text}");
         for module in ["provider", "consumer", "tally"] {
-            assert!(by_clippy(&build_dir.folder.join(module)), "{module}: {text}");
+            assert!(by_clippy(&build_dir.tree().join(module)), "{module}: {text}");
         }
         assert!(!text.contains("warning"), "{text}");
         let outcome = build_dir.make("fmtcheck").output().unwrap();

@@ -62,6 +62,7 @@ pub(crate) fn built(name: &str, edits: &[Edit]) -> BuildDir {
     let other = edited(name, edits);
     let outcome = other.make("modules").output().unwrap();
     assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
+    other.export().unwrap();
     other
 }
 
@@ -140,7 +141,7 @@ fn a_crates_user_has_no_header_and_nothing_unsafe() {
 
 fn a_changed_crate_builds_its_user_again() {
     let stack = built("crate-again", &[]);
-    let source = stack.folder.join("provider/counter.rs");
+    let source = stack.tree().join("provider/counter.rs");
     let text = fs::read_to_string(&source).unwrap();
     fs::write(&source, text.replace("SUMS.fetch_add(1, Relaxed)", "SUMS.fetch_add(2, Relaxed)"))
         .unwrap();
@@ -155,14 +156,14 @@ fn a_changed_crate_builds_its_user_again() {
 
 fn a_seal_is_asked_of_rustc_once_in_each_folder() {
     let stack = edited_anew("crate-asked", &[]);
-    let rustc = stack.folder.join("rustc");
+    let rustc = stack.tree().join("rustc");
     let script =
         "#!/bin/sh\n[ \"$1\" != -Zls=root ] || echo \"$2\" >> \"$0-asked\"\nexec rustc \"$@\"\n";
     write_script(&rustc, script).unwrap();
     let outcome = stack.make("modules").arg(format!("RUSTC={}", rustc.display())).output().unwrap();
     assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
     // Each answer costs 40 ms of every edit.
-    let asked = fs::read_to_string(stack.folder.join("rustc-asked")).unwrap();
+    let asked = fs::read_to_string(stack.tree().join("rustc-asked")).unwrap();
     assert_eq!(asked, "provider/libprovider.rmeta\ntally/../provider/libprovider.rmeta\n");
 }
 

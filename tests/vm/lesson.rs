@@ -158,20 +158,20 @@ fn a_changed_printk_fails_where_the_kernel_says_it_and_where_the_page_shows_it()
 fn the_lessons_modules_pass_the_kernels_own_lints() {
     let lessons = Stack::part_of_project("lints-of-lessons", &["docs", "provider", "consumer"]);
     linted(&lessons, |build_dir| {
-        let docs = build_dir.folder.join("docs");
+        let docs = build_dir.tree().join("docs");
         let lessons = docs.read_dir().unwrap().map(|entry| entry.unwrap().path());
         // Each alone: modules of several lessons have the same name, which one build forbids.
         lessons.filter(|path| path.join("Kbuild").exists()).for_each(|path| lint(build_dir, &path));
         let sources = rust_sources(&docs);
         assert!(sources.len() > 5);
-        let rustfmt = kernel().toolchain.run("rustfmt", &build_dir.folder).arg("--check");
+        let rustfmt = kernel().toolchain.run("rustfmt", &build_dir.tree()).arg("--check");
         let outcome = rustfmt.args(&sources).output().unwrap();
         assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
     });
 }
 
 fn lint(build_dir: &BuildDir, lesson: &Path) {
-    let make = kernel().toolchain.run("make", &build_dir.folder);
+    let make = kernel().toolchain.run("make", &build_dir.tree());
     let make = make.args(["-C".into(), kernel().kdir.display().to_string(), "-j2".into()]);
     let make = make.arg(format!("M={}", lesson.display())).deadline(Duration::from_secs(300));
     // What a lesson shows to be missing at the load may be missing here as well. Modpost is the

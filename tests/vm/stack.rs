@@ -158,7 +158,8 @@ fn a_provider_with_renamed_exports_is_noticed_and_its_consumer_refused() {
     let text = format!("{}{}", outcome.stdout, outcome.stderr);
     assert!(text.contains("cannot find function `provider_add`"), "{text}");
 
-    let symvers = fs::read(renamed.folder.join("provider/Module.symvers")).unwrap();
+    renamed.export().unwrap();
+    let symvers = fs::read(renamed.products().join("provider/Module.symvers")).unwrap();
     let changes =
         compare(&blessed(), &Symvers::parse(symvers).unwrap().normalized(), CrcComparison::Ignore);
     let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
@@ -202,6 +203,7 @@ fn a_consumer_of_another_type_is_refused_where_symbols_have_versions() {
     let other = edited("other-type", &edits);
     let outcome = other.make("modules").output().unwrap();
     assert!(outcome.status.success(), "{}{}", outcome.stdout, outcome.stderr);
+    other.export().unwrap();
 
     let mixed = [other.modules().unwrap()[0].clone(), build_dir().modules().unwrap()[1].clone()];
     let report = run(&mixed, &["modprobe consumer"]);
@@ -250,7 +252,7 @@ fn the_stack_exports_what_is_blessed() {
 fn explain(build_dir: &BuildDir, symbol: &str) -> (String, bool) {
     let mut explain = Command::new(env!("CARGO_BIN_EXE_xtask"));
     explain.args(["symvers", "explain", symbol, "--symvers"]).arg(build_dir.symvers());
-    explain.arg("--symtypes").arg(&build_dir.folder);
+    explain.arg("--symtypes").arg(build_dir.products());
     explain.arg("--blessed").arg(project().join("Module.symtypes.expected"));
     let said = explain.output().unwrap();
     (String::from_utf8_lossy(&said.stdout).into_owned(), said.status.success())

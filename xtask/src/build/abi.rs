@@ -21,7 +21,7 @@ pub const BLESSED_SYMTYPES: &str = "Module.symtypes.expected";
 pub struct BuiltAbi {
     /// The kernel.
     pub kernel: Kernel,
-    /// Where it was built.
+    /// The folder of what was built.
     pub folder: PathBuf,
     /// Its Module.symvers.
     pub symvers: PathBuf,
@@ -42,7 +42,7 @@ impl BuiltAbi {
         say(&format!("building {stack} for {name}"));
         let BuiltStack { kernel, build_dir, modules } =
             BuiltStack::obtain(&Cache::open()?, name, stack)?;
-        let (folder, symvers) = (build_dir.folder.clone(), build_dir.symvers());
+        let (folder, symvers) = (build_dir.products(), build_dir.symvers());
         let exported = read_symvers(&symvers)?.normalized().without_crates();
         let mut symtypes = Symtypes::default();
         merge_symtypes(&folder, &mut symtypes)?;
@@ -50,11 +50,10 @@ impl BuiltAbi {
         let texts = kernel.config()?.has("GENDWARFKSYMS");
         let mut entries = exported.entries().iter().filter(|entry| texts && entry.crc != 0);
         if let Some(entry) = entries.find(|entry| symtypes.crc(&entry.symbol) != Some(entry.crc)) {
-            let fact =
-                format!("{}: no type text has the CRC of {}", folder.display(), entry.symbol);
-            return Err(
-                Problem::host(fact).hint(format!("build it anew: rm -r {}", folder.display()))
-            );
+            let place = build_dir.tree();
+            let place = place.display();
+            let fact = format!("{place}: no type text has the CRC of {}", entry.symbol);
+            return Err(Problem::host(fact).hint(format!("build it anew: rm -r {place}")));
         }
         Ok(Self { kernel, folder, symvers, exported, symtypes, modules })
     }

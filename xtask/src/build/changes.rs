@@ -118,7 +118,8 @@ impl Changes {
             let stamp = file.and_then(|file| Some((file.len(), file.modified().ok()?)));
             (path, stamp)
         };
-        Ok(self.stack.sources()?.into_iter().filter(|path| !is_editors(path)).map(stamp).collect())
+        let sources = self.stack.sources()?;
+        Ok(sources.paths().filter(|path| !is_editors(path)).map(stamp).collect())
     }
 }
 

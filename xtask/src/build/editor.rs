@@ -6,21 +6,16 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use serde_json::{Value, json};
 
 use super::{BuildDir, Stack};
 use crate::{
-    host::{
-        cache::{self, Cache, write_script},
-        file_system::{make_folder, names, read_text},
-        open,
-    },
+    host::cache::{self, Cache},
     kernel::{Kernel, source_tree::Place},
-    problem::{OrProblem, Problem, Result},
+    problem::{Problem, Result},
 };
 
 /// Runs rustc, and writes down of each crate how rustc was called and which variables it read:
@@ -60,7 +55,7 @@ impl EditorProject {
             let problem = Problem::usage(format!("{kernel} has no Rust"));
             return Err(problem.hint("choose stock, sid or lab"));
         }
-        let build_dir = BuildDir::open_beside(kernel, stack, "editor")?;
+        let build_dir = BuildDir::open_beside(kernel, stack, "-editor")?;
         let calls = calls(&build_dir)?;
         if calls.is_empty() {
             return Err(Problem::does_not_hold(format!("{stack} has no Rust module")));
@@ -77,6 +72,13 @@ impl EditorProject {
 /// The attributes that the kernel compiles its crates with, by `-Zcrate-attr`. An older
 /// rust-analyzer does not read that.
 const NO_STD: [&str; 1] = ["no_std"];
+
+/// How large a note may be: a call has some kilobytes of arguments.
+const NOTE_MAX: u64 = 1 << 20;
+/// The file that the kernel's makefile makes.
+const CRATES: &str = "rust-project.json";
+/// How large it may be: it has 40 kB.
+const CRATES_MAX: u64 = 16 << 20;
 
 /// One call of rustc, as it is written down.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -95,13 +97,9 @@ struct RustcCall {
 impl RustcCall {
     fn parse(note: &str) -> Option<Self> {
         let mut lines = note.lines();
-        let root = PathBuf::from(lines.next()?);
+        let root = plain(Path::new(lines.next()?));
         let folder = Path::new(lines.next()?);
-        // One file may be named in two ways.
-        let file = |name: &str| {
-            let path = folder.join(name);
-            fs::canonicalize(&path).unwrap_or(path)
-        };
+        let file = |name: &str| plain(&folder.join(name));
         let name = root.file_stem()?.to_string_lossy().replace('-', "_");
         let mut call = Self { root, name, edition: "2021".into(), ..Self::default() };
         while let Some(line) = lines.next() {
@@ -135,29 +133,38 @@ impl RustcCall {
     }
 }
 
-/// The folder for what is written down. Kbuild calls no compiler again for what is up to date, so
-/// notes that another script left would stay.
-fn notes(build_dir: &BuildDir) -> PathBuf {
-    build_dir.folder.join(format!(".editor-{}", cache::key([RUSTC])))
+/// A path without what leads nowhere: one file may be named in two ways.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(plain.pop()),
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
+/// The folder in the tree for what is written down. Kbuild calls no compiler again for what is up
+/// to date, so notes that another script left would stay.
+fn notes() -> String {
+    format!(".editor-{}", cache::key([RUSTC]))
 }
 
 /// Builds, and returns what was written down of the sources that are there now.
 fn calls(build_dir: &BuildDir) -> Result<Vec<RustcCall>> {
-    let notes = notes(build_dir);
-    make_folder(&notes)?;
-    let rustc = notes.join("rustc");
-    write_script(&rustc, RUSTC)?;
-    build_dir.build_with(&format!("RUSTC={}", rustc.display()))?;
-    let mut calls = Vec::new();
-    for name in names(&notes)?.iter().filter(|name| name.ends_with(".rs")) {
-        let note = notes.join(name);
-        let text = read_text(&note)?;
-        calls.extend(RustcCall::parse(&text).filter(|call| call.root.exists()));
-    }
-    Ok(calls)
+    let (workspace, notes) = (&build_dir.workspace, notes());
+    let rustc = Path::new(&notes).join("rustc");
+    workspace.put(&rustc, RUSTC, 0o777)?;
+    build_dir.build_with(&format!("RUSTC={}", workspace.tree().join(rustc).display()))?;
+    let texts = workspace.texts_in_tree(&notes, ".rs", NOTE_MAX)?;
+    let calls = texts.iter().filter_map(|text| RustcCall::parse(text));
+    Ok(calls.filter(|call| workspace.is_in_tree(&call.root)).collect())
 }
 
-/// What the kernel's own makefile says of its crates, and what is where.
+/// What the kernel's own makefile says of its crates, and what is where. The editor runs the macros
+/// that are named there, so no build of a stack's has ever seen the folder in which it is made.
 fn kernel_crates(
     cache: &Cache,
     kernel: &Kernel,
@@ -177,13 +184,16 @@ fn kernel_crates(
         kernel.kdir.display(),
         source.0.display()
     );
-    let within = notes(build_dir);
-    cache::write_atomic(&within.join("Makefile"), makefile)?;
-    let make = toolchain.run_in("make", &build_dir.folder, &within).arg("rust-analyzer").quiet();
-    make.stdout()?;
-    let file = within.join("rust-project.json");
-    let text = open::read(&file).or_host(|| format!("{} was not made", file.display()))?;
-    let json = serde_json::from_slice(&text)
+    let aside = build_dir.stack.workspace(kernel, "-editor-kernel")?;
+    let _lock = aside.lock()?;
+    aside.empty()?;
+    aside.put(Path::new("Makefile"), &makefile, 0o666)?;
+    toolchain.run("make", &aside.tree()).arg("rust-analyzer").quiet().stdout()?;
+    let file = aside.tree().join(CRATES);
+    let mut texts = aside.texts_in_tree("", CRATES, CRATES_MAX)?;
+    let text =
+        texts.pop().ok_or_else(|| Problem::host(format!("{} was not made", file.display())))?;
+    let json = serde_json::from_str(&text)
         .map_err(|error| Problem::host(format!("{}: {error}", file.display())))?;
     let mut places = vec![source];
     places.extend(kernel.places(cache));
@@ -266,7 +276,8 @@ impl RustcCall {
         let root = built.source_of(&self.root);
         let parents = [&root, &self.root].into_iter().map(PathBuf::as_path);
         // A file that the crate includes must be in a folder that the editor reads.
-        let included = self.env.values().map(Path::new).filter(|path| path.is_file());
+        let included = self.env.values().map(Path::new);
+        let included = included.filter(|path| built.workspace.is_in_tree(path));
         let folders = parents.chain(included).filter_map(Path::parent);
         let folders: std::collections::BTreeSet<&Path> = folders.collect();
         let env = self.env.iter().map(|(name, value)| (name.as_str(), path_on_host(value, places)));

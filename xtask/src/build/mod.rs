@@ -5,13 +5,13 @@
 
 pub mod abi;
 pub mod changes;
-mod copy;
 pub mod editor;
 pub mod fresh;
+mod sources;
 mod stack;
+mod workspace;
 
 use std::{
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -20,100 +20,129 @@ use std::{
 use ::stack::module_file::Stamp;
 use loader::struct_module::{self, ThisModule};
 
-pub use self::stack::{MakeTarget, SOURCES, Stack, project, require_project};
+use self::sources::say_left_out;
+pub use self::{
+    sources::Sources,
+    stack::{MakeTarget, SOURCES, Stack, project, require_project},
+    workspace::Workspace,
+};
 use crate::{
     host::{
         cache::{self, Cache, Lock, Partial},
-        file_system::{make_folder, write_file},
         open,
         progress::say,
         run::Run,
     },
-    kernel::{Kernel, KernelName, Toolchain, archive::Refresh, table::KERNELS},
+    kernel::{Kernel, KernelName, archive::Refresh, table::KERNELS},
     problem::{Problem, Result},
-    tree::walk,
 };
 
 /// How long a build of some small modules may take.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
 /// The modules of our own stack, each after what it needs.
 const OURS: [&str; 3] = ["provider", "consumer", "tally"];
-/// The file in a build folder that tells what the last whole build was of.
-const BUILT: &str = ".built";
 
-/// A folder in which a stack is built for one kernel.
+/// A workspace in which a stack is built for one kernel.
 #[derive(Clone, Debug)]
 pub struct BuildDir {
     kernel: Kernel,
     stack: Stack,
-    /// The folder.
-    pub folder: PathBuf,
+    workspace: Workspace,
 }
 
 impl BuildDir {
-    /// The build folder of a stack, with its sources of now in it.
+    /// The workspace of a stack, with its sources of now in it. What of them is left out is said.
     ///
     /// # Errors
     /// The sources cannot be copied.
     pub fn open(kernel: &Kernel, stack: &Stack) -> Result<Self> {
-        Self::open_in(stack.build_folder(kernel)?, kernel, stack)
+        Self::open_beside(kernel, stack, "")
     }
 
-    /// A folder beside that one, for a build with other tools.
-    fn open_beside(kernel: &Kernel, stack: &Stack, what: &str) -> Result<Self> {
-        let mut folder = stack.build_folder(kernel)?.into_os_string();
-        folder.push(format!("-{what}"));
-        Self::open_in(folder.into(), kernel, stack)
-    }
-
-    fn open_in(folder: PathBuf, kernel: &Kernel, stack: &Stack) -> Result<Self> {
-        let build_dir = Self { kernel: kernel.clone(), stack: stack.clone(), folder };
-        build_dir.refresh()?;
+    /// A workspace beside that one, for a build with other tools.
+    fn open_beside(kernel: &Kernel, stack: &Stack, by: &str) -> Result<Self> {
+        let workspace = stack.workspace(kernel, by)?;
+        let build_dir = Self { kernel: kernel.clone(), stack: stack.clone(), workspace };
+        let (_, left_out) = build_dir.refreshed()?;
+        say_left_out(&left_out);
         Ok(build_dir)
-    }
-
-    /// The same, with nothing built in it.
-    ///
-    /// # Errors
-    /// As [`BuildDir::open`]; or what is there cannot be removed.
-    pub fn open_empty(kernel: &Kernel, stack: &Stack) -> Result<Self> {
-        cache::remove_dir(&stack.build_folder(kernel)?)?;
-        Self::open(kernel, stack)
     }
 
     /// Removes what was built in it.
     ///
     /// # Errors
-    /// As [`BuildDir::open_empty`].
+    /// As [`BuildDir::open`]; or what is there cannot be removed.
     pub fn empty(&self) -> Result<()> {
-        cache::remove_dir(&self.folder)?;
-        self.refresh().map(drop)
+        let lock = self.workspace.lock()?;
+        self.workspace.empty()?;
+        drop(lock);
+        self.refreshed().map(drop)
     }
 
-    /// The sources that were copied into it.
-    pub fn sources(&self) -> Vec<PathBuf> {
-        let copied = open::read_text(self.folder.join(copy::COPIED)).unwrap_or_default();
-        copied.lines().map(|source| self.folder.join(source)).collect()
+    /// Removes the workspace.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove(self) -> Result<()> {
+        let _lock = self.workspace.lock()?;
+        self.workspace.empty()
     }
 
-    /// Copies the sources anew. The lock keeps others out while it is held: two runs of `make`
-    /// would spoil each other's files.
-    fn refresh(&self) -> Result<Lock> {
-        let lock = Lock::beside(&self.folder)?;
-        make_folder(&self.folder)?;
-        self.stack.copy_to(&self.folder)?;
-        Ok(lock)
+    /// The folder in which the build runs. What is in it is for the build alone: all that is read
+    /// of it is among the products.
+    pub fn tree(&self) -> PathBuf {
+        self.workspace.tree()
+    }
+
+    /// The folder of what was built: modules and lists, regular files all.
+    pub fn products(&self) -> PathBuf {
+        self.workspace.products()
+    }
+
+    /// Eight digits that stand for all sources in it.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn sources_key(&self) -> Result<String> {
+        let sources = self.stack.sources()?;
+        let mut parts = Vec::new();
+        for name in sources.names() {
+            let content = sources.read(name).map_err(|error| sources::unreadable(name, &error))?;
+            parts.push(name.clone().into_bytes());
+            parts.push(content.bytes);
+        }
+        Ok(cache::key(parts))
+    }
+
+    /// The word that [`BuildDir::set_note`] left, until the workspace is emptied.
+    pub fn note(&self) -> Option<String> {
+        self.workspace.note()
+    }
+
+    /// Leaves a word for the next run.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn set_note(&self, note: String) -> Result<()> {
+        self.workspace.set_note(note)
+    }
+
+    /// Copies the sources anew. The lock keeps others out while it is held.
+    fn refreshed(&self) -> Result<(Lock, Vec<String>)> {
+        let lock = self.workspace.lock()?;
+        let left_out = self.workspace.refresh(&self.stack.sources()?)?;
+        Ok((lock, left_out))
     }
 
     /// `make` with a target: of the project's Makefile, or for another stack of the kernel's.
     pub fn make(&self, target: &str) -> Run {
         let jobs = thread::available_parallelism().map_or(1, usize::from);
-        let kdir = self.kernel.kdir.display();
-        let run = self.kernel.toolchain.run("make", &self.folder).arg(format!("-j{jobs}"));
+        let (kdir, tree) = (self.kernel.kdir.display(), self.tree());
+        let run = self.kernel.toolchain.run("make", &tree).arg(format!("-j{jobs}"));
         let run = if self.stack.is_ours() {
             run.arg(format!("KDIR={kdir}"))
         } else {
-            run.args(["-C".into(), kdir.to_string(), format!("M={}", self.folder.display())])
+            run.args(["-C".into(), kdir.to_string(), format!("M={}", tree.display())])
         };
         let config = self.kernel.config().ok();
         // The texts that the CRCs are of, for `symvers explain`.
@@ -128,8 +157,10 @@ impl BuildDir {
     /// # Errors
     /// It does not build, or there is nothing to build.
     pub fn build(&self, target: MakeTarget) -> Result<Vec<PathBuf>> {
-        let make = self.make(target.target()).holding(&self.refresh()?);
+        let (_lock, _) = self.refreshed()?;
+        let make = self.make(target.target());
         if make.passed_on()?.success() {
+            self.workspace.export()?;
             return self.modules();
         }
         Err(self.broken("what the compiler said is above", &make))
@@ -149,25 +180,22 @@ impl BuildDir {
     /// # Errors
     /// As [`BuildDir::build`]; what Kbuild and the compilers said is in `said`.
     pub fn try_build(&self, target: MakeTarget, said: &mut String) -> Result<Vec<PathBuf>> {
-        let make = self.make(target.target()).holding(&self.refresh()?);
-        let built = self.folder.join(BUILT);
+        let (_lock, _) = self.refreshed()?;
+        let make = self.make(target.target());
         // A kernel of the cache never changes; a folder is its owner's.
-        let fixed = matches!(self.kernel.toolchain, Toolchain::Private(_));
-        let now = self.stamps(&make).filter(|_| fixed);
-        if now.is_some_and(|now| open::read(&built).is_ok_and(|before| before == now.as_bytes())) {
-            return self.modules();
-        }
-        self.try_make(&make, said)?;
-        if let Some(now) = self.stamps(&make) {
-            cache::write_atomic(&built, now)?;
+        let fixed = matches!(self.kernel.name, KernelName::Listed(..));
+        if !fixed || !self.workspace.is_built(&make.to_string()) {
+            self.try_make(&make, said)?;
+            self.workspace.export()?;
+            self.workspace.set_built(make.to_string())?;
         }
         self.modules()
     }
 
     /// Builds with one more variable, and shows what Kbuild said only when it fails.
     fn build_with(&self, variable: &str) -> Result<()> {
+        let (_lock, _) = self.refreshed()?;
         let make = self.make(MakeTarget::Modules.target()).arg(variable);
-        let make = make.holding(&self.refresh()?);
         shown(|said| self.try_make(&make, said))
     }
 
@@ -180,25 +208,19 @@ impl BuildDir {
         Err(self.broken("what Kbuild said is above", make))
     }
 
-    /// The file that its owner edits, of a source in this folder; a generated one is its own.
-    fn source_of(&self, path: &Path) -> PathBuf {
-        let source = path.strip_prefix(&self.folder).ok().map(|path| self.stack.path(path));
-        source.filter(|source| source.exists()).unwrap_or_else(|| path.into())
+    /// Takes out what commands built that ran in the tree by themselves.
+    ///
+    /// # Errors
+    /// The products cannot be taken out.
+    pub fn export(&self) -> Result<()> {
+        let _lock = self.workspace.lock()?;
+        self.workspace.export()
     }
 
-    /// The command and what it is about: the sources and the modules, each with what shows that it
-    /// was written; nothing while another build changes the folder.
-    fn stamps(&self, make: &Run) -> Option<String> {
-        let mut files = vec![self.symvers()];
-        files.extend(self.sources());
-        let modules = walk::modules(&self.folder).ok()?;
-        files.extend(modules.into_iter().map(|module| module.full));
-        let mut stamps = format!("{make}\n");
-        for file in files {
-            let stamp = file.metadata().map(|file| (file.ino(), file.len(), file.modified().ok()));
-            stamps.push_str(&format!("{} {:?}\n", file.display(), stamp.ok()));
-        }
-        Some(stamps)
+    /// The file that its owner edits, of a source in the tree; a generated one is its own.
+    fn source_of(&self, path: &Path) -> PathBuf {
+        let source = path.strip_prefix(self.tree()).ok().map(|path| self.stack.path(path));
+        source.filter(|source| source.exists()).unwrap_or_else(|| path.into())
     }
 
     fn broken(&self, above: &str, make: &Run) -> Problem {
@@ -215,16 +237,14 @@ impl BuildDir {
     /// The modules of the stack: of ours the provider first, of another in Kbuild's order.
     ///
     /// # Errors
-    /// Nothing was built.
+    /// Nothing was built, or something that is no module.
     pub fn modules(&self) -> Result<Vec<PathBuf>> {
+        let products = self.products();
         if self.stack.is_ours() {
-            let module = |name: &&str| self.folder.join(name).join(format!("{name}.ko"));
+            let module = |name: &&str| products.join(name).join(format!("{name}.ko"));
             return Ok(OURS.iter().map(module).collect());
         }
-        let text = open::read_text(self.folder.join("modules.order")).unwrap_or_default();
-        // Each line is NAME.o, or NAME.ko before 6.3; the path is whole before 6.13.
-        let module = |line: &str| self.folder.join(line).with_extension("ko");
-        let modules: Vec<PathBuf> = text.lines().map(module).filter(|path| path.exists()).collect();
+        let modules = self.workspace.modules()?;
         if modules.is_empty() {
             return Err(self.builds_nothing());
         }
@@ -244,12 +264,12 @@ impl BuildDir {
 
     /// A module of `tests/modules`.
     pub fn test_module(&self, name: &str) -> PathBuf {
-        self.folder.join("tests/modules").join(name).join(format!("{name}.ko"))
+        self.products().join("tests/modules").join(name).join(format!("{name}.ko"))
     }
 
     /// The `Module.symvers` of a whole build.
     pub fn symvers(&self) -> PathBuf {
-        self.folder.join("Module.symvers")
+        self.products().join("Module.symvers")
     }
 }
 
@@ -305,14 +325,18 @@ const PROBE: [(&str, &str); 2] = [
 pub fn this_module(kernel: &Kernel) -> Option<ThisModule> {
     let configured = kernel.tree.join("include/config/auto.conf").metadata().ok()?;
     let stamp = format!("{} {:?}", kernel.tree.display(), Stamp::from_metadata(&configured));
-    let entry = format!("facts/struct-module-{}", cache::key([stamp.as_str()]));
+    let entry = format!("facts/struct-module-of-{}", cache::key([stamp.as_str()]));
     let built = Cache::open().ok()?.entry(&entry, Partial::Discard, |aside| {
+        let workspace = Workspace::at(aside.into());
         for (name, text) in PROBE {
-            write_file(&aside.join(name), text)?;
+            workspace.put(Path::new(name), text, 0o666)?;
         }
-        let make = kernel.toolchain.run("make", aside).arg("-C").arg(&kernel.kdir);
-        let make = make.arg(format!("M={}", aside.display())).arg(kernel.config()?.compiler());
-        make.arg("modules").deadline(DEADLINE).stdout().map(drop)
+        let tree = workspace.tree();
+        let make = kernel.toolchain.run("make", &tree).arg("-C").arg(&kernel.kdir);
+        let make = make.arg(format!("M={}", tree.display())).arg(kernel.config()?.compiler());
+        make.arg("modules").deadline(DEADLINE).stdout()?;
+        workspace.export()
     });
-    struct_module::this_module_of_module(&open::read(built.ok()?.join("probe.ko")).ok()?)
+    let module = Workspace::at(built.ok()?).products().join("probe.ko");
+    struct_module::this_module_of_module(&open::read(module).ok()?)
 }

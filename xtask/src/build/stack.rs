@@ -2,15 +2,18 @@
 
 use std::{
     collections::BTreeSet,
-    env, fmt, fs,
+    env, fmt,
     path::{Path, PathBuf},
 };
 
-use super::copy::{find, is_no_product, is_source, mirror};
+use super::{
+    sources::{Sources, Wanted, is_no_product, is_source},
+    workspace::Workspace,
+};
 use crate::{
     host::{
         cache::{self, Cache},
-        open,
+        entry::Content,
     },
     kernel::Kernel,
     problem::{OrProblem, Problem, Result},
@@ -18,6 +21,9 @@ use crate::{
 
 /// What our own stack is built from, in the project.
 pub const SOURCES: &[&str] = &["Kbuild", "Makefile", "provider", "consumer", "tally"];
+
+/// The folder in the project in which its parts are built.
+const BUILT: &str = "target/built";
 
 /// The project's own folder.
 pub fn project() -> &'static Path {
@@ -97,7 +103,7 @@ impl Stack {
     /// # Errors
     /// It has neither.
     pub fn in_folder(folder: &Path) -> Result<Self> {
-        let folder = fs::canonicalize(folder).or_usage(|| format!("{}", folder.display()))?;
+        let folder = folder.canonicalize().or_usage(|| format!("{}", folder.display()))?;
         if folder == project() {
             return Ok(Self::ours());
         }
@@ -146,30 +152,28 @@ impl Stack {
         self.folder.join(name)
     }
 
-    /// Where it is built for a kernel: in the project's `target/`, or else in the cache.
+    /// Where it is built for a kernel, by what: in the project's `target/`, or else in the cache.
+    /// No text of a user's or of a kernel's own tree is in its path, which make must take.
     ///
     /// # Errors
     /// There is no cache.
-    pub(super) fn build_folder(&self, kernel: &Kernel) -> Result<PathBuf> {
+    pub(super) fn workspace(&self, kernel: &Kernel, by: &str) -> Result<Workspace> {
+        let slug = kernel.slug();
         if let Some((name, _)) = &self.part {
-            return Ok(project().join("target/build").join(format!("{name}-{}", kernel.slug())));
+            let all = project().join(BUILT);
+            return Ok(Workspace::at(all.join(format!("{name}{by}-{slug}"))));
         }
-        let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
         let key = cache::key([self.folder.to_string_lossy().as_ref()]);
-        Ok(Cache::open()?.room("stacks")?.join(format!("{name}-{key}")).join(kernel.slug()))
+        Ok(Workspace::at(Cache::open()?.room("stacks")?.join(key).join(format!("{slug}{by}"))))
     }
 
-    /// Copies its sources.
-    pub(super) fn copy_to(&self, folder: &Path) -> Result<()> {
+    /// Its sources.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn sources(&self) -> Result<Sources> {
         let (sources, wanted) = self.content();
-        mirror(&self.folder, &sources, folder, wanted)
-    }
-
-    /// Its sources, as paths that lead to them.
-    pub(super) fn sources(&self) -> Result<Vec<PathBuf>> {
-        let (sources, wanted) = self.content();
-        let found = find(&self.folder, &sources, wanted)?;
-        Ok(found.into_iter().map(|path| self.folder.join(path)).collect())
+        Sources::find(&self.folder, &sources, wanted)
     }
 
     /// One of its sources that is Rust, by its path within the stack, where the kernel has none.
@@ -178,8 +182,8 @@ impl Stack {
             return None;
         }
         let sources = self.sources().ok()?;
-        let rust = sources.iter().find(|path| path.extension().is_some_and(|end| end == "rs"))?;
-        Some(rust.strip_prefix(&self.folder).unwrap_or(rust).display().to_string())
+        let rust = sources.names().find(|name| name.ends_with(".rs"))?;
+        Some(rust.clone())
     }
 
     /// The options by which its files for Kbuild choose modules, of those that the kernel does not
@@ -188,9 +192,12 @@ impl Stack {
         let (Ok(config), Ok(sources)) = (kernel.config(), self.sources()) else {
             return BTreeSet::new();
         };
-        let for_kbuild = |path: &PathBuf| path.ends_with("Kbuild") || path.ends_with("Makefile");
-        let texts = sources.iter().filter(|path| for_kbuild(path)).flat_map(open::read_text);
-        let not_set = |text: String| {
+        let for_kbuild = |name: &&String| {
+            ["Kbuild", "Makefile"].iter().any(|file| Path::new(name).ends_with(file))
+        };
+        let texts = sources.names().filter(for_kbuild).flat_map(|name| sources.read(name));
+        let not_set = |file: Content| {
+            let text = String::from_utf8_lossy(&file.bytes);
             let named = text.split("obj-$(CONFIG_").skip(1).filter_map(|rest| rest.split_once(')'));
             let options = named.map(|(option, _)| option.to_owned());
             options.filter(|option| config.get(option).is_none()).collect::<Vec<_>>()
@@ -199,7 +206,7 @@ impl Stack {
     }
 
     /// The files that belong to it, and which of them are sources.
-    fn content(&self) -> (Vec<&str>, fn(&Path) -> bool) {
+    fn content(&self) -> (Vec<&str>, Wanted) {
         match &self.part {
             Some((_, sources)) => (sources.iter().map(String::as_str).collect(), is_source),
             None => (vec![""], is_no_product),

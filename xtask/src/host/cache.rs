@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     host::{
+        beneath::remove_folder,
         file_system::age,
         lock::{locks_in, with_suffix},
         manifest, open, ownership,
@@ -116,7 +117,7 @@ impl Cache {
         if has_room(&self.folder) {
             return None;
         }
-        let key = key([self.folder.to_string_lossy()]);
+        let key = key([self.folder.as_os_str().as_encoded_bytes()]);
         let places = [env::temp_dir(), "/dev/shm".into()].into_iter().filter(|it| has_room(it));
         let mut places =
             places.map(|place| place.join(format!("symstack-{}-{key}", geteuid().as_raw())));
@@ -303,16 +304,11 @@ const ROOM: u64 = 128 << 20;
 /// # Errors
 /// Something in it cannot be removed.
 pub fn remove_dir(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).or_host(|| format!("{} cannot be removed", folder.shown()))
-        }
-        _ => Ok(()),
-    }
+    remove_folder(folder).or_host(|| format!("{} cannot be removed", folder.shown()))
 }
 
 /// Eight hexadecimal digits that stand for all that made something.
-pub fn key(parts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+pub fn key(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part.as_ref());

@@ -1,12 +1,15 @@
 //! The machine: running commands, the cache, packages, the private Debian root.
 
+pub mod beneath;
 pub(crate) mod builder;
 pub mod cache;
 pub mod diagnosis;
+pub mod entry;
 pub mod file_system;
 pub mod lock;
 pub mod manifest;
 pub mod open;
+pub mod own_tools;
 pub mod ownership;
 pub mod packages;
 pub mod process;

@@ -103,6 +103,11 @@ impl Sandbox {
             self.mount("--dev-bind-try", Path::new(device), Path::new(device));
         }
 
+        /// Looks for programs in these folders, as PATH names them.
+        fn path(self, path: &str) {
+            self.options.extend(["--setenv", "PATH", path].map(Into::into));
+        }
+
         /// Runs the command in this folder.
         fn chdir(self, inside: impl AsRef<Path>) {
             self.options.extend(["--chdir".into(), text(inside.as_ref())]);

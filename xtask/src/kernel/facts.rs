@@ -220,7 +220,10 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::kernel::{KernelName, Toolchain};
+    use crate::{
+        host::sandbox::Sandbox,
+        kernel::{KernelName, Toolchain},
+    };
 
     const SYMVERS: &str = "0x00000000\tkfree\tvmlinux\tEXPORT_SYMBOL\t\n";
 
@@ -282,7 +285,7 @@ mod tests {
             tree: tree.path().into(),
             image: None,
             modules: modules.path().into(),
-            toolchain: Toolchain::Host,
+            toolchain: Toolchain(Sandbox::new("/bin/false".into())),
         };
         let this_module = || Some(ThisModule { bytes: 1, init_at: 0, exit_at: None });
         let facts = of_kernel(&kernel, this_module).unwrap();

@@ -37,18 +37,14 @@ use std::{
 use ko::kconfig::Kconfig;
 
 use crate::{
-    host::{run::Run, sandbox::Sandbox},
+    host::{cache::key, run::Run, sandbox::Sandbox},
     problem::Result,
 };
 
-/// What modules are built with.
+/// What modules are built with: a private root or the host's own /usr, with the kernel's tree in
+/// place. It is a sandbox in any case, as what is built is a stranger's.
 #[derive(Clone, Debug)]
-pub enum Toolchain {
-    /// A private root, with the kernel's tree in place.
-    Private(Sandbox),
-    /// The host's own, for a tree that was prepared with it.
-    Host,
-}
+pub struct Toolchain(pub Sandbox);
 
 impl Toolchain {
     /// A command that may write in `folder`, and runs in it.
@@ -59,21 +55,12 @@ impl Toolchain {
     /// The same, with another kernel of the same root in place as well.
     #[must_use]
     pub fn beside(self, other: &Self) -> Self {
-        match (self, other) {
-            (Self::Private(sandbox), Self::Private(other)) => {
-                Self::Private(sandbox.with_kernel_of(other))
-            }
-            // The host's own toolchain sees all that there is.
-            (toolchain, _) => toolchain,
-        }
+        Self(self.0.with_kernel_of(&other.0))
     }
 
     /// A command that may write in `folder`, and runs in `within`, which is at or below it.
     pub fn run_in(&self, command: &str, folder: &Path, within: &Path) -> Run {
-        match self {
-            Self::Private(sandbox) => sandbox.clone().bind(folder).chdir(within).run(command),
-            Self::Host => Run::new(command).cwd(within),
-        }
+        self.0.clone().bind(folder).chdir(within).run(command)
     }
 }
 
@@ -105,9 +92,12 @@ impl Kernel {
         config::read(&self.tree.join(".config"))
     }
 
-    /// Its name where a file is to be named after it.
+    /// Its name where a file is to be named after it. The release of a folder is any text.
     pub fn slug(&self) -> String {
-        format!("{}-{}", self.name.slug(), self.release)
+        match self.name {
+            KernelName::Listed(..) => format!("{}-{}", self.name.slug(), self.release),
+            KernelName::Folder(_) => format!("{}-{}", self.name.slug(), key([&self.release])),
+        }
     }
 }
 

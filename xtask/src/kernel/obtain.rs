@@ -77,7 +77,7 @@ impl Kernel {
             image: Some(modules.join("vmlinuz")),
             modules,
             release: release.into(),
-            toolchain: Toolchain::Private(Sandbox::new(folder.join("enter"))),
+            toolchain: Toolchain(Sandbox::new(folder.join("enter"))),
         }
     }
 }

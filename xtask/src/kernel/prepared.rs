@@ -11,8 +11,10 @@ use crate::{
     host::{
         cache::Cache,
         file_system::read_given_text,
+        own_tools,
         root::{Root, TRIXIE},
         run::Run,
+        sandbox::Sandbox,
     },
     kernel::{Kernel, KernelName, Toolchain, config},
     printer::Shown as _,
@@ -54,24 +56,19 @@ pub fn open(cache: &Cache, folder: &Path) -> Result<Kernel> {
     })
 }
 
-/// The toolchain with the very rustc that the tree was prepared with: the host's, or ours.
+/// The toolchain with the very rustc that the tree was prepared with: the host's, or ours. Both run
+/// in a sandbox.
 fn toolchain(cache: &Cache, tree: &Path, config: &Kconfig) -> Result<Toolchain> {
     let wanted = config.get("RUSTC_VERSION_TEXT").unwrap_or_default();
     let version = |run: Run| run.arg("--version").quiet().stdout().unwrap_or_default();
     let host = version(Run::new("rustc").cwd("/"));
     if host.trim() == wanted {
-        return Ok(Toolchain::Host);
+        return own_tools::sandbox(cache).map(|sandbox| in_place(sandbox, tree));
     }
     let root = Root::present(cache, TRIXIE);
     let ours = root.as_ref().map(|root| version(root.sandbox().run("rustc"))).unwrap_or_default();
     match root {
-        Some(root) if ours.trim() == wanted => {
-            let sandbox = root.sandbox().read_only(tree, tree);
-            let source = source_of(tree);
-            let sandbox =
-                source.iter().fold(sandbox, |sandbox, path| sandbox.read_only(path, path));
-            Ok(Toolchain::Private(sandbox))
-        }
+        Some(root) if ours.trim() == wanted => Ok(in_place(root.sandbox(), tree)),
         _ => Err(Problem::host(format!(
             "a wrong rustc: {} was prepared with \"{wanted}\", the host has \"{}\", the private \
              root \"{}\"",
@@ -81,6 +78,12 @@ fn toolchain(cache: &Cache, tree: &Path, config: &Kconfig) -> Result<Toolchain> 
         ))
         .hint("prepare the tree again with a rustc that is here: make prepare, in that folder")),
     }
+}
+
+/// The toolchain in a sandbox, with the tree and its source in place.
+fn in_place(sandbox: Sandbox, tree: &Path) -> Toolchain {
+    let places = [Some(tree.to_owned()), source_of(tree)].into_iter().flatten();
+    Toolchain(places.fold(sandbox, |sandbox, path| sandbox.read_only(&path, &path)))
 }
 
 /// The source beside a separate build folder (`make O=`), which names it by a link.

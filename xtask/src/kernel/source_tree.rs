@@ -31,12 +31,8 @@ impl Kernel {
                 })?;
                 let source = Source::of_an_editor(cache, &root, &candidate)?;
                 root.mount_point(source.inside())?;
-                let toolchain = match &self.toolchain {
-                    Toolchain::Private(sandbox) => {
-                        Toolchain::Private(sandbox.clone().read_only(&source.path, source.inside()))
-                    }
-                    Toolchain::Host => Toolchain::Host,
-                };
+                let Toolchain(sandbox) = self.toolchain.clone();
+                let toolchain = Toolchain(sandbox.read_only(&source.path, source.inside()));
                 Ok((toolchain, (source.inside(), source.path)))
             }
         }

@@ -79,7 +79,8 @@ impl KernelName {
             let name = recipe.name;
             if recipe.has_releases() { format!("{name}, {name}:RELEASE") } else { name.into() }
         });
-        format!("{}, or the folder of a prepared kernel tree", Vec::from_iter(names).join(", "))
+        let names = Vec::from_iter(names).join(", ");
+        format!("{names}, or the folder of a prepared kernel tree (its compilers run in a sandbox)")
     }
 
     /// Whether every build for it needs the kernel's source.

@@ -61,10 +61,10 @@ impl Attempts {
         let build_dir = BuildDir::open(&kernel, &Stack::in_folder(folder)?)?;
         let mut guest = Guest::on(cache, &kernel)?;
         for module in build_dir.build_quiet(MakeTarget::Modules)? {
-            let near = module.strip_prefix(&build_dir.folder).unwrap_or(&module);
+            let near = module.strip_prefix(build_dir.products()).unwrap_or(&module);
             guest = guest.file_at(near.to_owned(), &module);
         }
-        let redactor = Redactor::new(&kernel, &[], &build_dir.folder)?;
+        let redactor = Redactor::new(&kernel, &[], &build_dir.tree())?;
         Ok(Self { guest, session: None, redactor })
     }
 

@@ -10,12 +10,11 @@ use crate::{
     guest::{Guest, Session, console, report::CommandReport},
     host::{
         cache::{self, Cache, Lock},
-        file_system::{files_below, has_extension, read_file},
-        open,
+        file_system::{files_below, has_extension},
         progress::say,
         run::{Run, this_program},
     },
-    kernel::{Kernel, KernelName, Toolchain, archive::Refresh},
+    kernel::{Kernel, KernelName, archive::Refresh},
     lesson::{
         FOLDER, Lesson, code, drawn,
         page::{Block, BlockKind, ConsoleEntry, Page, Place, console_entries},
@@ -27,9 +26,6 @@ use crate::{
 
 /// The deadline of a command on the host: a build of some modules.
 const DEADLINE: Duration = Duration::from_secs(5 * 60);
-
-/// The file in a page's build folder that tells of what its modules were made.
-const MADE_OF: &str = ".made-of";
 
 /// Messages that the kernel logs once at a time of its own, whichever command runs.
 const NOISE: &[(&str, &str)] = &[
@@ -48,6 +44,8 @@ pub(super) struct Runner<'a> {
     book: &'a Path,
     page: &'a Page,
     build_dir: BuildDir,
+    /// The page's own folder, within the sources.
+    own: String,
     folder: PathBuf,
     redactor: Redactor,
     session: Option<Session>,
@@ -68,7 +66,7 @@ impl<'a> Runner<'a> {
             page.front_matter.with.iter().map(String::as_str).chain([own.as_str()]).collect();
         let sources = Stack::part_of(book, &format!("lesson-{name}"), &sources);
         let build_dir = BuildDir::open(&kernel, &sources)?;
-        let folder = build_dir.folder.join(&own);
+        let folder = build_dir.tree().join(&own);
         let redactor = Redactor::new(&kernel, &others, &folder)?;
         let (session, programs) = (None, None);
         let recording = steps::file(&page.text).map(|_| Recording::default());
@@ -80,6 +78,7 @@ impl<'a> Runner<'a> {
             book,
             page,
             build_dir,
+            own,
             folder,
             redactor,
             session,
@@ -103,8 +102,7 @@ impl<'a> Runner<'a> {
     /// with the same sources, or now.
     pub(super) fn built_guest(&mut self) -> Result<Guest> {
         let made_of = self.made_of()?;
-        let left = open::read_text(self.build_dir.folder.join(MADE_OF)).ok();
-        if made_of.is_none() || left != made_of {
+        if made_of.is_none() || self.build_dir.note() != made_of {
             say("running the page's commands for the host");
             self.build()?;
         }
@@ -118,8 +116,9 @@ impl<'a> Runner<'a> {
         let made_of = self.made_of()?;
         let mut said = vec![String::new(); self.page.blocks.len()];
         self.run_where(true, &mut said)?;
+        self.build_dir.export()?;
         if let Some(made_of) = made_of {
-            cache::write_atomic(&self.build_dir.folder.join(MADE_OF), made_of)?;
+            self.build_dir.set_note(made_of)?;
         }
         Ok(said)
     }
@@ -128,15 +127,11 @@ impl<'a> Runner<'a> {
     /// a folder of the user's, which may change.
     fn made_of(&self) -> Result<Option<String>> {
         let kernels = || [&self.kernel].into_iter().chain(&self.others);
-        if !kernels().all(|kernel| matches!(kernel.toolchain, Toolchain::Private(_))) {
+        if !kernels().all(|kernel| matches!(kernel.name, KernelName::Listed(..))) {
             return Ok(None);
         }
-        let mut parts = vec![self.page.text.clone()];
+        let mut parts = vec![self.page.text.clone(), self.build_dir.sources_key()?];
         parts.extend(kernels().map(Kernel::slug));
-        for source in self.build_dir.sources() {
-            parts.push(source.display().to_string());
-            parts.push(String::from_utf8_lossy(&read_file(&source)?).into_owned());
-        }
         Ok(Some(cache::key(parts)))
     }
 
@@ -161,7 +156,7 @@ impl<'a> Runner<'a> {
     pub(super) fn recorded(&mut self) -> Result<Option<(PathBuf, String)>> {
         let recording = steps::file(&self.page.text).zip(self.recording.as_mut());
         let Some((file, recording)) = recording else { return Ok(None) };
-        recording.link(&built(&self.build_dir.folder)?)?;
+        recording.link(&built(&self.build_dir.products())?)?;
         Ok(Some((file, recording.json()?)))
     }
 
@@ -262,7 +257,7 @@ impl<'a> Runner<'a> {
             toolchain = toolchain.beside(&other.toolchain);
         }
         script.push_str(command);
-        toolchain.run_in("sh", &self.build_dir.folder, &self.folder).args(["-c", &script])
+        toolchain.run_in("sh", &self.build_dir.tree(), &self.folder).args(["-c", &script])
     }
 
     fn printed_in_guest(&mut self, entry: &ConsoleEntry) -> Result<String> {
@@ -304,11 +299,11 @@ impl<'a> Runner<'a> {
     fn guest(&self) -> Result<Guest> {
         let front_matter = &self.page.front_matter;
         let mut guest = Guest::on(self.cache, &self.kernel)?;
-        for module in built(&self.build_dir.folder)? {
+        let products = self.build_dir.products();
+        for module in built(&products)? {
             // The page's own lie in the guest's folder, others by their path in the project.
-            let near = module.strip_prefix(&self.folder);
-            let near =
-                near.or_else(|_| module.strip_prefix(&self.build_dir.folder)).unwrap_or(&module);
+            let near = module.strip_prefix(products.join(&self.own));
+            let near = near.or_else(|_| module.strip_prefix(&products)).unwrap_or(&module);
             guest = guest.file_at(near.to_owned(), &module);
         }
         guest = front_matter.cmdline.iter().fold(guest, Guest::cmdline);
@@ -363,8 +358,7 @@ pub(super) fn is_noise(text: &str) -> bool {
     NOISE.iter().any(|(begins, _)| text.starts_with(begins))
 }
 
-/// The modules at or below a folder, in order. Links are not followed: a build with MO= leaves one
-/// that leads up again.
+/// The modules at or below a folder, in order.
 fn built(folder: &Path) -> Result<Vec<PathBuf>> {
     let found = files_below(folder).or_host(|| format!("{} cannot be read", folder.display()));
     Ok(found?.into_iter().filter(|path| has_extension(path, "ko")).collect())

@@ -50,7 +50,7 @@ pub(super) fn prove(cache: &Cache, name: &KernelName, wanted: &Wanted) -> Kernel
 fn build(kernel: &Kernel, wanted: &Wanted, proof: &mut KernelProof) -> Option<Vec<PathBuf>> {
     let mut build = || {
         let build_dir = BuildDir::open(kernel, &wanted.stack)?;
-        proof.build_folder = build_dir.folder.clone();
+        proof.build_folder = build_dir.tree();
         build_dir.try_build(MakeTarget::Modules, &mut proof.build_said)
     };
     let (answer, modules) = match build() {

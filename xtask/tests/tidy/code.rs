@@ -182,3 +182,52 @@ fn no_test_is_lost_or_ignored() {
     let ignored = concat!("    #[igno", "re = \"slow\"]\n");
     holds(rule, &[("tests/vm/a.rs", "#[test]\nfn a() {}\n"), ("xtask/src/b.rs", ignored)]);
 }
+
+/// A build writes what it likes into its folder, and a stranger wrote the sources: `fs::read` would
+/// follow a link out of them, or wait for a FIFO.
+#[test]
+fn only_host_beneath_opens_files_of_sources_and_builds() {
+    const OPENS: [&str; 12] = [
+        "fs::",
+        "File::",
+        "OpenOptions",
+        "read_file(",
+        "read_text(",
+        "read_given",
+        "write_",
+        "copy_file(",
+        "files_below(",
+        ".read_dir(",
+        "tempfile_in(",
+        "make_folder(",
+    ];
+    /// Makes a folder that a user names, for sources that are ours.
+    const APART: &str = "xtask/src/build/fresh.rs";
+    fn rule(files: &[File]) -> Vec<String> {
+        let mut faults = Vec::new();
+        for file in host_rust(files).filter(|file| file.path.starts_with("xtask/src/")) {
+            let code = file.text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            let in_build = file.path.starts_with("xtask/src/build/") && file.path != APART;
+            for (number, line) in (1..).zip(code.lines()) {
+                let bare = line.trim_start();
+                let prose = bare.starts_with("//") || bare.starts_with("use ");
+                let prose = prose || !(in_build || line.contains(".tree()"));
+                // inotify looks at folders and opens no file.
+                let line = line.replace("fs::inotify", "");
+                if !prose && OPENS.iter().any(|opens| line.contains(opens)) {
+                    faults.push(file.complaint(number, "host/beneath.rs opens files here"));
+                }
+            }
+        }
+        faults
+    }
+    let elsewhere = "let a = read_file(&b.tree().join(\"c\"));\n";
+    holds(
+        rule,
+        &[
+            ("xtask/src/build/a.rs", "let a = fs::read(b);\n"),
+            ("xtask/src/build/a.rs", "    let a = File::open(b)?;\n"),
+            ("xtask/src/proof/a.rs", elsewhere),
+        ],
+    );
+}

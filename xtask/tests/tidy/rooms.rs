@@ -272,11 +272,10 @@ fn a_file_name_means_one_thing() {
 #[test]
 fn only_one_place_opens_what_others_made() {
     /// The sources that open something else, and what that is.
-    const OTHERS: [(&str, &str); 9] = [
+    const OTHERS: [(&str, &str); 8] = [
         ("host/open.rs", "the place itself"),
         ("host/beneath.rs", "what a build left, below a descriptor"),
         ("host/run/said.rs", "a log of our own"),
-        ("build/copy.rs", "the sources of a stack and their copies"),
         ("guest/run_dir.rs", "folders, to lock them"),
         ("guest/saved_state.rs", "states of our own, to lock and to sum them up"),
         ("guest/session.rs", "what QEMU wrote into our folder"),

@@ -9,12 +9,12 @@ use std::{
 
 use super::measure::measure;
 use crate::{
-    build::{BuildDir, SOURCES, Stack, project},
+    build::{SOURCES, Stack, project},
     command::KernelArg,
     guest::{Accel, Guest, round::Round},
     host::{
         cache::{Cache, remove_dir},
-        file_system::{make_folder, names, read_text, write_file},
+        file_system::{copy_file, make_folder, names, read_text, write_file},
         packages,
         progress::say,
         run::{self, Run, this_program},
@@ -92,8 +92,13 @@ impl Loop {
 
     fn edits(&self, cache: &Cache, kernel: &Kernel) -> Result<()> {
         // A copy of the sources, which is edited and built as the project's own are.
-        let copy = Stack::part_of_project("bench-sources", SOURCES);
-        let copy = BuildDir::open_empty(kernel, &copy)?.folder;
+        let copy = project().join("target/bench/sources");
+        remove_dir(&copy)?;
+        for file in Stack::part_of_project("bench", SOURCES).sources()?.names() {
+            let to = copy.join(file);
+            to.parent().map_or(Ok(()), make_folder)?;
+            copy_file(&project().join(file), &to)?;
+        }
         let stack = Stack::part_of(&copy, "bench", SOURCES);
         let round = || Round::run(cache, kernel, &stack, None);
         round()?;

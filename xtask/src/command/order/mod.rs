@@ -176,7 +176,7 @@ impl Args {
         let stack = self.stack.chosen()?;
         let built = BuiltStack::obtain(&Cache::open()?, &self.kernel.name, &stack)?;
         self.symvers.get_or_insert(built.kernel.tree.join("Module.symvers"));
-        self.tree = Some(built.build_dir.folder);
+        self.tree = Some(built.build_dir.products());
         Ok(())
     }
 
