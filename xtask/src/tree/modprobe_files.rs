@@ -45,7 +45,7 @@ fn is_config(path: &Path, kmod: KmodFacts) -> bool {
 
 fn config_file(path: &Path) -> Result<ConfigFile> {
     let text = String::from_utf8_lossy(&read_given(path)?).into_owned();
-    Ok(ConfigFile { path: path.display().to_string(), text })
+    Ok(ConfigFile { path: path.shown().to_string(), text })
 }
 
 /// What the kernel of a tree has built in; nothing, where the tree has no such lists.
