@@ -15,6 +15,8 @@ mod doctor;
 mod kernels;
 #[path = "golden/proof.rs"]
 mod proof;
+#[path = "golden/refused.rs"]
+mod refused;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

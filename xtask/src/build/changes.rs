@@ -10,11 +10,13 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::inotify::{self, CreateFlags, WatchFlags},
+    io::Errno,
 };
 
 use crate::{
     build::Stack,
     host::{process::interrupted, progress::say},
+    printer::Shown as _,
     problem::{OrProblem, Result},
 };
 
@@ -107,7 +109,13 @@ impl Changes {
         let flags =
             WatchFlags::CLOSE_WRITE | WatchFlags::MOVE | WatchFlags::CREATE | WatchFlags::DELETE;
         for folder in folders {
-            inotify::add_watch(&inotify, folder, flags).or_host(what)?;
+            match inotify::add_watch(&inotify, folder, flags) {
+                // It was moved away since: that is seen when the sources are looked at.
+                Err(Errno::NOENT) => {}
+                watched => {
+                    watched.map(drop).or_host(|| format!("{} cannot be watched", folder.shown()))?
+                }
+            }
         }
         Ok(inotify)
     }
@@ -133,6 +141,22 @@ fn is_editors(path: &Path) -> bool {
 mod tests {
     use super::*;
     use std::{fs, time::Instant};
+
+    #[test]
+    fn a_folder_that_is_moved_away_is_a_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let (stack, away) = (folder.path().join("stack"), folder.path().join("away"));
+        fs::create_dir_all(stack.join("d")).unwrap();
+        fs::write(stack.join("Kbuild"), "").unwrap();
+        fs::write(stack.join("d/a.c"), "").unwrap();
+        let mut changes = Changes::begin(&Stack::in_folder(&stack).unwrap()).unwrap();
+        fs::rename(&stack, &away).unwrap();
+        assert!(changes.wait(|| false).unwrap());
+        // It is waited for, as when it moved while nothing was built.
+        assert!(!changes.wait(|| true).unwrap());
+        fs::rename(&away, &stack).unwrap();
+        assert!(changes.wait(|| false).unwrap());
+    }
 
     #[test]
     fn a_save_is_seen_once_and_what_is_no_source_is_not() {

@@ -3,7 +3,10 @@
 //! The templates are sources as they stand, of modules called `sample` and `sample_user`. What a
 //! stack shares with ours, the recipes for crates and for bindgen, is taken from ours.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     host::{
@@ -120,17 +123,37 @@ const TAKEN: &str = "\
     struct super trait true try type typeof uapi unsafe unsized use virtual where while yield \
     zerocopy";
 
+/// Words with which names of the kernel's headers and of Kbuild's variables begin: what the
+/// templates define would be defined twice.
+const USED: &str = "\
+    always asflags atomic bitmap ccflags cdev clean cpumask dev device extra hlist hostprogs ida \
+    idr init inode kobject kref ktime ldflags lib list module modules mutex obj page pci percpu \
+    pid printk rb rcu refcount rustflags seq skb sock spin src string subdir targets task timer \
+    vmlinux wait work xa";
+
+/// Returns the name of a fresh stack: the one given, or that of its folder.
+///
+/// # Errors
+/// It is none for a module.
+pub fn name_of(folder: &Path, given: Option<&str>) -> Result<String> {
+    // `.` has the name of the folder that it is.
+    let real = folder.file_name().is_none().then(|| fs::canonicalize(folder).ok()).flatten();
+    let last = real.as_deref().unwrap_or(folder).file_name().unwrap_or_default();
+    let name = match given {
+        Some(name) => name.to_owned(),
+        None => last.to_string_lossy().replace(['-', '.'], "_"),
+    };
+    require_name(&name)?;
+    Ok(name)
+}
+
 /// Makes a fresh stack in a folder that is not there or empty, with modules called `name` and
 /// `name`_user, and returns the names of its files. Without a name it is called as the folder.
 ///
 /// # Errors
 /// The folder has something in it, or the name is none for a module.
 pub fn make(folder: &Path, name: Option<&str>, form: Form) -> Result<Vec<PathBuf>> {
-    let name = match name {
-        Some(name) => name.to_owned(),
-        None => folder.file_name().unwrap_or_default().to_string_lossy().replace(['-', '.'], "_"),
-    };
-    require_name(&name)?;
+    let name = name_of(folder, name)?;
     let refused = if !folder.is_dir() {
         folder.exists().then_some("is no folder")
     } else {
@@ -176,6 +199,10 @@ fn require_name(name: &str) -> Result<()> {
     let fits = (1..=NAME_MAX).contains(&name.len())
         && name.chars().all(letter)
         && name.starts_with(|first: char| first.is_ascii_lowercase());
+    if USED.split(' ').any(|used| used == name) {
+        let fact = format!("the kernel's headers or Kbuild use names that begin with \"{name}\"");
+        return Err(Problem::usage(fact).hint("choose another: --name NAME"));
+    }
     if fits && !TAKEN.split(' ').any(|taken| taken == name) {
         return Ok(());
     }
@@ -188,8 +215,6 @@ fn require_name(name: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
     use crate::problem::Kind;
 
@@ -228,11 +253,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| make(&folder.path().join("new"), Some(name), C);
         let long = "a".repeat(NAME_MAX + 1);
-        for name in ["", "1a", "_a", "A", "a-b", "a b", "../a", "kernel", "use", &long] {
+        for name in
+            ["", "1a", "_a", "A", "a-b", "a b", "../a", "kernel", "use", "list", "obj", &long]
+        {
             assert_eq!(at(name).unwrap_err().kind, Kind::Usage, "{name}");
         }
         assert!(!folder.path().join("new").exists());
         at(&long[1..]).unwrap();
+        let (own, up) = (folder.path().join("own"), folder.path().join("own/d/.."));
+        fs::create_dir_all(own.join("d")).unwrap();
+        assert_eq!(name_of(&up, None).unwrap(), "own", "as `.` in it");
         let error = at("other").unwrap_err();
         assert!(error.kind == Kind::Usage && error.fact.ends_with("is not empty"), "{error}");
         let error = make(&folder.path().join("new/Kbuild"), Some("other"), C).unwrap_err();

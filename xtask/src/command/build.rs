@@ -7,7 +7,7 @@ use crate::{
     command::{KernelArg, StackArg},
     host::cache::Cache,
     printer::Shown as _,
-    problem::Result,
+    problem::{Problem, Result},
 };
 
 /// Build the modules of a stack for a kernel; the stack's folder stays as it is
@@ -31,6 +31,10 @@ impl Args {
     /// # Errors
     /// The kernel cannot be prepared, or a module does not build.
     pub fn run(self) -> Result<ExitCode> {
+        if (self.split || self.tests) && !self.stack.chosen().is_ok_and(|stack| stack.is_ours()) {
+            let fact = "--split and --tests are about symstack's own modules";
+            return Err(Problem::usage(fact).hint("run it in a checkout of symstack"));
+        }
         let kernel = self.kernel.obtain(&Cache::open()?)?;
         let (target, stack) = match (self.split, self.tests) {
             (true, _) => (MakeTarget::Split, Stack::for_target(MakeTarget::Split)),

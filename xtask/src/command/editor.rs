@@ -20,7 +20,8 @@ pub struct Args {
     kernel: KernelArg,
     #[command(flatten)]
     stack: StackArg,
-    /// The file [default: rust-project.json in the stack's folder; of ours in target/]
+    /// The file, or - for standard output [default: rust-project.json in the stack's folder; of
+    /// ours in target/]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -38,6 +39,10 @@ impl Args {
         // In our own folder it would hide Cargo.toml from the editor.
         let place = if stack.is_ours() { project().join("target") } else { stack.path("") };
         let file = self.output.unwrap_or_else(|| place.join("rust-project.json"));
+        if file.as_os_str() == "-" {
+            printer::bytes(printer::json_text(&json)?.as_bytes());
+            return Ok(ExitCode::SUCCESS);
+        }
         cache::write_atomic(&file, printer::json_text(&json)?)?;
         outln!("{}: {} for {kernel}", file.shown(), crates.join(", "));
         outln!("an editor that is not in that folder is told by rust-analyzer.linkedProjects");

@@ -4,9 +4,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use crate::{
     build::fresh::{self, Form},
-    host::program::as_typed,
+    host::{cache::Cache, program::as_typed},
+    kernel::{Kernel, image_facts, listing},
     printer::Shown as _,
-    problem::Result,
+    problem::{Problem, Result},
 };
 
 /// Make a fresh stack of two modules, one that exports and one that imports
@@ -31,6 +32,23 @@ pub struct Args {
     as_crate: bool,
 }
 
+/// Fails if a prepared kernel has code of this name built in, so that no module may have it.
+fn require_free(name: &str) -> Result<()> {
+    let Ok(cache) = Cache::open() else { return Ok(()) };
+    let user = format!("{name}_user");
+    for known in listing::prepared(&cache) {
+        let kernel = Kernel::present(&cache, &known.name);
+        let image = kernel.and_then(|kernel| kernel.image);
+        let facts = image.and_then(|image| image_facts::of_image(&image).ok());
+        let names = facts.and_then(|facts| facts.sysfs_names).unwrap_or_default();
+        if let Some(taken) = [name, &user].iter().find(|name| names.contains(**name)) {
+            let fact = format!("{} has {taken} built in: no module may have its name", known.name);
+            return Err(Problem::usage(fact).hint("choose another: --name NAME"));
+        }
+    }
+    Ok(())
+}
+
 impl Args {
     /// Makes it.
     ///
@@ -43,7 +61,9 @@ impl Args {
             (true, false, _) => Form::C,
             (false, ..) => Form::Rust,
         };
-        for file in fresh::make(&self.folder, self.name.as_deref(), form)? {
+        let name = fresh::name_of(&self.folder, self.name.as_deref())?;
+        require_free(&name)?;
+        for file in fresh::make(&self.folder, Some(&name), form)? {
             outln!("{}", file.shown());
         }
         let folder = self.folder.shown();

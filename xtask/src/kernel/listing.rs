@@ -35,8 +35,8 @@ pub struct Known {
     pub suite: &'static str,
     /// Whether Rust modules can be built for it.
     pub rust: bool,
-    /// Whether the archive offers them now.
-    pub offered: bool,
+    /// Whether the archive offers them now; none where it was not asked.
+    pub offered: Option<bool>,
     /// Where it is in the cache, or would be.
     #[serde(skip)]
     pub entry: String,
@@ -54,7 +54,12 @@ pub struct Listing {
 }
 
 impl Known {
-    fn new(cache: &Cache, name: KernelName, candidate: &Candidate, offered: bool) -> Option<Self> {
+    fn new(
+        cache: &Cache,
+        name: KernelName,
+        candidate: &Candidate,
+        offered: Option<bool>,
+    ) -> Option<Self> {
         let KernelName::Listed(recipe, _) = &name else { return None };
         let entry = recipe.entry(candidate);
         Some(Self {
@@ -85,6 +90,10 @@ impl Listing {
             }
         }
         listing.add_prepared(cache);
+        let unknown: Vec<&str> = listing.unknown.iter().map(|(suite, _)| *suite).collect();
+        for kernel in listing.kernels.iter_mut().filter(|known| !unknown.contains(&known.suite)) {
+            kernel.offered.get_or_insert(false);
+        }
         Ok(listing)
     }
 
@@ -127,7 +136,7 @@ fn offers(
         let release = (!newest).then(|| candidate.release.clone());
         let has_name = newest || recipe.has_releases();
         let name = has_name.then_some(KernelName::Listed(recipe, release))?;
-        Known::new(cache, name, candidate, true)
+        Known::new(cache, name, candidate, Some(true))
     };
     Ok(candidates.iter().filter_map(known).collect())
 }
@@ -135,7 +144,7 @@ fn offers(
 /// The kernel that a name stands for, if it is prepared.
 pub fn of_name(cache: &Cache, name: &KernelName) -> Option<Known> {
     let candidate = archive::cached(cache, name)?;
-    Known::new(cache, name.clone(), &candidate, false).filter(|known| known.prepared)
+    Known::new(cache, name.clone(), &candidate, None).filter(|known| known.prepared)
 }
 
 /// The kernels that a name leads to and that are there, each with its shortest name.

@@ -21,7 +21,7 @@ fn known(recipe: &'static Recipe, named: Option<&str>, release: &str, offered: b
         version: format!("{release}-1"),
         suite: recipe.suite,
         rust: recipe.rust,
-        offered,
+        offered: Some(offered),
         entry: format!("kernels/{release}"),
         prepared: offered,
     }

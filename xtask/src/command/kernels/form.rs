@@ -55,7 +55,7 @@ pub fn json<'a>(listing: &'a Listing, disk: &'a [Item]) -> KernelsForm<'a> {
 /// `strategy.matrix` of a GitHub workflow, on one line: a job for each kernel of Debian's that the
 /// archive offers, named by its release, so that each job proves what the list names.
 pub fn github_matrix(kernels: &[Known]) -> String {
-    let jobs = kernels.iter().filter(|known| known.offered).filter_map(|known| {
+    let jobs = kernels.iter().filter(|known| known.offered == Some(true)).filter_map(|known| {
         let KernelName::Listed(recipe, _) = &known.name else { return None };
         let kernel = format!("{}:{}", recipe.name, known.release);
         recipe.has_releases().then_some(Job { kernel, rust: known.rust })
@@ -68,7 +68,8 @@ pub fn text(listing: &Listing, items: &[Item], cache: &Path) -> String {
     let head = ["kernel", "release", "suite", "Rust", "on disk"].map(str::to_owned);
     let mut rows = vec![head];
     rows.extend(listing.kernels.iter().map(|known| {
-        let suite = if known.offered { known.suite } else { "offered no more" };
+        let gone = known.offered == Some(false);
+        let suite = if gone { "offered no more" } else { known.suite };
         let rust = if known.rust { "yes" } else { "no" };
         let on_disk = bytes_of(known, items).map_or("-".into(), size);
         [known.name.to_string(), known.release.clone(), suite.into(), rust.into(), on_disk]

@@ -121,7 +121,10 @@ fn remove(cache: &Cache, names: &[KernelName]) -> Result<ExitCode> {
         let known = listing::of_name(cache, name).ok_or_else(|| {
             let prepared = listing::prepared(cache).into_iter().map(|known| known.name.to_string());
             let problem = Problem::usage(format!("{name} is not prepared"));
-            problem.hint(format!("prepared are {}", Vec::from_iter(prepared).join(", ")))
+            match Vec::from_iter(prepared).as_slice() {
+                [] => problem.hint("none is prepared: cargo xtask setup prepares one"),
+                names => problem.hint(format!("prepared are {}", names.join(", "))),
+            }
         })?;
         cache.remove_entry(&known.entry)?;
         let item = before.iter().find(|item| item.entry == known.entry);
@@ -136,6 +139,11 @@ fn remove(cache: &Cache, names: &[KernelName]) -> Result<ExitCode> {
 fn prune(cache: &Cache, dry_run: bool) -> Result<ExitCode> {
     let mut spare = items(cache)?;
     spare.retain(|item| item.spare);
+    if spare.is_empty() {
+        cache.remove_idle_locks()?;
+        outln!("there is nothing to remove");
+        return Ok(ExitCode::SUCCESS);
+    }
     if dry_run {
         spare.iter().for_each(|item| outln!("{}", form::item(item)));
         outln!("{} would be free", size(spare.iter().map(|item| item.bytes).sum()));
@@ -150,13 +158,15 @@ fn remove_items(cache: &Cache, items: &[Item]) -> Result<ExitCode> {
         outln!("{} is removed", form::item(item));
     }
     cache.remove_idle_locks()?;
-    outln!("{} are free", size(items.iter().map(|item| item.bytes).sum()));
+    if !items.is_empty() {
+        outln!("{} are free", size(items.iter().map(|item| item.bytes).sum()));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, path::Path};
 
     use super::*;
     use crate::{
@@ -182,6 +192,13 @@ mod tests {
         fs::write(cache.path(&lab).join("enter"), format!("$here/../../{source}/x")).unwrap();
         fs::write(cache.path("kernels/stock.offer"), "7.3.4+deb13-amd64 7.3.4-1\n").unwrap();
         let there = |entry: &String| cache.path(entry).exists();
+
+        let listing = Listing::of_the_cache(&cache);
+        let text = form::text(&listing, &[], Path::new("/"));
+        assert!(
+            text.contains("trixie-backports") && !text.contains("no more"),
+            "not asked: {text}"
+        );
 
         remove(&cache, &[KernelName::STOCK]).unwrap();
         assert!(!there(&stock) && there(&lab) && there(&source));

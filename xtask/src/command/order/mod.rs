@@ -1,11 +1,14 @@
 //! `order`: which module loads before which, and why.
 
+mod format;
+
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
+use self::format::Format;
 use crate::tree::abi_files::read_symvers;
 use crate::tree::aliases::{bus_aliases, modules_alias};
 use crate::tree::modprobe_files::{built_in, config_files};
@@ -20,7 +23,6 @@ use crate::{
     printer::{self, Shown as _},
     problem::{Problem, Result},
 };
-use clap::ValueEnum;
 use ko::text::{Name, SymbolName, Text, is_command};
 use serde::Serialize;
 use stack::built_in::BuiltIn;
@@ -80,29 +82,6 @@ pub struct Args {
     no_cache: bool,
 }
 
-/// The forms of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Each module with its reasons
-    Text,
-    /// What depmod writes
-    #[value(name = "modules.dep")]
-    ModulesDep,
-    /// The aliases, as depmod writes them
-    #[value(name = "modules.alias")]
-    ModulesAlias,
-    /// The soft dependencies, as depmod writes them
-    #[value(name = "modules.softdep")]
-    ModulesSoftdep,
-    /// The weak dependencies, as depmod writes them
-    #[value(name = "modules.weakdep")]
-    ModulesWeakdep,
-    /// The stack for Graphviz
-    Dot,
-    /// The stack as a picture
-    Svg,
-}
-
 /// The documented form of `order --json`.
 #[derive(Serialize)]
 struct OrderForm<'a> {
@@ -125,6 +104,10 @@ impl Args {
     /// A tree that cannot be read, a module that is not in it, a cycle.
     pub fn run(mut self) -> Result<ExitCode> {
         let (names, files) = self.split_modules();
+        if let (true, [name, ..]) = (self.format.is_depmods(), names.as_slice()) {
+            let fact = format!("depmod's files are of a whole tree, not of {name} alone");
+            return Err(Problem::usage(fact).hint("leave out the names, or the format"));
+        }
         if self.tree.is_none() && files.is_empty() {
             self.take_the_stack()?;
         }
@@ -154,7 +137,7 @@ impl Args {
 
     /// The file of depmod's that was asked for.
     fn depmod_file(&self, graph: &Graph) -> Result<Option<Vec<u8>>> {
-        if !matches!(self.format, Format::Text | Format::Dot | Format::Svg) {
+        if self.format.is_depmods() {
             refuse_names(graph)?;
         }
         Ok(Some(match self.format {

@@ -1,0 +1,33 @@
+//! The forms in which an order is printed.
+
+use clap::ValueEnum;
+
+/// The forms of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Each module with its reasons
+    Text,
+    /// What depmod writes
+    #[value(name = "modules.dep")]
+    ModulesDep,
+    /// The aliases, as depmod writes them
+    #[value(name = "modules.alias")]
+    ModulesAlias,
+    /// The soft dependencies, as depmod writes them
+    #[value(name = "modules.softdep")]
+    ModulesSoftdep,
+    /// The weak dependencies, as depmod writes them
+    #[value(name = "modules.weakdep")]
+    ModulesWeakdep,
+    /// The stack for Graphviz
+    Dot,
+    /// The stack as a picture
+    Svg,
+}
+
+impl Format {
+    /// Whether it is one of the files that depmod writes.
+    pub(super) fn is_depmods(self) -> bool {
+        !matches!(self, Self::Text | Self::Dot | Self::Svg)
+    }
+}
