@@ -1,6 +1,6 @@
 //! Modules that deceive the proof in the guest, and what honest ones leave behind.
 
-use std::{fs, path::PathBuf, sync::OnceLock, time::Duration};
+use std::{fs, path::PathBuf, process::Command, sync::OnceLock, time::Duration};
 
 use xtask::{
     build::{BuildDir, MakeTarget, Stack, project},
@@ -40,6 +40,11 @@ pub(crate) fn tests() -> Vec<Test> {
             a_callback_left_behind_is_seen,
             a_thread_left_behind_is_seen,
             a_wait_that_is_cut_short_is_no_proof,
+            a_device_that_is_not_here_is_an_outcome_of_its_own,
+        ],
+        Needs::OwnModules => [
+            a_guest_has_what_its_stack_needs_of_the_kernels_own_modules,
+            a_kernel_that_is_locked_down_ends_as_agreed,
         ],
     )
 }
@@ -205,4 +210,32 @@ fn a_thread_left_behind_is_seen() {
 fn a_wait_that_is_cut_short_is_no_proof() {
     let proof = deceived("disturbs", "plain");
     fails(&proof, &Subject::Afterwards, "disturbed");
+}
+
+fn a_device_that_is_not_here_is_an_outcome_of_its_own() {
+    let proof = proven(&[module("deviceless"), module("plain")]);
+    let load = answer(&proof, &Subject::Load("deviceless".into()));
+    assert!(matches!(load, Answered::NoDevice(_)), "{:#?}", proof.points);
+    assert_eq!((proof.kind(), proof.word()), (None, "no device here"));
+}
+
+/// What `vm` prints of a command in a guest, and its status.
+fn vm(arguments: &[&str], line: &str) -> (String, Option<i32>) {
+    let mut run = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    run.arg("vm").args(["--kernel", &kernel().name.to_string()]).args(arguments);
+    let output = run.args(["--", line]).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (String::from_utf8_lossy(&said).into_owned(), output.status.code())
+}
+
+fn a_guest_has_what_its_stack_needs_of_the_kernels_own_modules() {
+    let stack = project().join("tests/hostile/guest/asks");
+    let (said, status) = vm(&["--stack", &stack.to_string_lossy()], "modprobe asks && lsmod");
+    assert!(status == Some(0) && said.contains("crc8"), "{said}");
+}
+
+fn a_kernel_that_is_locked_down_ends_as_agreed() {
+    let line = "(echo x > /dev/port) 2>&1; true";
+    let (said, status) = vm(&["--no-stack", "--cmdline", "lockdown=integrity"], line);
+    assert!(status == Some(0) && said.contains("Operation not permitted"), "{said}");
 }

@@ -7,6 +7,7 @@ pub mod abi;
 pub mod changes;
 pub mod editor;
 pub mod fresh;
+mod kernels_own;
 mod sources;
 mod stack;
 mod workspace;
@@ -22,6 +23,7 @@ use loader::struct_module::{self, ThisModule};
 
 use self::sources::say_left_out;
 pub use self::{
+    kernels_own::with_kernels_own,
     sources::Sources,
     stack::{MakeTarget, SOURCES, Stack, project, require_project},
     workspace::Workspace,

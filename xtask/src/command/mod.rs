@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    build::{BuiltStack, Stack, project},
+    build::{BuiltStack, Stack, project, with_kernels_own},
     guest::{Accel, Guest},
     host::{cache::Cache, packages, run::Run},
     kernel::{Kernel, KernelName, archive::Refresh},
@@ -134,7 +134,9 @@ impl GuestArgs {
             None => Guest::on(&cache, &self.kernel.obtain(&cache)?)?,
             Some(stack) => {
                 let built = BuiltStack::obtain(&cache, &self.kernel.name, &stack)?;
-                built.modules.iter().fold(Guest::on(&cache, &built.kernel)?, Guest::module)
+                let loads = with_kernels_own(&cache, &built.kernel, &built.modules)?;
+                let files = loads.into_iter().map(|load| load.file);
+                files.fold(Guest::on(&cache, &built.kernel)?, Guest::module)
             }
         };
         let guest = self.cmdline.iter().fold(guest.accel(self.accel), Guest::cmdline);

@@ -36,6 +36,10 @@ const PROGRAMS: &[&str] = &[
     "usr/bin/timeout",
     "usr/bin/xargs",
 ];
+/// What kmod opens only when it meets a packed module, and `ldd` does not name therefore: depmod
+/// reads no exports of a Debian kernel's own modules without.
+const UNPACKERS: [&str; 2] =
+    ["usr/lib/x86_64-linux-gnu/liblzma.so.5", "usr/lib/x86_64-linux-gnu/libzstd.so.1"];
 /// Tools of busybox, each a link to it: none of kmod's, and none that starts other programs.
 const BUSYBOX: &str = "\
     [ awk base64 basename cat chmod clear cmp cp cut date dd df diff dirname dmesg du echo expr \
@@ -88,6 +92,10 @@ impl Initramfs {
     /// What every guest of a kernel has.
     pub(super) fn base(root: &Root, boot: &Boot, agent: Vec<u8>) -> Result<Self> {
         let mut image = Self::without_programs(boot)?;
+        for library in UNPACKERS {
+            let bytes = read_file(&root.path(library))?;
+            image.node(library, Node::File { bytes, executable: true });
+        }
         for program in PROGRAMS {
             image.program(root, program)?;
         }
@@ -297,7 +305,7 @@ impl Node {
 /// A file of the kernel cannot be read.
 pub(super) fn base_key(boot: &Boot, agent: &str) -> Result<String> {
     let rest = super::fingerprint(&Initramfs::without_programs(boot)?.archive()?);
-    let programs = PROGRAMS.iter().copied().chain([TERMINFO]);
+    let programs = PROGRAMS.iter().copied().chain(UNPACKERS).chain([TERMINFO]);
     Ok(cache::key(programs.chain([agent, &rest])))
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    build::{BuildDir, MakeTarget, Stack},
+    build::{BuildDir, MakeTarget, Stack, with_kernels_own},
     guest::{Command, Guest},
     host::cache::Cache,
     kernel::Kernel,
@@ -67,7 +67,8 @@ impl Round {
                 smoke(&["modprobe", "-r"], names.into_iter().rev().collect()),
             ],
         };
-        let guest = modules.iter().fold(Guest::on(cache, kernel)?, Guest::module);
+        let loads = with_kernels_own(cache, kernel, &modules)?.into_iter().map(|load| load.file);
+        let guest = loads.fold(Guest::on(cache, kernel)?, Guest::module);
         let mut session = guest.start()?;
         round.start = lap();
         for command in [Command::tool(&["depmod", "-a"])].into_iter().chain(commands) {

@@ -16,10 +16,10 @@ use super::{ExportInStack, ModuleInStack};
 use crate::{
     build,
     host::{cache::Cache, file_system::read_file},
-    kernel::{Kernel, facts, recipe::Ships},
+    kernel::{Kernel, facts},
     problem::Result,
     tree::{
-        judge, load_plan, modprobe_files::built_in, picture::Picture, scan::scan,
+        judge, modprobe_files::built_in, picture::Picture, scan::scan,
         section_reader::ModuleBuffer, walk,
     },
 };
@@ -68,15 +68,11 @@ impl Prediction {
 pub(super) fn predict(cache: &Cache, kernel: &Kernel, files: &[PathBuf]) -> Result<Prediction> {
     let graph = Graph::new(scan(walk::module_files(files)?).modules);
     let cycles = graph.users_first().err().unwrap_or_default();
-    let plan = match own_modules(cache, kernel, &graph)? {
-        Some(own) => load_plan::with_dependencies(files, Some(&own), &cache.room("facts")?)?,
-        None => load_plan::in_order(files)?,
-    };
     let facts = facts::of_kernel(kernel, || build::this_module(kernel))?;
     let built_in = built_in(&kernel.modules)?;
     let (mut model, mut buffer) = (KernelModel::new(&facts.target), ModuleBuffer::default());
     let mut loads = Vec::new();
-    for load in plan {
+    for load in build::with_kernels_own(cache, kernel, files)? {
         let raw = read_file(&load.file)?;
         let request = judge::request(&load.file, &raw, &facts.target, &mut buffer)?;
         let verdict = model.finit_module(request);
@@ -88,17 +84,6 @@ pub(super) fn predict(cache: &Cache, kernel: &Kernel, files: &[PathBuf]) -> Resu
     let picture = Picture::new(&graph, &order).svg();
     let modules = order.iter().map(|&index| module(&graph, index)).collect();
     Ok(Prediction { loads, cycles, modules, picture })
-}
-
-/// The folder of the kernel's own modules, where a module of the stack depends on one of them.
-fn own_modules(cache: &Cache, kernel: &Kernel, graph: &Graph) -> Result<Option<PathBuf>> {
-    let foreign = |name: Text<'_>| index(graph, &name.lossy()).is_none();
-    let asks = graph.modules().iter().any(|module| module.info.depends.iter().any(foreign));
-    match kernel.name.ships() {
-        _ if !asks => Ok(None),
-        Ships::Nothing => Ok(kernel.modules.is_dir().then(|| kernel.modules.clone())),
-        Ships::Inside | Ships::Apart => kernel.shipped_modules(cache).map(Some),
-    }
 }
 
 fn index(graph: &Graph, name: &str) -> Option<usize> {
