@@ -3,7 +3,10 @@
 
 mod fixture;
 mod generated;
+mod object;
+mod oracle;
 mod requests;
+mod trees;
 
 use std::path::Path;
 
@@ -13,6 +16,7 @@ use xtask::kernel::KernelName;
 use self::{
     fixture::{Fixture, module},
     generated::generated_requests_are_answered_as_modprobe_answers_them,
+    oracle::depmod_and_order_write_the_same_files,
 };
 use crate::harness::{Needs, Test};
 
@@ -30,6 +34,7 @@ pub(crate) fn tests() -> Vec<Test> {
             modprobes_configuration_is_read_as_modprobe_reads_it,
             parameters_on_the_kernels_command_line_are_modprobes,
             generated_requests_are_answered_as_modprobe_answers_them,
+            depmod_and_order_write_the_same_files,
         ],
     )
 }

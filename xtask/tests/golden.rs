@@ -47,6 +47,11 @@ fn fixtures() -> tempfile::TempDir {
         ("hello-7.3.ko", "hello.ko"),
         ("exporter-6.12.ko", "6.12/exporter.ko"),
         ("exporter-7.3.ko", "other.ko"),
+        ("exporter-7.3.ko", "all/exporter.ko"),
+        ("importer-7.3.ko", "all/importer.ko"),
+        ("hello-7.3.ko", "all/hello.ko"),
+        ("exporter-7.3.ko", "all/other.ko"),
+        ("exporter-6.12.ko", "all/old.ko"),
         ("exporter-7.3.ko", "kernel/kernel/fixture/exporter.ko"),
         ("hello-7.3.ko", "kernel/kernel/hello.ko"),
         ("kernel-7.3/.config", "kernel/.config"),
@@ -83,11 +88,9 @@ fn fixtures() -> tempfile::TempDir {
     ] {
         fs::write(folder.path().join("kernel").join(file), text).unwrap();
     }
-    fs::write(
-        folder.path().join("torn.ko"),
-        &fs::read(folder.path().join("hello.ko")).unwrap()[..999],
-    )
-    .unwrap();
+    for file in ["torn.ko", "all/torn.ko"] {
+        fs::write(folder.path().join(file), &hello[..999]).unwrap();
+    }
     folder
 }
 
@@ -143,12 +146,12 @@ const COMMANDS: [(&str, &str); 29] = [
     ("order-twice", "order exporter.ko other.ko"),
     (
         "order-configured",
-        "order greeter hello quiet-one --tree . --depmod-config depmod.conf \
+        "order greeter hello quiet-one other --tree . --depmod-config depmod.conf \
          --modprobe-config modprobe.conf",
     ),
     ("order-missing", "order importer.ko"),
     ("order-no-module", "order torn.ko hello.ko"),
-    ("order-modules-dep", "order --tree . --format modules.dep"),
+    ("order-modules-dep", "order --tree . --depmod-config depmod.conf --format modules.dep"),
     ("order-modules-alias", "order --tree kernel --format modules.alias"),
     ("order-modules-softdep", "order --tree kernel --format modules.softdep"),
     ("order-modules-weakdep", "order importer.ko --format modules.weakdep"),
@@ -157,7 +160,7 @@ const COMMANDS: [(&str, &str); 29] = [
     ("check", "check --tree kernel importer.ko exporter.ko hello.ko"),
     ("check-refused", "check --tree kernel --as-given importer.ko 6.12/exporter.ko"),
     ("check-with-deps", "check --tree kernel --with-deps importer.ko"),
-    ("check-all", "check --tree kernel --all ."),
+    ("check-all", "check --tree kernel --all all"),
     ("vermagic", "vermagic --tree kernel 6.12/exporter.ko exporter.ko torn.ko absent.ko"),
     ("vermagic-no-kernel", "vermagic --tree 6.12 exporter.ko"),
     ("symvers-diff", "symvers diff old.symvers new.symvers"),

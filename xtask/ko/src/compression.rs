@@ -33,6 +33,16 @@ pub enum Compression {
 }
 
 impl Compression {
+    /// Its name; of a file that is not packed, "plain".
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "plain",
+            Self::Xz => "xz",
+            Self::Zstd => "zstd",
+            Self::Gzip => "gzip",
+        }
+    }
+
     /// Looks at the first bytes, as kmod does (`libkmod/libkmod-file.c`), and not at the name.
     pub fn detect(bytes: &[u8]) -> Self {
         match bytes {
@@ -60,7 +70,7 @@ pub fn unpack(
             plain.extend_from_slice(packed);
             Ok(())
         }
-        Compression::Xz => unpack_xz(packed, plain, bytes_max),
+        Compression::Xz => unpack_xz(packed, 0, plain, bytes_max),
         Compression::Zstd => unpack_zstd(packed, plain, bytes_max),
         Compression::Gzip => {
             unpack_stream("gzip data", MultiGzDecoder::new(packed), plain, bytes_max)
@@ -224,10 +234,16 @@ pub fn too_large(bytes_max: usize) -> Malformed {
     Malformed::new(bytes_max as u64, format!("a module of at most {bytes_max} bytes"), "more")
 }
 
-fn unpack_xz(packed: &[u8], plain: &mut Vec<u8>, bytes_max: usize) -> Result<(), Malformed> {
+/// Unpacks xz data; `flags` are liblzma's.
+pub(crate) fn unpack_xz(
+    packed: &[u8],
+    flags: u32,
+    plain: &mut Vec<u8>,
+    bytes_max: usize,
+) -> Result<(), Malformed> {
     let layout = XzLayout::parse(packed);
     let own_check = layout.and_then(|layout| layout.crc32);
-    let flags = if own_check.is_some() { IGNORE_CHECK } else { 0 };
+    let flags = if own_check.is_some() { flags | IGNORE_CHECK } else { flags };
     let refuse =
         |stream: &Stream, found: String| Malformed::new(stream.total_in(), "xz data", found);
     let mut stream = Stream::new_stream_decoder(DECODER_BYTES_MAX, flags)
@@ -304,7 +320,11 @@ fn xz_number(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 /// Unpacks all frames of a file, and skips those that hold no data.
-fn unpack_zstd(mut packed: &[u8], plain: &mut Vec<u8>, bytes_max: usize) -> Result<(), Malformed> {
+pub(crate) fn unpack_zstd(
+    mut packed: &[u8],
+    plain: &mut Vec<u8>,
+    bytes_max: usize,
+) -> Result<(), Malformed> {
     while !packed.is_empty() {
         unpack_zstd_frame(&mut packed, plain, bytes_max)?;
     }

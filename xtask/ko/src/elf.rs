@@ -176,6 +176,11 @@ impl<'a> Section<'a> {
         self.names.get(self.name_offset as usize..).unwrap_or_default()
     }
 
+    /// Returns `true` if its name lies within the names of all.
+    pub(crate) fn has_name(&self) -> bool {
+        (self.name_offset as usize) < self.names.len()
+    }
+
     /// Whether it has bytes in the file; the offset and size of one without mean nothing.
     fn has_bytes(&self) -> bool {
         ![SHT_NULL.0, SHT_NOBITS.0].contains(&self.kind)
@@ -197,6 +202,11 @@ pub struct Symbol {
 }
 
 impl Symbol {
+    /// `st_name`: where its name is in the string table.
+    pub(crate) fn name_at(&self) -> usize {
+        self.name_offset as usize
+    }
+
     /// Whether the module expects others to define it.
     pub fn is_undefined(&self) -> bool {
         self.section == SHN_UNDEF.0
@@ -349,6 +359,43 @@ impl<'a> Elf<'a> {
         elf.names = elf.find_names(header.names_index)?;
         elf.check_names()?;
         Ok(elf)
+    }
+
+    /// Reads the header and the section table as libkmod does, which asks neither for a relocatable
+    /// file nor that each section lies within it (`kmod_elf_new()`, `libkmod/libkmod-elf.c`).
+    ///
+    /// # Errors
+    /// The first thing that it refuses.
+    pub(crate) fn parse_as_kmod(data: &'a [u8]) -> Result<Self, Malformed> {
+        let header = Header { kind: ET_REL.0, ..Header::parse(data)? };
+        let mut elf = Self::with_table(data, &header)?;
+        let index = u32::from(header.names_index);
+        let names = elf.section(index);
+        let place = names.and_then(|section| elf.place_of(&section));
+        elf.names = place.and_then(|place| data.get(place)).unwrap_or_default();
+        let own_name = names.map_or(usize::MAX, |section| section.name_offset as usize);
+        if elf.names.last() != Some(&0) || own_name >= elf.names.len() {
+            let found = format!("section {index}");
+            return Err(Malformed::new(0, "section names that end in NUL", found));
+        }
+        Ok(elf)
+    }
+
+    /// Where a section lies by its header, whatever its type; `None` outside the file.
+    pub(crate) fn place_of(&self, section: &Section<'_>) -> Option<Range<usize>> {
+        let start = usize::try_from(section.offset).ok()?;
+        let end = start.checked_add(usize::try_from(section.size).ok()?)?;
+        (end <= self.data.len()).then_some(start..end)
+    }
+
+    /// The symbols of a table but the first; `None` if it is not made of whole records.
+    pub(crate) fn symbol_records(
+        &self,
+        bytes: &'a [u8],
+    ) -> Option<impl Iterator<Item = Symbol> + use<'a>> {
+        let Self { class, endian, .. } = *self;
+        let table = Symbols { class, endian, bytes, strings: &[], strings_offset: 0 };
+        (bytes.len() % class.symbol_bytes() == 0).then(|| table.iter())
     }
 
     fn with_table(data: &'a [u8], header: &Header) -> Result<Self, Malformed> {

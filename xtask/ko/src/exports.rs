@@ -73,7 +73,7 @@ pub struct Export<'a> {
 }
 
 /// The export tables of a module.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Exports<'a> {
     /// How they are laid out; `None` when there is no table.
     pub layout: Option<ExportLayout>,

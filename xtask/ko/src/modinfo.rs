@@ -25,6 +25,11 @@ impl<'a> Modinfo<'a> {
         Self { bytes: elf.bytes_named(".modinfo").unwrap_or_default() }
     }
 
+    /// The same of the section's bytes.
+    pub(crate) fn of_bytes(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
     /// Every string, in order. Padding between them is skipped and a last one without its NUL
     /// counts, as in `kmod_elf_get_modinfo_strings()` of libkmod and `next_string()` of
     /// `kernel/module/main.c`.

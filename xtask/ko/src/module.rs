@@ -8,6 +8,7 @@ use super::{
     error::Malformed,
     exports::{Export, ExportLayout, Exports},
     imports::{Import, imports},
+    kmod_elf::KmodElf,
     modinfo::{Modinfo, ModinfoLine},
     params::{Param, params},
     signature::{MAGIC, Signature, signature},
@@ -29,6 +30,8 @@ pub struct Module<'a> {
     pub versions: Versions<'a>,
     /// The signature; `None` when there is none, or it is no PKCS#7.
     pub signature: Option<Signature<'a>>,
+    /// The parts that are not what their form asks for; they count as absent.
+    pub damaged: Vec<Malformed>,
 }
 
 impl<'a> Module<'a> {
@@ -37,13 +40,36 @@ impl<'a> Module<'a> {
     /// # Errors
     /// The first part that is not what its form asks for.
     pub fn read(data: &'a [u8]) -> Result<Self, Malformed> {
-        let elf = Elf::parse(data)?;
+        let mut module = Self::read_in_part(data)?;
+        match module.damaged.is_empty() {
+            true => Ok(module),
+            false => Err(module.damaged.swap_remove(0)),
+        }
+    }
+
+    /// Reads what is there of a module, as modinfo does of a stripped, a damaged or a debug file.
+    ///
+    /// # Errors
+    /// Not even libkmod takes the file for one.
+    pub fn read_in_part(data: &'a [u8]) -> Result<Self, Malformed> {
+        let mut damaged = Vec::new();
+        let (elf, modinfo) = match Elf::parse(data) {
+            Ok(elf) => (elf, Modinfo::parse(&elf)),
+            Err(malformed) => {
+                let Ok(kmod) = KmodElf::parse(data) else { return Err(malformed) };
+                damaged.push(malformed);
+                (kmod.elf, kmod.modinfo().unwrap_or_default())
+            }
+        };
+        let exports = Exports::parse(&elf).map_err(|malformed| damaged.push(malformed));
+        let versions = Versions::parse(&elf).map_err(|malformed| damaged.push(malformed));
         Ok(Self {
             elf,
-            modinfo: Modinfo::parse(&elf),
-            exports: Exports::parse(&elf)?,
-            versions: Versions::parse(&elf)?,
+            modinfo,
+            exports: exports.unwrap_or_default(),
+            versions: versions.unwrap_or(Versions::none(&elf)),
             signature: signature(data),
+            damaged,
         })
     }
 
@@ -103,14 +129,15 @@ impl<'a> Module<'a> {
         imports(&self.elf, &self.versions.index())
     }
 
-    /// All that the module says, read at once.
-    ///
-    /// # Errors
-    /// An export or import that cannot be read.
-    pub fn facts(&self) -> Result<Facts<'a>, Malformed> {
-        let Self { elf, modinfo, exports, versions, signature } = self;
+    /// All that the module says, read at once. Of a damaged list, what comes before the damage.
+    pub fn facts(&self) -> Facts<'a> {
+        let Self { elf, modinfo, exports, versions, signature, damaged } = self;
         let values = |key| modinfo.all(key).collect();
-        Ok(Facts {
+        let mut damaged = damaged.clone();
+        let exported = exports.iter().map_while(|one| one.map_err(|bad| damaged.push(bad)).ok());
+        let exported = exported.collect();
+        let imports = self.imports().map_err(|bad| damaged.push(bad)).unwrap_or_default();
+        Facts {
             name: self.name(),
             license: modinfo.get("license"),
             version: modinfo.get("version"),
@@ -136,15 +163,16 @@ impl<'a> Module<'a> {
             build_id: self.build_id().map(hex),
             btf: elf.section_named(".BTF").is_some(),
             export_layout: exports.layout,
-            exports: exports.iter().collect::<Result<_, _>>()?,
+            exports: exported,
             version_tables: [VersionTable::Basic, VersionTable::Extended]
                 .into_iter()
                 .filter(|&table| versions.has(table))
                 .collect(),
             module_layout_crc: versions.index().crc(Text(b"module_layout")),
-            imports: self.imports()?,
+            imports,
             other: others(*modinfo),
-        })
+            damaged: damaged.iter().map(ToString::to_string).collect(),
+        }
     }
 }
 
@@ -215,6 +243,8 @@ pub struct Facts<'a> {
     pub imports: Vec<Import<'a>>,
     /// The lines of `.modinfo` that no field above stands for.
     pub other: Vec<ModinfoLine<'a>>,
+    /// What is not as its form asks for, a sentence each: what hangs on it is missing above.
+    pub damaged: Vec<String>,
 }
 
 /// The lines of `.modinfo` that no field of [`Facts`] stands for. Where a key has several lines and

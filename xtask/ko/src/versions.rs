@@ -62,6 +62,11 @@ impl<'a> Versions<'a> {
         Ok(Self { elf: *elf, basic, extended })
     }
 
+    /// No tables.
+    pub(crate) fn none(elf: &Elf<'a>) -> Self {
+        Self { elf: *elf, basic: None, extended: None }
+    }
+
     /// Whether the table is there: an empty one counts.
     pub fn has(&self, table: VersionTable) -> bool {
         match table {

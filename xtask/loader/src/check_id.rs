@@ -26,6 +26,8 @@ macro_rules! check_ids {
 }
 
 check_ids! {
+    /// kmod takes the file: the kernel is asked only then.
+    Kmod = "kmod",
     /// Whether modules may be loaded at all.
     RequestAllowed = "request.allowed",
     /// The flags of `finit_module()`.

@@ -39,6 +39,7 @@ errnos! {
     EINVAL = 22, "Invalid argument";
     ENOSPC = 28, "No space left on device", "a parameter's value is too long";
     ERANGE = 34, "Numerical result out of range";
+    ENOSYS = 38, "Function not implemented", "kmod lacks a library";
     ELOOP = 40, "Too many levels of symbolic links", "types that lead to each other without end";
     ENODATA = 61, "No data available", "no signature";
     ENOPKG = 65, "Package not installed", "a digest or key of a kind that the kernel lacks";

@@ -36,6 +36,9 @@ pub(super) enum Cause {
     SignatureDamaged,
 }
 
+/// What to do about a file that kmod does not take.
+pub(super) const FOR_KMOD: &str = "unpack it, or pack it again in one piece: xz --check=crc32 FILE";
+
 /// What to do about a check that refused; empty where nothing is to be done.
 /// It is long because it names every check, so that the compiler misses none.
 pub(super) fn hint_for(id: CheckId, cause: Option<Cause>, kernel: &KernelFacts) -> String {
@@ -44,6 +47,7 @@ pub(super) fn hint_for(id: CheckId, cause: Option<Cause>, kernel: &KernelFacts) 
     }
     let release = &kernel.release;
     match id {
+        CheckId::Kmod => FOR_KMOD,
         CheckId::RequestAllowed => "boot without nomodule, and leave kernel.modules_disabled alone",
         CheckId::ElfMagic => "give the .ko file: this is no ELF file",
         CheckId::ElfType => "give the .ko file that Kbuild made, not a program or library",

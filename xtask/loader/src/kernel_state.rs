@@ -115,13 +115,19 @@ impl KernelState {
         self.loaded.push(module);
     }
 
-    /// Adds a module of which it cannot be decided whether it went live.
+    /// Adds a module of which it cannot be decided whether it went live. One without a name could
+    /// not be read: it may export any symbol.
     pub fn doubt(&mut self, module: LoadedModule) {
         for offered in &module.exports {
             let first = self.doubtful_by_symbol.entry(offered.symbol.clone());
             first.or_insert(self.doubtful.len());
         }
         self.doubtful.push(module);
+    }
+
+    /// Takes the modules in doubt out, to leave them behind in another state.
+    pub fn take_doubtful(&mut self) -> Vec<LoadedModule> {
+        std::mem::take(&mut self.doubtful)
     }
 
     /// Decides about the modules in doubt, once the kernel has.

@@ -28,12 +28,15 @@ pub(super) fn load_module<'a>(
     walk(load, None)
 }
 
-/// The verdict where the file and the kernel alone decide, whatever is loaded there; none where
-/// they do not.
-pub fn early_verdict(request: LoadRequest<'_>, kernel: &KernelFacts) -> Option<Verdict> {
+/// The verdict where the file and the kernel alone decide, whatever is loaded there, and the module
+/// that is then in doubt; none where they do not decide.
+pub fn early_verdict(
+    request: LoadRequest<'_>,
+    kernel: &KernelFacts,
+) -> Option<(Verdict, Option<LoadedModule>)> {
     let mut state = KernelState::default();
     let verdict = walk(LoadInfo::new(request, kernel, &mut state), Some(CheckId::Loaded));
-    (!verdict.loads()).then_some(verdict)
+    (!verdict.loads()).then(|| (verdict, state.take_doubtful().pop()))
 }
 
 /// Whether the signature of an unpacked module is good for a kernel.

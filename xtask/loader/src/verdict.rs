@@ -1,6 +1,13 @@
 //! What the kernel would do with one file, check by check.
 
-use crate::{check_id::CheckId, errno::Errno, hint::Cause, taints::Taints};
+use ko::kmod_unpack::{KmodErrno, KmodRefusal};
+
+use crate::{
+    check_id::CheckId,
+    errno::Errno,
+    hint::{Cause, FOR_KMOD},
+    taints::Taints,
+};
 
 /// What became of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +122,28 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// The verdict on a file that kmod refuses: the kernel is not asked, and logs nothing.
+    pub fn refused_by_kmod(name: String, refusal: &KmodRefusal) -> Self {
+        let errno = match refusal.errno {
+            KmodErrno::Invalid => Errno::EINVAL,
+            KmodErrno::NotBuiltIn => Errno::ENOSYS,
+        };
+        let check = CheckResult {
+            id: CheckId::Kmod,
+            outcome: Outcome::Fail(errno),
+            want: format!("a file that {} takes", refusal.by),
+            have: refusal.reason.clone(),
+            hint: FOR_KMOD.into(),
+        };
+        let (answer, messages) = (Answer::Refused(errno), Vec::new());
+        Self { name, answer, messages, taints: Taints::default(), checks: vec![check] }
+    }
+
+    /// Returns `true` if kmod refuses the file, and the kernel is not asked.
+    pub fn is_kmods(&self) -> bool {
+        self.decisive().is_some_and(|check| check.id == CheckId::Kmod)
+    }
+
     /// Whether it would load.
     pub fn loads(&self) -> bool {
         self.answer == Answer::Loads

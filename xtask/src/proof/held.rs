@@ -51,6 +51,7 @@ fn check(load: &PredictedLoad, cycles: &[Cycle]) -> Answered {
         Answer::Refused(errno) => {
             let id = verdict.decisive().map(|check| check.id.to_string()).unwrap_or_default();
             let said = match verdict.messages.last() {
+                _ if verdict.is_kmods() => "the kernel is not asked".into(),
                 Some(said) => format!("the kernel would log \"{said}\""),
                 None => "the kernel would log nothing".into(),
             };

@@ -18,10 +18,7 @@ use crate::{
     host::{cache::Cache, file_system::read_file},
     kernel::{Kernel, facts},
     problem::Result,
-    tree::{
-        judge, modprobe_files::built_in, picture::Picture, scan::scan,
-        section_reader::ModuleBuffer, walk,
-    },
+    tree::{judge, modprobe_files::built_in, picture::Picture, scan::scan, walk},
 };
 
 /// One load, and what the kernel would do.
@@ -70,12 +67,11 @@ pub(super) fn predict(cache: &Cache, kernel: &Kernel, files: &[PathBuf]) -> Resu
     let cycles = graph.users_first().err().unwrap_or_default();
     let facts = facts::of_kernel(kernel, || build::this_module(kernel))?;
     let built_in = built_in(&kernel.modules)?;
-    let (mut model, mut buffer) = (KernelModel::new(&facts.target), ModuleBuffer::default());
+    let mut model = KernelModel::new(&facts.target);
     let mut loads = Vec::new();
     for load in build::with_kernels_own(cache, kernel, files)? {
         let raw = read_file(&load.file)?;
-        let request = judge::request(&load.file, &raw, &facts.target, &mut buffer)?;
-        let verdict = model.finit_module(request);
+        let verdict = judge::judge_as_insmod(&mut model, &facts.target, &load.file, &raw, b"")?;
         let (name, file, of_stack, needs) = (name(&load.file), load.file, load.wanted, load.needs);
         let built_in = built_in.has(&name);
         loads.push(PredictedLoad { file, name, of_stack, needs, built_in, verdict });

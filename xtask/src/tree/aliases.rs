@@ -1,13 +1,13 @@
-//! `modules.alias` of a tree.
+//! `modules.alias` and `modules.devname` of a tree.
 //!
 //! Aliases are not part of what is remembered of a tree: there are ten times as many bytes of them
 //! as of everything else.
 
-use ko::{elf::Elf, modinfo::Modinfo};
+use ko::{error::Malformed, kmod_elf::KmodElf};
 use stack::{
     dependency_info::Names,
     module_file::ModuleFile,
-    modules_lists::{ALIASES_HEADING, alias_lines},
+    modules_lists::{ALIASES_HEADING, DEVNAME_HEADING, alias_lines, devname_line},
 };
 
 use super::{
@@ -15,20 +15,36 @@ use super::{
     section_reader::{FileError, ModuleBuffer, UnreadableFile},
 };
 
-/// The text that depmod would write for these modules, and the files that are no modules.
+/// The text of `modules.alias` that depmod would write for these modules, and the files that it
+/// cannot read.
 pub fn modules_alias(files: &[ModuleFile]) -> (Vec<u8>, Vec<UnreadableFile>) {
+    let (lines, unreadable) = lines(files, alias_lines);
+    ([ALIASES_HEADING.as_bytes(), &lines].concat(), unreadable)
+}
+
+/// The same of `modules.devname`.
+pub fn modules_devname(files: &[ModuleFile]) -> (Vec<u8>, Vec<UnreadableFile>) {
+    let (lines, unreadable) = lines(files, devname_line);
+    let heading = if lines.is_empty() { "" } else { DEVNAME_HEADING };
+    ([heading.as_bytes(), &lines].concat(), unreadable)
+}
+
+fn lines(
+    files: &[ModuleFile],
+    of_module: impl Fn(&[u8], &str) -> Result<Vec<u8>, Malformed> + Sync,
+) -> (Vec<u8>, Vec<UnreadableFile>) {
     let (lines, unreadable) = read_files(files, |buffer, file| {
-        alias_lines(buffer.read(&file.full)?, &file.name).map_err(FileError::from)
+        Ok(of_module(buffer.read_for_kmod(&file.full)?, &file.name)?)
     });
-    ([ALIASES_HEADING.as_bytes(), &lines.concat()].concat(), unreadable)
+    (lines.concat(), unreadable)
 }
 
 /// The aliases with a bus (`:`) of each module: those that are not part of what is remembered. None
 /// for a file that cannot be read.
 pub fn bus_aliases(files: &[ModuleFile]) -> Vec<Names> {
     let read = |buffer: &mut ModuleBuffer, file: &ModuleFile| -> Result<Names, FileError> {
-        let elf = Elf::parse(buffer.read(&file.full)?)?;
-        let aliases = Modinfo::parse(&elf).all("alias");
+        let module = KmodElf::parse(buffer.read_for_kmod(&file.full)?)?;
+        let aliases = module.modinfo().unwrap_or_default().all("alias");
         Ok(aliases.filter(|alias| alias.bytes().contains(&b':')).collect())
     };
     let names = map_files(files, |buffer, file| read(buffer, file).unwrap_or_default());

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs,
     io::Read as _,
     path::Path,
@@ -13,12 +14,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use ko::compression::UNPACKED_BYTES_MAX;
+use ko::{compression::UNPACKED_BYTES_MAX, kmod_unpack::form_for_kmod};
 use loader::{
     decompress::{FORM_BYTES, refuses_form},
     early_verdict,
     kernel_facts::KernelFacts,
     kernel_model::KernelModel,
+    kernel_state::LoadedModule,
     load_info::LoadRequest,
     verdict::{Answer, Verdict},
     verify_signature,
@@ -31,6 +33,7 @@ use stack::{
     dependency_info::DependencyInfo,
     graph::{Graph, ScannedModule},
     module_file::{ModuleFile, Stamp},
+    module_name::ModuleName,
 };
 
 use super::{
@@ -38,8 +41,10 @@ use super::{
     section_reader::{FileError, ModuleBuffer},
 };
 
-use crate::host::open;
-use crate::problem::Result;
+use crate::{
+    host::{open, root_kmod::kmod_facts},
+    problem::Result,
+};
 
 /// How many unpacked modules may wait for their turn.
 const WAITING_MAX: usize = 32;
@@ -55,7 +60,8 @@ pub struct ModuleRow {
     pub errno: Option<String>,
     /// The check that decided.
     pub check: Option<String>,
-    /// The last line that the kernel would log, or why there is no answer.
+    /// The last line that the kernel would log, the reason for which kmod refuses the file, or why
+    /// there is no answer.
     pub said: Option<String>,
 }
 
@@ -85,22 +91,34 @@ impl RowVerdict {
     }
 }
 
-/// A module file as kmod gives it to the kernel: unpacked, unless the kernel does that. `raw` is
-/// what is in the file.
+/// Judges a file as insmod would have it loaded: kmod may refuse it; else the kernel is given the
+/// unpacked module, or the file itself where the kernel unpacks it. `raw` is what is in the file.
 ///
 /// # Errors
-/// It cannot be unpacked.
-pub fn request<'a>(
-    file: &Path,
-    raw: &'a [u8],
+/// It cannot be read.
+pub fn judge_as_insmod(
+    model: &mut KernelModel<'_>,
     target: &KernelFacts,
-    buffer: &'a mut ModuleBuffer,
-) -> Result<LoadRequest<'a>> {
-    if let Some(request) = LoadRequest::compressed(raw, target) {
-        return Ok(request);
-    }
-    let file = buffer.read_for_kernel(file).map_err(|error| error.problem(file))?;
-    Ok(LoadRequest { file, ..LoadRequest::default() })
+    file: &Path,
+    raw: &[u8],
+    args: &[u8],
+) -> Result<Verdict> {
+    let mut buffer = ModuleBuffer::default();
+    let by_kernel = form_for_kmod(kmod_facts(), raw).ok();
+    let by_kernel = by_kernel.and_then(|_| LoadRequest::compressed(raw, target));
+    let request = match by_kernel {
+        Some(request) => request,
+        None => match buffer.read_for_kmod(file) {
+            Ok(file) => LoadRequest { file, ..LoadRequest::default() },
+            Err(FileError::Kmod(refusal)) => {
+                let name = file.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
+                let name = ModuleName::of_any_file(&name).to_string();
+                return Ok(Verdict::refused_by_kmod(name, &refusal));
+            }
+            Err(error) => return Err(error.problem(file)),
+        },
+    };
+    Ok(model.finit_module(LoadRequest { args, ..request }))
 }
 
 /// What was found of a folder's modules.
@@ -122,12 +140,13 @@ pub fn judge_tree(target: &KernelFacts, files: &[ModuleFile], cache_dir: &Path) 
         return Judged { rows, verified: None };
     }
     let times = Mutex::new((0, Duration::ZERO));
-    let (mut rows, scanned) = judge_early(target, files, &times);
+    let Early { mut rows, doubts, scanned } = judge_early(target, files, &times);
     // Signatures have been judged by then, and nothing else depends on them.
     let mut without_signatures = target.clone();
     without_signatures.options.signatures = false;
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    rows.extend(judge_in_order(&without_signatures, &in_order(scanned), threads));
+    let later = judge_in_order(&without_signatures, doubts, &in_order(scanned), threads);
+    rows.extend(later);
     let all_read = rows.iter().all(|row| row.verdict != RowVerdict::Unreadable);
     if all_read && files.iter().all(is_settled) {
         if let Ok(text) = serde_json::to_vec(&rows) {
@@ -151,22 +170,31 @@ fn is_settled(file: &ModuleFile) -> bool {
     now.is_ok_and(|now| now == file.stamp) && !file.stamp.is_fresh(SystemTime::now())
 }
 
-/// Judges each file by itself, in parallel. Those that no other module could help are done; the
-/// others come with what orders them.
+/// What is known of a folder's modules before any of them is loaded.
+struct Early {
+    /// The rows of those that no other module could help.
+    rows: Vec<ModuleRow>,
+    /// Those among them of which it cannot be decided whether they load.
+    doubts: Vec<LoadedModule>,
+    /// The others, with what orders them.
+    scanned: Vec<ScannedModule>,
+}
+
+/// Judges each file by itself, in parallel.
 fn judge_early(
     target: &KernelFacts,
     files: &[ModuleFile],
     times: &Mutex<(usize, Duration)>,
-) -> (Vec<ModuleRow>, Vec<ScannedModule>) {
+) -> Early {
     let mut without_signatures = target.clone();
     without_signatures.options.signatures = false;
     let judged = files.par_iter().map_init(ModuleBuffer::default, |buffer, file| {
         if let Some(verdict) = refused_form(target, file) {
-            return Either::Left(row(file, verdict));
+            return Either::Left((row(file, verdict), None));
         }
-        let bytes = match buffer.read_for_kernel(&file.full) {
+        let bytes = match buffer.read_for_kmod(&file.full) {
             Ok(bytes) => bytes,
-            Err(error) => return Either::Left(unreadable_row(file, &error)),
+            Err(error) => return Either::Left(unreadable(file, &error)),
         };
         let request = LoadRequest { file: bytes, ..LoadRequest::default() };
         let begin = thread_time();
@@ -178,7 +206,7 @@ fn judge_early(
         // A good signature has been judged by then.
         let target = if is_good { &without_signatures } else { target };
         match early_verdict(request, target) {
-            Some(verdict) => Either::Left(row(file, verdict)),
+            Some((verdict, doubt)) => Either::Left((row(file, verdict), doubt)),
             // A module whose dependencies cannot be read is judged like one without any.
             None => Either::Right(ScannedModule {
                 file: file.clone(),
@@ -186,11 +214,11 @@ fn judge_early(
             }),
         }
     });
-    let (mut rows, mut scanned): (Vec<ModuleRow>, Vec<ScannedModule>) =
-        judged.partition_map(|one| one);
-    rows.sort_by(|a, b| a.file.cmp(&b.file));
+    let (mut done, mut scanned): (Vec<_>, Vec<ScannedModule>) = judged.partition_map(|one| one);
+    done.sort_by(|(a, _): &(ModuleRow, _), (b, _)| a.file.cmp(&b.file));
     scanned.sort_by(|a, b| a.file.path.cmp(&b.file.path));
-    (rows, scanned)
+    let (rows, doubts): (Vec<_>, Vec<Option<LoadedModule>>) = done.into_iter().unzip();
+    Early { rows, doubts: doubts.into_iter().flatten().collect(), scanned }
 }
 
 /// The verdict on a compressed file that kmod hands to the kernel, and whose form the kernel's
@@ -272,8 +300,15 @@ fn in_order(scanned: Vec<ScannedModule>) -> Vec<ModuleFile> {
 }
 
 /// Judges the files one after the other, while this many threads read those that come next.
-fn judge_in_order(target: &KernelFacts, files: &[ModuleFile], threads: usize) -> Vec<ModuleRow> {
+/// `doubts` may be loaded before them.
+fn judge_in_order(
+    target: &KernelFacts,
+    doubts: Vec<LoadedModule>,
+    files: &[ModuleFile],
+    threads: usize,
+) -> Vec<ModuleRow> {
     let mut model = KernelModel::new(target);
+    doubts.into_iter().for_each(|module| model.state.doubt(module));
     let mut rows = Vec::with_capacity(files.len());
     // A reader takes a file, then a permit for it; a judged file gives one back. The file that is
     // next to be judged was taken before all others, so it always has a permit. Where no file is
@@ -294,7 +329,7 @@ fn judge_in_order(target: &KernelFacts, files: &[ModuleFile], threads: usize) ->
             scope.spawn(move || {
                 let mut buffer = ModuleBuffer::default();
                 while let Some((index, file)) = take() {
-                    let bytes = buffer.read_for_kernel(&file.full).map(<[u8]>::to_vec);
+                    let bytes = buffer.read_for_kmod(&file.full).map(<[u8]>::to_vec);
                     if send.send((index, bytes)).is_err() {
                         return;
                     }
@@ -312,7 +347,11 @@ fn judge_in_order(target: &KernelFacts, files: &[ModuleFile], threads: usize) ->
                         let request = LoadRequest { file: &bytes, ..LoadRequest::default() };
                         row(file, model.finit_module(request))
                     }
-                    Err(error) => unreadable_row(file, &error),
+                    Err(error) => {
+                        let (row, doubt) = unreadable(file, &error);
+                        doubt.into_iter().for_each(|module| model.state.doubt(module));
+                        row
+                    }
                 });
                 // After the last file no reader is left to take it.
                 let _ = give.send(());
@@ -322,18 +361,26 @@ fn judge_in_order(target: &KernelFacts, files: &[ModuleFile], threads: usize) ->
     rows
 }
 
-fn unreadable_row(file: &ModuleFile, error: &FileError) -> ModuleRow {
+/// The row of a file that does not come to the kernel: kmod refuses it, or it cannot be read here,
+/// and then any symbol may be its.
+fn unreadable(file: &ModuleFile, error: &FileError) -> (ModuleRow, Option<LoadedModule>) {
+    if let FileError::Kmod(refusal) = error {
+        return (row(file, Verdict::refused_by_kmod(file.name.to_string(), refusal)), None);
+    }
     let (file, said) = (file.path.clone(), Some(error.to_string()));
-    ModuleRow { file, verdict: RowVerdict::Unreadable, errno: None, check: None, said }
+    let verdict = RowVerdict::Unreadable;
+    let row = ModuleRow { file, verdict, errno: None, check: None, said };
+    (row, Some(LoadedModule::default()))
 }
 
 fn row(file: &ModuleFile, verdict: Verdict) -> ModuleRow {
     let check = verdict.decisive().map(|check| check.id.to_string());
+    let kmods = verdict.decisive().filter(|_| verdict.is_kmods()).map(|check| check.have.clone());
     let Verdict { answer, messages, .. } = verdict;
     let (verdict, errno, said) = match answer {
         Answer::Loads => (RowVerdict::Loads, None, None),
         Answer::Refused(errno) => {
-            (RowVerdict::Refused, Some(errno.to_string()), messages.last().cloned())
+            (RowVerdict::Refused, Some(errno.to_string()), kmods.or(messages.last().cloned()))
         }
         Answer::Unknown(reason) => (RowVerdict::Unknown, None, Some(reason)),
     };
@@ -378,7 +425,7 @@ mod tests {
             let files = files.clone();
             let count = files.len();
             thread::spawn(move || {
-                let rows = judge_in_order(&KernelFacts::default(), &files, threads);
+                let rows = judge_in_order(&KernelFacts::default(), Vec::new(), &files, threads);
                 send.send(rows.len()).unwrap();
             });
             let judged = ended.recv_timeout(Duration::from_secs(30));

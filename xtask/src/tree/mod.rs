@@ -2,6 +2,7 @@
 
 pub mod abi_files;
 pub mod aliases;
+pub mod depmod_files;
 pub mod importers;
 pub mod judge;
 pub mod kmod;

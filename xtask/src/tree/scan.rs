@@ -13,6 +13,7 @@ use crate::{
 use ko::compression::UNPACKED_BYTES_MAX;
 use stack::{
     dependency_info::{DependencyInfo, Names},
+    depmod_config::Tie,
     graph::ScannedModule,
     module_file::{ModuleFile, Stamp},
 };
@@ -20,10 +21,15 @@ use stack::{
 /// The files of a tree, read.
 #[derive(Debug, Default)]
 pub struct TreeScan {
-    /// The modules, in the order of their files.
+    /// The modules, in the order of their files. One of which nothing could be read is among them
+    /// without any dependency, as in depmod's files.
     pub modules: Vec<ScannedModule>,
-    /// The files that are no modules.
+    /// The files of which nothing could be read.
     pub unreadable: Vec<UnreadableFile>,
+    /// The modules that were taken for no reason but the order of a directory.
+    pub ties: Vec<Tie>,
+    /// The files in a form that kmod does not list.
+    pub not_listed: Vec<ModuleFile>,
     /// How many of them were remembered from an earlier call.
     pub remembered: usize,
 }
@@ -53,7 +59,8 @@ pub fn scan_cached(files: Vec<ModuleFile>, cache_file: &Path) -> TreeScan {
 /// One file's dependency information, and whether the file is too fresh to be remembered.
 type Read = Result<(DependencyInfo, bool), FileError>;
 
-/// Fills the scan, and returns for each module whether it is too fresh to be remembered.
+/// Fills the scan, and returns for each module whether it is not to be remembered: the file is too
+/// fresh, or could not be read.
 fn read_into(
     files: Vec<ModuleFile>,
     mut known: impl FnMut(&ModuleFile) -> Option<DependencyInfo>,
@@ -70,7 +77,12 @@ fn read_into(
                 outcome.modules.push(ScannedModule { file, info });
                 fresh_ones.push(fresh);
             }
-            Some(Err(error)) => outcome.unreadable.push(UnreadableFile { file: file.full, error }),
+            Some(Err(error)) => {
+                outcome.unreadable.push(UnreadableFile { file: file.full.clone(), error });
+                let info = DependencyInfo::default();
+                outcome.modules.push(ScannedModule { file, info });
+                fresh_ones.push(true);
+            }
             None => {}
         }
     }
@@ -140,7 +152,7 @@ fn read_one(buffer: &mut ModuleBuffer, file: &ModuleFile) -> Read {
     let (opened, _) = open::open(&file.full, UNPACKED_BYTES_MAX as u64).map_err(FileError::from)?;
     let mut info = match read_parts(buffer, &opened, file.stamp.size) {
         Some(info) => info,
-        None => DependencyInfo::read(buffer.read_file(&opened, file.stamp.size)?)?,
+        None => DependencyInfo::read(buffer.read_open_for_kmod(&opened, file.stamp.size)?)?,
     };
     info.lists_mut().into_iter().for_each(Names::shrink);
     let after = Stamp::from_metadata(&opened.metadata().map_err(FileError::from)?);

@@ -8,11 +8,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{host::open, printer::Shown as _, problem::Problem};
+use crate::{
+    host::{open, root_kmod::kmod_facts},
+    printer::Shown as _,
+    problem::Problem,
+};
 use ko::{
     compression::{Compression, UNPACKED_BYTES_MAX, too_large, unpack},
     elf::{Elf, Section},
     error::Malformed,
+    kmod_unpack::{KmodRefusal, NotUnpacked, form_for_kmod, unpack_for_kmod},
     module::Module,
 };
 
@@ -25,6 +30,9 @@ pub enum FileError {
     /// The bytes are not what their form asks for.
     #[error("{0}")]
     Malformed(#[from] Malformed),
+    /// kmod refuses the file.
+    #[error(transparent)]
+    Kmod(#[from] KmodRefusal),
 }
 
 impl FileError {
@@ -33,7 +41,7 @@ impl FileError {
         let fact = format!("{}: {self}", file.shown());
         match self {
             Self::Io(_) => Problem::usage(fact),
-            Self::Malformed(_) => Problem::does_not_hold(fact),
+            Self::Malformed(_) | Self::Kmod(_) => Problem::does_not_hold(fact),
         }
     }
 }
@@ -54,6 +62,14 @@ pub struct ModuleBuffer {
     packed: Vec<u8>,
     plain: Vec<u8>,
     parts: Parts,
+}
+
+/// Where the bytes of a module are.
+enum Loaded {
+    /// Among those that were read: so many of them.
+    AsItIs(usize),
+    /// Among the unpacked ones.
+    Unpacked,
 }
 
 /// Room for parts of a file at their places, zero elsewhere.
@@ -93,59 +109,91 @@ impl ModuleBuffer {
     /// What the system says, or what is wrong with a packed file.
     pub fn read(&mut self, path: &Path) -> Result<&[u8], FileError> {
         let (file, metadata) = open::open(path, UNPACKED_BYTES_MAX as u64)?;
-        self.read_file(&file, metadata.len())
+        let length = self.fill(&file, metadata.len())?;
+        let packed = &self.packed[..length];
+        let form = Compression::detect(packed);
+        if form == Compression::None {
+            return Ok(packed);
+        }
+        self.plain.clear();
+        unpack(form, packed, &mut self.plain, UNPACKED_BYTES_MAX)?;
+        Ok(&self.plain)
     }
 
-    /// Reads a file, unpacks it, and takes the module apart.
+    /// Reads a file, unpacks it, and takes apart what is there of the module.
     ///
     /// # Errors
     /// It cannot be read, or is no module.
     pub fn module(&mut self, path: &Path) -> Result<Module<'_>, Problem> {
-        let read = self.read(path).and_then(|bytes| Ok(Module::read(bytes)?));
+        let read = self.read(path).and_then(|bytes| Ok(Module::read_in_part(bytes)?));
         read.map_err(|error| error.problem(path))
     }
 
-    /// Reads an open file from its beginning and unpacks it. It may have another size than the one
-    /// that is expected.
+    /// Reads a file and unpacks it even where kmod refuses to; what kmod says of it comes with it.
     ///
     /// # Errors
-    /// As [`ModuleBuffer::read`].
-    pub fn read_file(&mut self, file: &File, expected: u64) -> Result<&[u8], FileError> {
-        let length = self.fill(file, expected)?;
-        match self.unpacked(length) {
-            (bytes, None) => Ok(bytes),
-            (_, Some(malformed)) => Err(malformed.into()),
+    /// What the system says; what kmod says of a file that cannot be unpacked here either.
+    pub fn read_beside_kmod(
+        &mut self,
+        path: &Path,
+    ) -> Result<(&[u8], Option<KmodRefusal>), FileError> {
+        let (file, metadata) = open::open(path, UNPACKED_BYTES_MAX as u64)?;
+        let refusal = match self.load_for_kmod(&file, metadata.len()) {
+            Ok(loaded) => return Ok((self.loaded(loaded), None)),
+            Err(FileError::Kmod(refusal)) => refusal,
+            Err(error) => return Err(error),
+        };
+        match self.read(path) {
+            Ok(bytes) => Ok((bytes, Some(refusal))),
+            Err(_) => Err(refusal.into()),
         }
     }
 
-    /// Reads what kmod gives the kernel: the unpacked module, or the file as it is where it cannot
-    /// be unpacked.
+    /// Reads a file and unpacks it as kmod does: what it then takes apart, or gives the kernel.
     ///
     /// # Errors
-    /// The file cannot be read, or is larger than any module.
-    pub fn read_for_kernel(&mut self, path: &Path) -> Result<&[u8], FileError> {
+    /// The file cannot be read, kmod refuses it, or it is larger than any module.
+    pub fn read_for_kmod(&mut self, path: &Path) -> Result<&[u8], FileError> {
         let (file, metadata) = open::open(path, UNPACKED_BYTES_MAX as u64)?;
-        let length = self.fill(&file, metadata.len())?;
-        Ok(self.unpacked(length).0)
+        self.read_open_for_kmod(&file, metadata.len())
     }
 
-    /// The module in the first bytes that were read; with an error they are as they were.
-    fn unpacked(&mut self, length: usize) -> (&[u8], Option<Malformed>) {
+    /// The same of an open file, which may have another size than the one that is expected.
+    ///
+    /// # Errors
+    /// As [`ModuleBuffer::read_for_kmod`].
+    pub fn read_open_for_kmod(&mut self, file: &File, expected: u64) -> Result<&[u8], FileError> {
+        let loaded = self.load_for_kmod(file, expected)?;
+        Ok(self.loaded(loaded))
+    }
+
+    fn load_for_kmod(&mut self, file: &File, expected: u64) -> Result<Loaded, FileError> {
+        let length = self.fill(file, expected)?;
         let packed = &self.packed[..length];
-        let compression = Compression::detect(packed);
-        if compression == Compression::None {
-            return (packed, None);
+        let kmod = kmod_facts();
+        let form = form_for_kmod(kmod, packed)?;
+        if form == Compression::None {
+            return Ok(Loaded::AsItIs(length));
         }
         self.plain.clear();
-        match unpack(compression, packed, &mut self.plain, UNPACKED_BYTES_MAX) {
-            Ok(()) => (&self.plain, None),
-            Err(malformed) => (packed, Some(malformed)),
+        match unpack_for_kmod(kmod, form, packed, &mut self.plain, UNPACKED_BYTES_MAX) {
+            Ok(()) => Ok(Loaded::Unpacked),
+            Err(NotUnpacked::Refused(refusal)) => Err(refusal.into()),
+            Err(NotUnpacked::TooLarge(malformed)) => Err(malformed.into()),
+        }
+    }
+
+    fn loaded(&self, loaded: Loaded) -> &[u8] {
+        match loaded {
+            Loaded::AsItIs(length) => &self.packed[..length],
+            Loaded::Unpacked => &self.plain,
         }
     }
 
     /// Reads of a large unpacked module only the sections that are asked for; the rest of the bytes
     /// is zero. `None` for a file that is small, packed, of another size than expected, or not laid
-    /// out as a module: then [`ModuleBuffer::read_file`] is for it.
+    /// out as a module: then [`ModuleBuffer::read_open_for_kmod`] is
+    /// for it.
     ///
     /// Two thirds of a tree is code and type information, which says nothing about other modules.
     pub fn read_sections(

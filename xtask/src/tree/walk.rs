@@ -1,7 +1,7 @@
 //! The modules of a directory, chosen among as depmod chooses.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fs::{self, DirEntry, Metadata},
     io,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
@@ -15,13 +15,14 @@ use std::{
 use ko::text::Text;
 use rayon::prelude::*;
 use stack::{
-    depmod_config::{DepmodConfig, choose},
-    module_file::{ModuleFile, Stamp, unpacked_path},
-    module_name::ModuleName,
+    depmod_config::{Chosen, DepmodConfig, Tie, choose},
+    depmod_table::{MODULE_BUCKETS, sort_by_table},
+    module_file::{ModuleFile, Stamp},
+    module_name::{ModuleName, SUFFIXES},
 };
 
 use crate::{
-    host::open,
+    host::{open, root_kmod::kmod_facts},
     printer::Shown as _,
     problem::{OrProblem, Problem, Result},
     tree::section_reader::{FileError, UnreadableFile},
@@ -39,9 +40,13 @@ const NOT_UTF8: &str = "its name is not UTF-8";
 /// The modules of a tree.
 #[derive(Debug, Default)]
 pub struct FoundModules {
-    /// One for each name, sorted by path; or, with a `modules.order` in the directory, by that and
-    /// then by path, as depmod sorts them.
+    /// One for each name, in the order of depmod's files: that of the directory's `modules.order`,
+    /// then that of depmod's table.
     pub modules: Vec<ModuleFile>,
+    /// The modules that were taken for no reason but the order in which the directory is listed.
+    pub ties: Vec<Tie>,
+    /// The files in a form that this kmod does not unpack, and so does not list.
+    pub not_listed: Vec<ModuleFile>,
     /// The files and folders that could not be looked at. depmod names them and goes on.
     pub unreadable: Vec<UnreadableFile>,
 }
@@ -51,7 +56,7 @@ pub struct FoundModules {
 /// # Errors
 /// A directory that cannot be read.
 pub fn modules(dir: &Path) -> Result<Vec<ModuleFile>> {
-    Ok(find(dir, &DepmodConfig::default())?.modules)
+    Ok(find(dir, &DepmodConfig::of_kmod(kmod_facts()))?.modules)
 }
 
 /// Those of a folder that was named to be judged, by a configuration of depmod's, with its
@@ -61,7 +66,8 @@ pub fn modules(dir: &Path) -> Result<Vec<ModuleFile>> {
 /// A directory that cannot be read, or that has no modules: about none, nothing can be said.
 pub fn some_modules(dir: &Path, config: &DepmodConfig) -> Result<FoundModules> {
     let found = find(dir, config)?;
-    if found.modules.is_empty() && found.unreadable.is_empty() {
+    let FoundModules { modules, not_listed, unreadable, .. } = &found;
+    if modules.is_empty() && not_listed.is_empty() && unreadable.is_empty() {
         return Err(Problem::usage(format!("{} has no modules", dir.shown()))
             .hint("name a folder with .ko, .ko.xz, .ko.zst or .ko.gz files"));
     }
@@ -71,7 +77,7 @@ pub fn some_modules(dir: &Path, config: &DepmodConfig) -> Result<FoundModules> {
 fn find(dir: &Path, config: &DepmodConfig) -> Result<FoundModules> {
     let what = || format!("cannot read the modules of {}", dir.shown());
     let mut found = Walk::of(dir, "", config, ENTRIES_MAX).or_usage(what)?;
-    for external in &config.external {
+    for external in config.external() {
         // "ignore external dir absence", says depmod.
         let below = format!("{}/", external.to_string_lossy());
         if let Ok(more) = Walk::of(external, &below, config, ENTRIES_MAX) {
@@ -79,7 +85,14 @@ fn find(dir: &Path, config: &DepmodConfig) -> Result<FoundModules> {
             found.unreadable.extend(more.unreadable);
         }
     }
-    found.modules = choose(found.modules, config);
+    let is_listed = |file: &ModuleFile| {
+        let named = |(suffix, _): &&(&str, _)| file.path.ends_with(suffix);
+        SUFFIXES.iter().find(named).is_none_or(|(_, form)| config.kmod.unpacks(*form))
+    };
+    let (listed, not_listed) = std::mem::take(&mut found.modules).into_iter().partition(is_listed);
+    let Chosen { files, ties } = choose(listed, config);
+    (found.modules, found.ties, found.not_listed) = (files, ties, not_listed);
+    sort_by_table(&mut found.modules, MODULE_BUCKETS, |file| file.name.as_bytes());
     sort_by_order_file(&mut found.modules, &dir.join("modules.order"))?;
     Ok(found)
 }
@@ -89,18 +102,17 @@ struct Folder {
     full: PathBuf,
     /// Its path below the tree, with a slash at its end.
     below: String,
-    /// How many folders it lies below the tree.
-    depth: usize,
+    /// Whether the path leads through a link.
+    by_link: bool,
+    /// The folders above it, by device and inode, and itself once it is entered.
+    above: Vec<(u64, u64)>,
 }
 
-/// One walk of a tree.
+/// One walk of a tree, in the order in which its folders are listed.
 struct Walk<'c> {
     config: &'c DepmodConfig,
-    /// The folders that were entered, by device and inode: depmod follows links to folders, and
-    /// into a circle until its descriptors run out. A module that is found by two ways is one.
-    entered: Mutex<HashSet<(u64, u64)>>,
-    /// The links to folders, which are followed after all folders are entered.
-    links: Mutex<Vec<Folder>>,
+    /// How often each folder was entered through links, by device and inode.
+    entered: Mutex<HashMap<(u64, u64), usize>>,
     unreadable: Mutex<Vec<UnreadableFile>>,
     entries: AtomicUsize,
     entries_max: usize,
@@ -113,29 +125,21 @@ enum Entry {
 }
 
 impl<'c> Walk<'c> {
-    /// The modules below a folder, sorted by path.
+    /// The modules below a folder, in the order in which depmod comes to them.
     fn of(
         dir: &Path,
         below: &str,
         config: &'c DepmodConfig,
         entries_max: usize,
     ) -> io::Result<FoundModules> {
-        let ((entered, links, unreadable), entries) = (Default::default(), AtomicUsize::new(0));
-        let walk = Self { config, entered, links, unreadable, entries, entries_max };
+        let (entries, entered, unreadable) = Default::default();
+        let walk = Self { config, entered, unreadable, entries, entries_max };
         fs::read_dir(dir)?;
-        let mut next = vec![Folder { full: dir.to_owned(), below: below.to_owned(), depth: 0 }];
-        let mut modules = Vec::new();
-        while !next.is_empty() {
-            for folder in &next {
-                modules.extend(walk.enter(folder)?);
-            }
-            next = std::mem::take(&mut *locked(&walk.links));
-            next.sort_by(|a, b| a.below.cmp(&b.below));
-        }
-        modules.sort_by(|a, b| a.path.cmp(&b.path));
+        let (full, below) = (dir.to_owned(), below.to_owned());
+        let modules = walk.enter(Folder { full, below, by_link: false, above: Vec::new() })?;
         let mut unreadable = walk.unreadable.into_inner().unwrap_or_else(PoisonError::into_inner);
         unreadable.sort_by(|a, b| a.file.cmp(&b.file));
-        Ok(FoundModules { modules, unreadable })
+        Ok(FoundModules { modules, unreadable, ..FoundModules::default() })
     }
 
     fn note(&self, file: &Path, error: io::Error) {
@@ -143,16 +147,16 @@ impl<'c> Walk<'c> {
         locked(&self.unreadable).push(file);
     }
 
-    /// The modules below a folder that was not entered before, entries looked at side by side: a
-    /// tree has a thousand folders.
-    fn enter(&self, folder: &Folder) -> io::Result<Vec<ModuleFile>> {
-        let entries = match self.entries_of(folder) {
+    /// The modules below a folder, entries looked at side by side: a tree has a thousand folders.
+    fn enter(&self, mut folder: Folder) -> io::Result<Vec<ModuleFile>> {
+        let entries = match self.entries_of(&mut folder) {
             Ok(entries) => entries,
             Err(error) => {
                 self.note(&folder.full, error);
                 return Ok(Vec::new());
             }
         };
+        let folder = &folder;
         let before = self.entries.fetch_add(entries.len(), Ordering::Relaxed);
         if before + entries.len() > self.entries_max {
             let max = self.entries_max;
@@ -160,7 +164,7 @@ impl<'c> Walk<'c> {
             return Err(io::Error::other(what));
         }
         let found = entries.par_iter().map(|entry| match self.look_at(entry, folder) {
-            Ok(Some(Entry::Folder(folder))) => self.enter(&folder),
+            Ok(Some(Entry::Folder(folder))) => self.enter(folder),
             Ok(Some(Entry::Module(module))) => Ok(vec![module]),
             Ok(None) => Ok(Vec::new()),
             Err(error) => {
@@ -171,15 +175,29 @@ impl<'c> Walk<'c> {
         Ok(found.collect::<io::Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
-    /// The entries of a folder; none when it was entered before.
-    fn entries_of(&self, folder: &Folder) -> io::Result<Vec<DirEntry>> {
-        if folder.depth > DEPTH_MAX {
+    /// The entries of a folder. None of one that lies above itself: depmod follows such a circle of
+    /// links until its descriptors run out, and a module that is found by two ways is one. None of
+    /// one that links lead to in more ways than anybody lays: their number doubles with each folder
+    /// that has two links to the next.
+    fn entries_of(&self, folder: &mut Folder) -> io::Result<Vec<DirEntry>> {
+        const WAYS_MAX: usize = 8;
+        if folder.above.len() > DEPTH_MAX {
             let what = format!("it lies deeper than {DEPTH_MAX} folders");
             return Err(io::Error::other(what));
         }
         let metadata = fs::metadata(&folder.full)?;
-        if !locked(&self.entered).insert((metadata.dev(), metadata.ino())) {
+        let id = (metadata.dev(), metadata.ino());
+        if folder.above.contains(&id) {
             return Ok(Vec::new());
+        }
+        folder.above.push(id);
+        if folder.by_link {
+            let mut entered = locked(&self.entered);
+            let ways = entered.entry(id).or_default();
+            *ways += 1;
+            if *ways > WAYS_MAX {
+                return Ok(Vec::new());
+            }
         }
         fs::read_dir(&folder.full)?.take(self.entries_max + 1).collect()
     }
@@ -205,11 +223,8 @@ impl<'c> Walk<'c> {
         let path = format!("{}{file_name}", folder.below);
         if metadata.as_ref().map_or(kind.is_dir(), Metadata::is_dir) {
             let (full, below) = (entry.path(), format!("{path}/"));
-            let folder = Folder { full, below, depth: folder.depth + 1 };
-            if kind.is_symlink() {
-                locked(&self.links).push(folder);
-                return Ok(None);
-            }
+            let by_link = folder.by_link || kind.is_symlink();
+            let folder = Folder { full, below, by_link, above: folder.above.clone() };
             return Ok(Some(Entry::Folder(folder)));
         }
         let (Some(name), Some(metadata)) = (name, metadata) else { return Ok(None) };
@@ -226,25 +241,31 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Sorts by the directory's `modules.order`, which has no say if one of its lines has no end
+/// (`depmod_modules_sort()`, kmod's `tools/depmod.c`).
 fn sort_by_order_file(modules: &mut [ModuleFile], file: &Path) -> Result<()> {
-    let text = match open::read_text(file) {
+    /// `PATH_MAX`, less the NUL.
+    const LINE_BYTES_MAX: usize = 4095;
+    let text = match open::read_within(file, open::TEXT_BYTES_MAX) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         text => text.or_usage(|| format!("{} cannot be read", file.shown()))?,
     };
-    let mut rank: HashMap<&str, usize> = HashMap::new();
-    for (index, line) in text.lines().enumerate() {
-        rank.entry(line).or_insert(index);
+    let mut rank: HashMap<&[u8], usize> = HashMap::new();
+    for (index, line) in text.split_inclusive(|&byte| byte == b'\n').enumerate() {
+        match line.strip_suffix(b"\n") {
+            Some(line) if line.len() < LINE_BYTES_MAX => _ = rank.entry(line).or_insert(index),
+            _ => return Ok(()),
+        }
     }
-    let rank_of =
-        |file: &ModuleFile| rank.get(unpacked_path(&file.path)).copied().unwrap_or(usize::MAX);
-    modules.sort_by_key(rank_of);
+    let rank_of = |file: &ModuleFile| rank.get(file.order_path()?.as_bytes()).copied();
+    modules.sort_by_key(|file| rank_of(file).unwrap_or(usize::MAX));
     Ok(())
 }
 
 /// Files that were given by their paths.
 ///
 /// # Errors
-/// A file that is not there, or that is not named as a module; a folder.
+/// A file that is not there; a folder.
 pub fn module_files(paths: &[PathBuf]) -> Result<Vec<ModuleFile>> {
     let one = |path: &PathBuf| {
         if path.is_dir() {
@@ -259,9 +280,8 @@ pub fn module_files(paths: &[PathBuf]) -> Result<Vec<ModuleFile>> {
 fn module_file(path: &Path) -> io::Result<ModuleFile> {
     let file_name = path.file_name().unwrap_or_default();
     let file_name = file_name.to_str().ok_or_else(|| io::Error::other(NOT_UTF8))?;
-    let name = ModuleName::of_file(file_name).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidInput, "not a .ko, .ko.xz, .ko.zst or .ko.gz")
-    })?;
+    // insmod takes a file of any name.
+    let name = ModuleName::of_any_file(file_name);
     let stamp = Stamp::from_metadata(&fs::metadata(path)?);
     let as_given = Text(path.as_os_str().as_bytes()).spelled().into_owned();
     Ok(ModuleFile { name, path: as_given, full: path.to_owned(), stamp })
@@ -289,7 +309,11 @@ mod tests {
 
     fn paths(dir: &tempfile::TempDir, config: &DepmodConfig) -> Vec<String> {
         let found = find(dir.path(), config).unwrap();
-        found.modules.into_iter().map(|file| file.path).collect()
+        let mut paths: Vec<_> = found.modules.into_iter().map(|file| file.path).collect();
+        if !dir.path().join("modules.order").exists() {
+            paths.sort();
+        }
+        paths
     }
 
     #[test]
@@ -326,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn links_to_folders_are_followed_and_no_folder_is_entered_twice() {
+    fn links_to_folders_are_followed_and_no_circle_of_them() {
         let dir = tree(&["a/1.ko", "b/2.ko", "c/3.ko", "d/4.ko"]);
         let other = tree(&["deep/5.ko"]);
         for folder in ["a", "b", "c", "d"] {

@@ -1,17 +1,15 @@
 //! What a module says about other modules. It is small enough to be kept for a whole tree.
 
-use object::elf::{SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB};
+use object::elf::{SHT_REL, SHT_RELA};
 
 use ko::{
     elf::{Elf, Section},
     error::Malformed,
-    exports::Exports,
-    imports::undefined,
+    exports::{Export, Exports},
+    kmod_elf::KmodElf,
     license::License,
-    modinfo::Modinfo,
     module::SoftDep,
     text::Text,
-    versions::{VersionTable, Versions},
 };
 
 /// The dependency information of one module. A tree has two hundred thousand names, so each list
@@ -22,6 +20,8 @@ pub struct DependencyInfo {
     pub exports: Names,
     /// The exported symbols that are for GPL-compatible modules only.
     pub gpl_exports: Names,
+    /// The namespaces of the exports, where depmod takes them for exported symbols, too.
+    pub namespaces: Names,
     /// The undefined symbols, strong and weak, in the order of the symbol table; then the symbols
     /// that only `__versions` names.
     pub needs: Names,
@@ -38,13 +38,13 @@ pub struct DependencyInfo {
 }
 
 impl DependencyInfo {
-    /// Reads an unpacked module.
+    /// Reads an unpacked module as depmod does: of a stripped or damaged one, what is there.
     ///
     /// # Errors
-    /// The first part of the file that is not what its form asks for.
+    /// libkmod takes the file for no ELF file; depmod then lists it without any dependency.
     pub fn read(data: &[u8]) -> Result<Self, Malformed> {
-        let elf = Elf::parse(data)?;
-        let modinfo = Modinfo::parse(&elf);
+        let kmod = KmodElf::parse(data)?;
+        let modinfo = kmod.modinfo().unwrap_or_default();
         let aliases = modinfo.all("alias").filter(|alias| !alias.bytes().contains(&b':'));
         let mut info = Self {
             depends: modinfo.list("depends").collect(),
@@ -53,63 +53,57 @@ impl DependencyInfo {
             aliases: aliases.collect(),
             ..Self::default()
         };
-        for export in Exports::parse(&elf)?.iter() {
-            let export = export?;
-            info.exports.push(export.symbol.0.bytes());
-            if export.license == License::GplOnly {
-                info.gpl_exports.push(export.symbol.0.bytes());
+        info.read_exports(&kmod);
+        for need in kmod.needs() {
+            info.needs.push(need.name.bytes());
+            if need.weak {
+                info.weak.push(need.name.bytes());
             }
         }
-        info.read_needs(&elf)?;
         Ok(info)
     }
 
-    /// Whether [`DependencyInfo::read`] needs a section: the export tables and their relocations,
-    /// the versions, the symbols with their names, and `.modinfo`.
+    /// Takes what depmod takes as exported; the export tables tell what of it is a namespace, and
+    /// what is for GPL-compatible modules only.
+    fn read_exports(&mut self, kmod: &KmodElf<'_>) {
+        let taken = kmod.exports();
+        if taken.is_empty() {
+            return;
+        }
+        let tables = Exports::parse(&kmod.elf).and_then(|tables| tables.iter().collect());
+        let tables: Vec<Export<'_>> = tables.unwrap_or_default();
+        let mut symbols: Vec<Text<'_>> = tables.iter().map(|export| export.symbol.0).collect();
+        symbols.sort_unstable();
+        let is_no_symbol = |name: &Text<'_>| symbols.binary_search(name).is_err();
+        let mut namespaces: Vec<Text<'_>> = tables.iter().map(|export| export.namespace).collect();
+        namespaces.retain(|name| !name.is_empty() && is_no_symbol(name));
+        namespaces.sort_unstable();
+        for symbol in taken {
+            let is_namespace = namespaces.binary_search(&symbol).is_ok();
+            let list = if is_namespace { &mut self.namespaces } else { &mut self.exports };
+            list.push(symbol.bytes());
+        }
+        let gpl_only = tables.iter().filter(|export| export.license == License::GplOnly);
+        self.gpl_exports = gpl_only.map(|export| export.symbol.0).collect();
+    }
+
+    /// Whether [`DependencyInfo::read`] needs a section: those that libkmod reads, the export
+    /// tables and their relocations.
     pub fn reads_section(elf: &Elf<'_>, section: &Section<'_>) -> bool {
-        const NAMES: [&str; 9] = [
-            ".modinfo",
-            "__versions",
-            "__version_ext_crcs",
-            "__version_ext_names",
-            "__ksymtab",
-            "__ksymtab_gpl",
-            "__ksymtab_strings",
-            "__kcrctab",
-            "__kflagstab",
-        ];
-        let named = |section: &Section<'_>| NAMES.iter().any(|name| section.is_named(name));
+        const TABLES: [&str; 5] =
+            ["__ksymtab", "__ksymtab_gpl", "__kcrctab", "__kcrctab_gpl", "__kflagstab"];
+        let is_table = |section: &Section<'_>| TABLES.iter().any(|name| section.is_named(name));
         match section.kind {
-            kind if kind == SHT_SYMTAB.0 || kind == SHT_STRTAB.0 => true,
             kind if kind == SHT_REL.0 || kind == SHT_RELA.0 => {
-                elf.section(section.info).is_some_and(|filled| named(&filled))
+                elf.section(section.info).is_some_and(|filled| is_table(&filled))
             }
-            _ => named(section),
+            _ => KmodElf::reads(section) || is_table(section),
         }
     }
 
-    fn read_needs(&mut self, elf: &Elf<'_>) -> Result<(), Malformed> {
-        for symbol in undefined(elf)? {
-            let symbol = symbol?;
-            self.needs.push(symbol.name.bytes());
-            if symbol.weak {
-                self.weak.push(symbol.name.bytes());
-            }
-        }
-        // `module_layout` stands in no symbol table; depmod counts such entries as needed
-        // (`kmod_elf_get_dependency_symbols()`, `libkmod/libkmod-elf.c`).
-        let versions = Versions::parse(elf)?;
-        if !versions.has(VersionTable::Basic) && !versions.has(VersionTable::Extended) {
-            return Ok(());
-        }
-        let mut known: Vec<&[u8]> = self.needs.iter().map(Text::bytes).collect();
-        known.sort_unstable();
-        let is_new =
-            |name: &Text<'_>| !name.is_empty() && known.binary_search(&name.bytes()).is_err();
-        let names = versions.basic().chain(versions.extended()).map(|version| version.symbol);
-        let more: Names = names.filter(is_new).collect();
-        self.needs.0.extend_from_slice(&more.0);
-        Ok(())
+    /// All that depmod takes as exported.
+    pub fn exported(&self) -> impl Iterator<Item = Text<'_>> {
+        self.exports.iter().chain(self.namespaces.iter())
     }
 
     /// The soft dependencies, taken apart.
@@ -167,14 +161,34 @@ impl<'a> FromIterator<Text<'a>> for Names {
 
 impl DependencyInfo {
     /// All its lists, in the order of its fields.
-    pub fn lists(&self) -> [&Names; 8] {
-        let Self { exports, gpl_exports, needs, weak, depends, softdeps, weakdeps, aliases } = self;
-        [exports, gpl_exports, needs, weak, depends, softdeps, weakdeps, aliases]
+    pub fn lists(&self) -> [&Names; 9] {
+        let Self {
+            exports,
+            gpl_exports,
+            namespaces,
+            needs,
+            weak,
+            depends,
+            softdeps,
+            weakdeps,
+            aliases,
+        } = self;
+        [exports, gpl_exports, namespaces, needs, weak, depends, softdeps, weakdeps, aliases]
     }
 
     /// The same, to be filled.
-    pub fn lists_mut(&mut self) -> [&mut Names; 8] {
-        let Self { exports, gpl_exports, needs, weak, depends, softdeps, weakdeps, aliases } = self;
-        [exports, gpl_exports, needs, weak, depends, softdeps, weakdeps, aliases]
+    pub fn lists_mut(&mut self) -> [&mut Names; 9] {
+        let Self {
+            exports,
+            gpl_exports,
+            namespaces,
+            needs,
+            weak,
+            depends,
+            softdeps,
+            weakdeps,
+            aliases,
+        } = self;
+        [exports, gpl_exports, namespaces, needs, weak, depends, softdeps, weakdeps, aliases]
     }
 }

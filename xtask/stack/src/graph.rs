@@ -68,7 +68,7 @@ impl Graph {
     pub fn new(modules: Vec<ScannedModule>) -> Self {
         let mut exporters: HashMap<&[u8], usize, Hash> = HashMap::default();
         for (index, module) in modules.iter().enumerate() {
-            exporters.extend(module.info.exports.iter().map(|name| (name.bytes(), index)));
+            exporters.extend(module.info.exported().map(|name| (name.bytes(), index)));
         }
         let mut places = vec![(usize::MAX, 0); modules.len()];
         let edges = modules.iter().enumerate();
@@ -81,6 +81,11 @@ impl Graph {
     /// The modules, in the order of the tree.
     pub fn modules(&self) -> &[ScannedModule] {
         &self.modules
+    }
+
+    /// Their files.
+    pub fn files(&self) -> Vec<ModuleFile> {
+        self.modules.iter().map(|module| module.file.clone()).collect()
     }
 
     /// The module of this name.

@@ -15,6 +15,7 @@
 pub mod built_in;
 pub mod dependency_info;
 pub mod depmod_config;
+pub mod depmod_table;
 mod fnmatch;
 pub mod graph;
 pub mod kmod_rules;

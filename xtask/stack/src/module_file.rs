@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::fs::MetadataExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -58,6 +58,41 @@ pub struct ModuleFile {
     pub full: PathBuf,
     /// What changes when the file changes.
     pub stamp: Stamp,
+}
+
+impl ModuleFile {
+    /// Returns `true` if it lies beside the tree, in an `external` directory.
+    pub fn is_external(&self) -> bool {
+        self.path.starts_with('/')
+    }
+
+    /// Returns `true` if depmod finds a directory's path before it.
+    pub fn lies_in(&self, dir: &Path) -> bool {
+        let dir = dir.as_os_str().as_encoded_bytes();
+        let path = match self.is_external() {
+            true => self.path.as_bytes(),
+            false => self.full.as_os_str().as_encoded_bytes(),
+        };
+        path.strip_prefix(dir).is_some_and(|rest| rest.starts_with(b"/"))
+    }
+
+    /// The path up to the module's name, which ends at the first dot of the file's name.
+    pub fn path_to_name(&self) -> &str {
+        self.path.get(..self.name_end()).unwrap_or(&self.path)
+    }
+
+    /// The path under which `modules.order` may name the module: the one to its name, and as much
+    /// more as `.ko` is long (`depmod_module_add()`, kmod's `tools/depmod.c`). None beside the
+    /// tree.
+    pub fn order_path(&self) -> Option<&str> {
+        let end = (self.name_end() + ".ko".len()).min(self.path.len());
+        self.path.get(..end).filter(|_| !self.is_external())
+    }
+
+    fn name_end(&self) -> usize {
+        let name_at = self.path.rfind('/').map_or(0, |slash| slash + 1);
+        name_at + self.path[name_at..].find('.').unwrap_or(self.path.len() - name_at)
+    }
 }
 
 /// A path without the suffix of its compression: how `modules.order` and `modules.builtin` name it.

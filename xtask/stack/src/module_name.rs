@@ -2,6 +2,8 @@
 
 use std::{borrow::Borrow, fmt, ops::Deref};
 
+use ko::compression::Compression;
+
 /// The name by which the kernel knows a module: `_` stands for `-`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ModuleName(String);
@@ -13,13 +15,18 @@ impl ModuleName {
         Self(underscored(name))
     }
 
-    /// The name of a file: what stands before the first dot (`path_to_modname()`, kmod's
-    /// `shared/util.c`); `None` for a file that is not named as a module.
+    /// The name of a module's file; `None` for a file that is not named as a module
+    /// (`path_ends_with_kmod_ext()`, kmod's `shared/util.c`).
     pub fn of_file(file_name: &str) -> Option<Self> {
-        let suffixes = [".ko", ".ko.xz", ".ko.zst", ".ko.gz"];
-        let is_module = suffixes.iter().any(|suffix| file_name.ends_with(suffix));
-        let (stem, _) = file_name.split_once('.')?;
-        (is_module && !stem.is_empty()).then(|| Self::new(stem))
+        let is_named =
+            |(suffix, _): &(&str, _)| file_name.len() > suffix.len() && file_name.ends_with(suffix);
+        SUFFIXES.iter().any(is_named).then(|| Self::of_any_file(file_name))
+    }
+
+    /// The name of a file, however it is named: what stands before the first dot, perhaps nothing
+    /// (`path_to_modname()`, kmod's `shared/util.c`).
+    pub fn of_any_file(file_name: &str) -> Self {
+        Self::new(file_name.split('.').next().unwrap_or_default())
     }
 
     /// The name of what a build makes at a path, without its suffix (`KBUILD_MODNAME`,
@@ -28,6 +35,14 @@ impl ModuleName {
         Self::new(path.rsplit('/').next().unwrap_or(path))
     }
 }
+
+/// The suffixes of modules, and the form that each names.
+pub const SUFFIXES: [(&str, Compression); 4] = [
+    (".ko", Compression::None),
+    (".ko.xz", Compression::Xz),
+    (".ko.zst", Compression::Zstd),
+    (".ko.gz", Compression::Gzip),
+];
 
 /// A name, or a pattern of names, with `_` for `-`.
 pub fn underscored(name: &str) -> String {
@@ -68,7 +83,9 @@ mod tests {
     #[test]
     fn the_name_ends_at_the_first_dot() {
         assert_eq!(&*ModuleName::of_file("a-7.3.ko").unwrap(), "a_7");
-        for file in ["a.txt", ".ko", "ko", "a.ko.bz2"] {
+        assert_eq!(&*ModuleName::of_file(".a.ko").unwrap(), "");
+        assert_eq!(&*ModuleName::of_any_file("hello.o"), "hello");
+        for file in ["a.txt", ".ko", "ko", "a.ko.bz2", ".ko.xz"] {
             assert_eq!(ModuleName::of_file(file), None, "{file}");
         }
     }

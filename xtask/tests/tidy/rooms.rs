@@ -14,7 +14,17 @@ const ROOMS: [&str; 8] = ["command", "lesson", "proof", "guest", "build", "kerne
 const PURE: [(&str, &[&str]); 3] = [
     (
         "xtask/ko/Cargo.toml",
-        &["crc32fast", "flate2", "liblzma", "object", "rustc-demangle", "ruzstd", "serde", "sha2"],
+        &[
+            "crc32fast",
+            "flate2",
+            "liblzma",
+            "memchr",
+            "object",
+            "rustc-demangle",
+            "ruzstd",
+            "serde",
+            "sha2",
+        ],
     ),
     ("xtask/stack/Cargo.toml", &["crc32fast", "foldhash", "ko", "object", "regex-lite", "serde"]),
     (

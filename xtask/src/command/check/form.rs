@@ -26,6 +26,7 @@ struct ModuleForm<'a> {
     file: Text<'a>,
     wanted: bool,
     verdict: &'static str,
+    by: Option<&'static str>,
     reason: Option<&'a str>,
     errno: Option<String>,
     messages: &'a [String],
@@ -62,11 +63,13 @@ fn module<'a>(load: &'a PlannedLoad, verdict: &'a Verdict) -> ModuleForm<'a> {
         Answer::Refused(errno) => ("refused", None, Some(errno.to_string())),
         Answer::Unknown(reason) => ("unknown", Some(reason.as_str()), None),
     };
+    let by = errno.as_ref().map(|_| if verdict.is_kmods() { "kmod" } else { "kernel" });
     ModuleForm {
         name: &verdict.name,
         file: Text(load.file.as_os_str().as_bytes()),
         wanted: load.wanted,
         verdict: word,
+        by,
         reason,
         errno,
         messages: &verdict.messages,

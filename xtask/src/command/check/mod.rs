@@ -11,6 +11,7 @@ use std::{
 
 use ko::{compression::UNPACKED_BYTES_MAX, text::Name};
 use loader::{
+    errno::Errno,
     kernel_model::KernelModel,
     load_info::LoadRequest,
     verdict::{Answer, CheckResult, Outcome, Verdict},
@@ -21,14 +22,13 @@ use self::form::{AllForm, CheckForm};
 use crate::{
     build::BuiltStack,
     command::{StackArg, judge_args::JudgeArgs},
-    host::{cache::Cache, open},
+    host::{cache::Cache, open, root_kmod::kmod_facts},
     kernel::{facts::TreeFacts, live},
     printer::{self, Shown as _},
     problem::{OrProblem, Problem, Result},
     tree::{
         judge::{self, Judged, ModuleRow, RowVerdict},
         load_plan::{self, PlannedLoad},
-        section_reader::ModuleBuffer,
         walk,
     },
 };
@@ -120,8 +120,9 @@ impl Args {
     }
 
     fn judge_all(&self, facts: &TreeFacts, folder: &Path) -> Result<ExitCode> {
-        let found = walk::some_modules(folder, &DepmodConfig::default())?;
+        let mut found = walk::some_modules(folder, &DepmodConfig::of_kmod(kmod_facts()))?;
         super::report_unreadable(&found.unreadable);
+        found.modules.append(&mut found.not_listed);
         let Judged { rows, verified } =
             judge::judge_tree(&facts.target, &found.modules, &Cache::open()?.room("facts")?);
         if self.json {
@@ -168,13 +169,11 @@ impl Args {
         let args = if last { self.params.as_str() } else { "" };
         let what = || format!("cannot read {}", load.file.shown());
         let raw = open::read_within(&load.file, UNPACKED_BYTES_MAX as u64).or_usage(what)?;
-        let mut buffer = ModuleBuffer::default();
-        let request = if self.bare {
-            LoadRequest { file: &raw, ..LoadRequest::default() }
-        } else {
-            judge::request(&load.file, &raw, &facts.target, &mut buffer)?
-        };
-        Ok(model.finit_module(LoadRequest { args: args.as_bytes(), ..request }))
+        if self.bare {
+            let request = LoadRequest { file: &raw, args: args.as_bytes(), ..Default::default() };
+            return Ok(model.finit_module(request));
+        }
+        judge::judge_as_insmod(model, &facts.target, &load.file, &raw, args.as_bytes())
     }
 }
 
@@ -213,11 +212,15 @@ fn print_verdict(facts: &TreeFacts, load: &PlannedLoad, verdict: &Verdict) {
     match &verdict.answer {
         Answer::Loads => outln!("{file}{needed}: would load on {release}"),
         Answer::Refused(errno) => {
-            outln!("{file}{needed}: refused by {release} with {errno} ({})", errno.text());
+            let by = if verdict.is_kmods() { "kmod" } else { release };
+            outln!("{file}{needed}: refused by {by} with {errno} ({})", errno.text());
         }
         Answer::Unknown(reason) => outln!("{file}{needed}: cannot be decided offline: {reason}"),
     }
-    if !verdict.messages.is_empty() {
+    if let (true, Answer::Refused(errno)) = (verdict.is_kmods(), &verdict.answer) {
+        outln!("  the kernel is not asked, and logs nothing");
+        outln!("  insmod would say  could not insert module {file}: {}", insmod_text(*errno));
+    } else if !verdict.messages.is_empty() {
         outln!("  the kernel would log");
     } else if matches!(verdict.answer, Answer::Refused(_)) {
         outln!("  the kernel would log  nothing");
@@ -229,6 +232,16 @@ fn print_verdict(facts: &TreeFacts, load: &PlannedLoad, verdict: &Verdict) {
     print_checks(verdict);
     if let Some(check) = verdict.decisive().filter(|check| !check.hint.is_empty()) {
         outln!("  hint     {}", check.hint);
+    }
+}
+
+/// insmod's words for an error (`mod_strerror()`, kmod's `tools/insmod.c`).
+fn insmod_text(errno: Errno) -> &'static str {
+    match errno {
+        Errno::ENOEXEC => "Invalid module format",
+        Errno::ENOENT => "Unknown symbol in module",
+        Errno::EINVAL => "Invalid parameters",
+        other => other.text(),
     }
 }
 

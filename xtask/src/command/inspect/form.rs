@@ -6,14 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ko::{
-    module::{Facts, Module},
-    text::Text,
-};
+use ko::{module::Facts, text::Text};
 use loader::kernel_facts::KernelFacts;
 use serde::{Serialize, Serializer};
 
-use super::verification::{Answer, Verification};
+use super::{
+    part::facts,
+    verification::{Answer, Verification},
+};
 use crate::tree::section_reader::{FileError, ModuleBuffer};
 
 /// The whole answer. Each file is read when its turn comes to be written: the forms of a whole
@@ -59,14 +59,15 @@ impl Serialize for OneFile<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let file = Text(self.file.as_os_str().as_bytes());
         let mut buffer = self.all.buffer.borrow_mut();
-        let facts = buffer.read(self.file).and_then(|bytes| {
+        let read = buffer.read_beside_kmod(self.file).and_then(|(bytes, refusal)| {
             let verification = self.all.kernel.map(|kernel| Verification::of(bytes, kernel));
-            Ok((Module::read(bytes)?.facts().map_err(FileError::from)?, verification))
+            Ok((facts(bytes, refusal.as_ref())?, refusal, verification))
         });
-        match facts {
-            Ok((facts, verification)) => FileForm {
+        match read {
+            Ok((facts, refusal, verification)) => FileForm {
                 file,
                 facts,
+                kmod: refusal.map(|refusal| refusal.to_string()),
                 verification: verification.as_ref().map(VerificationForm::from),
             }
             .serialize(serializer),
@@ -96,6 +97,7 @@ struct FileForm<'a> {
     file: Text<'a>,
     #[serde(flatten)]
     facts: Facts<'a>,
+    kmod: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verification: Option<VerificationForm<'a>>,
 }

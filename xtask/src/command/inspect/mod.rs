@@ -1,6 +1,7 @@
 //! `inspect`: what a module says about itself.
 
 mod form;
+mod part;
 mod verification;
 
 use std::{
@@ -12,6 +13,7 @@ use std::{
 
 use self::{
     form::{InspectForm, tell},
+    part::facts,
     verification::Verification,
 };
 use crate::command::judge_args::JudgeArgs;
@@ -21,7 +23,7 @@ use crate::tree::section_reader::{FileError, ModuleBuffer};
 use ko::exports::{Export, ExportLayout};
 use ko::imports::Import;
 use ko::modinfo::ModinfoLine;
-use ko::module::{Facts, Module, SoftDep};
+use ko::module::{Facts, SoftDep};
 use ko::params::Param;
 use ko::signature::Signature;
 use ko::text::Text;
@@ -30,8 +32,8 @@ use loader::kernel_facts::KernelFacts;
 
 /// Show what a module says about itself, without loading it
 ///
-/// Exit status 1 when a file is no module, 2 when one cannot be read; the others are shown all the
-/// same.
+/// Of a stripped or damaged file it shows what is there. Exit status 1 when a file is no module, 2
+/// when one cannot be read; the others are shown all the same.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The modules: .ko, .ko.xz, .ko.zst or .ko.gz
@@ -73,10 +75,13 @@ fn show(
     file: &Path,
     kernel: Option<&KernelFacts>,
 ) -> Result<(), FileError> {
-    let bytes = buffer.read(file)?;
-    let facts = Module::read(bytes)?.facts()?;
+    let (bytes, refusal) = buffer.read_beside_kmod(file)?;
+    let facts = facts(bytes, refusal.as_ref())?;
     let verification = kernel.map(|kernel| Verification::of(bytes, kernel));
     print_text(file, &facts, verification.as_ref());
+    optional("kmod", refusal);
+    listed("damaged", &facts.damaged);
+    outln!("");
     Ok(())
 }
 
@@ -118,7 +123,6 @@ fn print_text(file: &Path, facts: &Facts<'_>, verification: Option<&Verification
     }
     print_exports(facts.export_layout, &facts.exports);
     print_imports(facts);
-    outln!("");
 }
 
 fn print_identity(facts: &Facts<'_>) {

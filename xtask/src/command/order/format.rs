@@ -19,6 +19,12 @@ pub(super) enum Format {
     /// The weak dependencies, as depmod writes them
     #[value(name = "modules.weakdep")]
     ModulesWeakdep,
+    /// The exported symbols, as depmod writes them
+    #[value(name = "modules.symbols")]
+    ModulesSymbols,
+    /// The device nodes that load a module, as depmod writes them
+    #[value(name = "modules.devname")]
+    ModulesDevname,
     /// The stack for Graphviz
     Dot,
     /// The stack as a picture

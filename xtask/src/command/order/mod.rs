@@ -1,5 +1,6 @@
 //! `order`: which module loads before which, and why.
 
+mod choice;
 mod format;
 
 use std::{
@@ -8,9 +9,10 @@ use std::{
     process::ExitCode,
 };
 
-use self::format::Format;
+use self::{choice::Choice, format::Format};
 use crate::tree::abi_files::read_symvers;
-use crate::tree::aliases::{bus_aliases, modules_alias};
+use crate::tree::aliases::{bus_aliases, modules_alias, modules_devname};
+use crate::tree::depmod_files::depmod_config;
 use crate::tree::modprobe_files::{built_in, config_files};
 use crate::tree::picture::Picture;
 use crate::tree::scan::{TreeScan, scan, scan_cached};
@@ -19,14 +21,13 @@ use crate::tree::walk::{self, FoundModules};
 use crate::{
     build::BuiltStack,
     command::{KernelArg, StackArg},
-    host::{cache::Cache, file_system::read_given_text, root_kmod::kmod_facts},
+    host::{cache::Cache, root_kmod::kmod_facts},
     printer::{self, Shown as _},
     problem::{Problem, Result},
 };
 use ko::text::{Name, SymbolName, Text, is_command};
 use serde::Serialize;
 use stack::built_in::BuiltIn;
-use stack::depmod_config::DepmodConfig;
 use stack::graph::{Cycle, Graph, ScannedModule};
 use stack::load_order::{
     Idle, IdleReason, LoadOrder, LoadStep, MissingDependency, OrderReason, Request, Wanted,
@@ -34,7 +35,6 @@ use stack::load_order::{
 };
 use stack::modprobe::Modprobe;
 use stack::modprobe_config::{IgnoredLine, ModprobeConfig};
-use stack::module_file::ModuleFile;
 use stack::module_name::ModuleName;
 use stack::modules_dep;
 use stack::modules_lists;
@@ -59,8 +59,8 @@ pub struct Args {
     /// The kernel's Module.symvers: symbols that it does not have are missing
     #[arg(long)]
     symvers: Option<PathBuf>,
-    /// A depmod.d file: search, override, external, exclude
-    #[arg(long, value_name = "FILE")]
+    /// A depmod.d file, or a folder of them: search, override, external, exclude
+    #[arg(long, value_name = "PATH")]
     depmod_config: Vec<PathBuf>,
     /// A file or a directory of modprobe.d, as `modprobe -C`; earlier ones come first
     #[arg(long, value_name = "PATH")]
@@ -89,6 +89,8 @@ struct OrderForm<'a> {
     #[serde(flatten)]
     order: &'a LoadOrder<'a>,
     exported_twice: Vec<TwiceForm<'a>>,
+    #[serde(flatten)]
+    choice: &'a Choice<'a>,
 }
 
 #[derive(Serialize)]
@@ -114,14 +116,14 @@ impl Args {
         let outcome = self.read(&files)?;
         super::report_unreadable(&outcome.unreadable);
         let mut holds = outcome.unreadable.is_empty();
+        let choice = Choice::new(&outcome.ties, &outcome.not_listed);
         let graph = Graph::new(outcome.modules);
         if let Some(text) = self.depmod_file(&graph)? {
+            choice.lines().for_each(|line| errln!("{line}"));
             printer::bytes(&text);
             return Ok(ExitCode::from(u8::from(!holds)));
         }
-        let files_read: Vec<ModuleFile> =
-            graph.modules().iter().map(|module| module.file.clone()).collect();
-        let buses = || bus_aliases(&files_read);
+        let buses = || bus_aliases(&graph.files());
         let modprobe = Modprobe::new(&graph, self.modprobe_config(&graph)?, self.built_in()?)
             .map_err(|cycles| cyclic(&cycles))?
             .with_bus_aliases(&buses);
@@ -131,7 +133,7 @@ impl Args {
         let order = load_order(&modprobe, &requests, kernel.as_ref());
         holds &= order.idle.iter().all(|idle| idle.reason != IdleReason::NoFile);
         holds &= order.missing.iter().all(|missing| missing.weak);
-        self.print(&graph, &order)?;
+        self.print(&graph, &order, &choice)?;
         Ok(ExitCode::from(u8::from(!holds)))
     }
 
@@ -144,10 +146,9 @@ impl Args {
             Format::ModulesDep => {
                 modules_dep::write(graph).map_err(|cycles| cyclic(&cycles))?.into_bytes()
             }
-            Format::ModulesAlias => {
-                let files = graph.modules().iter().map(|module| module.file.clone());
-                modules_alias(&files.collect::<Vec<_>>()).0
-            }
+            Format::ModulesAlias => modules_alias(&graph.files()).0,
+            Format::ModulesDevname => modules_devname(&graph.files()).0,
+            Format::ModulesSymbols => modules_lists::symbols(graph),
             Format::ModulesSoftdep => modules_lists::softdeps(graph),
             Format::ModulesWeakdep => modules_lists::weakdeps(graph),
             Format::Text | Format::Dot | Format::Svg => return Ok(None),
@@ -173,8 +174,10 @@ impl Args {
     fn read(&self, files: &[PathBuf]) -> Result<TreeScan> {
         let found = walk::module_files(files)?;
         let Some(dir) = &self.tree else { return Ok(scan(found)) };
-        let config = self.config(dir)?;
-        let FoundModules { modules: mut all, unreadable } = walk::some_modules(dir, &config)?;
+        let release = dir.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let config = depmod_config(&self.depmod_config, &release)?;
+        let FoundModules { modules: mut all, unreadable, ties, not_listed } =
+            walk::some_modules(dir, &config)?;
         // A file that is given replaces the tree's module of its name.
         let given: HashSet<ModuleName> = found.iter().map(|file| file.name.clone()).collect();
         all.retain(|file| !given.contains(&file.name));
@@ -185,23 +188,12 @@ impl Args {
             None => scan(all),
         };
         outcome.unreadable.extend(unreadable);
+        (outcome.ties, outcome.not_listed) = (ties, not_listed);
         Ok(outcome)
     }
 
-    fn config(&self, dir: &Path) -> Result<DepmodConfig> {
-        let release = dir.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-        let mut config = DepmodConfig::default();
-        for path in &self.depmod_config {
-            config = config.with_file(&read_given_text(path)?, &release).map_err(|error| {
-                let problem = Problem::usage(format!("{}: {error}", path.shown()));
-                problem.hint("write it as a POSIX extended regular expression, or as *")
-            })?;
-        }
-        Ok(config)
-    }
-
     fn modprobe_config(&self, graph: &Graph) -> Result<ModprobeConfig> {
-        let kmod = Cache::open().map(|cache| kmod_facts(&cache)).unwrap_or_default();
+        let kmod = kmod_facts();
         let files = config_files(&self.modprobe_config, kmod)?;
         Ok(ModprobeConfig::of(graph, files, kmod).with_command_line(&self.cmdline))
     }
@@ -244,12 +236,12 @@ impl Args {
         beside.filter(|path| path.exists()).map(|path| read_symvers(&path)).transpose()
     }
 
-    fn print(&self, graph: &Graph, order: &LoadOrder<'_>) -> Result<()> {
+    fn print(&self, graph: &Graph, order: &LoadOrder<'_>, choice: &Choice<'_>) -> Result<()> {
         if self.json {
             let twice = exported_twice(graph).into_iter();
             let twice = twice.map(|(symbol, modules)| TwiceForm { symbol, modules });
             let (format, exported_twice) = ("order/2", twice.collect());
-            return printer::json(&OrderForm { format, order, exported_twice });
+            return printer::json(&OrderForm { format, order, exported_twice, choice });
         }
         if self.format != Format::Text {
             let modules: Vec<usize> = order.steps.iter().filter_map(|step| step.index).collect();
@@ -270,6 +262,7 @@ impl Args {
                 "twice    {symbol} is exported by {modules}: the second to load is refused"
             ));
         }
+        choice.lines().for_each(|line| print_line(&line));
         Ok(())
     }
 }

@@ -101,7 +101,8 @@ fn split_field(record: &[u8]) -> Result<(&str, &[u8])> {
 }
 
 fn our_fields(buffer: &mut ModuleBuffer, file: &ModuleFile) -> result::Result<Fields, String> {
-    let mut read = || Ok(fields_of(&Module::read(buffer.read(&file.full)?)?.facts()?));
+    let mut read =
+        || Ok(fields_of(&Module::read_in_part(buffer.read_for_kmod(&file.full)?)?.facts()));
     let mut fields = read().map_err(|error: FileError| error.to_string())?;
     fields.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(fields)
