@@ -5,7 +5,6 @@
 //! [`Shown::shown`], so that not even a line's end in it passes as one of ours.
 
 use std::{
-    borrow::Cow,
     ffi::OsStr,
     fmt::{Arguments, Display},
     io::{self, BufWriter, Write as _},
@@ -13,7 +12,7 @@ use std::{
     path::Path,
 };
 
-use ko::text::{Name, Text, is_command};
+use ko::text::{Name, is_command, printable};
 use serde::Serialize;
 
 use crate::problem::{Problem, Result};
@@ -35,14 +34,6 @@ impl Shown for OsStr {
     fn shown(&self) -> impl Display + '_ {
         Name(self.as_bytes())
     }
-}
-
-/// A text of several lines without what would command its reader.
-pub fn printable(text: &str) -> Cow<'_, str> {
-    if text.chars().any(|c| is_command(c) && !matches!(c, '\n' | '\t')) {
-        return Text::from(text).to_string().into();
-    }
-    text.into()
 }
 
 /// Prints one line to standard output.

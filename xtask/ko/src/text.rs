@@ -101,8 +101,15 @@ pub fn is_command(c: char) -> bool {
         || matches!(c, '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}')
 }
 
+/// A text of several lines without what would command its reader.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    escaped(text.as_bytes(), |c| is_command(c) && !matches!(c, '\n' | '\t'))
+}
+
 fn escaped(bytes: &[u8], is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
+        // Nearly all: looked at as bytes, many at a time.
+        Ok(text) if bytes.iter().all(|byte| (b' '..=b'~').contains(byte)) => text.into(),
         Ok(text) if !text.contains(&is_escaped) => text.into(),
         _ => spelled(bytes, is_escaped).into(),
     }

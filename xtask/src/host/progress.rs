@@ -9,8 +9,10 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use ko::text::printable;
+
 use super::program::as_typed;
-use crate::printer::{self, printable};
+use crate::printer;
 
 /// How often a line says that the work goes on, where there is no terminal.
 const HEARTBEAT: Duration = Duration::from_secs(20);

@@ -111,7 +111,7 @@ fn only_a_command_that_is_given_the_lock_holds_it() {
 #[test]
 fn control_characters_do_not_reach_the_terminal() {
     let problem = shell("printf '\\033[2J'; exit 1").stdout().unwrap_err();
-    assert_eq!(crate::printer::printable("a\x1b[2J\tb\n"), "a\\u{1b}[2J\tb\n");
+    assert_eq!(ko::text::printable("a\x1b[2J\tb\n"), "a\\u{1b}[2J\tb\n");
     assert!(problem.fact.contains('\x1b'), "it is kept until it is printed");
 }
 
