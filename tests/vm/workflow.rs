@@ -5,11 +5,11 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
 };
 
 use serde_json::Value;
-use xtask::{build::project, kernel::KernelName};
+use xtask::{build::project, host::packages, kernel::KernelName};
 
 use crate::harness::{Needs, Test, skip};
 
@@ -19,6 +19,9 @@ pub(crate) fn tests() -> Vec<Test> {
         a_linter_has_nothing_to_say_of_the_workflow_and_the_action,
         the_workflow_proves_each_kernel_that_it_lists,
         the_action_proves_a_stack_of_somebody_else,
+        the_action_proves_all_kernels_of_several_lines,
+        a_report_of_two_lines_adds_no_output,
+        only_a_machine_of_githubs_is_changed,
     ])
 }
 
@@ -54,7 +57,7 @@ fn a_linter_has_nothing_to_say_of_the_workflow_and_the_action() {
     let place = tempfile::tempdir().unwrap();
     let broken = place.path().join(ACTION);
     let text = fs::read_to_string(project().join(ACTION)).unwrap();
-    fs::write(&broken, text.replace("mkdir -p \"$REPORT\"", "mkdir -p ${{ inputs.report }}"))
+    fs::write(&broken, text.replace("mkdir -p -- \"$REPORT\"", "mkdir -p ${{ inputs.report }}"))
         .unwrap();
     let (holds, text) = lint(&[broken]);
     assert!(!holds && text.contains("template-injection"), "{text}");
@@ -98,19 +101,40 @@ impl Runner {
 
     /// Runs one part as GitHub does, and returns what it wrote.
     #[track_caller]
-    fn run(&self, (step, script): &(String, String), env: &[(&str, &str)]) -> String {
+    fn run(&self, part: &(String, String), env: &[(&str, &str)]) -> String {
+        let (status, text) = self.try_run(part, env);
+        assert!(status.success(), "{}: {status}\n{text}", part.0);
+        text
+    }
+
+    fn try_run(
+        &self,
+        (_, script): &(String, String),
+        env: &[(&str, &str)],
+    ) -> (ExitStatus, String) {
         let path = std::env::var("PATH").unwrap();
         let bin = self.place.path().join("bin");
         let mut shell = Command::new("bash");
         shell.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", script]);
-        shell.current_dir(&self.folder).envs(env.iter().copied()).stdin(Stdio::null());
+        shell.current_dir(&self.folder).stdin(Stdio::null());
         shell.env("PATH", format!("{}:{path}", bin.display()));
+        shell.env("RUNNER_ENVIRONMENT", "github-hosted").envs(env.iter().copied());
         shell.env("GITHUB_OUTPUT", self.output()).env("RUNNER_TEMP", self.place.path());
         let said = shell.env("GITHUB_ACTION_PATH", project()).output().unwrap();
         let text =
             [said.stdout, said.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-        assert!(said.status.success(), "{step}: {}\n{}", said.status, text.concat());
-        text.concat()
+        (said.status, text.concat())
+    }
+
+    /// Puts a program in the place of symstack that only writes its arguments, a line for each.
+    fn with_arguments_written(&self) -> PathBuf {
+        let bin = self.place.path().join("symstack/bin");
+        fs::create_dir_all(&bin).unwrap();
+        let (program, written) = (bin.join("symstack"), self.place.path().join("arguments"));
+        let text = format!("#!/bin/sh\nprintf '%s\\n' \"$@\" > {}\n", written.display());
+        fs::write(&program, text).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        written
     }
 
     fn output(&self) -> PathBuf {
@@ -120,8 +144,10 @@ impl Runner {
 
 fn the_workflow_proves_each_kernel_that_it_lists() {
     let parts = shell_parts(WORKFLOW);
-    let [machine, list, again, prove] = parts.as_slice() else { panic!("{parts:?}") };
-    assert_eq!(machine, again);
+    let [machine, test, again, list, third, prove] = parts.as_slice() else { panic!("{parts:?}") };
+    assert!(machine == again && machine == third);
+    let tests = fs::read_to_string(project().join(&test.1)).unwrap();
+    assert!(tests.ends_with("exec cargo xtask test\n"), "{tests}");
     let runner = Runner::new(project());
     runner.run(machine, &[]);
     runner.run(list, &[]);
@@ -172,4 +198,66 @@ fn the_action_proves_a_stack_of_somebody_else() {
     let mut env = env;
     env[2].1 = "false";
     runner.run(&(prove.0, script), &env);
+}
+
+/// The part of the action that proves, with the inputs that are not what a test is about.
+fn prove(runner: &Runner, env: &[(&str, &str)]) -> (ExitStatus, String) {
+    let inputs = [("STACK", "a b"), ("KERNELS", "stock"), ("COMMAND", ""), ("REPORT", "report")];
+    let part = shell_parts(ACTION).pop().unwrap();
+    runner.try_run(&part, &[&inputs, env].concat())
+}
+
+fn the_action_proves_all_kernels_of_several_lines() {
+    let place = tempfile::tempdir().unwrap();
+    let runner = Runner::new(place.path());
+    let written = runner.with_arguments_written();
+    let (status, said) = prove(&runner, &[("KERNELS", "stock  stable\n\nbookworm\n")]);
+    assert!(status.success(), "{said}");
+    let arguments = fs::read_to_string(&written).unwrap();
+    for kernel in ["stock", "stable", "bookworm"] {
+        assert!(arguments.contains(&format!("--kernel\n{kernel}\n")), "{arguments}");
+    }
+    assert!(arguments.contains("--stack\na b\n"), "{arguments}");
+    // What a build prints in between is no command.
+    let token = said.lines().next().unwrap().strip_prefix("::stop-commands::").unwrap();
+    assert!(said.ends_with(&format!("::{token}::\n")), "{said}");
+
+    fs::remove_file(&written).unwrap();
+    let (status, said) = prove(&runner, &[("KERNELS", " \n ")]);
+    assert_eq!(status.code(), Some(2), "{said}");
+    assert!(!fs::exists(&written).unwrap());
+}
+
+fn a_report_of_two_lines_adds_no_output() {
+    let place = tempfile::tempdir().unwrap();
+    let runner = Runner::new(place.path());
+    let written = runner.with_arguments_written();
+    for report in ["report\nother=mine", ""] {
+        let (status, said) = prove(&runner, &[("REPORT", report)]);
+        assert_eq!(status.code(), Some(2), "{said}");
+    }
+    assert!(!fs::exists(runner.output()).unwrap() && !fs::exists(written).unwrap());
+    let lines = "a\nother=mine";
+    let (status, said) = prove(&runner, &[("STACK", lines), ("COMMAND", lines)]);
+    assert!(status.success(), "{said}");
+    assert_eq!(fs::read_to_string(runner.output()).unwrap(), "report=report\n");
+}
+
+fn only_a_machine_of_githubs_is_changed() {
+    let place = tempfile::tempdir().unwrap();
+    let runner = Runner::new(place.path());
+    // A machine without anything that symstack needs.
+    for program in ["bash", "cat", "env"] {
+        let path = packages::find(program).unwrap();
+        std::os::unix::fs::symlink(path, runner.place.path().join("bin").join(program)).unwrap();
+    }
+    let path = runner.place.path().join("bin").display().to_string();
+    let script = format!("PATH={path} \"$GITHUB_ACTION_PATH/.ci/machine\"");
+    let part = ("the machine".to_owned(), script);
+    let hosted = runner.run(&part, &[]);
+    assert!(hosted.contains("sudo: apt-get install"), "{hosted}");
+    for other in ["self-hosted", ""] {
+        let said = runner.run(&part, &[("RUNNER_ENVIRONMENT", other)]);
+        assert!(!said.contains("sudo") && said.contains("symstack doctor"), "{said}");
+    }
 }

@@ -34,6 +34,7 @@ use crate::{
         open,
         progress::say,
         run::Run,
+        sandbox::give_to_nobody,
     },
     kernel::{Kernel, KernelName, archive::Refresh, table::KERNELS},
     problem::{Problem, Result},
@@ -133,6 +134,7 @@ impl BuildDir {
     fn refreshed(&self) -> Result<(Lock, Vec<String>)> {
         let lock = self.workspace.lock()?;
         let left_out = self.workspace.refresh(&self.stack.sources()?)?;
+        give_to_nobody(&self.tree())?;
         Ok((lock, left_out))
     }
 

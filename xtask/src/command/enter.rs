@@ -1,8 +1,6 @@
 //! `enter`: a kernel's headers and toolchain, with a folder mounted.
 
-use std::{
-    env, ffi::OsString, fs, path::PathBuf, process::ExitCode, process::Stdio, time::Duration,
-};
+use std::{env, ffi::OsString, fs, path::PathBuf, process::ExitCode};
 
 use crate::{
     command::KernelArg,
@@ -36,7 +34,7 @@ impl Args {
         let folder = self.folder.map_or_else(env::current_dir, Ok).and_then(fs::canonicalize);
         let folder = folder.or_usage(|| "the folder cannot be mounted".into())?;
         let kernel = self.kernel.obtain(&Cache::open()?)?;
-        let run = kernel.toolchain.run("env", &folder);
+        let run = kernel.toolchain.on_terminal("env", &folder);
         let mut kdir = OsString::from("KDIR=");
         kdir.push(&kernel.kdir);
         let run = run.arg(kdir);
@@ -47,9 +45,7 @@ impl Args {
             [line] => run.args(["-c", line]),
             words => run.args(["-c", "exec \"$@\"", "sh"]).args(words),
         };
-        let mut process = run.foreground(Stdio::inherit())?;
-        let ended = process.wait(Duration::MAX, Duration::from_millis(100), |_| true);
-        let status = ended.or_host(|| "the command".into())?.and_then(|status| status.code());
+        let status = run.interactive()?.code();
         Ok(ExitCode::from(status.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
     }
 }

@@ -49,6 +49,10 @@ const WORDS: &[&str] = &[
     "log_buf_len=1M",
 ];
 
+/// QEMU's own filter of system calls: none of old ones, and none that start a program, change the
+/// user or the priorities. A child of QEMU has all that QEMU has.
+const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+
 /// Where a machine's memory comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Memory {
@@ -116,6 +120,7 @@ impl Machine<'_> {
         } else {
             add("-initrd", format!("{FOLDER}/{INITRD}"));
         }
+        add("-sandbox", SANDBOX.into());
         add("-accel", accel.into());
         add("-cpu", cpu.into());
         add("-smp", self.cpus.to_string());

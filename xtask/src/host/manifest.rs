@@ -21,8 +21,9 @@ use crate::{
 
 /// The file of an entry that lists the others.
 pub const MANIFEST: &str = ".manifest";
-/// A file of a root's entry that each version of symstack writes anew: the script that enters it.
-const WRITTEN_ANEW: &str = "enter";
+/// The files of a root's entry that each version of symstack writes anew: the script that enters it
+/// and the system calls that are refused there.
+const WRITTEN_ANEW: [&str; 2] = ["enter", "refused-calls.bpf"];
 /// Bytes of the last line, which is the checksum of the others.
 const SUM: usize = 9;
 /// The unit in which holes are left out.
@@ -184,7 +185,8 @@ fn sum_line(body: &str) -> String {
 /// The line of a file; none for what is no file, and for names that a line cannot hold.
 fn line_of(folder: &Path, file: &Path) -> io::Result<Option<String>> {
     let path = file.strip_prefix(folder).unwrap_or(file);
-    let of_root = path == Path::new(WRITTEN_ANEW) && folder.join("root").is_dir();
+    let anew = WRITTEN_ANEW.iter().any(|name| path == Path::new(name));
+    let of_root = anew && folder.join("root").is_dir();
     let Some(name) = path.to_str().filter(|name| !name.contains('\n') && !of_root) else {
         return Ok(None);
     };

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     host::{
-        cache::{self, Cache, Partial},
+        cache::{Cache, Partial},
         file_system::{make_folder, write_file},
         packages,
         run::Run,
-        sandbox::{ENTER, Sandbox},
+        sandbox::{self, Sandbox},
     },
     problem::{OrProblem, Result},
 };
@@ -23,8 +23,7 @@ const IN_ETC: [&str; 3] = ["alternatives", "ld.so.cache", "ld.so.conf.d"];
 /// # Errors
 /// The cache cannot be written.
 pub fn sandbox(cache: &Cache) -> Result<Sandbox> {
-    let key = cache::key([ENTER]);
-    let place = cache.entry(&format!("own-tools-{key}"), Partial::Discard, |place| {
+    let place = cache.entry("own-tools", Partial::Discard, |place| {
         let root = place.join("root");
         make_folder(&root.join("var/lib/dpkg"))?;
         std::os::unix::fs::symlink("/usr", root.join("usr"))
@@ -38,8 +37,9 @@ pub fn sandbox(cache: &Cache) -> Result<Sandbox> {
                 false => write_file(&inside, "")?,
             }
         }
-        cache::write_script(&place.join("enter"), ENTER)
+        Ok(())
     })?;
+    sandbox::write_enter(&place)?;
     let shown = IN_ETC.iter().map(|name| Path::new("/etc").join(name)).filter(|path| path.exists());
     let sandbox = shown
         .fold(Sandbox::new(place.join("enter")), |sandbox, path| sandbox.read_only(&path, &path));

@@ -231,6 +231,8 @@ fn send(pid: Pid, group: Group, signal: Signal) -> rustix::io::Result<()> {
 fn set_up() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        // What our caller left open is no child's.
+        close_fds::set_fds_cloexec_threadsafe(3, &[]);
         // A process that a child leaves behind becomes our child: only a parent learns of its end.
         let _ = set_child_subreaper(Some(getpid()));
         let ignored = ignored_signals();

@@ -2,12 +2,14 @@
 //! shown with the end of its output.
 
 mod paste;
+mod problems;
 mod said;
+mod usage;
 
 use std::{
     ffi::{OsStr, OsString},
     fs::File,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, ExitStatus, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
@@ -15,14 +17,18 @@ use std::{
 
 use ko::text::Text;
 
-use self::said::{CAPTURE_MAX, drain, end_of, last_line, pipes, read_from};
+use self::{
+    said::{drain, end_of, keep_end, last_line, pipes, read_from},
+    usage::Watch,
+};
 use crate::{
     host::{
         builder::builder,
         cache::Lock,
-        diagnosis,
+        limits,
         process::{Group, Process, interrupted},
         progress::{Step, say},
+        terminal::Terminal,
     },
     printer,
     problem::{OrProblem, Problem, Result},
@@ -32,8 +38,6 @@ use crate::{
 const TICK: Duration = Duration::from_millis(100);
 /// How long the output of a command that has ended may be held open by what it started.
 const LINGER: Duration = Duration::from_millis(200);
-/// How large the log of a command may become.
-const LOG_MAX: u64 = 256 << 20;
 
 static ECHO_OFF: AtomicBool = AtomicBool::new(false);
 
@@ -70,6 +74,8 @@ pub struct Run {
     echo: bool,
     hint: Option<String>,
     lock: Option<Lock>,
+    /// The folders that it may write, if it is in a sandbox.
+    sandbox: Option<Vec<PathBuf>>,
 }
 
 impl Run {
@@ -80,10 +86,11 @@ impl Run {
             args: Vec::new(),
             envs: Vec::new(),
             cwd: None,
-            deadline: Duration::from_secs(60),
+            deadline: limits::TIME,
             echo: true,
             hint: None,
             lock: None,
+            sandbox: None,
         }
     }
 
@@ -123,9 +130,16 @@ impl Run {
             self.hint = Some(hint.into());
         }
 
-        /// Lets it hold a lock until it ends, also when we are killed before.
+        /// Lets it hold a lock until it ends, also when we are killed before. What is in a sandbox
+        /// ends with us: it gets nothing of the lock, which it could give back.
         fn holding(self, lock: &Lock) {
             self.lock = Some(lock.clone());
+        }
+
+        /// Holds it and all that it starts to the limits of a sandbox, which may write in some
+        /// folders.
+        fn watched(self, folders: &[PathBuf]) {
+            self.sandbox = Some(folders.to_vec());
         }
     }
 
@@ -135,15 +149,18 @@ impl Run {
     /// It cannot be started, its deadline passed, or it printed more than 64 MiB.
     pub fn output(&self) -> Result<Output> {
         let (status, texts) = self.captured()?;
-        let [stdout, stderr] = texts.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let limit = self.limit_met(status, &texts);
+        let [stdout, mut stderr] = texts.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        if let Some(limit) = limit {
+            stderr.push_str(&format!("{limit}\n"));
+        }
         Ok(Output { status, stdout, stderr })
     }
 
     fn captured(&self) -> Result<(ExitStatus, [Vec<u8>; 2])> {
         let mut texts = [Vec::new(), Vec::new()];
-        let status = self.piped(Stdio::piped(), &mut |stream, bytes| {
+        let status = self.piped(Stdio::piped(), limits::CAPTURE, &mut |stream, bytes| {
             texts[stream].extend_from_slice(bytes);
-            texts.iter().map(Vec::len).sum::<usize>() <= CAPTURE_MAX
         });
         match status {
             Ok(status) => Ok((status, texts)),
@@ -188,7 +205,7 @@ impl Run {
     /// Runs it without input, with what it says passed on line by line.
     ///
     /// # Errors
-    /// It cannot be started, or its deadline passed.
+    /// It cannot be started, its deadline passed, or it printed more than 4 MiB.
     pub fn passed_on(&self) -> Result<ExitStatus> {
         self.by_line(Stdio::piped(), &mut |stream, line| match stream {
             0 => pass_on(line),
@@ -209,19 +226,23 @@ impl Run {
 
     /// Runs it, and shows to `see` each line with the number of its stream.
     fn by_line(&self, stderr: Stdio, see: &mut dyn FnMut(usize, &[u8])) -> Result<ExitStatus> {
-        let mut lines = [Vec::new(), Vec::new()];
-        let status = self.piped(stderr, &mut |stream, bytes| {
+        let (mut lines, mut ends) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+        let status = self.piped(stderr, limits::PASSED, &mut |stream, bytes| {
+            keep_end(&mut ends[stream], bytes);
             let line = &mut lines[stream];
             line.extend_from_slice(bytes);
-            while let Some(end) = line.iter().position(|byte| *byte == b'\n') {
-                see(stream, &line[..end]);
-                line.drain(..=end);
-            }
-            line.len() <= CAPTURE_MAX
+            let whole = line.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            let pieces = line[..whole].split_inclusive(|byte| *byte == b'\n');
+            pieces.for_each(|piece| see(stream, &piece[..piece.len() - 1]));
+            line.drain(..whole);
         });
-        let ends = lines.iter().enumerate().filter(|(_, line)| !line.is_empty());
-        ends.for_each(|(stream, line)| see(stream, line));
-        status
+        let rest = lines.iter().enumerate().filter(|(_, line)| !line.is_empty());
+        rest.for_each(|(stream, line)| see(stream, line));
+        let status = status?;
+        if let Some(limit) = self.limit_met(status, &ends) {
+            say(&limit);
+        }
+        Ok(status)
     }
 
     /// Runs it as one step of a long work: its output goes to the step's log, the last line of it
@@ -241,7 +262,7 @@ impl Run {
         let end = || format!("{}\n(all of it: {})", end_of(&read_from(log, begin)), log.display());
         let status = self.wait(&mut process, Instant::now(), |_| {
             step.tick(last_line(log));
-            size() <= LOG_MAX
+            size() <= limits::LOG
         });
         match status {
             Ok(status) if status.success() => Ok(()),
@@ -259,17 +280,28 @@ impl Run {
     /// It cannot be started.
     pub fn spawn(&self, stdout: Stdio, stderr: Stdio) -> Result<Process> {
         // The lock's file is empty, so the command reads its end at once, as from /dev/null.
-        let stdin = self.lock.as_ref().map_or_else(|| Ok(Stdio::null()), Lock::stdin)?;
+        let lock = self.lock.as_ref().filter(|_| self.sandbox.is_none());
+        let stdin = lock.map_or_else(|| Ok(Stdio::null()), Lock::stdin)?;
         self.start(self.command().stdin(stdin).stdout(stdout).stderr(stderr), Group::Own)
     }
 
-    /// Starts it on the caller's terminal, input included, without waiting; only its standard
-    /// error goes elsewhere. It stays in our process group: only that may read from the terminal.
+    /// Runs it with the caller's input, for as long as its user wants. On a terminal, what is in a
+    /// sandbox gets one of its own; the rest stays in our process group: only that may read there.
     ///
     /// # Errors
-    /// It cannot be started.
-    pub fn foreground(&self, stderr: Stdio) -> Result<Process> {
-        self.start(self.command().stderr(stderr), Group::Ours)
+    /// It cannot be started, or it went beyond a limit of the sandbox.
+    pub fn interactive(&self) -> Result<ExitStatus> {
+        let mut command = self.command();
+        let unlimited = Self { deadline: Duration::MAX, ..self.clone() };
+        if self.sandbox.is_none() || !Terminal::is_there() {
+            let mut process = self.start(&mut command, Group::Ours)?;
+            return unlimited.wait(&mut process, Instant::now(), |_| true);
+        }
+        let joined = Terminal::join(&mut command, |command| Process::start(command, Group::Own));
+        let (terminal, mut process) = joined.or_host(|| self.not_started())?;
+        let ended = unlimited.wait(&mut process, Instant::now(), |_| true);
+        terminal.leave();
+        ended
     }
 
     fn command(&self) -> Command {
@@ -283,7 +315,7 @@ impl Run {
 
     fn start(&self, command: &mut Command, group: Group) -> Result<Process> {
         let started = Process::start(command, group);
-        started.or_host(|| format!("{} cannot be started", self.program.to_string_lossy()))
+        started.or_host(|| self.not_started())
     }
 
     fn show(&self) {
@@ -293,33 +325,41 @@ impl Run {
     }
 
     /// Runs it to its end; `take` gets what it writes to its standard output (0) and to its
-    /// standard error (1) as it comes, and says whether there may be more.
+    /// standard error (1) as it comes, which are at most `max` bytes or little more.
     fn piped(
         &self,
         stderr: Stdio,
-        take: &mut dyn FnMut(usize, &[u8]) -> bool,
+        max: u64,
+        take: &mut dyn FnMut(usize, &[u8]),
     ) -> Result<ExitStatus> {
         self.show();
         let mut process = self.spawn(Stdio::piped(), stderr)?;
         let mut pipes = pipes(&mut process).or_host(|| format!("{} is lost", self.name()))?;
         let begin = Instant::now();
-        let mut ended = None;
+        let mut watch = Watch::begin(self.sandbox.as_deref());
+        let (mut ended, mut said) = (None, 0);
         // What it started in the background may hold the pipes longer than it lives itself.
         while !pipes.is_empty() && ended.is_none_or(|then: Instant| then.elapsed() < LINGER) {
             if begin.elapsed() > self.deadline {
                 process.terminate();
                 return Err(self.late());
             }
+            if let Some(excess) = watch.excess(process.id()) {
+                process.terminate();
+                return Err(self.beyond(&excess));
+            }
             let fds: Vec<_> = pipes.iter().map(|(_, pipe)| pipe as _).collect();
             process.sleep(TICK, &fds);
             let before = process.has_ended().unwrap_or(true);
-            let mut within = true;
             pipes.retain_mut(|(stream, pipe)| {
-                drain(pipe, &mut |bytes| within = within && take(*stream, bytes))
+                drain(pipe, &mut |bytes| {
+                    said += bytes.len() as u64;
+                    take(*stream, bytes);
+                })
             });
-            if !within {
+            if said > max {
                 process.terminate();
-                return Err(self.too_much(CAPTURE_MAX as u64));
+                return Err(self.too_much(max));
             }
             ended = ended.or(before.then(Instant::now));
         }
@@ -331,41 +371,21 @@ impl Run {
         &self,
         process: &mut Process,
         begin: Instant,
-        look: impl FnMut(u32) -> bool,
+        mut look: impl FnMut(u32) -> bool,
     ) -> Result<ExitStatus> {
         let left = self.deadline.saturating_sub(begin.elapsed());
-        let ended = process.wait(left, TICK, look);
+        let (mut watch, mut beyond) = (Watch::begin(self.sandbox.as_deref()), None);
+        let ended = process.wait(left, TICK, |pid| {
+            beyond = watch.excess(pid);
+            beyond.is_none() && look(pid)
+        });
         match ended.or_host(|| format!("{} is lost", self.name()))? {
             _ if interrupted().is_some() => Err(Problem::host("interrupted")),
             Some(status) => Ok(status),
+            None if beyond.is_some() => Err(self.beyond(&beyond.unwrap_or_default())),
             None if begin.elapsed() >= self.deadline => Err(self.late()),
-            None => Err(self.too_much(LOG_MAX)),
+            None => Err(self.too_much(limits::LOG)),
         }
-    }
-
-    fn late(&self) -> Problem {
-        let seconds = self.deadline.as_secs();
-        let problem = Problem::host(format!("{} took more than {seconds} s", self.name()));
-        problem.hint(format!("run it by hand to see where it stops: {self}"))
-    }
-
-    fn too_much(&self, bytes: u64) -> Problem {
-        Problem::host(format!("{} printed more than {} MiB", self.name(), bytes >> 20))
-    }
-
-    /// The hint follows from the cause that its output names, if it names one.
-    fn failed(&self, status: ExitStatus, said: &str) -> Problem {
-        let problem = Problem::host(format!("{} failed ({status}){said}", self.name()));
-        let hint = diagnosis::hint(said).or(self.hint.as_deref()).map(str::to_owned);
-        problem.hint(hint.unwrap_or_else(|| format!("run it by hand: {self}")))
-    }
-
-    /// The command's own name: what runs inside when it enters a private root.
-    fn name(&self) -> String {
-        let inside = self.args.iter().skip_while(|arg| *arg != "--").nth(1);
-        Path::new(inside.unwrap_or(&self.program))
-            .file_name()
-            .map_or_else(|| "the command".into(), |name| name.to_string_lossy().into_owned())
     }
 }
 

@@ -34,6 +34,11 @@ pub(super) fn mend_namespaces() -> String {
     })
 }
 
+/// `true` if no setting keeps an ordinary user from making them.
+pub(super) fn are_allowed() -> bool {
+    mend_settings(|name| open::read_text(format!("/proc/sys/{name}")).ok()).is_none()
+}
+
 /// The command that lifts the settings which forbid user namespaces, if one does.
 fn mend_settings(read: impl Fn(&str) -> Option<String>) -> Option<String> {
     let forbids = |(name, forbidding, _): &&(&str, &str, &str)| {

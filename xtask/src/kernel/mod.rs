@@ -52,6 +52,11 @@ impl Toolchain {
         self.run_in(command, folder, folder)
     }
 
+    /// The same, for [`Run::interactive`].
+    pub fn on_terminal(&self, command: &str, folder: &Path) -> Run {
+        self.0.clone().bind(folder).chdir(folder).on_terminal(command)
+    }
+
     /// The same, with another kernel of the same root in place as well.
     #[must_use]
     pub fn beside(self, other: &Self) -> Self {

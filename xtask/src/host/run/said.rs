@@ -11,10 +11,8 @@ use rustix::{
     fs::{OFlags, fcntl_setfl},
 };
 
-use crate::host::process::Process;
+use crate::host::{limits, process::Process};
 
-/// How much a command may print where its output is collected.
-pub(super) const CAPTURE_MAX: usize = 64 << 20;
 /// How much of a failed command's output is shown.
 const TAIL_LINES: usize = 30;
 
@@ -45,6 +43,15 @@ pub(super) fn drain(pipe: &mut File, take: &mut dyn FnMut(&[u8])) -> bool {
     true
 }
 
+/// Bytes of the end of what is passed on that are kept.
+const END: usize = 16 << 10;
+
+/// Keeps the end of what was said before and now.
+pub(super) fn keep_end(kept: &mut Vec<u8>, bytes: &[u8]) {
+    kept.extend_from_slice(bytes);
+    kept.drain(..kept.len().saturating_sub(END));
+}
+
 /// The last lines of what a command printed, to follow the sentence that says how it ended.
 pub(super) fn end_of(text: &str) -> String {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
@@ -57,7 +64,7 @@ pub(super) fn read_from(log: &Path, begin: u64) -> String {
     let mut bytes = Vec::new();
     if let Ok(mut file) = File::open(log) {
         let _ = file.seek(SeekFrom::Start(begin));
-        let _ = file.take(CAPTURE_MAX as u64).read_to_end(&mut bytes);
+        let _ = file.take(limits::CAPTURE).read_to_end(&mut bytes);
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -1,0 +1,187 @@
+//! The processes of a sandbox, looked at as a whole while they run.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use rustix::fs::statvfs;
+
+use crate::host::{limits, open};
+
+/// The times of a look that pass until the next one: looking costs a fiftieth of one processor.
+const REST: u32 = 50;
+/// The shortest and the longest time between two looks: a look at thousands of processes is slow.
+const EVERY: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(500)];
+
+/// The disks of a sandbox as they were when it began, and the time of the next look.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// The folders that may be written, with the bytes and the files that their disks had free.
+    free: Option<Vec<(PathBuf, Free)>>,
+    next: Instant,
+}
+
+/// The free space of a disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Free {
+    bytes: u64,
+    files: u64,
+}
+
+/// The use of some processes together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Used {
+    threads: u64,
+    bytes: u64,
+}
+
+impl Watch {
+    /// Begins to watch what is written to a sandbox's folders, and the processes that write it.
+    /// What is in none is not watched.
+    pub(super) fn begin(sandbox: Option<&[PathBuf]>) -> Self {
+        let free = sandbox.map(|folders| {
+            let free = folders.iter().map(|folder| Some((folder.clone(), free_of(folder)?)));
+            free.flatten().collect()
+        });
+        Self { free, next: Instant::now() }
+    }
+
+    /// Returns the limit that a process and all that it started are beyond, if there is one. It is
+    /// looked at from time to time.
+    pub(crate) fn excess(&mut self, pid: u32) -> Option<String> {
+        let disks = self.free.as_ref()?;
+        let begin = Instant::now();
+        if begin < self.next {
+            return None;
+        }
+        let excess = of_processes(used_by(pid)).or_else(|| {
+            disks.iter().find_map(|(folder, before)| {
+                let excess = of_disk(*before, free_of(folder)?)?;
+                Some(format!("{excess} on the disk of {}", folder.display()))
+            })
+        });
+        let end = Instant::now();
+        self.next = end + ((end - begin) * REST).clamp(EVERY[0], EVERY[1]);
+        excess
+    }
+}
+
+fn free_of(folder: &PathBuf) -> Option<Free> {
+    let stat = statvfs(folder).ok()?;
+    Some(Free { bytes: stat.f_bfree.saturating_mul(stat.f_frsize), files: stat.f_ffree })
+}
+
+fn of_processes(used: Used) -> Option<String> {
+    let memory = limits::memory();
+    if used.threads >= limits::PROCESSES {
+        Some(format!("more than {} processes and threads", limits::PROCESSES))
+    } else {
+        (used.bytes > memory).then(|| format!("more than {} of memory", limits::said(memory)))
+    }
+}
+
+fn of_disk(before: Free, now: Free) -> Option<String> {
+    if before.bytes.saturating_sub(now.bytes) > limits::DISK {
+        Some(format!("more than {}", limits::said(limits::DISK)))
+    } else {
+        let files = before.files.saturating_sub(now.files);
+        (files > limits::FILES).then(|| format!("more than {} files", limits::FILES))
+    }
+}
+
+/// A process: its id, its parent's, and its threads.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    pid: u32,
+    parent: u32,
+    threads: u64,
+}
+
+/// All processes that we see.
+fn processes() -> Vec<Entry> {
+    let names = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    let pids = names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    pids.filter_map(|pid| entry(&open::read_text(format!("/proc/{pid}/stat")).ok()?)).collect()
+}
+
+/// A process as its `stat` tells: proc_pid_stat(5).
+fn entry(stat: &str) -> Option<Entry> {
+    let (pid, _) = stat.split_once(' ')?;
+    // The name of the program is anything, in parentheses. The state, the third, follows it.
+    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+    let number = |field: usize| fields.get(field - 3)?.parse::<u32>().ok();
+    Some(Entry { pid: pid.parse().ok()?, parent: number(4)?, threads: number(20)?.into() })
+}
+
+/// Returns a process with all that descend from it. In a namespace of their own, those whose parent
+/// has ended are children of its first process.
+fn family(pid: u32, processes: &[Entry]) -> Vec<Entry> {
+    let (mut family, mut rest): (Vec<Entry>, Vec<Entry>) =
+        processes.iter().partition(|entry| entry.pid == pid);
+    let mut first = 0;
+    while first < family.len() {
+        let parents: BTreeSet<u32> = family[first..].iter().map(|entry| entry.pid).collect();
+        first = family.len();
+        let (children, others): (Vec<_>, Vec<_>) =
+            rest.into_iter().partition(|entry| parents.contains(&entry.parent));
+        family.extend(children);
+        rest = others;
+    }
+    family
+}
+
+/// The bytes of memory that no file holds, of a process as its `status` tells: those of libraries
+/// are the same for all.
+fn memory_of(status: &str) -> u64 {
+    let kilobytes = status.lines().filter_map(|line| {
+        let value = ["RssAnon:", "RssShmem:"].iter().find_map(|name| line.strip_prefix(name))?;
+        value.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    });
+    kilobytes.sum::<u64>() << 10
+}
+
+fn used_by(pid: u32) -> Used {
+    let family = family(pid, &processes());
+    let status = |entry: &Entry| open::read_text(format!("/proc/{}/status", entry.pid));
+    Used {
+        threads: family.iter().map(|entry| entry.threads).sum(),
+        bytes: family.iter().flat_map(status).map(|status| memory_of(&status)).sum(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_counted_with_all_that_descend_from_it() {
+        let line = |pid: u32, parent: u32| {
+            entry(&format!("{pid} (a) b) c) S {parent} {}2 0", "0 ".repeat(15))).unwrap()
+        };
+        let all = [line(1, 0), line(12, 11), line(10, 1), line(11, 10), line(13, 1)];
+        let family = family(10, &all);
+        assert_eq!(family.iter().map(|entry| entry.pid).collect::<Vec<_>>(), [10, 11, 12]);
+        assert!(family.iter().all(|entry| entry.threads == 2));
+        let status = "VmRSS:\t 9 kB\nRssAnon:\t   1 kB\nRssFile:\t 7 kB\nRssShmem:\t 1 kB\n";
+        assert_eq!(memory_of(status), 2048);
+        let used = used_by(std::process::id());
+        assert!(used.threads > 0 && used.bytes > 0, "{used:?}");
+    }
+
+    #[test]
+    fn each_limit_is_named() {
+        let used = |threads, bytes| of_processes(Used { threads, bytes });
+        assert_eq!(used(limits::PROCESSES - 1, limits::memory()), None);
+        assert!(used(limits::PROCESSES, 0).unwrap().contains("2048 processes"));
+        assert!(used(1, limits::memory() + 1).unwrap().ends_with("GiB of memory"));
+        let before = Free { bytes: 20 << 30, files: 5_000_000 };
+        let now = |bytes, files| of_disk(before, Free { bytes, files });
+        assert_eq!(now(30 << 30, 6_000_000), None);
+        assert!(now(11 << 30, 5_000_000).unwrap().contains("8 GiB"));
+        assert!(now(20 << 30, 3_000_000).unwrap().contains("1000000 files"));
+    }
+}
