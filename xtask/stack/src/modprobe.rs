@@ -199,7 +199,7 @@ impl<'g> Modprobe<'g> {
     /// what `modprobe --show-depends` shows: built-in modules are taken for absent.
     pub fn request(&self, name: &str, ignore_loaded: bool) -> Vec<Probe> {
         let found = self.lookup(name);
-        let mut state = State { modprobe: self, ignore_loaded, objects: Vec::new() };
+        let mut state = State::new(self, ignore_loaded);
         let objects: Vec<usize> = found.iter().map(|found| state.object(found.clone())).collect();
         found
             .into_iter()
@@ -211,7 +211,7 @@ impl<'g> Modprobe<'g> {
     /// What is done for a module of the graph: by its name, or by its path. A file that is named by
     /// its path is not looked for among what is built in.
     pub fn insert(&self, index: usize, by_path: bool) -> Outcome {
-        let mut state = State { modprobe: self, ignore_loaded: false, objects: Vec::new() };
+        let mut state = State::new(self, false);
         let found = Found::by_name(self.graph.name(index), by_path.then_some(false));
         let object = state.object(found);
         state.probe(object)
@@ -264,6 +264,7 @@ struct State<'m, 'g> {
     modprobe: &'m Modprobe<'g>,
     ignore_loaded: bool,
     objects: Vec<Object>,
+    by_key: HashMap<(String, Option<String>), usize>,
 }
 
 /// Soft dependencies can form long chains, so the tasks are kept on the heap.
@@ -275,19 +276,27 @@ enum Task {
     Place(usize, bool),
 }
 
-impl State<'_, '_> {
+impl<'m, 'g> State<'m, 'g> {
+    fn new(modprobe: &'m Modprobe<'g>, ignore_loaded: bool) -> Self {
+        Self { modprobe, ignore_loaded, objects: Vec::new(), by_key: HashMap::new() }
+    }
+
     /// The object of a module: one for each name and alias, as in libkmod's pool.
     fn object(&mut self, found: Found) -> usize {
-        let is_same = |one: &Object| one.found.name == found.name && one.found.alias == found.alias;
-        if let Some(at) = self.objects.iter().position(is_same) {
-            let known = &mut self.objects[at].found;
-            known.built_in = found.built_in.or(known.built_in);
-            known.command = found.command.or(known.command.take());
-            return at;
+        let key = (found.name.clone(), found.alias.clone());
+        let next = self.objects.len();
+        let at = *self.by_key.entry(key).or_insert(next);
+        match self.objects.get_mut(at) {
+            Some(Object { found: known, .. }) => {
+                known.built_in = found.built_in.or(known.built_in);
+                known.command = found.command.or(known.command.take());
+            }
+            None => {
+                let (visited, required, ignores_command) = (false, false, false);
+                self.objects.push(Object { found, visited, required, ignores_command });
+            }
         }
-        let (visited, required, ignores_command) = (false, false, false);
-        self.objects.push(Object { found, visited, required, ignores_command });
-        self.objects.len() - 1
+        at
     }
 
     fn in_kernel(&self, object: usize) -> bool {
