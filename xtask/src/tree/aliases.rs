@@ -5,7 +5,7 @@
 
 use ko::{error::Malformed, kmod_elf::KmodElf};
 use stack::{
-    dependency_info::Names,
+    dependency_info::{Names, is_apart},
     module_file::ModuleFile,
     modules_lists::{ALIASES_HEADING, DEVNAME_HEADING, alias_lines, devname_line},
 };
@@ -39,13 +39,13 @@ fn lines(
     (lines.concat(), unreadable)
 }
 
-/// The aliases with a bus (`:`) of each module: those that are not part of what is remembered. None
-/// for a file that cannot be read.
+/// The aliases of each module that are not part of what is remembered. None for a file that cannot
+/// be read.
 pub fn bus_aliases(files: &[ModuleFile]) -> Vec<Names> {
     let read = |buffer: &mut ModuleBuffer, file: &ModuleFile| -> Result<Names, FileError> {
         let module = KmodElf::parse(buffer.read_for_kmod(&file.full)?)?;
         let aliases = module.modinfo().unwrap_or_default().all("alias");
-        Ok(aliases.filter(|alias| alias.bytes().contains(&b':')).collect())
+        Ok(aliases.filter(|alias| is_apart(alias.bytes())).collect())
     };
     let names = map_files(files, |buffer, file| read(buffer, file).unwrap_or_default());
     names.into_iter().map(Option::unwrap_or_default).collect()

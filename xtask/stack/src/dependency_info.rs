@@ -33,7 +33,7 @@ pub struct DependencyInfo {
     pub softdeps: Names,
     /// The values of `weakdep=`, as they stand.
     pub weakdeps: Names,
-    /// The aliases that a softdep can name: those without a bus (`:`).
+    /// The aliases that soft dependencies name: all but those that [`is_apart`] says.
     pub aliases: Names,
 }
 
@@ -45,7 +45,7 @@ impl DependencyInfo {
     pub fn read(data: &[u8]) -> Result<Self, Malformed> {
         let kmod = KmodElf::parse(data)?;
         let modinfo = kmod.modinfo().unwrap_or_default();
-        let aliases = modinfo.all("alias").filter(|alias| !alias.bytes().contains(&b':'));
+        let aliases = modinfo.all("alias").filter(|alias| !is_apart(alias.bytes()));
         let mut info = Self {
             depends: modinfo.list("depends").collect(),
             softdeps: modinfo.all("softdep").collect(),
@@ -120,6 +120,14 @@ impl DependencyInfo {
     pub fn is_weak(&self, symbol: Text<'_>) -> bool {
         self.weak.iter().any(|weak| weak == symbol)
     }
+}
+
+/// Whether an alias is of a bus whose aliases are not part of what is known of a module: there are
+/// ten times as many bytes of them as of everything else. Soft dependencies name the bus `platform`.
+pub fn is_apart(alias: &[u8]) -> bool {
+    let Some(end) = alias.iter().position(|&byte| byte == b':') else { return false };
+    let bus = &alias[..end];
+    bus != b"platform" && !bus.iter().any(|byte| b"*?[".contains(byte))
 }
 
 /// Names, one after the other in one piece of bytes.

@@ -10,7 +10,7 @@ use ko::kmod_facts::KmodFacts;
 
 use crate::{
     built_in::BuiltIn,
-    dependency_info::Names,
+    dependency_info::{Names, is_apart},
     fnmatch::fnmatch,
     graph::{Cycle, Graph},
     kmod_rules::KmodRule,
@@ -179,7 +179,8 @@ impl<'g> Modprobe<'g> {
     }
 
     fn of_module_alias(&self, name: &str) -> Vec<Found> {
-        let buses = name.contains(':').then(|| self.read_bus_aliases.get_or_init(self.bus_aliases));
+        let buses =
+            is_apart(name.as_bytes()).then(|| self.read_bus_aliases.get_or_init(self.bus_aliases));
         let found = self.graph.with_alias(name, buses.map(Vec::as_slice).unwrap_or_default());
         let found = found.into_iter();
         found.map(|index| Found::by_alias(self.graph.name(index), name, None)).collect()
