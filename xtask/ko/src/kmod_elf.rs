@@ -124,7 +124,7 @@ impl<'a> KmodElf<'a> {
 
     fn needs_if_sound(&self) -> Option<Vec<Undefined<'a>>> {
         let strings = self.bytes(Known::Strtab)?;
-        let mut needs = Vec::new();
+        let mut needs = Vec::with_capacity(64);
         for symbol in self.symbols()?.filter(Symbol::is_undefined) {
             let name = Text(self.name(symbol.name_at(), strings)?);
             if !name.is_empty() {

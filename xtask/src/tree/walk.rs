@@ -258,7 +258,7 @@ fn sort_by_order_file(modules: &mut [ModuleFile], file: &Path) -> Result<()> {
         }
     }
     let rank_of = |file: &ModuleFile| rank.get(file.order_path()?.as_bytes()).copied();
-    modules.sort_by_key(|file| rank_of(file).unwrap_or(usize::MAX));
+    modules.sort_by_cached_key(|file| rank_of(file).unwrap_or(usize::MAX));
     Ok(())
 }
 

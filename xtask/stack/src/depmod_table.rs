@@ -8,10 +8,7 @@ pub const SYMBOL_BUCKETS: u32 = 2048;
 /// Sorts keys as depmod comes to them: bucket by bucket, and by name within one
 /// (`hash_iter_next()`, kmod's `shared/hash.c`).
 pub fn sort_by_table<T>(items: &mut [T], buckets: u32, key: impl Fn(&T) -> &[u8]) {
-    items.sort_by(|a, b| {
-        let (a, b) = (key(a), key(b));
-        (hash(a) % buckets, a).cmp(&(hash(b) % buckets, b))
-    });
+    items.sort_by_cached_key(|item| (hash(key(item)) % buckets, key(item).to_vec()));
 }
 
 /// Paul Hsieh's SuperFastHash with the length as its seed, which kmod uses. A single byte counts
