@@ -126,6 +126,10 @@ impl Changes {
             let stamp = file.and_then(|file| Some((file.len(), file.modified().ok()?)));
             (path, stamp)
         };
+        // A folder that was moved away may return.
+        if !self.stack.path("").exists() {
+            return Ok(Vec::new());
+        }
         let sources = self.stack.sources()?;
         Ok(sources.paths().filter(|path| !is_editors(path)).map(stamp).collect())
     }
