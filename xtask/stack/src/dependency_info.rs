@@ -122,8 +122,8 @@ impl DependencyInfo {
     }
 }
 
-/// Whether an alias is of a bus whose aliases are not part of what is known of a module: there are
-/// ten times as many bytes of them as of everything else. Soft dependencies name the bus `platform`.
+/// Returns `true` for an alias of a bus whose aliases are not kept with a module, since they take
+/// ten times as many bytes as everything else. Soft dependencies name the bus `platform`.
 pub fn is_apart(alias: &[u8]) -> bool {
     let Some(end) = alias.iter().position(|&byte| byte == b':') else { return false };
     let bus = &alias[..end];

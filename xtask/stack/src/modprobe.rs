@@ -1,5 +1,8 @@
-//! modprobe as kmod writes it: which modules a name stands for, and what is done for each, in which
-//! order, before the kernel is asked (kmod's `libkmod/libkmod-module.c` and `tools/modprobe.c`).
+//! modprobe: the modules that a name stands for, and the steps for each before the kernel is asked
+//! (kmod's `libkmod/libkmod-module.c` and `tools/modprobe.c`).
+//!
+//! It is long because kmod's steps share one state: a request's aliases, and the modules loaded so
+//! far.
 
 use std::{
     cell::{OnceCell, RefCell},
