@@ -101,10 +101,13 @@ pub(super) fn used(entry: &Path) {
 /// # Errors
 /// One of them is damaged.
 pub fn require_used() -> Result<()> {
-    let used = USED.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    used.iter().try_for_each(|entry| {
-        damage(entry, Depth::Changed).map_or(Ok(()), |why| Err(damaged(entry, &why)))
-    })
+    let mut used = USED.lock().unwrap_or_else(PoisonError::into_inner);
+    // One that is whole is not looked at again: a proof asks first, and then the verb.
+    while let Some(entry) = used.first() {
+        damage(entry, Depth::Changed).map_or(Ok(()), |why| Err(damaged(entry, &why)))?;
+        used.pop_first();
+    }
+    Ok(())
 }
 
 /// The problem that an entry is damaged.
@@ -133,8 +136,11 @@ enum Judged {
 
 fn judge(folder: &Path, line: &Line, depth: Depth) -> Judged {
     let (path, name) = (folder.join(&line.path), line.path.shown());
-    let Ok(metadata) = path.symlink_metadata() else {
-        return Judged::Damaged(format!("{name} is gone"));
+    let metadata = match path.symlink_metadata() {
+        Ok(metadata) => metadata,
+        // Another user's cache may have folders that we cannot look into: nothing is known of them.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Judged::Same,
+        Err(_) => return Judged::Damaged(format!("{name} is gone")),
     };
     let same = stamp(&metadata) == line.stamp;
     if same && depth == Depth::Changed {
@@ -149,6 +155,7 @@ fn judge(folder: &Path, line: &Line, depth: Depth) -> Judged {
             }
         }
         Ok(_) => Judged::Damaged(format!("{name} is not what was written")),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Judged::Same,
         Err(error) => Judged::Damaged(format!("{name} cannot be read: {error}")),
     }
 }
