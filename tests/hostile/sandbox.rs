@@ -196,8 +196,10 @@ fn a_command_on_a_terminal_has_one_of_its_own() {
         kernel().name,
         folder.path().display()
     );
-    let mut script = Command::new("script");
-    script.args(["-qec", &enter, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    // A command that hears no key would go on for 600 s.
+    let mut script = Command::new("timeout");
+    script.args(["--foreground", "60", "script", "-qec", &enter, "/dev/null"]);
+    script.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut script = script.spawn().unwrap();
     let (mut keys, output) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
     let mut said = Vec::new();
