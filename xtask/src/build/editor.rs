@@ -77,8 +77,8 @@ const NO_STD: [&str; 1] = ["no_std"];
 const NOTE_MAX: u64 = 1 << 20;
 /// The file that the kernel's makefile makes.
 const CRATES: &str = "rust-project.json";
-/// How large it may be: it has 40 kB.
-const CRATES_MAX: u64 = 16 << 20;
+/// How large it may be: it repeats the kernel's configuration for each crate, 18 MB on stock.
+const CRATES_MAX: u64 = 128 << 20;
 
 /// One call of rustc, as it is written down.
 #[derive(Debug, Default, PartialEq, Eq)]
