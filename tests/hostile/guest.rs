@@ -6,6 +6,7 @@ use xtask::{
     build::{BuildDir, MakeTarget, Stack, project},
     guest::COMMAND_DEADLINE,
     host::cache::Cache,
+    kernel::{Kernel, archive::Refresh},
     problem::Kind,
     proof::{
         KernelProof, Wanted, on_kernel,
@@ -39,6 +40,7 @@ pub(crate) fn tests() -> Vec<Test> {
             delayed_work_left_behind_is_seen,
             a_callback_left_behind_is_seen,
             a_thread_left_behind_is_seen,
+            lab_names_the_kind_of_object_that_is_left_behind,
             a_wait_that_is_cut_short_is_no_proof,
             a_device_that_is_not_here_is_an_outcome_of_its_own,
         ],
@@ -52,29 +54,35 @@ pub(crate) fn tests() -> Vec<Test> {
 /// A module of `tests/hostile/guest`, all of which are built once.
 fn module(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        let build_dir = BuildDir::open(kernel(), &stack()).unwrap();
-        build_dir.build_quiet(MakeTarget::Modules).unwrap();
-        build_dir.products()
-    });
-    folder.join(format!("{name}.ko"))
+    FOLDER.get_or_init(|| built(kernel(), "")).join(format!("{name}.ko"))
 }
 
-fn stack() -> Stack {
-    Stack::in_folder(&project().join("tests/hostile/guest")).unwrap()
+/// Returns the folder of what a stack in `tests/hostile/guest` builds.
+fn built(kernel: &Kernel, folder: &str) -> PathBuf {
+    let build_dir = BuildDir::open(kernel, &stack(folder)).unwrap();
+    build_dir.build_quiet(MakeTarget::Modules).unwrap();
+    build_dir.products()
+}
+
+fn stack(folder: &str) -> Stack {
+    Stack::in_folder(&project().join("tests/hostile/guest").join(folder)).unwrap()
 }
 
 /// The proof of modules, loaded in this order.
 fn proven(modules: &[PathBuf]) -> KernelProof {
+    proven_on(kernel(), modules)
+}
+
+fn proven_on(kernel: &Kernel, modules: &[PathBuf]) -> KernelProof {
     let wanted = Wanted {
-        stack: stack(),
+        stack: stack(""),
         kernels: Vec::new(),
         skip_others: false,
         command: None,
         deadline: COMMAND_DEADLINE.min(Duration::from_secs(60)),
     };
     let mut proof = KernelProof::default();
-    on_kernel::load(&Cache::open().unwrap(), kernel(), modules, &wanted, &mut proof).unwrap();
+    on_kernel::load(&Cache::open().unwrap(), kernel, modules, &wanted, &mut proof).unwrap();
     proof
 }
 
@@ -183,7 +191,9 @@ fn a_name_is_no_text_of_a_shell() {
 /// Fails unless the kernel is said to panic after a module went that leaves something behind.
 #[track_caller]
 fn left_behind_is_seen(name: &str) {
-    let proof = proven(&[module(name)]);
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| built(kernel(), "leaves"));
+    let proof = proven(&[folder.join(format!("{name}.ko"))]);
     assert_eq!(answer(&proof, &Subject::Load(name.into())), &Answered::Holds);
     // On a busy machine it may come before the program that took the module out has ended.
     let unload = Subject::Unload(name.into());
@@ -205,6 +215,26 @@ fn a_callback_left_behind_is_seen() {
 
 fn a_thread_left_behind_is_seen() {
     left_behind_is_seen("thread");
+}
+
+/// A timer of ten minutes is beyond the wait of any proof: what `lab` knows of objects finds it as
+/// the module's memory is freed.
+fn lab_names_the_kind_of_object_that_is_left_behind() {
+    let cache = Cache::open().unwrap();
+    let lab = Kernel::obtain(&cache, &"lab".parse().unwrap(), Refresh::Daily).unwrap();
+    let folder = built(&lab, "leaves");
+    let kinds = [("later", "timer_list"), ("timer", "timer_list"), ("work", "timer_list")];
+    for (name, kind) in kinds.into_iter().chain([("callback", "rcu_head")]) {
+        let proof = proven_on(&lab, &[folder.join(format!("{name}.ko"))]);
+        fails(&proof, &Subject::Unload(name.into()), "WARNING");
+        let log: String = proof.steps.iter().map(|step| step.report.kernel_text()).collect();
+        let is = |line: &str| {
+            line.contains("ODEBUG: free active")
+                && line.contains(&format!("object type: {kind} "))
+                && line.contains(&format!("[{name}]"))
+        };
+        assert!(log.lines().any(is), "{name}: {log}");
+    }
 }
 
 fn a_wait_that_is_cut_short_is_no_proof() {

@@ -1,17 +1,34 @@
 //! What a page comes to in a browser.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::LazyLock,
+    time::Duration,
+};
 
-use xtask::host::{packages, run::Run};
+use xtask::host::{
+    cache::Cache,
+    packages::{self, Needed},
+    run::Run,
+};
 
 use crate::harness::skip;
 
+/// A browser that needs no screen. As root it is installed.
+static BROWSER: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+    if let Some(browser) = packages::find("google-chrome") {
+        return Some(browser);
+    }
+    let chromium = Needed { command: "chromium", package: "chromium", purpose: "shows the pages" };
+    packages::require(&Cache::open().unwrap(), &[chromium]).ok()?;
+    packages::find(chromium.command)
+});
+
 /// The title that a script gave a page in a window of this many pixels, with more options of the
 /// browser. `page` is a file, whose folder the browser may write into.
-pub(crate) fn title(page: &std::path::Path, script: &str, width: u16, more: &[&str]) -> String {
-    // Either needs no screen.
-    let browser = packages::find("chromium").or_else(|| packages::find("google-chrome"));
-    let Some(browser) = browser else { skip("no chromium on this machine") };
+pub(crate) fn title(page: &Path, script: &str, width: u16, more: &[&str]) -> String {
+    let Some(browser) = &*BROWSER else { skip("no browser is here, and none can be installed") };
     let html = fs::read_to_string(page).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let scripted = page.with_file_name("scripted.html");

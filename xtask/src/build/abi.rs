@@ -6,6 +6,7 @@ use crate::{
     build::{BuiltStack, Stack},
     host::{cache::Cache, progress::say},
     kernel::{Kernel, KernelName},
+    printer::Shown as _,
     problem::{Problem, Result},
     tree::abi_files::{merge_symtypes, read_symvers},
 };
@@ -51,7 +52,7 @@ impl BuiltAbi {
         let mut entries = exported.entries().iter().filter(|entry| texts && entry.crc != 0);
         if let Some(entry) = entries.find(|entry| symtypes.crc(&entry.symbol) != Some(entry.crc)) {
             let place = build_dir.tree();
-            let place = place.display();
+            let place = place.shown();
             let fact = format!("{place}: no type text has the CRC of {}", entry.symbol);
             return Err(Problem::host(fact).hint(format!("build it anew: rm -r {place}")));
         }

@@ -15,6 +15,7 @@ use super::{BuildDir, Stack};
 use crate::{
     host::cache::{self, Cache},
     kernel::{Kernel, source_tree::Place},
+    printer::Shown as _,
     problem::{Problem, Result},
 };
 
@@ -157,7 +158,7 @@ fn calls(build_dir: &BuildDir) -> Result<Vec<RustcCall>> {
     let (workspace, notes) = (&build_dir.workspace, notes());
     let rustc = Path::new(&notes).join("rustc");
     workspace.put(&rustc, RUSTC, 0o777)?;
-    build_dir.build_with(&format!("RUSTC={}", workspace.tree().join(rustc).display()))?;
+    build_dir.build_with(&format!("RUSTC={}", workspace.tree().join(rustc).to_string_lossy()))?;
     let texts = workspace.texts_in_tree(&notes, ".rs", NOTE_MAX)?;
     let calls = texts.iter().filter_map(|text| RustcCall::parse(text));
     Ok(calls.filter(|call| workspace.is_in_tree(&call.root)).collect())
@@ -181,8 +182,8 @@ fn kernel_crates(
          include $(objtree)/include/config/auto.conf\n\
          include $(srctree)/scripts/Makefile.compiler\n\
          include $(srctree)/rust/Makefile\n",
-        kernel.kdir.display(),
-        source.0.display()
+        kernel.kdir.to_string_lossy(),
+        source.0.to_string_lossy()
     );
     let aside = build_dir.stack.workspace(kernel, "-editor-kernel")?;
     let _lock = aside.lock()?;
@@ -192,9 +193,9 @@ fn kernel_crates(
     let file = aside.tree().join(CRATES);
     let mut texts = aside.texts_in_tree("", CRATES, CRATES_MAX)?;
     let text =
-        texts.pop().ok_or_else(|| Problem::host(format!("{} was not made", file.display())))?;
+        texts.pop().ok_or_else(|| Problem::host(format!("{} was not made", file.shown())))?;
     let json = serde_json::from_str(&text)
-        .map_err(|error| Problem::host(format!("{}: {error}", file.display())))?;
+        .map_err(|error| Problem::host(format!("{}: {error}", file.shown())))?;
     let mut places = vec![source];
     places.extend(kernel.places(cache));
     Ok((json, places))

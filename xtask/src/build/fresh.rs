@@ -13,6 +13,7 @@ use crate::{
         cache,
         file_system::{make_folder, names},
     },
+    printer::Shown as _,
     problem::{Problem, Result},
 };
 
@@ -160,7 +161,7 @@ pub fn make(folder: &Path, name: Option<&str>, form: Form) -> Result<Vec<PathBuf
         names(folder)?.iter().any(|entry| entry != ".git").then_some("is not empty")
     };
     if let Some(fact) = refused {
-        let problem = Problem::usage(format!("{} {fact}", folder.display()));
+        let problem = Problem::usage(format!("{} {fact}", folder.shown()));
         return Err(problem.hint("name a folder that is not there yet"));
     }
     make_folder(folder)?;

@@ -141,12 +141,12 @@ impl BuildDir {
     /// `make` with a target: of the project's Makefile, or for another stack of the kernel's.
     pub fn make(&self, target: &str) -> Run {
         let jobs = thread::available_parallelism().map_or(1, usize::from);
-        let (kdir, tree) = (self.kernel.kdir.display(), self.tree());
+        let (kdir, tree) = (self.kernel.kdir.to_string_lossy(), self.tree());
         let run = self.kernel.toolchain.run("make", &tree).arg(format!("-j{jobs}"));
         let run = if self.stack.is_ours() {
             run.arg(format!("KDIR={kdir}"))
         } else {
-            run.args(["-C".into(), kdir.to_string(), format!("M={}", tree.display())])
+            run.args(["-C".into(), kdir.to_string(), format!("M={}", tree.to_string_lossy())])
         };
         let config = self.kernel.config().ok();
         // The texts that the CRCs are of, for `symvers explain`.
@@ -328,7 +328,8 @@ const PROBE: [(&str, &str); 2] = [
 /// carries neither BTF nor modules of its own. None where it does not build.
 pub fn this_module(kernel: &Kernel) -> Option<ThisModule> {
     let configured = kernel.tree.join("include/config/auto.conf").metadata().ok()?;
-    let stamp = format!("{} {:?}", kernel.tree.display(), Stamp::from_metadata(&configured));
+    let stamp =
+        format!("{} {:?}", kernel.tree.to_string_lossy(), Stamp::from_metadata(&configured));
     let entry = format!("facts/struct-module-of-{}", cache::key([stamp.as_str()]));
     let built = Cache::open().ok()?.entry(&entry, Partial::Discard, |aside| {
         let workspace = Workspace::at(aside.into());
@@ -337,7 +338,8 @@ pub fn this_module(kernel: &Kernel) -> Option<ThisModule> {
         }
         let tree = workspace.tree();
         let make = kernel.toolchain.run("make", &tree).arg("-C").arg(&kernel.kdir);
-        let make = make.arg(format!("M={}", tree.display())).arg(kernel.config()?.compiler());
+        let make =
+            make.arg(format!("M={}", tree.to_string_lossy())).arg(kernel.config()?.compiler());
         make.arg("modules").deadline(DEADLINE).stdout()?;
         workspace.export()
     });

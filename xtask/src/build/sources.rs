@@ -47,7 +47,7 @@ impl Sources {
     /// # Errors
     /// One of `sources` is absent, or there are more files than any stack has.
     pub(super) fn find(base: &Path, sources: &[&str], wanted: Wanted) -> Result<Self> {
-        let what = || format!("{} cannot be read", base.display());
+        let what = || format!("{} cannot be read", base.shown());
         let base = base.canonicalize().or_usage(what)?;
         let folder = Folder::open(&base).or_usage(what)?;
         let (files, left_out) = (BTreeMap::new(), Vec::new());
@@ -59,10 +59,10 @@ impl Sources {
             } else {
                 found.folder.kind(source)
             };
-            let kind = kind.or_usage(|| whole.display().to_string())?;
+            let kind = kind.or_usage(|| whole.shown().to_string())?;
             let added = found.add(source, source, kind, &mut Vec::new());
             let hint = "keep what is no source in another folder";
-            added.or_usage(|| whole.display().to_string()).map_err(|problem| problem.hint(hint))?;
+            added.or_usage(|| whole.shown().to_string()).map_err(|problem| problem.hint(hint))?;
         }
         Ok(found)
     }

@@ -16,6 +16,7 @@ use crate::{
         entry::Content,
     },
     kernel::Kernel,
+    printer::Shown as _,
     problem::{OrProblem, Problem, Result},
 };
 
@@ -39,7 +40,7 @@ pub fn require_project() -> Result<()> {
     if SOURCES.iter().all(|source| project().join(source).exists()) {
         return Ok(());
     }
-    let place = project().display();
+    let place = project().shown();
     let fact =
         format!("this verb is about symstack's own sources, which are not in {place} any more");
     Err(Problem::usage(fact).hint("run it in a checkout of symstack: cargo xtask VERB"))
@@ -103,14 +104,14 @@ impl Stack {
     /// # Errors
     /// It has neither.
     pub fn in_folder(folder: &Path) -> Result<Self> {
-        let folder = folder.canonicalize().or_usage(|| format!("{}", folder.display()))?;
+        let folder = folder.canonicalize().or_usage(|| format!("{}", folder.shown()))?;
         if folder == project() {
             return Ok(Self::ours());
         }
         if is_stack(&folder) {
             return Ok(Self { folder, part: None });
         }
-        let fact = format!("{} is no stack: it has neither Kbuild nor Makefile", folder.display());
+        let fact = format!("{} is no stack: it has neither Kbuild nor Makefile", folder.shown());
         Err(Problem::usage(fact).hint("name a folder that `make -C KDIR M=DIR` builds"))
     }
 
@@ -216,7 +217,7 @@ impl Stack {
 
 impl fmt::Display for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.folder.display())
+        write!(f, "{}", self.folder.shown())
     }
 }
 

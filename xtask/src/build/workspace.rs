@@ -159,7 +159,7 @@ impl Workspace {
     pub fn export(&self) -> Result<()> {
         let (tree, products) = (self.open(TREE)?, self.open(PRODUCTS)?);
         let left = |error: &io::Error| {
-            let fact = format!("{}: the build left {error}", self.tree().display());
+            let fact = format!("{}: the build left {error}", self.tree().shown());
             Problem::does_not_hold(fact).hint(format!("remove them: rm -r {}", self.place()))
         };
         let (mut stamps, mut left_out, mut total) = (BTreeMap::new(), Vec::new(), 0);
@@ -248,7 +248,7 @@ impl Workspace {
 
     /// The texts in a folder of the tree whose names end so, at most `max` bytes each.
     pub(super) fn texts_in_tree(&self, folder: &str, end: &str, max: u64) -> Result<Vec<String>> {
-        let what = || format!("{} cannot be read", self.tree().join(folder).display());
+        let what = || format!("{} cannot be read", self.tree().join(folder).shown());
         let tree = self.open(TREE)?;
         let mut texts = Vec::new();
         for (name, kind) in tree.list(Path::new(folder)).or_host(what)? {
@@ -272,12 +272,12 @@ impl Workspace {
     /// Removes the tree, the products, and what is known of them.
     pub(super) fn empty(&self) -> Result<()> {
         let removed = remove_folder(&self.folder);
-        removed.or_host(|| format!("{} cannot be removed", self.folder.display()))
+        removed.or_host(|| format!("{} cannot be removed", self.folder.shown()))
     }
 
     fn open(&self, name: &str) -> Result<Folder> {
         let path = self.folder.join(name);
-        Folder::make(&path).or_host(|| format!("{} cannot be made", path.display()))
+        Folder::make(&path).or_host(|| format!("{} cannot be made", path.shown()))
     }
 
     /// Nothing is known of a workspace without a memory, or with one that is damaged.
@@ -289,7 +289,7 @@ impl Workspace {
     }
 
     fn remember(&self, memory: &Memory) -> Result<()> {
-        let what = || format!("{} cannot be written", self.folder.join(MEMORY).display());
+        let what = || format!("{} cannot be written", self.folder.join(MEMORY).shown());
         let text = serde_json::to_vec(memory).map_err(io::Error::other).or_host(what)?;
         let folder = Folder::make(&self.folder).or_host(what)?;
         folder.write(Path::new(MEMORY), &text, 0o644, None).or_host(what)

@@ -26,6 +26,7 @@ use crate::{
         process::{Process, interrupted},
         progress::say,
     },
+    printer::Shown as _,
     problem::{Kind, OrProblem, Problem, Result},
 };
 
@@ -224,7 +225,7 @@ impl Guest {
         if cmdline.len() > qemu::CMDLINE_MAX || cmdline.contains('\n') {
             return Err(Problem::usage("the kernel's command line is too long or has two lines"));
         }
-        let what = || format!("{} cannot be written", run_dir.path().display());
+        let what = || format!("{} cannot be written", run_dir.path().shown());
         if let Some(initrd) = initrd {
             fs::write(run_dir.path().join(qemu::INITRD), initrd).or_host(what)?;
         }
@@ -307,7 +308,7 @@ fn state_key(machine: Machine<'_>, kernel: &Path, base: &Path, qemu: &Path) -> R
     let mut parts = machine.arguments();
     parts.extend([kernel, base].map(|path| path.to_string_lossy().into_owned()));
     for file in [kernel, qemu] {
-        let what = || format!("{} cannot be read", file.display());
+        let what = || format!("{} cannot be read", file.shown());
         parts.push(saved_state::stamp(file).or_host(what)?);
     }
     parts.extend(machine.kvm.then(accel::processor));

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::{
     guest::qemu,
     host::cache::Cache,
+    printer::Shown as _,
     problem::{OrProblem, Result},
 };
 
@@ -31,7 +32,7 @@ impl RunDir {
     /// are removed.
     pub(super) fn new(cache: &Cache) -> Result<Self> {
         let all = cache.room("run")?;
-        let what = || format!("{} cannot be written", all.display());
+        let what = || format!("{} cannot be written", all.shown());
         // Nobody removes the new folder between its making and its lock.
         let held = File::open(&all).or_host(what)?;
         flock(&held, FlockOperation::LockExclusive).or_host(what)?;

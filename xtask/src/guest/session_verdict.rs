@@ -11,6 +11,7 @@ use crate::{
         protocol,
         report::Report,
     },
+    printer::Shown as _,
     problem::{Problem, Result},
 };
 
@@ -219,7 +220,7 @@ fn with_console(mut problem: Problem, evidence: &Evidence<'_>, from: Option<&str
     } else {
         write!(problem.fact, "\nthe console {which}:\n  {}", shown.join("\n  "))
     };
-    let _ = write!(problem.fact, "\n(all of it: {})", evidence.log.display());
+    let _ = write!(problem.fact, "\n(all of it: {})", evidence.log.shown());
     // A module's words must not command the reader's terminal.
     problem.fact = Text(problem.fact.as_bytes()).to_string();
     problem

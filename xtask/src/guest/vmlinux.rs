@@ -21,6 +21,7 @@ use crate::{
         open,
     },
     kernel::bzimage::{self, payload, unpack},
+    printer::Shown as _,
     problem::{OrProblem, Problem, Result},
 };
 
@@ -33,7 +34,7 @@ const PHYS32_ENTRY: u32 = 18;
 /// It cannot be read, or is no kernel for this architecture.
 pub(super) fn extract(cache: &Cache, image: &Path) -> Result<PathBuf> {
     // To read a kernel for its name takes longer than to restore a guest of it.
-    let stamp = stamp(image).or_usage(|| format!("{} cannot be read", image.display()))?;
+    let stamp = stamp(image).or_usage(|| format!("{} cannot be read", image.shown()))?;
     let known = known(cache, &stamp);
     if let Ok(kernel) = open::read_text(&known) {
         if Path::new(&kernel).exists() {
@@ -46,7 +47,7 @@ pub(super) fn extract(cache: &Cache, image: &Path) -> Result<PathBuf> {
         return Ok(image.into());
     }
     let Some(payload) = payload(&bytes) else {
-        let problem = format!("{} is no bzImage and no ELF file", image.display());
+        let problem = format!("{} is no bzImage and no ELF file", image.shown());
         return Err(Problem::usage(problem));
     };
     let name = format!("guest/kernel-{}", cache::key([super::fingerprint(&bytes)]));
@@ -85,7 +86,7 @@ pub(super) fn stand_in(cache: &Cache, kernel: &Path) -> Result<PathBuf> {
     let mut magic = [0; 4];
     let read = open::open(kernel, open::FILE_BYTES_MAX)
         .and_then(|(mut file, _)| file.read_exact(&mut magic));
-    read.or_host(|| format!("{} cannot be read", kernel.display()))?;
+    read.or_host(|| format!("{} cannot be read", kernel.shown()))?;
     if &magic != b"\x7fELF" {
         return Ok(kernel.into());
     }

@@ -11,6 +11,7 @@ use crate::{
         run::Run,
         sandbox::{self, Sandbox},
     },
+    printer::Shown as _,
     problem::{OrProblem, Result},
 };
 
@@ -27,7 +28,7 @@ pub fn sandbox(cache: &Cache) -> Result<Sandbox> {
         let root = place.join("root");
         make_folder(&root.join("var/lib/dpkg"))?;
         std::os::unix::fs::symlink("/usr", root.join("usr"))
-            .or_host(|| format!("{} cannot be made", root.join("usr").display()))?;
+            .or_host(|| format!("{} cannot be made", root.join("usr").shown()))?;
         // Mount points.
         for name in IN_ETC {
             let (host, inside) = (Path::new("/etc").join(name), root.join("etc").join(name));

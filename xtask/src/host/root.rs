@@ -20,6 +20,7 @@ use crate::{
         sandbox::{self, Sandbox},
         user_namespaces,
     },
+    printer::Shown as _,
     problem::{OrProblem, Problem, Result},
 };
 
@@ -120,7 +121,7 @@ impl Root {
     fn open(suite: Suite, folder: PathBuf) -> Result<Self> {
         let root = Self { suite, folder };
         if let Some(part) = PARTS.iter().find(|part| !root.path(part).exists()) {
-            let place = root.folder.display();
+            let place = root.folder.shown();
             let problem = Problem::host(format!("the private root {place} lacks {part}"));
             return Err(problem.hint(format!("rm -r {place} && cargo xtask setup")));
         }
@@ -171,7 +172,7 @@ impl Root {
     pub fn mount_file(&self, inside: impl AsRef<Path>) -> Result<()> {
         let path = self.path(inside);
         let made = fs::File::options().create(true).append(true).open(&path).map(drop);
-        made.or_host(|| format!("{} cannot be made", path.display()))
+        made.or_host(|| format!("{} cannot be made", path.shown()))
     }
 }
 
@@ -189,15 +190,15 @@ fn make(cache: &Cache, suite: Suite, partial: &Path, lock: &Lock) -> Result<()> 
         // bwrap has devices of its own.
         let devices = root.join("dev");
         let emptied = fs::remove_dir_all(&devices).and_then(|()| fs::create_dir(&devices));
-        emptied.or_host(|| format!("{} cannot be emptied", devices.display()))?;
+        emptied.or_host(|| format!("{} cannot be emptied", devices.shown()))?;
     } else {
         let tar = partial.join("root.tar");
         bootstrap(suite, &tar).holding(lock).logged(&step)?;
-        fs::create_dir(&root).or_host(|| format!("{} cannot be made", root.display()))?;
+        fs::create_dir(&root).or_host(|| format!("{} cannot be made", root.shown()))?;
         let unpack = Run::new("tar").arg("-C").arg(&root).args(["--no-same-owner", "-xf"]);
         let unpack = unpack.arg(&tar).arg("--exclude=./dev/*").deadline(Duration::from_secs(300));
         unpack.holding(lock).logged(&step)?;
-        fs::remove_file(&tar).or_host(|| format!("{} cannot be removed", tar.display()))?;
+        fs::remove_file(&tar).or_host(|| format!("{} cannot be removed", tar.shown()))?;
     }
     step.done();
     Ok(())

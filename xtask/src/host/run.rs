@@ -31,6 +31,7 @@ use crate::{
         terminal::Terminal,
     },
     printer,
+    printer::Shown as _,
     problem::{OrProblem, Problem, Result},
 };
 
@@ -254,12 +255,12 @@ impl Run {
         let log = &step.log;
         step.suspend(|| self.show());
         let file = File::options().create(true).append(true).open(log);
-        let file = file.or_host(|| format!("{}: cannot be written", log.display()))?;
+        let file = file.or_host(|| format!("{}: cannot be written", log.shown()))?;
         let size = || log.metadata().map_or(0, |metadata| metadata.len());
         let begin = size();
-        let second = file.try_clone().or_host(|| format!("{}", log.display()))?;
+        let second = file.try_clone().or_host(|| format!("{}", log.shown()))?;
         let mut process = self.spawn(file.into(), second.into())?;
-        let end = || format!("{}\n(all of it: {})", end_of(&read_from(log, begin)), log.display());
+        let end = || format!("{}\n(all of it: {})", end_of(&read_from(log, begin)), log.shown());
         let status = self.wait(&mut process, Instant::now(), |_| {
             step.tick(last_line(log));
             size() <= limits::LOG

@@ -22,6 +22,7 @@ use crate::{
         terminal::Terminal,
         user_namespaces,
     },
+    printer::Shown as _,
     problem::{OrProblem, Problem, Result},
 };
 
@@ -225,7 +226,7 @@ pub fn give_to_nobody(folder: &Path) -> Result<()> {
     if !can_become_others() {
         return Ok(());
     }
-    give(folder).or_host(|| format!("{} cannot be given to nobody", folder.display()))
+    give(folder).or_host(|| format!("{} cannot be given to nobody", folder.shown()))
 }
 
 fn give(path: &Path) -> io::Result<()> {

@@ -25,7 +25,7 @@ pub(super) fn write_enter(root: &Root, folder: &Path, more: &[(String, PathBuf)]
     let mut show = String::new();
     for (host, inside) in &binds {
         root.mount_point(inside)?;
-        show.push_str(&format!("    --ro-bind \"{host}\" {} \\\n", inside.display()));
+        show.push_str(&format!("    --ro-bind \"{host}\" {} \\\n", inside.to_string_lossy()));
     }
     let text = format!(
         "#!/bin/sh\n\

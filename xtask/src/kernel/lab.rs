@@ -16,6 +16,7 @@ use crate::{
         candidate::Candidate, config, enter::write_enter, recipe::Preparation, source::Source,
         stock,
     },
+    printer::Shown as _,
     problem::{OrProblem, Problem, Result},
 };
 
@@ -57,7 +58,7 @@ pub(super) fn build(prep: &Preparation) -> Result<()> {
     let fragment = tree.join("lab.config");
     cache::write_atomic(&fragment, FRAGMENT)?;
     if !tree.join(".config").exists() {
-        let seed = format!("KCONFIG_ALLCONFIG={}", inside.join("lab.config").display());
+        let seed = format!("KCONFIG_ALLCONFIG={}", inside.join("lab.config").to_string_lossy());
         make.clone().args([seed.as_str(), "allnoconfig"]).logged(&step)?;
     }
     make.clone().arg("olddefconfig").logged(&step)?;
@@ -91,7 +92,7 @@ fn install(root: &Root, source: &Source, release: &str, aside: &Path) -> Result<
     // An interrupted one may have made it.
     let _ = fs::remove_file(&link);
     std::os::unix::fs::symlink(format!("/usr/src/linux-headers-{release}"), &link)
-        .or_host(|| format!("{} cannot be made", link.display()))?;
+        .or_host(|| format!("{} cannot be made", link.shown()))?;
     let from = format!("$here/../../{}/{}", source.entry, source.folder);
     write_enter(root, aside, &[(from, source.inside())])
 }

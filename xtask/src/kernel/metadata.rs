@@ -18,6 +18,7 @@ use crate::{
         progress::say,
         sandbox::Sandbox,
     },
+    printer::Shown as _,
     problem::{Problem, Result},
 };
 
@@ -46,10 +47,10 @@ impl kernel::Module for Empty {
 pub(super) fn same_symbols(headers: &Path, rust: &Path) -> Result<()> {
     let symvers = headers.join("Module.symvers");
     let exported = rust_symbols(&read_file(&symvers)?)
-        .map_err(|error| Problem::host(format!("{}: {error}", symvers.display())))?;
+        .map_err(|error| Problem::host(format!("{}: {error}", symvers.shown())))?;
     let (all, built) = (exported.len(), defined_symbols(rust)?);
     if all == 0 {
-        let fact = format!("{} exports no Rust symbol: nothing is proven", symvers.display());
+        let fact = format!("{} exports no Rust symbol: nothing is proven", symvers.shown());
         return Err(Problem::host(fact).hint("choose a kernel whose configuration has RUST=y"));
     }
     let lost: Vec<&String> = exported.iter().filter(|symbol| !built.contains(*symbol)).collect();
@@ -58,7 +59,7 @@ pub(super) fn same_symbols(headers: &Path, rust: &Path) -> Result<()> {
             "{} of the {all} Rust symbols in {} came out under other names, the first being \
              {first}: the toolchain is not the one that built the kernel",
             lost.len(),
-            symvers.display()
+            symvers.shown()
         )));
     }
     say(&format!("    all {all} Rust symbols of the kernel have the same names"));
@@ -79,7 +80,7 @@ fn defined_symbols(folder: &Path) -> Result<HashSet<String>> {
     for path in files(folder, "o")? {
         let bytes = read_file(&path)?;
         let file = object::File::parse(&*bytes)
-            .map_err(|error| Problem::host(format!("{}: {error}", path.display())))?;
+            .map_err(|error| Problem::host(format!("{}: {error}", path.shown())))?;
         let defined = file.symbols().filter(|symbol| symbol.is_definition());
         symbols.extend(defined.filter_map(|symbol| symbol.name().ok().map(Into::into)));
     }
@@ -111,7 +112,7 @@ pub(super) fn complete(headers: &Path, build: &Path, config: &Kconfig) -> Result
     for (folder, extension) in kinds {
         let made = files(&folder, extension)?;
         if made.is_empty() {
-            let fact = format!("`make prepare` left no *.{extension} in {}", folder.display());
+            let fact = format!("`make prepare` left no *.{extension} in {}", folder.shown());
             return Err(Problem::host(fact).hint("its output is in the log that is named above"));
         }
         lacking.extend(made);
@@ -139,7 +140,8 @@ pub(super) fn builds_a_module(sandbox: Sandbox, scratch: &Path, release: &str) -
     cache::write_atomic(&scratch.join("Kbuild"), b"obj-m := empty.o\n")?;
     let make = sandbox.bind(scratch).run("make").arg("-C");
     let make = make.arg(format!("/lib/modules/{release}/build"));
-    let make = make.arg(format!("M={}", scratch.display())).arg("modules").deadline(DEADLINE);
+    let make =
+        make.arg(format!("M={}", scratch.to_string_lossy())).arg("modules").deadline(DEADLINE);
     let output = make.output()?;
     if !output.status.success() || !scratch.join("empty.ko").exists() {
         say(output.stdout.trim_end());

@@ -60,7 +60,7 @@ impl fmt::Display for KernelName {
         match self {
             Self::Listed(recipe, None) => write!(f, "{}", recipe.name),
             Self::Listed(recipe, Some(release)) => write!(f, "{}:{release}", recipe.name),
-            Self::Folder(folder) => write!(f, "{}", folder.display()),
+            Self::Folder(folder) => write!(f, "{}", folder.to_string_lossy()),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::{
         root::Root,
     },
     kernel::{archive::Archive, candidate::Candidate},
+    printer::Shown as _,
     problem::{OrProblem, Result},
 };
 
@@ -103,7 +104,7 @@ impl Source {
             let without = NOT_PREPARED.map(|part| format!("--exclude={folder}/{part}"));
             fetch(cache, root, candidate, &without, &partial)?;
             fs::rename(partial.join(&folder), &path)
-                .or_host(|| format!("{} cannot be completed", path.display()))?;
+                .or_host(|| format!("{} cannot be completed", path.shown()))?;
         }
         Ok(Self { entry: whole, folder, path })
     }

@@ -9,6 +9,7 @@ use std::{
 use crate::{
     host::{cache, file_system::make_folder, progress::Step},
     kernel::{archive::Archive, config, enter::write_enter, recipe::Preparation},
+    printer::Shown as _,
     problem::{OrProblem, Result},
 };
 
@@ -71,5 +72,5 @@ fn compiler(
 }
 
 fn rename(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).or_host(|| format!("{} cannot be moved", from.display()))
+    fs::rename(from, to).or_host(|| format!("{} cannot be moved", from.shown()))
 }

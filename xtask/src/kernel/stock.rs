@@ -177,7 +177,8 @@ pub(super) fn make_inside(sandbox: Sandbox, source: &Source, build: &Path) -> Ru
     let jobs = thread::available_parallelism().map_or(1, usize::from);
     let inside = source.inside();
     let sandbox = sandbox.read_only(&source.path, &inside);
-    let run = sandbox.run("make").arg("-C").arg(inside).arg(format!("O={}", build.display()));
+    let run =
+        sandbox.run("make").arg("-C").arg(inside).arg(format!("O={}", build.to_string_lossy()));
     run.args(["ARCH=x86".into(), "CROSS_COMPILE=x86_64-linux-gnu-".into(), format!("-j{jobs}")])
 }
 

@@ -20,6 +20,7 @@ use crate::{
         cache,
         file_system::{files_below, has_extension, make_folder, read_text},
     },
+    printer::Shown as _,
     problem::{OrProblem, Problem, Result},
 };
 
@@ -255,7 +256,7 @@ impl Exercise {
     /// The folder is there, so that nobody's work is overwritten; or it cannot be written.
     pub fn write(&self, folder: &Path, language: Language, state: State) -> Result<()> {
         if folder.exists() {
-            let problem = Problem::usage(format!("{} is there already", folder.display()));
+            let problem = Problem::usage(format!("{} is there already", folder.shown()));
             return Err(problem.hint("what is in it is yours: move it away, or give another --dir"));
         }
         for (path, text) in self.files(language, state)? {
@@ -270,7 +271,7 @@ impl Exercise {
     fn sources(&self) -> Result<Vec<PathBuf>> {
         let folder = self.source();
         let files =
-            files_below(&folder).or_host(|| format!("{} cannot be read", folder.display()))?;
+            files_below(&folder).or_host(|| format!("{} cannot be read", folder.shown()))?;
         let below = |file: &PathBuf| Some(file.strip_prefix(&folder).ok()?.to_owned());
         Ok(files.iter().filter_map(below).collect())
     }

@@ -21,6 +21,7 @@ use crate::{
         redact::Redactor,
         steps::{self, Recording},
     },
+    printer::Shown as _,
     problem::{OrProblem, Problem, Result},
 };
 
@@ -245,7 +246,7 @@ impl<'a> Runner<'a> {
     }
 
     fn tool(&self, command: &str) -> Run {
-        let kdir = self.kernel.kdir.display();
+        let kdir = self.kernel.kdir.to_string_lossy();
         // Debian's headers choose their compiler themselves; other trees take what is called gcc,
         // and then notice that its name is another.
         let compiler = self.kernel.config().map(|config| config.compiler()).unwrap_or_default();
@@ -253,7 +254,7 @@ impl<'a> Runner<'a> {
         let mut toolchain = self.kernel.toolchain.clone();
         for other in &self.others {
             let name = other.name.to_string().to_uppercase();
-            script.push_str(&format!("export KDIR_{name}={}\n", other.kdir.display()));
+            script.push_str(&format!("export KDIR_{name}={}\n", other.kdir.to_string_lossy()));
             toolchain = toolchain.beside(&other.toolchain);
         }
         script.push_str(command);
@@ -360,6 +361,6 @@ pub(super) fn is_noise(text: &str) -> bool {
 
 /// The modules at or below a folder, in order.
 fn built(folder: &Path) -> Result<Vec<PathBuf>> {
-    let found = files_below(folder).or_host(|| format!("{} cannot be read", folder.display()));
+    let found = files_below(folder).or_host(|| format!("{} cannot be read", folder.shown()));
     Ok(found?.into_iter().filter(|path| has_extension(path, "ko")).collect())
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     host::file_system::read_file,
+    printer::Shown as _,
     problem::{Problem, Result},
 };
 
@@ -97,7 +98,7 @@ impl Recording {
         let (mut owners, mut wanted) = (BTreeMap::new(), Vec::new());
         for file in files {
             let bytes = read_file(file)?;
-            let bad = |why| Problem::host(format!("{}: {why}", file.display()));
+            let bad = |why| Problem::host(format!("{}: {why}", file.shown()));
             let module = Module::read(&bytes).map_err(bad)?;
             let name = module.name().map(|name| name.to_string()).unwrap_or_default();
             if !seen.contains(&name) {

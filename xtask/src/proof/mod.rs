@@ -148,7 +148,7 @@ fn one_line(text: &str) -> String {
 impl KernelProof {
     /// Kbuild before 6.13, and what is compiled with it, names files by their whole path.
     fn name_files_within_the_stack(&mut self) {
-        let whole = format!("{}/", self.build_folder.display());
+        let whole = format!("{}/", self.build_folder.to_string_lossy());
         for point in &mut self.points {
             if let Some(fault) = point.answer.fault_mut() {
                 fault.reason = fault.reason.replace(&whole, "");

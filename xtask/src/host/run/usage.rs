@@ -9,7 +9,10 @@ use std::{
 
 use rustix::fs::statvfs;
 
-use crate::host::{limits, open};
+use crate::{
+    host::{limits, open},
+    printer::Shown as _,
+};
 
 /// The times of a look that pass until the next one: looking costs a fiftieth of one processor.
 const REST: u32 = 50;
@@ -60,7 +63,7 @@ impl Watch {
         let excess = of_processes(used_by(pid)).or_else(|| {
             disks.iter().find_map(|(folder, before)| {
                 let excess = of_disk(*before, free_of(folder)?)?;
-                Some(format!("{excess} on the disk of {}", folder.display()))
+                Some(format!("{excess} on the disk of {}", folder.shown()))
             })
         });
         let end = Instant::now();
