@@ -122,9 +122,8 @@ impl SavedState {
     pub(super) fn discard(self, cache: &Cache) -> Result<()> {
         let _lock = cache.lock(&self.name)?;
         // Another run may have made it again meanwhile.
-        let inode = |file: io::Result<fs::Metadata>| file.ok().map(|file| file.ino());
         if inode(self.used.metadata()) == inode(self.folder.join(DIGEST).metadata()) {
-            cache::remove_dir(&self.folder)?;
+            cache::remove_at_once(&self.folder)?;
         }
         Ok(())
     }
@@ -147,18 +146,27 @@ pub fn list(cache: &Cache) -> Vec<Listed> {
     states
 }
 
+/// Returns what tells a file from one that took its name.
+fn inode(file: io::Result<fs::Metadata>) -> Option<u64> {
+    file.ok().map(|file| file.ino())
+}
+
 /// Holds a state against its removal; none when it is removed already.
 fn hold(folder: &Path) -> Result<Option<File>> {
     let (path, what) = (folder.join(DIGEST), || format!("{} cannot be opened", folder.shown()));
+    let before = inode(folder.metadata());
     // The cache may be read-only.
     let used = match File::open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.exists() => {
+        // It may have been removed, and even made again, since we looked.
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound
+                && (before.is_none() || inode(folder.metadata()) != before) =>
+        {
             return Ok(None);
         }
         used => used.or_host(what)?,
     };
     flock(&used, FlockOperation::LockShared).or_host(what)?;
-    let inode = |file: io::Result<fs::Metadata>| file.ok().map(|file| file.ino());
     Ok((inode(used.metadata()) == inode(path.metadata())).then_some(used))
 }
 
@@ -173,7 +181,8 @@ fn prune(cache: &Cache) {
         // One that is used is left for the next time.
         let Ok(digest) = File::open(state.folder.join(DIGEST)) else { continue };
         if flock(&digest, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            let _ = cache::remove_dir(&state.folder);
+            let name = state.folder.file_name().unwrap_or_default().to_string_lossy();
+            let _ = cache.remove_entry(&format!("{FOLDER}/{name}"));
         }
     }
 }

@@ -253,15 +253,7 @@ impl Cache {
         let _locks = locks_in(&entry)
             .map(|place| Lock::try_beside(&place)?.ok_or_else(busy))
             .collect::<Result<Vec<_>>>()?;
-        let gone = with_suffix(&entry, "gone");
-        remove_dir(&gone)?;
-        match fs::rename(&entry, &gone) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            renamed => {
-                renamed.or_host(|| format!("{} cannot be removed", entry.shown()))?;
-                remove_dir(&gone)
-            }
-        }
+        remove_at_once(&entry)
     }
 
     /// Removes the locks of what is gone. One that is held stays.
@@ -305,6 +297,22 @@ const ROOM: u64 = 128 << 20;
 /// Something in it cannot be removed.
 pub fn remove_dir(folder: &Path) -> Result<()> {
     remove_folder(folder).or_host(|| format!("{} cannot be removed", folder.shown()))
+}
+
+/// Removes an entry whose lock is held, if it is there: nobody finds half of it.
+///
+/// # Errors
+/// Something in it cannot be removed.
+pub fn remove_at_once(entry: &Path) -> Result<()> {
+    let gone = with_suffix(entry, "gone");
+    remove_dir(&gone)?;
+    match fs::rename(entry, &gone) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        renamed => {
+            renamed.or_host(|| format!("{} cannot be removed", entry.shown()))?;
+            remove_dir(&gone)
+        }
+    }
 }
 
 /// Eight hexadecimal digits that stand for all that made something.
