@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
 };
@@ -21,6 +21,8 @@ pub(crate) fn tests() -> Vec<Test> {
         the_action_proves_a_stack_of_somebody_else,
         the_action_proves_all_kernels_of_several_lines,
         a_report_of_two_lines_adds_no_output,
+        a_report_behind_a_link_is_refused,
+        settings_of_cargo_in_a_checkout_are_not_obeyed,
         only_a_machine_of_githubs_is_changed,
     ])
 }
@@ -243,13 +245,59 @@ fn a_report_of_two_lines_adds_no_output() {
     assert_eq!(fs::read_to_string(runner.output()).unwrap(), "report=report\n");
 }
 
+fn a_report_behind_a_link_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let precious = place.path().join("home/prove.json");
+    let checkout = place.path().join("checkout");
+    for folder in ["home", "checkout/report"] {
+        fs::create_dir_all(place.path().join(folder)).unwrap();
+    }
+    fs::write(&precious, "kept").unwrap();
+    symlink("../home", checkout.join("link")).unwrap();
+    symlink(&precious, checkout.join("report/prove.json")).unwrap();
+    let runner = Runner::new(&checkout);
+    let written = runner.with_arguments_written();
+    for report in ["link", "link/report"] {
+        let (status, said) = prove(&runner, &[("REPORT", report)]);
+        assert!(status.code() == Some(2) && said.contains("leads through a link"), "{said}");
+        assert!(!fs::exists(&written).unwrap());
+    }
+    let (status, said) = prove(&runner, &[("REPORT", "report")]);
+    assert!(status.success(), "{said}");
+    assert!(fs::symlink_metadata(checkout.join("report/prove.json")).unwrap().is_file());
+    assert_eq!(fs::read_to_string(precious).unwrap(), "kept");
+}
+
+fn settings_of_cargo_in_a_checkout_are_not_obeyed() {
+    let checkout = tempfile::tempdir().unwrap();
+    let ran = checkout.path().join("ran");
+    let evil = checkout.path().join("evil/bin/cargo");
+    fs::create_dir_all(evil.parent().unwrap()).unwrap();
+    fs::write(&evil, format!("#!/bin/sh\ntouch {}\n", ran.display())).unwrap();
+    fs::set_permissions(&evil, fs::Permissions::from_mode(0o755)).unwrap();
+    let toolchain = checkout.path().join("evil");
+    let toolchain = format!("[toolchain]\npath = \"{}\"\n", toolchain.display());
+    fs::write(checkout.path().join("rust-toolchain.toml"), toolchain).unwrap();
+    fs::create_dir(checkout.path().join(".cargo")).unwrap();
+    let wrapper = format!("[build]\nrustc-wrapper = \"{}\"\n", evil.display());
+    fs::write(checkout.path().join(".cargo/config.toml"), wrapper).unwrap();
+    let runner = Runner::new(checkout.path());
+    let parts = shell_parts(ACTION);
+    let (_, build) = parts.iter().find(|(step, _)| step == "Build symstack").unwrap();
+    // A question to the same programs takes no build.
+    let ask = build.replace("cargo install", "cargo metadata --format-version=1 #");
+    let said = runner.run(&("ask".into(), ask), &[]);
+    assert!(said.contains("\"name\":\"symstack\""), "{said}");
+    assert!(!ran.exists());
+}
+
 fn only_a_machine_of_githubs_is_changed() {
     let place = tempfile::tempdir().unwrap();
     let runner = Runner::new(place.path());
     // A machine without anything that symstack needs.
     for program in ["bash", "cat", "env"] {
         let path = packages::find(program).unwrap();
-        std::os::unix::fs::symlink(path, runner.place.path().join("bin").join(program)).unwrap();
+        symlink(path, runner.place.path().join("bin").join(program)).unwrap();
     }
     let path = runner.place.path().join("bin").display().to_string();
     let script = format!("PATH={path} \"$GITHUB_ACTION_PATH/.ci/machine\"");
