@@ -99,6 +99,11 @@ impl Drop for Counter {
 /// `file_operations` name this module as their owner (`MiscdeviceVTable` in
 /// `rust/kernel/miscdevice.rs`, 7.3), so an open file keeps it loaded. On 7.2 they do not, and
 /// nothing that a module can do keeps it from being removed while its device is open.
+///
+/// # Invariants
+///
+/// Every `MiscDeviceRegistration<Device>` is the field `device` of a value of this type, and
+/// `counter` is initialized before it and dropped after it.
 #[pin_data]
 pub(crate) struct Offered {
     #[pin]
@@ -111,6 +116,7 @@ impl Offered {
     pub(crate) fn new(name: &'static CStr, counter: Counter) -> impl PinInit<Self, Error> {
         // Initialized the other way round: the device can be opened as soon as it is registered,
         // which is before this function's caller gets to know of it.
+        // INVARIANT: `Device` is private, and this is the only place that registers one.
         try_pin_init!(Self {
             counter: Arc::new(counter, GFP_KERNEL)?,
             device <- MiscDeviceRegistration::register(MiscDeviceOptions { name }),
@@ -124,8 +130,6 @@ impl Offered {
 }
 
 /// The file operations of the device. An open file holds the counter and nothing else.
-///
-/// Private, so that [`Offered`] is where every registration of it is.
 struct Device;
 
 #[vtable]
@@ -134,8 +138,8 @@ impl MiscDevice for Device {
 
     fn open(_file: &File, device: &MiscDeviceRegistration<Self>) -> Result<Arc<Counter>> {
         let device = core::ptr::from_ref(device).cast_mut();
-        // SAFETY: Every registration of this type is the field of an `Offered`, whose `counter` is
-        // initialized before it and dropped after it.
+        // SAFETY: By the type invariants of `Offered`, `device` is its field, and `counter` lives
+        // for as long as the device can be opened.
         let counter = unsafe { &(*container_of!(device, Offered, device)).counter };
 
         Ok(counter.clone())
@@ -148,7 +152,7 @@ impl MiscDevice for Device {
         iov.simple_read_from_buffer(kiocb.ki_pos_mut(), text.to_bytes())
     }
 
-    fn write_iter(mut kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterSource<'_>) -> Result<usize> {
+    fn write_iter(kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterSource<'_>) -> Result<usize> {
         // A write is one whole number: it is taken or refused, never in part.
         let mut buffer = [0; INPUT_MAX];
         let len = iov.len();
@@ -156,10 +160,8 @@ impl MiscDevice for Device {
         if iov.copy_from_iter(input) < len {
             return Err(EFAULT);
         }
+        // The file's position is a reader's, and stays.
         crate::store(&kiocb.file(), input)?;
-
-        // A program that keeps the file open reads the new value next.
-        *kiocb.ki_pos_mut() = 0;
         Ok(len)
     }
 }

@@ -28,7 +28,7 @@ global_lock! {
     pub(super) unsafe(uninit) static COUNTERS: Mutex<KVec<Arc<Entry>>> = KVec::new();
 }
 
-/// How many sums [`Counter::add_all`] has made, in whichever module.
+/// The number of sums that [`Counter::add_all`] made, in all modules together.
 ///
 /// Private, and yet exported: the generic function that counts here is compiled into its callers.
 static SUMS: Atomic<u64> = Atomic::new(0);
@@ -68,7 +68,6 @@ pub(super) fn register(name: &CStr) -> Result<Arc<Entry>> {
         return Err(EINVAL);
     }
 
-    // Allocated before the lock is taken: reclaim may take its time.
     let entry = Arc::new(
         Entry {
             name: CString::try_from(name)?,
@@ -95,7 +94,8 @@ pub(super) fn register(name: &CStr) -> Result<Arc<Entry>> {
 
 /// Takes the counter at an address out of [`COUNTERS`], or warns that there is none.
 ///
-/// Compares addresses and never follows `entry`, so that a second call is found out.
+/// Compares addresses and never follows `entry`: a second call warns, unless a counter that was
+/// registered since has the same address.
 pub(super) fn unregister(entry: *const Entry) {
     let mut counters = COUNTERS.lock();
     let found = counters
@@ -148,8 +148,9 @@ impl Counter {
             .iter()
             .try_fold(0_i64, |sum, item| sum.checked_add(item.amount()))
             .ok_or(ERANGE)?;
+        self.add(sum)?;
         SUMS.fetch_add(1, Relaxed);
-        self.add(sum)
+        Ok(())
     }
 
     /// Adds `amount` for as long as the returned value lives.
@@ -190,7 +191,7 @@ impl Drop for Held<'_> {
     }
 }
 
-/// What [`Counter::add_all`] can add up. Importers implement it for their own types.
+/// A value that [`Counter::add_all`] can add up. Importers implement it for their own types.
 pub trait Amount {
     /// Returns how much this value counts.
     fn amount(&self) -> i64;

@@ -29,6 +29,8 @@ struct provider_counter;
  *
  * Exported for GPL modules, the rule for an interface that has a lifetime.
  *
+ * Context: Process context. May sleep.
+ *
  * Return: the counter, to be given back by provider_unregister(), or an
  * ERR_PTR: -EINVAL for a bad name (or none); else -EEXIST when the name is taken;
  * else -ENOSPC when there are max_counters already. -ENOMEM may come before any
@@ -41,9 +43,12 @@ struct provider_counter *__must_check provider_register(const char *name);
  * @counter: what provider_register() returned; NULL and an ERR_PTR are ignored
  *
  * No other call may be using @counter, and none may follow. A @counter that is
- * not registered is left alone, with a warning in the log.
+ * not registered is left alone, with a warning in the log, unless one that was
+ * registered since has its address.
  *
  * Exported for GPL modules, as is provider_register().
+ *
+ * Context: Process context. May sleep.
  */
 void provider_unregister(struct provider_counter *counter);
 
@@ -53,6 +58,8 @@ void provider_unregister(struct provider_counter *counter);
  * @delta: what to add, may be negative
  *
  * Exported for GPL modules, as is provider_register().
+ *
+ * Context: Any context.
  *
  * Return: 0, or -ERANGE when the sum is no s64: then the counter is unchanged.
  */
@@ -65,6 +72,8 @@ int __must_check provider_add(struct provider_counter *counter, s64 delta);
  * Exported for all modules: it changes nothing and reveals a number, so a module
  * that has been handed a counter may look at it, under any license.
  *
+ * Context: Any context.
+ *
  * Return: the value.
  */
 s64 provider_read(const struct provider_counter *counter);
@@ -74,6 +83,8 @@ s64 provider_read(const struct provider_counter *counter);
  *
  * Exported for GPL modules in the namespace PROVIDER: nobody needs it to count.
  * It is for diagnosis: a module that relies on it says so with MODULE_IMPORT_NS().
+ *
+ * Context: Process context. May sleep.
  *
  * Return: the number, at most the parameter max_counters.
  */
@@ -86,6 +97,8 @@ unsigned int provider_count(void);
  *
  * Exported for the module consumer alone: it undoes what all others added, which
  * the module that ships with provider needs for its start value, and nobody else.
+ *
+ * Context: Any context.
  */
 void provider_set(struct provider_counter *counter, s64 value);
 

@@ -56,7 +56,8 @@ use bindings::{
 
 /// Compares the Rust function of an exported name with its C declaration.
 ///
-/// The arms of an `if` have one type, so every difference is a compile error.
+/// The arms of an `if` have one type, so every difference is a compile error. `#[export]` of
+/// `rust/macros/export.rs` does the same within the kernel, and knows its own bindings only.
 macro_rules! exported {
     ($function:ident) => {
         #[allow(
@@ -104,7 +105,8 @@ pub unsafe extern "C" fn provider_register(name: *const c_char) -> *mut provider
 
     // SAFETY: `name` is not null, so by the safety requirements it is a valid C string.
     let name = unsafe { CStr::from_char_ptr(name) };
-    // The list of counters keeps it alive until it is unregistered.
+    // The list owns the counter, the caller has its address: what a caller never unregisters is
+    // freed with this module.
     register(name).map_or_else(Error::to_ptr, |entry| {
         ptr::from_ref(&*entry).cast_mut().cast()
     })
@@ -216,7 +218,7 @@ impl PinnedDrop for Provider {
         // was leaked by a caller that is gone. And nothing drops a static: free them by hand.
         let leaked = core::mem::take(&mut *COUNTERS.lock());
         for entry in &leaked {
-            pr_warn!("{} was never unregistered, freeing it\n", &*entry.name);
+            pr_warn!("{} was never unregistered\n", &*entry.name);
         }
         pr_info!("unloaded\n");
     }

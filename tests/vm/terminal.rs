@@ -139,7 +139,8 @@ impl Terminal {
             Ok(piece) => self.unread.extend(piece),
             Err(RecvTimeoutError::Disconnected) => return false,
             Err(RecvTimeoutError::Timeout) => {
-                panic!("the terminal is silent after {:?}", String::from_utf8_lossy(&self.unread))
+                let (text, below) = (String::from_utf8_lossy(&self.unread), self.processes());
+                panic!("the terminal is silent after {text:?}; below it run {below:?}")
             }
         }
         true

@@ -8,7 +8,7 @@ use crate::{
     build::{BuildDir, BuiltStack, Stack, project},
     command::KernelArg,
     guest::{Guest, Session, report::CommandReport},
-    host::{cache::Cache, file_system::read_text, progress::say},
+    host::{cache::Cache, file_system::read_text, progress::say, run},
     printer::Shown as _,
     problem::{Problem, Result},
     proof::{ProofStep, story::Story, web_page},
@@ -119,6 +119,8 @@ impl Args {
         let cache = Cache::open()?;
         let name = &self.kernel.name;
         let begin = Instant::now();
+        // The story has commands of its own.
+        run::echo_off();
         outln!("symstack: two Rust modules, one stacked on the other, on {name}\n");
         outln!("The kernel's own Kbuild builds them, and modpost lists what the stack exports.");
         let BuiltStack { kernel, build_dir, modules } =
@@ -151,14 +153,19 @@ impl Args {
     }
 }
 
-/// Shows the stack's Module.symvers.
+/// Shows the C ABI in the stack's Module.symvers, and counts the rest.
 fn exports(build_dir: &BuildDir) -> Result<()> {
     let path = build_dir.symvers();
     let text = read_text(&path)?;
     let near = path.strip_prefix(project()).unwrap_or(&path);
-    outln!("$ cat {}", near.shown());
-    text.lines().for_each(|line| outln!("{line}"));
-    outln!("");
+    let is_of_the_abi = |line: &&str| {
+        let symbol = line.split('\t').nth(1).and_then(|symbol| symbol.strip_prefix("provider_"));
+        symbol.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_lowercase()))
+    };
+    let (abi, other): (Vec<&str>, Vec<&str>) = text.lines().partition(is_of_the_abi);
+    outln!("$ grep -P '\\tprovider_[a-z]+\\t' {}", near.shown());
+    abi.iter().for_each(|line| outln!("{line}"));
+    outln!("The other {} are of the provider's Rust crate, for modules in Rust.\n", other.len());
     for class in ["EXPORT_SYMBOL\t", "EXPORT_SYMBOL_GPL\t\n", "\tPROVIDER\n", "\tmodule:consumer\n"]
     {
         if !text.contains(class) {
