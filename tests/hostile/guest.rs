@@ -40,6 +40,9 @@ pub(crate) fn tests() -> Vec<Test> {
             delayed_work_left_behind_is_seen,
             a_callback_left_behind_is_seen,
             a_thread_left_behind_is_seen,
+            a_thread_that_sleeps_for_long_is_named,
+            devices_left_behind_are_named,
+            a_module_that_ends_the_machine_does_not_hold,
             lab_names_the_kind_of_object_that_is_left_behind,
             a_wait_that_is_cut_short_is_no_proof,
             a_device_that_is_not_here_is_an_outcome_of_its_own,
@@ -215,6 +218,28 @@ fn a_callback_left_behind_is_seen() {
 
 fn a_thread_left_behind_is_seen() {
     left_behind_is_seen("thread");
+}
+
+#[track_caller]
+fn is_named_afterwards(name: &str, word: &str, reason: &str) {
+    let proof = proven_on(kernel(), &[built(kernel(), "leaves").join(format!("{name}.ko"))]);
+    assert_eq!(answer(&proof, &Subject::Unload(name.into())), &Answered::Holds);
+    fails(&proof, &Subject::Afterwards, word);
+    let Answered::Fails(_, fault) = answer(&proof, &Subject::Afterwards) else { unreachable!() };
+    assert!(fault.reason.contains(reason), "{}", fault.reason);
+}
+
+fn a_thread_that_sleeps_for_long_is_named() {
+    is_named_afterwards("sleeper", "thread", "the thread sleeper goes on in code that is gone");
+}
+
+fn devices_left_behind_are_named() {
+    is_named_afterwards("device", "left", "/proc/devices: ");
+    is_named_afterwards("entry", "left", "/proc: entry is left behind");
+}
+
+fn a_module_that_ends_the_machine_does_not_hold() {
+    fails(&proven(&[module("resets")]), &Subject::Load("resets".into()), "ended");
 }
 
 /// A timer of ten minutes is beyond the wait of any proof: what `lab` knows of objects finds it as

@@ -23,6 +23,7 @@ pub(crate) fn tests() -> Vec<Test> {
     tests!(Needs::Nothing => [
         a_fork_bomb_is_ended,
         a_process_gets_no_more_memory_than_the_limit,
+        memory_that_is_no_process_is_counted,
         a_full_tmp_is_refused,
         a_product_of_two_gigabytes_is_refused,
         output_without_end_is_ended,
@@ -106,6 +107,23 @@ fn a_fork_bomb_is_ended() {
 fn a_process_gets_no_more_memory_than_the_limit() {
     let said = build("perl -e '$x = \"x\" x (1 << 36)'; exit 1");
     says(&said, "the sandbox does not allow a process with more than ");
+}
+
+fn memory_that_is_no_process_is_counted() {
+    // Pages of a shared mapping whose owner has ended are in no table of the process that keeps it.
+    let script = "python3 -c '
+import mmap, os, time
+for child in range(64):
+    if os.fork() == 0:
+        shared = mmap.mmap(-1, 900 << 20)
+        for page in range(0, 900 << 20, 4096):
+            shared[page] = 1
+        if os.fork() == 0:
+            time.sleep(600)
+        os._exit(0)
+    os.wait()
+time.sleep(600)'";
+    says(&build(script), "GiB of the machine's free memory");
 }
 
 fn a_full_tmp_is_refused() {

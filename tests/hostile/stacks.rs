@@ -36,6 +36,9 @@ pub(crate) fn tests() -> Vec<Test> {
             the_lock_is_out_of_a_builds_reach,
             a_link_out_of_the_stack_is_named_and_not_shown_to_the_build,
             a_link_within_the_stack_is_followed,
+            objects_of_another_kbuild_are_not_taken_for_todays,
+            folders_that_no_path_leads_to_are_removed,
+            words_of_the_callers_environment_are_not_the_sandboxs,
             links_that_lead_round_in_a_circle_end,
             a_folder_of_any_name_builds,
             a_folder_with_a_newline_in_its_name_builds,
@@ -592,4 +595,47 @@ fn the_hosts_own_compilers_run_in_a_sandbox() {
     assert!(said.contains("home /tmp\n") && said.contains(version.trim()), "{said}");
     assert!(!said.contains("secret") && !said.contains("root:"), "{said}");
     assert_eq!(names(&stranger.outside("")), ["key"]);
+}
+
+/// Makes what is in a build folder newer than all sources, as a build can.
+fn touch(tree: &Path) {
+    let mut touch = Command::new("find");
+    touch.arg(tree).args(["-exec", "touch", "-h", "-d", "2035-01-01", "{}", "+"]);
+    assert!(touch.status().unwrap().success());
+}
+
+fn objects_of_another_kbuild_are_not_taken_for_todays() {
+    let stranger = Stranger::new("true");
+    let (said, status) = stranger.build();
+    assert_eq!(status, 0, "{said}");
+    touch(&stranger.open().unwrap().tree());
+    // The honest one.
+    fs::write(stranger.stack("Kbuild"), "obj-m := a.o\n").unwrap();
+    fs::write(stranger.stack("a.c"), format!("{MODULE}MODULE_ALIAS(\"honest\");\n")).unwrap();
+    let (said, status) = stranger.build();
+    assert_eq!(status, 0, "{said}");
+    let products = stranger.open().unwrap().products();
+    let module = fs::read(products.join("a.ko")).unwrap();
+    assert!(module.windows(12).any(|bytes| bytes == b"alias=honest"), "it is the stranger's");
+}
+
+fn folders_that_no_path_leads_to_are_removed() {
+    let deep = "perl -e \"mkdir q(d) and chdir q(d) for 1..3000\"";
+    let stranger = Stranger::new(&format!("cd $(obj); {deep}"));
+    for _ in 0..2 {
+        let (said, status) = stranger.build();
+        assert!(status != 69, "it is no fault of the machine: {said}");
+    }
+    fs::write(stranger.stack("Kbuild"), "obj-m := a.o\n").unwrap();
+    let (said, status) = stranger.build();
+    assert_eq!(status, 0, "{said}");
+}
+
+fn words_of_the_callers_environment_are_not_the_sandboxs() {
+    let stranger = Stranger::new("true");
+    let mut run = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    run.args(["build", "--kernel", &kernel().name.to_string(), "--stack"]);
+    run.arg(stranger.stack("")).env("AS", "as").env("THROUGH", "/nowhere").stdin(Stdio::null());
+    let output = run.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

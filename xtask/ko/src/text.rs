@@ -93,12 +93,39 @@ impl fmt::Display for Name<'_> {
 }
 
 /// Returns `true` for a character that does something to its reader: it commands a terminal, turns
-/// the text around it (UAX #9), ends a line where none seems to end, or is none at all, which no
-/// XML may hold.
+/// the text around it (UAX #9), is not seen (the categories Cf, Zl and Zp of Unicode, and blanks
+/// without ink), or is none at all, which no XML may hold.
 pub fn is_command(c: char) -> bool {
+    const UNSEEN: [(char, char); 26] = [
+        ('\u{ad}', '\u{ad}'),
+        ('\u{34f}', '\u{34f}'),
+        ('\u{600}', '\u{605}'),
+        ('\u{61c}', '\u{61c}'),
+        ('\u{6dd}', '\u{6dd}'),
+        ('\u{70f}', '\u{70f}'),
+        ('\u{890}', '\u{891}'),
+        ('\u{8e2}', '\u{8e2}'),
+        ('\u{115f}', '\u{1160}'),
+        ('\u{17b4}', '\u{17b5}'),
+        ('\u{180b}', '\u{180f}'),
+        ('\u{200b}', '\u{200f}'),
+        ('\u{2028}', '\u{202e}'),
+        ('\u{2060}', '\u{206f}'),
+        ('\u{3164}', '\u{3164}'),
+        ('\u{fe00}', '\u{fe0f}'),
+        ('\u{feff}', '\u{feff}'),
+        ('\u{ffa0}', '\u{ffa0}'),
+        ('\u{fff9}', '\u{fffb}'),
+        ('\u{fffe}', '\u{ffff}'),
+        ('\u{110bd}', '\u{110bd}'),
+        ('\u{110cd}', '\u{110cd}'),
+        ('\u{13430}', '\u{1343f}'),
+        ('\u{1bca0}', '\u{1bca3}'),
+        ('\u{1d173}', '\u{1d17a}'),
+        ('\u{e0000}', '\u{e0fff}'),
+    ];
     c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
-        || matches!(c, '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}')
+        || c >= UNSEEN[0].0 && UNSEEN.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
 
 /// A text of several lines without what would command its reader.
@@ -197,6 +224,9 @@ mod tests {
         assert_eq!(Text(b"\xff").to_string(), "\\xff");
         assert_eq!(Text("\u{202e}a\u{2028}".as_bytes()).to_string(), "\\u{202e}a\\u{2028}");
         assert_eq!(Name(b"a\nb\tc\xc3").to_string(), "a\\nb\\tc\\xc3");
+        let unseen = "a\u{feff}\u{200b}\u{ad}\u{e0041}\u{fe0f}";
+        assert_eq!(printable(unseen), "a\\u{feff}\\u{200b}\\u{ad}\\u{e0041}\\u{fe0f}");
+        assert_eq!(printable("\u{e4}\u{3a9}\u{65e5}\u{1f600}"), "\u{e4}\u{3a9}\u{65e5}\u{1f600}");
     }
 
     #[test]

@@ -133,8 +133,14 @@ impl BuildDir {
     /// Copies the sources anew. The lock keeps others out while it is held.
     fn refreshed(&self) -> Result<(Lock, Vec<String>)> {
         let lock = self.workspace.lock()?;
-        let left_out = self.workspace.refresh(&self.stack.sources()?)?;
-        give_to_nobody(&self.tree())?;
+        let sources = self.stack.sources()?;
+        let mut left_out = self.workspace.refresh(&sources)?;
+        if give_to_nobody(&self.tree()).is_err() {
+            // A build may leave folders so deep that no path leads to them.
+            self.workspace.empty()?;
+            left_out = self.workspace.refresh(&sources)?;
+            give_to_nobody(&self.tree())?;
+        }
         Ok((lock, left_out))
     }
 

@@ -119,6 +119,15 @@ impl Workspace {
             }
         }
         let gone: Vec<&String> = before.copied.difference(&found).collect();
+        let is_known = !before.copied.is_empty();
+        let scripts = gone.iter().chain(&differ).any(|name| !is_code(name));
+        if scripts && is_known
+            || !is_known && !tree.list(Path::new("")).is_ok_and(|it| it.is_empty())
+        {
+            // Whatever ran there may have left what `make` takes for today's work.
+            self.empty()?;
+            return self.copy(sources);
+        }
         let mut memory = before.clone();
         if !gone.is_empty() || !differ.is_empty() {
             memory.built = None;
@@ -304,6 +313,11 @@ impl Workspace {
     }
 }
 
+/// `true` for what a compiler reads, and no build runs.
+fn is_code(name: &str) -> bool {
+    ["c", "h", "rs", "S"].iter().any(|end| has_extension(Path::new(name), end))
+}
+
 /// How large a file may be that is taken out of a tree; nothing for one that is none of those.
 fn product_max(path: &Path) -> Option<u64> {
     let lists = ["modules.order", "Module.symvers"];
@@ -375,11 +389,37 @@ mod tests {
         assert_eq!(place.workspace.memory().built.as_deref(), Some("make"));
 
         fs::remove_file(place.from("d/b.rs")).unwrap();
-        fs::set_permissions(place.from("run"), PermissionsExt::from_mode(0o755)).unwrap();
         place.refresh();
         assert!(!place.tree("d/b.rs").exists() && place.tree("d/a.o").exists());
-        assert!(place.tree("run").metadata().unwrap().permissions().mode() & 0o100 != 0);
         assert_eq!(place.workspace.memory().built, None);
+    }
+
+    #[test]
+    fn a_tree_that_another_script_built_is_made_anew() {
+        let changes: [fn(&Place); 4] = [
+            |place| fs::write(place.from("Kbuild"), "2").unwrap(),
+            |place| {
+                fs::set_permissions(place.from("run"), PermissionsExt::from_mode(0o755)).unwrap();
+            },
+            |place| fs::remove_file(place.from("run")).unwrap(),
+            |place| fs::remove_file(place.workspace.folder.join(MEMORY)).unwrap(),
+        ];
+        for change in changes {
+            let place = Place::new();
+            fs::write(place.from("run"), "1").unwrap();
+            place.refresh();
+            place.workspace.set_built("make".into()).unwrap();
+            fs::write(place.tree("d/a.o"), "built").unwrap();
+            place.refresh();
+            assert!(place.tree("d/a.o").exists());
+            change(&place);
+            place.refresh();
+            assert!(place.tree("d/a.rs").exists() && !place.tree("d/a.o").exists());
+            let mode =
+                |path: PathBuf| path.metadata().map(|file| file.permissions().mode() & 0o100);
+            assert_eq!(mode(place.tree("run")).ok(), mode(place.from("run")).ok());
+            assert_eq!(place.workspace.memory().built, None);
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //! | [`TIME`] | the deadline of each command | all of it is ended |
 //!
 //! `RLIMIT_NPROC` does not bind the host's uid 0, and no limit of a process binds all of them
-//! together: so the watch looks at them as a whole.
+//! together: so the watch looks at them as a whole, and at what the machine has left.
 
 use std::{thread, time::Duration};
 

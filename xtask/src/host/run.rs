@@ -307,6 +307,10 @@ impl Run {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
+        if self.sandbox.is_some() {
+            // Words of the script that enters a sandbox, which are the caller's for `make` as well.
+            command.env_remove("AS").env_remove("THROUGH");
+        }
         command.args(&self.args).envs(self.envs.iter().map(|(name, value)| (name, value)));
         if let Some(cwd) = &self.cwd {
             command.current_dir(cwd);

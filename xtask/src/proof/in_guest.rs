@@ -20,6 +20,7 @@ use crate::{
         console::{PANIC, splats},
         report::CommandReport,
     },
+    host::process::interrupted,
     problem::{Kind, Problem},
 };
 
@@ -30,10 +31,32 @@ const TRACE: &str = "mount -t tracefs tracefs /sys/kernel/tracing && \
 /// What it noted.
 const ACCEPTED: &str = "/sys/kernel/tracing/trace";
 const LOADED: &str = "/proc/modules";
+/// Names by which a driver is found, each with the place where it stands.
+const NAMES: &str =
+    "cd /proc && for list in misc devices; do sed \"s|^|/proc/$list: |\" $list; done
+    for list in /proc /sys/class/net /sys/bus/platform/devices /sys/bus/platform/drivers; do
+        ls $list | grep -v '^[0-9]*$' | sed \"s|^|$list: |\"
+    done";
 /// How long the guest lives on after the last module went, in seconds of its own clock. What an
 /// exit forgets runs by the second: a timer of one or two seconds, which may be a tick late, a work
 /// that is put off, a thread that sleeps in between. RCU's callbacks come within a tenth of it.
-const AFTERWARDS: &str = "2.1";
+///
+/// Then it names each kernel thread that goes on in code that is gone: the unwinder of its stack
+/// ends there, and does not come to where all threads begin (kernel/stacktrace.c, 6.1 to 7.3; a
+/// kernel without CONFIG_STACKTRACE tells nothing). One that runs has no such stack: three looks.
+const AFTERWARDS: &str = r#"sleep 2.1 || exit
+look() {
+    for task; do
+        read -r stat 2> /dev/null < "$task/stat"
+        case ${stat##*)} in " R "*) ;; " "?" 2 "*)
+            stack=$(cat "$task/stack" 2> /dev/null)
+            case $stat,$stack in *,) ;; *ret_from_fork*) ;; *) echo "$task" ;; esac
+        esac
+    done
+}
+tasks=$(look /proc/[0-9]*)
+for again in 1 2; do [ ! "$tasks" ] || { sleep 0.1; tasks=$(look $tasks); }; done
+for task in $tasks; do cat "$task/comm"; done"#;
 
 /// The proof in a guest, as far as it has come.
 pub(super) struct InGuest<'a> {
@@ -47,6 +70,8 @@ pub(super) struct InGuest<'a> {
     /// Those that the kernel keeps.
     permanent: HashSet<String>,
     kallsyms: Vec<String>,
+    /// The names before the first module came; none where modules of the kernel's own stay.
+    names: Option<String>,
     /// Why the guest is no more.
     gone: Option<Fault>,
 }
@@ -74,6 +99,7 @@ pub(super) fn prove(
         loaded: HashSet::new(),
         permanent: HashSet::new(),
         kallsyms: Vec::new(),
+        names: None,
         gone: None,
     };
     one.load();
@@ -115,7 +141,9 @@ impl InGuest<'_> {
             (None, Some(gone)) if before => {
                 Answered::skipped("-", format!("the guest is gone: {}", gone.reason))
             }
-            (None, gone) => Answered::Fails(self.kind_of_end(), gone.clone().unwrap_or_default()),
+            (None, gone) => {
+                Answered::Fails(self.kind_of_end(&subject), gone.clone().unwrap_or_default())
+            }
         };
         self.points.push(Point { subject, answer, step: index });
     }
@@ -129,6 +157,10 @@ impl InGuest<'_> {
         self.traced = self
             .step("have noted which modules are accepted", TRACE)
             .is_some_and(|step| step.status == 0);
+        if prediction.loads.iter().all(|load| load.of_stack) {
+            let names = self.step("which devices are there?", Command::tool(&["sh", "-c", NAMES]));
+            self.names = names.map(|step| step.text());
+        }
         let essential = prediction.essential();
         for load in &prediction.loads {
             let missing = |name: &&String| !self.loaded.contains(*name);
@@ -272,7 +304,8 @@ impl InGuest<'_> {
             return;
         }
         let Some(listed) = self.listed("which modules are left?") else {
-            let end = Answered::Fails(self.kind_of_end(), self.gone.clone().unwrap_or_default());
+            let kind = self.kind_of_end(&Subject::Afterwards);
+            let end = Answered::Fails(kind, self.gone.clone().unwrap_or_default());
             self.points.push(Point::new(Subject::Afterwards, end));
             return;
         };
@@ -282,14 +315,32 @@ impl InGuest<'_> {
                 point.answer = Answered::fails("stays", reason);
             }
         }
-        let sleep = Command::tool(&["sleep", AFTERWARDS]);
-        self.ask(Subject::Afterwards, sleep, |_, step| match step.status {
-            0 => Answered::Holds,
+        if let Some(left) = self.left_behind() {
+            let reason = format!("{left} is left behind");
+            self.points.push(Point::new(Subject::Afterwards, Answered::fails("left", reason)));
+        }
+        let wait = Command::tool(&["sh", "-c", AFTERWARDS]);
+        self.ask(Subject::Afterwards, wait, |_, step| match step.status {
+            0 if step.text().is_empty() => Answered::Holds,
+            0 => {
+                let name = step.text().lines().next().unwrap_or_default().to_owned();
+                let reason = format!("the thread {name} goes on in code that is gone");
+                Answered::fails("thread", reason)
+            }
             status => {
                 let reason = format!("the wait for what was left behind ended with {status}");
                 Answered::fails("disturbed", reason)
             }
         });
+    }
+
+    /// Returns the first name that was not there before the stack came.
+    fn left_behind(&mut self) -> Option<String> {
+        let before = self.names.take()?;
+        let now = self.step("which devices are left?", Command::tool(&["sh", "-c", NAMES]))?.text();
+        let known: HashSet<&str> = before.lines().collect();
+        let left = now.lines().find(|name| !known.contains(name));
+        left.map(|name| Text(name.as_bytes()).to_string())
     }
 
     /// Ends the guest, and judges what the kernel logged.
@@ -320,14 +371,24 @@ impl InGuest<'_> {
         splats(&self.session.report().console, &[]).iter().any(|splat| splat.what == PANIC)
     }
 
-    fn kind_of_end(&self) -> Kind {
-        if self.panicked() { Kind::DoesNotHold } else { Kind::Host }
+    /// Returns the kind of fault by which a guest ended while it was asked about `subject`: the
+    /// stack's once a module of it had its turn, unless something on this machine ended it.
+    fn kind_of_end(&self, subject: &Subject) -> Kind {
+        let killed = |gone: &Fault| gone.reason.contains("QEMU was killed by signal");
+        let by_host = interrupted().is_some() || self.gone.as_ref().is_some_and(killed);
+        let before = *subject == Subject::Depmod;
+        if self.panicked() || !(before || by_host) { Kind::DoesNotHold } else { Kind::Host }
     }
 
     /// What ended the guest before its time.
     fn end_of_guest(&self, problem: &Problem) -> Fault {
-        let word = if self.panicked() { "panic" } else { "hangs" };
-        Fault::new(word, problem.first_line())
+        let reason = problem.first_line();
+        let word = match () {
+            () if self.panicked() => "panic",
+            () if reason.starts_with("the VM ended") => "ended",
+            () => "hangs",
+        };
+        Fault::new(word, reason)
     }
 }
 

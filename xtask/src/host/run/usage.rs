@@ -19,11 +19,14 @@ const REST: u32 = 50;
 /// The shortest and the longest time between two looks: a look at thousands of processes is slow.
 const EVERY: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(500)];
 
-/// The disks of a sandbox as they were when it began, and the time of the next look.
+/// The disks and the memory of a sandbox as they were when it began, and the time of the next look.
 #[derive(Debug)]
 pub(crate) struct Watch {
     /// The folders that may be written, with the bytes and the files that their disks had free.
     free: Option<Vec<(PathBuf, Free)>>,
+    /// The machine's available memory in bytes: the buffers of sockets and pipes, and shared pages
+    /// whose owner has ended, are no process's.
+    available: Option<u64>,
     next: Instant,
 }
 
@@ -49,7 +52,7 @@ impl Watch {
             let free = folders.iter().map(|folder| Some((folder.clone(), free_of(folder)?)));
             free.flatten().collect()
         });
-        Self { free, next: Instant::now() }
+        Self { free, available: available(), next: Instant::now() }
     }
 
     /// Returns the limit that a process and all that it started are beyond, if there is one. It is
@@ -60,7 +63,8 @@ impl Watch {
         if begin < self.next {
             return None;
         }
-        let excess = of_processes(used_by(pid)).or_else(|| {
+        let used = of_processes(used_by(pid)).or_else(|| of_machine(self.available?, available()?));
+        let excess = used.or_else(|| {
             disks.iter().find_map(|(folder, before)| {
                 let excess = of_disk(*before, free_of(folder)?)?;
                 Some(format!("{excess} on the disk of {}", folder.shown()))
@@ -84,6 +88,19 @@ fn of_processes(used: Used) -> Option<String> {
     } else {
         (used.bytes > memory).then(|| format!("more than {} of memory", limits::said(memory)))
     }
+}
+
+fn of_machine(before: u64, now: u64) -> Option<String> {
+    let memory = limits::memory();
+    (before.saturating_sub(now) > memory)
+        .then(|| format!("more than {} of the machine's free memory", limits::said(memory)))
+}
+
+/// The bytes of memory that the machine can give: proc_meminfo(5).
+fn available() -> Option<u64> {
+    let text = open::read_text("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
 }
 
 fn of_disk(before: Free, now: Free) -> Option<String> {
@@ -181,6 +198,10 @@ mod tests {
         assert_eq!(used(limits::PROCESSES - 1, limits::memory()), None);
         assert!(used(limits::PROCESSES, 0).unwrap().contains("2048 processes"));
         assert!(used(1, limits::memory() + 1).unwrap().ends_with("GiB of memory"));
+        assert!(available().unwrap() > 1 << 20);
+        assert_eq!(of_machine(1 << 40, (1 << 40) - limits::memory()), None);
+        let excess = of_machine(1 << 40, (1 << 40) - limits::memory() - 1).unwrap();
+        assert!(excess.ends_with("GiB of the machine's free memory"), "{excess}");
         let before = Free { bytes: 20 << 30, files: 5_000_000 };
         let now = |bytes, files| of_disk(before, Free { bytes, files });
         assert_eq!(now(30 << 30, 6_000_000), None);
