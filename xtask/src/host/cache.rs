@@ -196,9 +196,12 @@ impl Cache {
         if script.exists() {
             ownership::require(&script)?;
         }
-        if !entry.join(manifest::MANIFEST).exists() {
+        match entry.join(manifest::MANIFEST).metadata().map(|file| file.len()) {
+            // As a machine leaves it that lost its power.
+            Ok(0) => return Err(manifest::damaged(&entry, ".manifest is empty")),
+            Ok(_) => {}
             // An older version made it. It is taken for whole, once.
-            let _ = manifest::write(&entry);
+            Err(_) => drop(manifest::write(&entry)),
         }
         manifest::used(&entry);
         Ok(Some(entry))
@@ -491,6 +494,9 @@ mod tests {
         assert!(problem.fact.ends_with("kernels/a b, x is not what was written"), "{problem}");
         let again = problem.hint.unwrap();
         assert!(again.ends_with(&format!(": rm -r '{}/kernels/a b'", folder.path().display())));
+        fs::write(file.with_file_name(manifest::MANIFEST), "").unwrap();
+        let problem = cache.present("kernels/a b").unwrap_err();
+        assert!(problem.fact.ends_with("kernels/a b, .manifest is empty"), "{problem}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ impl Run {
     }
 
     pub(super) fn beyond(&self, excess: &str) -> Problem {
-        let problem = Problem::host(format!("{} took {excess}: it is ended", self.name()));
+        let problem = self.at_fault(format!("{} took {excess}: it is ended", self.name()));
         problem.hint(format!("run it by hand to see what it does: {self}"))
     }
 
@@ -27,7 +27,15 @@ impl Run {
     }
 
     pub(super) fn too_much(&self, bytes: u64) -> Problem {
-        Problem::host(format!("{} printed more than {} MiB", self.name(), bytes >> 20))
+        self.at_fault(format!("{} printed more than {} MiB", self.name(), bytes >> 20))
+    }
+
+    /// A limit that is met in a sandbox is the fault of what runs there.
+    fn at_fault(&self, fact: String) -> Problem {
+        match self.sandbox {
+            Some(_) => Problem::does_not_hold(fact),
+            None => Problem::host(fact),
+        }
     }
 
     /// The hint follows from the cause that its output names, if it names one.
