@@ -134,9 +134,11 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 }
 
 fn escaped(bytes: &[u8], is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let lines = !is_escaped('\n');
+    let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) | (lines & (*byte == b'\n'));
     match std::str::from_utf8(bytes) {
         // Nearly all: looked at as bytes, many at a time.
-        Ok(text) if bytes.iter().all(|byte| (b' '..=b'~').contains(byte)) => text.into(),
+        Ok(text) if bytes.iter().all(is_plain) => text.into(),
         Ok(text) if !text.contains(&is_escaped) => text.into(),
         _ => spelled(bytes, is_escaped).into(),
     }

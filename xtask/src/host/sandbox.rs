@@ -15,7 +15,7 @@ use crate::{
     host::{
         builder::builder,
         cache::{self, write_script},
-        limits, open,
+        limits, manifest, open,
         packages::{self, BWRAP},
         run::Run,
         seccomp,
@@ -183,6 +183,7 @@ impl Sandbox {
 
     /// A command that runs in here.
     pub fn run(&self, command: impl AsRef<OsStr>) -> Run {
+        manifest::ran();
         let mut run = Run::new(&self.enter);
         if let Some(kernel_of) = &self.kernel_of {
             run = run.env("THROUGH", kernel_of);

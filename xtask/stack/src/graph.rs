@@ -16,7 +16,7 @@ use crate::{
 ///
 /// It is the same in every run, so no run can show that an output depends on the order of a map:
 /// nothing that is printed may come out of one unsorted.
-type Hash = foldhash::fast::FixedState;
+pub(crate) type Hash = foldhash::fast::FixedState;
 
 /// One module file with its dependency information.
 #[derive(Clone, Debug)]
@@ -140,8 +140,8 @@ impl Graph {
     }
 
     /// The exporters of each symbol.
-    pub fn exporters(&self) -> HashMap<Text<'_>, Vec<usize>> {
-        let mut exporters: HashMap<Text<'_>, Vec<usize>> = HashMap::new();
+    pub fn exporters(&self) -> HashMap<Text<'_>, Vec<usize>, Hash> {
+        let mut exporters: HashMap<Text<'_>, Vec<usize>, Hash> = HashMap::default();
         for (index, module) in self.modules.iter().enumerate() {
             for symbol in module.info.exports.iter() {
                 exporters.entry(symbol).or_default().push(index);

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
-    graph::{Edge, Graph, ScannedModule},
+    graph::{Edge, Graph, Hash, ScannedModule},
     modprobe::{Action, ActionKind, Found, Modprobe, Outcome},
     modprobe_config::Softdep,
     module_name::ModuleName,
@@ -137,7 +137,7 @@ pub fn load_order<'g>(
     requests: &[Request],
     kernel: Option<&Symvers>,
 ) -> LoadOrder<'g> {
-    let mut placing = Placing { modprobe, placed: HashSet::new(), steps: vec![], idle: vec![] };
+    let mut placing = Placing { modprobe, placed: HashSet::default(), steps: vec![], idle: vec![] };
     for request in requests {
         let (index, by_path) = match request {
             Request::Name(name) => {
@@ -163,7 +163,7 @@ pub fn load_order<'g>(
 /// The steps so far.
 struct Placing<'m, 'g> {
     modprobe: &'m Modprobe<'g>,
-    placed: HashSet<String>,
+    placed: HashSet<String, Hash>,
     steps: Vec<LoadStep<'g>>,
     idle: Vec<Idle>,
 }
@@ -281,7 +281,7 @@ fn missing<'g>(
 
 fn missing_symbols<'g>(
     module: &'g ScannedModule,
-    exporters: &HashMap<Text<'g>, Vec<usize>>,
+    exporters: &HashMap<Text<'g>, Vec<usize>, Hash>,
     kernel: &Symvers,
 ) -> impl Iterator<Item = MissingDependency<'g>> {
     let absent = module.info.needs.iter().filter(|need| !exporters.contains_key(need));

@@ -15,7 +15,7 @@ use crate::{
     built_in::BuiltIn,
     dependency_info::{Names, is_apart},
     fnmatch::fnmatch,
-    graph::{Cycle, Graph},
+    graph::{Cycle, Graph, Hash},
     kmod_rules::KmodRule,
     modprobe_config::{ModprobeConfig, underscores},
     module_name::ModuleName,
@@ -33,7 +33,7 @@ pub struct Modprobe<'g> {
     bus_aliases: BusAliases<'g>,
     read_bus_aliases: OnceCell<Vec<Names>>,
     /// The answers to names of soft dependencies, which many modules share.
-    known: RefCell<HashMap<String, Vec<Found>>>,
+    known: RefCell<HashMap<String, Vec<Found>, Hash>>,
 }
 
 /// Reads the aliases with a bus of every module of the graph. There are ten times as many bytes of
@@ -268,7 +268,7 @@ struct State<'m, 'g> {
     modprobe: &'m Modprobe<'g>,
     ignore_loaded: bool,
     objects: Vec<Object>,
-    by_key: HashMap<(String, Option<String>), usize>,
+    by_key: HashMap<(String, Option<String>), usize, Hash>,
 }
 
 /// Soft dependencies can form long chains, so the tasks are kept on the heap.
@@ -282,7 +282,7 @@ enum Task {
 
 impl<'m, 'g> State<'m, 'g> {
     fn new(modprobe: &'m Modprobe<'g>, ignore_loaded: bool) -> Self {
-        Self { modprobe, ignore_loaded, objects: Vec::new(), by_key: HashMap::new() }
+        Self { modprobe, ignore_loaded, objects: Vec::new(), by_key: HashMap::default() }
     }
 
     /// The object of a module: one for each name and alias, as in libkmod's pool.

@@ -8,7 +8,10 @@ use std::collections::HashMap;
 use ko::kmod_facts::KmodFacts;
 
 use crate::{
-    fnmatch::fnmatch, graph::Graph, kmod_rules::KmodRule, modules_lists,
+    fnmatch::fnmatch,
+    graph::{Graph, Hash},
+    kmod_rules::KmodRule,
+    modules_lists,
     wrapped_lines::wrapped_lines,
 };
 
@@ -60,13 +63,13 @@ pub struct IgnoredLine {
 pub struct ByPattern<T> {
     lines: Vec<(String, T)>,
     /// The first line of each name that is no pattern: a tree has hundreds of them.
-    exact: HashMap<String, usize>,
+    exact: HashMap<String, usize, Hash>,
     patterns: Vec<usize>,
 }
 
 impl<T> Default for ByPattern<T> {
     fn default() -> Self {
-        Self { lines: Vec::new(), exact: HashMap::new(), patterns: Vec::new() }
+        Self { lines: Vec::new(), exact: HashMap::default(), patterns: Vec::new() }
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 use ko::{license::License, seal::Seal};
 use serde::Serialize;
 
-use crate::{line_error::LineError, module_name::ModuleName};
+use crate::{graph, line_error::LineError, module_name::ModuleName};
 
 /// The module column of a symbol that the kernel itself exports.
 pub const VMLINUX: &str = "vmlinux";
@@ -69,7 +69,7 @@ impl fmt::Display for SymversEntry {
 pub struct Symvers {
     entries: Vec<SymversEntry>,
     /// The last line of each symbol: in an external build the last one loaded wins.
-    by_symbol: HashMap<String, usize>,
+    by_symbol: HashMap<String, usize, graph::Hash>,
 }
 
 impl Symvers {

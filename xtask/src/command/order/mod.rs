@@ -5,6 +5,7 @@ mod format;
 
 use std::{
     collections::HashSet,
+    fmt::Write as _,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -251,30 +252,34 @@ impl Args {
             printer::text(&drawn);
             return Ok(());
         }
+        // At once: a tree has ten thousand lines.
+        let text = &mut String::new();
         for (index, step) in order.steps.iter().enumerate() {
-            print_step(index + 1, step);
+            push_step(text, index + 1, step);
         }
-        order.idle.iter().for_each(print_idle);
-        order.missing.iter().for_each(print_missing);
+        order.idle.iter().for_each(|idle| push_idle(text, idle));
+        order.missing.iter().for_each(|missing| push_missing(text, missing));
         for (symbol, modules) in exported_twice(graph) {
             let modules = modules.join(" and ");
-            print_line(&format!(
+            let line = format!(
                 "twice    {symbol} is exported by {modules}: the second to load is refused"
-            ));
+            );
+            push_line(text, &line);
         }
-        choice.lines().for_each(|line| print_line(&line));
+        choice.lines().for_each(|line| push_line(text, &line));
+        printer::text(text);
         Ok(())
     }
 }
 
-fn print_step(number: usize, step: &LoadStep<'_>) {
+fn push_step(text: &mut String, number: usize, step: &LoadStep<'_>) {
     let blank = if step.options.is_empty() { "" } else { " " };
-    print_line(&format!("{number:>4}  {}{blank}{}", step.module, step.options));
+    push_line(text, &format!("{number:>4}  {}{blank}{}", step.module, step.options));
     if let Some(command) = &step.install {
-        print_line(&format!("        instead of it modprobe runs: {command}"));
+        push_line(text, &format!("        instead of it modprobe runs: {command}"));
     }
     for reason in &step.reasons {
-        print_line(&format!("        {}", reason_text(reason)));
+        push_line(text, &format!("        {}", reason_text(reason)));
     }
 }
 
@@ -305,11 +310,11 @@ fn reason_text(reason: &OrderReason<'_>) -> String {
     }
 }
 
-fn print_idle(idle: &Idle) {
+fn push_idle(text: &mut String, idle: &Idle) {
     let Idle { requested, module, reason } = idle;
     let name =
         if requested == module { module.clone() } else { format!("{module} for {requested}") };
-    print_line(&match reason {
+    let line = match reason {
         IdleReason::BuiltIn => {
             format!("nothing  {name} is built in: modprobe does nothing, and succeeds")
         }
@@ -321,7 +326,8 @@ fn print_idle(idle: &Idle) {
             "refused  {name} has no file: modprobe fails, and does not ask the kernel (could not \
              find module by name='{module}')"
         ),
-    });
+    };
+    push_line(text, &line);
 }
 
 fn warn_of_line(ignored: &IgnoredLine) {
@@ -331,7 +337,7 @@ fn warn_of_line(ignored: &IgnoredLine) {
     errln!("{}", Name(said.as_bytes()));
 }
 
-fn print_missing(missing: &MissingDependency<'_>) {
+fn push_missing(text: &mut String, missing: &MissingDependency<'_>) {
     let MissingDependency { module, symbol, provider, weak } = missing;
     let what = match (symbol, provider) {
         (Some(symbol), Some(provider)) => format!("{symbol}, which {provider} exports"),
@@ -339,12 +345,12 @@ fn print_missing(missing: &MissingDependency<'_>) {
         (None, provider) => format!("the module {}", provider.as_deref().unwrap_or("?")),
     };
     let end = if *weak { ", but does without it" } else { "" };
-    print_line(&format!("missing  {module} needs {what}{end}"));
+    push_line(text, &format!("missing  {module} needs {what}{end}"));
 }
 
-/// Prints a line that no name in it ends.
-fn print_line(line: &str) {
-    outln!("{}", Name(line.as_bytes()));
+/// Adds a line that no name in it ends.
+fn push_line(text: &mut String, line: &str) {
+    let _ = writeln!(text, "{}", Name(line.as_bytes()));
 }
 
 /// Fails if a line of depmod's files cannot hold what a module brings: kmod reads a blank and a
