@@ -303,10 +303,7 @@ pub fn remove_dir(folder: &Path) -> Result<()> {
 }
 
 /// Removes an entry whose lock is held, if it is there: nobody finds half of it.
-///
-/// # Errors
-/// Something in it cannot be removed.
-pub fn remove_at_once(entry: &Path) -> Result<()> {
+pub(crate) fn remove_at_once(entry: &Path) -> Result<()> {
     let gone = with_suffix(entry, "gone");
     remove_dir(&gone)?;
     match fs::rename(entry, &gone) {

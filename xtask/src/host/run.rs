@@ -18,7 +18,7 @@ use std::{
 use ko::text::Text;
 
 use self::{
-    said::{drain, end_of, keep_end, last_line, pipes, read_from},
+    said::{drain, end_of, keep_end, last_line, pass_on, pipes, read_from},
     usage::Watch,
 };
 use crate::{
@@ -392,11 +392,6 @@ impl Run {
             None => Err(self.too_much(limits::LOG)),
         }
     }
-}
-
-/// Passes a line on. Where standard output is lost, the command runs on to its end.
-fn pass_on(line: &[u8]) {
-    let _ = printer::try_line(format_args!("{}", Text(line)));
 }
 
 #[cfg(test)]

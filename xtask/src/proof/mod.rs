@@ -11,6 +11,7 @@ mod in_guest;
 pub mod json;
 pub mod junit;
 pub mod ktap;
+mod left_behind;
 pub mod on_kernel;
 pub mod point;
 mod prediction;

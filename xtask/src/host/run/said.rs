@@ -6,12 +6,16 @@ use std::{
     path::Path,
 };
 
+use ko::text::Text;
 use rustix::{
     fd::OwnedFd,
     fs::{OFlags, fcntl_setfl},
 };
 
-use crate::host::{limits, process::Process};
+use crate::{
+    host::{limits, process::Process},
+    printer,
+};
 
 /// How much of a failed command's output is shown.
 const TAIL_LINES: usize = 30;
@@ -75,4 +79,8 @@ pub(super) fn last_line(log: &Path) -> String {
     let end = read_from(log, length.saturating_sub(4096));
     // A progress bar writes one line again and again.
     end.split(['\n', '\r']).map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default().into()
+}
+/// Passes a line on. Where standard output is lost, the command runs on to its end.
+pub(super) fn pass_on(line: &[u8]) {
+    let _ = printer::try_line(format_args!("{}", Text(line)));
 }
