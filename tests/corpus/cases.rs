@@ -32,7 +32,7 @@ pub(crate) struct Case {
     /// nothing has been logged or tainted before.
     pub(crate) boot: &'static str,
     pub(crate) loads: Vec<Load>,
-    /// Whether its modules do something when they start, and may fail then.
+    /// `true` if its modules do something when they start, and may fail then.
     pub(crate) own_init: bool,
     /// Where this kernel checks too little for an answer: a part of the reason that is given
     /// instead of [`Case::shows`].

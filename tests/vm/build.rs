@@ -172,7 +172,7 @@ pub(crate) fn linted(stack: &Stack, check: impl FnOnce(&BuildDir)) {
     build_dir.set_note(tools).unwrap();
 }
 
-/// Whether an object at or below a folder was made by clippy, in this run or before.
+/// `true` if an object at or below a folder was made by clippy, in this run or before.
 pub(crate) fn by_clippy(folder: &Path) -> bool {
     folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).any(|path| {
         let made_by = || fs::read_to_string(&path).is_ok_and(|text| text.contains("clippy-driver"));

@@ -182,7 +182,7 @@ const COMMANDS: [(&str, &str); 29] = [
     ),
 ];
 
-/// Whether the command answers in JSON, too.
+/// `true` if the command answers in JSON, too.
 fn has_json(name: &str) -> bool {
     !name.starts_with("order-modules")
         && !["order-dot", "order-svg", "vermagic-no-kernel"].contains(&name)

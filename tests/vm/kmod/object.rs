@@ -22,9 +22,9 @@ pub(super) struct Object {
     pub(super) modinfo: Vec<String>,
     pub(super) exports: Vec<Exported>,
     pub(super) needs: Vec<Needed>,
-    /// Whether it has CRCs: `__kcrctab`, `__crc_…` and `__versions`.
+    /// `true` if it has CRCs: `__kcrctab`, `__crc_…` and `__versions`.
     pub(super) has_crcs: bool,
-    /// Whether it has no symbol table, as after `strip -s`.
+    /// `true` if it has no symbol table, as after `strip -s`.
     pub(super) is_stripped: bool,
 }
 

@@ -46,7 +46,7 @@ enum Agreement {
 }
 
 impl Compared<'_> {
-    /// Whether the kernel got as far as running the module's init: it died there, or init failed
+    /// `true` if the kernel got as far as running the module's init: it died there, or init failed
     /// after all that was predicted to be logged, which no check of the loader does silently.
     fn came_to_init(&self) -> bool {
         let Self { verdict, ran, .. } = self;

@@ -1,4 +1,4 @@
-//! How a module is compressed, and its unpacked bytes: xz, zstd or gzip.
+//! The compression of a module, and its unpacked bytes: xz, zstd or gzip.
 
 use std::io::Read;
 
@@ -13,13 +13,14 @@ use crate::error::Malformed;
 
 /// The largest module read: ten times the largest that Debian ships.
 pub const UNPACKED_BYTES_MAX: usize = 320 << 20;
-/// What a decoder may use beside its output. A dictionary of 64 MiB, as `xz -9` uses, fits.
+/// The memory that a decoder may use beside its output. A dictionary of 64 MiB, as `xz -9` uses,
+/// fits.
 const DECODER_BYTES_MAX: u64 = 128 << 20;
 /// The largest window a zstd frame may ask for: that of `zstd --ultra -22`. The decoder holds as
 /// much.
 const ZSTD_WINDOW_BYTES_MAX: u64 = 128 << 20;
 
-/// How a module is packed.
+/// The compression of a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     /// Not at all.
@@ -78,7 +79,7 @@ pub fn unpack(
     }
 }
 
-/// How a decoder of raw LZMA2 data ended.
+/// The end of a decoder of raw LZMA2 data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LzmaEnd {
     /// At its end mark, after so many bytes.
@@ -217,7 +218,7 @@ pub fn unpack_as_kernel(
     }
 }
 
-/// What follows the header of a gzip file, if the header has no field but a name.
+/// Returns the data after the header of a gzip file, if that has no field but a name.
 fn gzip_data(packed: &[u8]) -> Option<&[u8]> {
     const HEADER_BYTES: usize = 10;
     const NAME: u8 = 8;
@@ -263,7 +264,7 @@ pub(crate) fn unpack_xz(
     }
 }
 
-/// What the end of an xz file says of all of it (the .xz format, 2.1 and 4). It has not been
+/// The facts at the end of an xz file about all of it (the .xz format, 2.1 and 4). It has not been
 /// checked: it serves to make room at once, and to find the check of a single block.
 #[derive(Clone, Copy)]
 struct XzLayout {

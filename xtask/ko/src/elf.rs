@@ -74,7 +74,7 @@ struct Header {
     table_offset: u64,
     /// The size of each of its entries.
     entry_bytes: usize,
-    /// How many it has.
+    /// The number of its entries.
     count: usize,
     /// The section with the names of all.
     names_index: u16,
@@ -165,7 +165,7 @@ impl<'a> Section<'a> {
         Text::until_nul(self.name_and_rest())
     }
 
-    /// Whether it is called so. Costs no more than the length of `name`, whatever the file says.
+    /// `true` if it is called so. Costs no more than the length of `name`, whatever the file says.
     pub fn is_named(&self, name: &str) -> bool {
         let rest = self.name_and_rest();
         // The end is compared first: it alone tells most names apart, and a tree has a million.
@@ -181,7 +181,7 @@ impl<'a> Section<'a> {
         (self.name_offset as usize) < self.names.len()
     }
 
-    /// Whether it has bytes in the file; the offset and size of one without mean nothing.
+    /// `true` if it has bytes in the file; the offset and size of one without mean nothing.
     fn has_bytes(&self) -> bool {
         ![SHT_NULL.0, SHT_NOBITS.0].contains(&self.kind)
     }
@@ -207,7 +207,7 @@ impl Symbol {
         self.name_offset as usize
     }
 
-    /// Whether the module expects others to define it.
+    /// `true` if the module expects others to define it.
     pub fn is_undefined(&self) -> bool {
         self.section == SHN_UNDEF.0
     }
@@ -296,7 +296,7 @@ pub struct Relocation {
 pub struct Relocations<'a> {
     elf: Elf<'a>,
     bytes: &'a [u8],
-    /// Whether it is of RELA entries.
+    /// `true` if it is of RELA entries.
     has_addends: bool,
 }
 
@@ -525,7 +525,7 @@ impl<'a> Elf<'a> {
         self.sections().find(|section| section.is_named(name))
     }
 
-    /// What a section holds; empty for one without bytes in the file.
+    /// Returns the bytes of a section; empty for one without bytes in the file.
     pub fn bytes_of(&self, section: &Section<'_>) -> &'a [u8] {
         if !section.has_bytes() {
             return &[];
@@ -537,7 +537,7 @@ impl<'a> Elf<'a> {
         self.data.get(start..end).unwrap_or_default()
     }
 
-    /// What the first section of this name holds.
+    /// Returns the bytes of the first section of this name.
     pub fn bytes_named(&self, name: &str) -> Option<&'a [u8]> {
         self.section_named(name).map(|section| self.bytes_of(&section))
     }

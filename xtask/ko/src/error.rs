@@ -1,4 +1,4 @@
-//! What is wrong with the bytes of a module.
+//! Faults in the bytes of a module.
 
 /// A place in a file that does not hold what its form asks for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -6,9 +6,9 @@
 pub struct Malformed {
     /// Where, in bytes from the beginning of the (uncompressed) file.
     pub offset: u64,
-    /// What the form asks for at this place.
+    /// The form's demand at this place.
     pub expected: String,
-    /// What stands there.
+    /// The bytes or the value that stands there.
     pub found: String,
 }
 

@@ -1,4 +1,4 @@
-//! What a module offers: the export tables, in the layout of 7.1 and later and in the one before.
+//! The export tables of a module, in the layout of 7.1 and later and in the one before.
 //!
 //! A table is an array of `struct kernel_symbol` (`kernel/module/internal.h`): where the symbol
 //! is, where its name is, where its namespace is. In the file all three are relocations, either
@@ -23,7 +23,7 @@ const FLAG_GPL_ONLY: u8 = 1;
 /// More than any module has: an entry is 12 bytes, so a hostile table could hold millions.
 const EXPORTS_MAX: usize = 1 << 20;
 
-/// What kind of thing is exported.
+/// The kind of an exported symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "&'static str")]
 pub enum SymbolKind {
@@ -46,7 +46,7 @@ impl From<SymbolKind> for &'static str {
     }
 }
 
-/// How the export tables of a module are laid out.
+/// The layout of a module's export tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExportLayout {
@@ -62,7 +62,7 @@ pub struct Export<'a> {
     /// The symbol's name, as others ask for it, and its Rust path.
     #[serde(flatten)]
     pub symbol: SymbolName<'a>,
-    /// Whether only GPL-compatible modules may use it.
+    /// The license that its users need.
     pub license: License,
     /// The namespace an importer has to name; empty for none.
     pub namespace: Text<'a>,
@@ -75,7 +75,7 @@ pub struct Export<'a> {
 /// The export tables of a module.
 #[derive(Clone, Debug, Default)]
 pub struct Exports<'a> {
-    /// How they are laid out; `None` when there is no table.
+    /// Their layout; `None` when there is no table.
     pub layout: Option<ExportLayout>,
     tables: Vec<KsymTable<'a>>,
 }

@@ -1,4 +1,4 @@
-//! What a module needs: its undefined symbols.
+//! The imports of a module: its undefined symbols.
 
 use object::elf::STB_WEAK;
 use serde::Serialize;
@@ -16,7 +16,7 @@ pub struct Import<'a> {
     /// The symbol, as the linker sees it, and its Rust path.
     #[serde(flatten)]
     pub symbol: SymbolName<'a>,
-    /// Whether the module can do without it (`STB_WEAK`).
+    /// `true` if the module can do without it (`STB_WEAK`).
     pub weak: bool,
     /// The CRC it had when the module was built; none without MODVERSIONS.
     pub crc: Option<u32>,
@@ -27,7 +27,7 @@ pub struct Import<'a> {
 pub struct Undefined<'a> {
     /// Its name.
     pub name: Text<'a>,
-    /// Whether the module can do without it (`STB_WEAK`).
+    /// `true` if the module can do without it (`STB_WEAK`).
     pub weak: bool,
 }
 

@@ -23,7 +23,7 @@ impl Kconfig {
         self.options.keys().map(String::as_str)
     }
 
-    /// Whether an option is built in (`=y`).
+    /// `true` if an option is built in (`=y`).
     pub fn has(&self, option: &str) -> bool {
         self.get(option) == Some("y")
     }

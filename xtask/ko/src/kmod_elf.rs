@@ -61,7 +61,8 @@ impl<'a> KmodElf<'a> {
         NAMES.iter().any(|name| section.is_named(name))
     }
 
-    /// What a section holds; `None` without it. One at the beginning of the file counts as none.
+    /// Returns the bytes of a section; `None` without it. One at the beginning of the file counts
+    /// as none.
     fn bytes(&self, known: Known) -> Option<&'a [u8]> {
         let place = self.places[known as usize].clone().filter(|place| place.start != 0)?;
         self.elf.data().get(place)

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::compression::Compression;
 
-/// What `kmod --version` says of a kmod. Its rules follow from the release, the files that it lists
-/// and unpacks from the libraries.
+/// The facts that `kmod --version` tells of a kmod. Its rules follow from the release, the files
+/// that it lists and unpacks from the libraries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KmodFacts {
     /// The release: `(34, 2)` for 34.2.

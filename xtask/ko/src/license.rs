@@ -1,4 +1,4 @@
-//! Which modules may use an exported symbol.
+//! The modules that may use an exported symbol, by their license.
 
 use std::fmt;
 

@@ -7,9 +7,9 @@ use super::{elf::Elf, text::Text};
 /// One `key=value` string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ModinfoLine<'a> {
-    /// What stands before the first `=`, or all of it when there is none.
+    /// The text before the first `=`, or all of it when there is none.
     pub key: Text<'a>,
-    /// What stands after it.
+    /// The text after it.
     pub value: Text<'a>,
 }
 

@@ -22,9 +22,9 @@ use super::{
 pub struct Module<'a> {
     /// Sections, symbols, relocations.
     pub elf: Elf<'a>,
-    /// What it says of itself.
+    /// Its `.modinfo`.
     pub modinfo: Modinfo<'a>,
-    /// What it offers.
+    /// Its export tables.
     pub exports: Exports<'a>,
     /// The CRCs of what it needs.
     pub versions: Versions<'a>,
@@ -121,7 +121,7 @@ impl<'a> Module<'a> {
         name.to_owned()
     }
 
-    /// What it needs, with the CRCs it was built with.
+    /// Returns its imports, with the CRCs that it was built with.
     ///
     /// # Errors
     /// A damaged symbol table.
@@ -191,7 +191,7 @@ pub struct Facts<'a> {
     pub version: Option<Text<'a>>,
     /// A digest of the sources, when the kernel makes one.
     pub srcversion: Option<Text<'a>>,
-    /// What it is for.
+    /// Its descriptions.
     pub description: Vec<Text<'a>>,
     /// Its authors, each as `MODULE_AUTHOR` names one.
     pub authors: Vec<Text<'a>>,
@@ -199,11 +199,11 @@ pub struct Facts<'a> {
     pub machine: String,
     /// 32 or 64, from the ELF header.
     pub bits: usize,
-    /// Whether it was built with the kernel.
+    /// `true` if it was built with the kernel.
     pub intree: bool,
-    /// Whether it patches a running kernel.
+    /// `true` if it patches a running kernel.
     pub livepatch: bool,
-    /// Whether it was built with retpolines.
+    /// `true` if it was built with retpolines.
     pub retpoline: bool,
     /// The kernel it was built for.
     pub vermagic: Option<Vermagic<'a>>,
@@ -223,27 +223,27 @@ pub struct Facts<'a> {
     pub params: Vec<Param<'a>>,
     /// The signature.
     pub signature: Option<Signature<'a>>,
-    /// Whether a signature is announced that is no PKCS#7.
+    /// `true` if a signature is announced that is no PKCS#7.
     pub signature_unreadable: bool,
     /// The size of `.gnu.linkonce.this_module`.
     pub struct_module_bytes: Option<u64>,
     /// The build id, in hexadecimal.
     pub build_id: Option<String>,
-    /// Whether it carries type information for BPF.
+    /// `true` if it carries type information for BPF.
     pub btf: bool,
-    /// How the export tables are laid out.
+    /// The layout of the export tables.
     pub export_layout: Option<ExportLayout>,
-    /// What it offers.
+    /// Its exports.
     pub exports: Vec<Export<'a>>,
-    /// Which tables of CRCs it has.
+    /// The tables of CRCs that it has.
     pub version_tables: Vec<VersionTable>,
     /// The CRC of `struct module` and its kin when it was built.
     pub module_layout_crc: Option<u32>,
-    /// What it needs.
+    /// Its imports.
     pub imports: Vec<Import<'a>>,
     /// The lines of `.modinfo` that no field above stands for.
     pub other: Vec<ModinfoLine<'a>>,
-    /// What is not as its form asks for, a sentence each: what hangs on it is missing above.
+    /// Its faults of form, a sentence each: what hangs on them is missing above.
     pub damaged: Vec<String>,
 }
 

@@ -17,7 +17,7 @@ pub struct Param<'a> {
     /// Its type, such as `int` or `array of charp`.
     #[serde(rename = "type")]
     pub kind: Option<Text<'a>>,
-    /// What its author says of it.
+    /// Its author's words about it.
     pub description: Option<Text<'a>>,
 }
 

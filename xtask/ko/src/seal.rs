@@ -3,7 +3,7 @@
 //! `provider/crates.mk` exports it from a module that offers its crate, and makes every importer
 //! refer to it. So an importer that was built against another version of the crate lacks a symbol.
 
-/// How many hexadecimal digits of the crate's hash (rustc: SVH) a seal has.
+/// The number of hexadecimal digits of the crate's hash (rustc: SVH) in a seal.
 const DIGITS: usize = 16;
 
 /// A seal, taken apart.

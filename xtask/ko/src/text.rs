@@ -23,7 +23,7 @@ impl<'a> Text<'a> {
         self.0
     }
 
-    /// Whether there is nothing.
+    /// `true` if there is nothing.
     pub fn is_empty(self) -> bool {
         self.0.is_empty()
     }
@@ -44,7 +44,7 @@ impl<'a> Text<'a> {
         Some((Self(&self.0[..at]), Self(&self.0[at + 1..])))
     }
 
-    /// What follows `prefix`, if the text begins with it.
+    /// Returns the text after `prefix`, if the text begins with it.
     pub fn strip_prefix(self, prefix: &str) -> Option<Self> {
         self.0.strip_prefix(prefix.as_bytes()).map(Self)
     }

@@ -25,8 +25,8 @@ impl<'a> Vermagic<'a> {
         self.whole.split_once(b' ').map_or(self.whole, |(release, _)| release)
     }
 
-    /// What follows the release, from its space on: what `same_magic()` compares when the module
-    /// has `__versions` and the kernel MODVERSIONS (`kernel/module/version.c`).
+    /// Returns the text after the release, from its space on: `same_magic()` compares it when the
+    /// module has `__versions` and the kernel MODVERSIONS (`kernel/module/version.c`).
     pub fn after_release(self) -> Text<'a> {
         Text(&self.whole.bytes()[self.release().bytes().len()..])
     }
@@ -52,9 +52,9 @@ impl Serialize for Vermagic<'_> {
 pub struct KernelVermagic {
     /// Its vermagic, exactly.
     pub vermagic: String,
-    /// Whether it has MODVERSIONS: then it looks at no release in a module with `__versions`.
+    /// `true` if it has MODVERSIONS: then it looks at no release in a module with `__versions`.
     pub modversions: bool,
-    /// Whether it has MODULE_FORCE_LOAD: then it takes a module without vermagic, too; none where
+    /// `true` if it has MODULE_FORCE_LOAD: then it takes a module without vermagic, too; none where
     /// it is not known.
     pub force_load: Option<bool>,
 }
@@ -62,7 +62,7 @@ pub struct KernelVermagic {
 /// Why the vermagic of a kernel cannot be derived.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VermagicError {
-    /// What the processor's `MODULE_ARCH_VERMAGIC` adds is not known here.
+    /// The words of this processor's `MODULE_ARCH_VERMAGIC` are not known here.
     #[error("expected a configuration for x86-64, arm64 or riscv, found another")]
     Processor,
     /// The configuration shuffles structures, and the seed is not given.
@@ -137,7 +137,7 @@ pub fn same_magic(module: Vermagic<'_>, kernel: Vermagic<'_>, has_crcs: bool) ->
 /// One difference between the vermagic of a module and that of a kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Whether the kernel refuses the module for it.
+    /// `true` if the kernel refuses the module for it.
     pub refused: bool,
     /// The difference, in one sentence.
     pub text: String,

@@ -12,7 +12,7 @@ use super::{
 /// (`include/linux/module.h`).
 const ENTRY_BYTES: usize = 64;
 
-/// Which table an entry stands in.
+/// The table in which an entry stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum VersionTable {
@@ -67,7 +67,7 @@ impl<'a> Versions<'a> {
         Self { elf: *elf, basic: None, extended: None }
     }
 
-    /// Whether the table is there: an empty one counts.
+    /// `true` if the table is there: an empty one counts.
     pub fn has(&self, table: VersionTable) -> bool {
         match table {
             VersionTable::Basic => self.basic.is_some(),

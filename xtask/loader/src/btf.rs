@@ -158,7 +158,7 @@ impl fmt::Debug for KernelBtf {
     }
 }
 
-/// Whether bytes are laid out as a module's BTF is, whatever its types are.
+/// `true` if bytes are laid out as a module's BTF is, whatever its types are.
 pub(super) fn has_parts(bytes: &[u8]) -> bool {
     sections(bytes, true, HEADER_BYTES_MAX).is_ok()
 }
@@ -604,7 +604,7 @@ fn logged(line: String) -> Misfit {
     Misfit { errno: Errno::EINVAL, what: line.clone(), lines: vec![line] }
 }
 
-/// Whether a type of the kernel may stand for one that the module's base names.
+/// `true` if a type of the kernel may stand for one that the module's base names.
 fn is_compatible(one: &Type<'_>, distilled: &Type<'_>, is_embedded: bool) -> bool {
     match distilled.kind {
         kind::FWD => match one.kind {

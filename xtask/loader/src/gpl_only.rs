@@ -11,12 +11,12 @@ use crate::{kernel_facts::Export, taints::Taints};
 const COMPATIBLE: [&str; 6] =
     ["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"];
 
-/// Whether a module of this license may use GPL-only symbols.
+/// `true` if a module of this license may use GPL-only symbols.
 pub fn is_compatible(license: &str) -> bool {
     COMPATIBLE.contains(&license)
 }
 
-/// Whether `find_symbol()` shows an export to a module; `gpl_ok` says that the module carries no
+/// `true` if `find_symbol()` shows an export to a module; `gpl_ok` says that the module carries no
 /// `TAINT_PROPRIETARY_MODULE`.
 pub fn is_visible(export: &Export, gpl_ok: bool) -> bool {
     gpl_ok || !export.gpl_only

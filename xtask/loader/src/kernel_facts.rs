@@ -26,7 +26,7 @@ use stack::{
 pub struct Export {
     /// The CRC of its type; none from a kernel, or a module, without MODVERSIONS.
     pub crc: Option<u32>,
-    /// Whether only GPL-compatible modules may use it.
+    /// `true` if only GPL-compatible modules may use it.
     pub gpl_only: bool,
     /// The namespace to import; empty for none.
     pub namespace: Vec<u8>,
@@ -167,7 +167,7 @@ pub struct KernelFacts {
     pub btf: Option<KernelBtf>,
     /// What it verifies signatures with.
     pub trust: Trust,
-    /// Whether [`KernelFacts::trust`] has the certificates that are built into its image.
+    /// `true` if [`KernelFacts::trust`] has the certificates that are built into its image.
     pub certificates_known: bool,
     /// Why its keyrings may hold keys whose certificates were not read, as a phrase.
     pub keys_unread: Option<String>,
@@ -175,11 +175,11 @@ pub struct KernelFacts {
     pub exports: HashMap<Vec<u8>, Export>,
     /// The modules that `module_blacklist=` on its command line names.
     pub blacklist: Vec<String>,
-    /// Whether it refuses what is not signed by a key that it trusts (`module.sig_enforce`).
+    /// `true` if it refuses what is not signed by a key that it trusts (`module.sig_enforce`).
     pub signatures_enforced: bool,
-    /// Whether lockdown is to refuse what is not signed.
+    /// `true` if lockdown is to refuse what is not signed.
     pub locked_down: bool,
-    /// Whether lockdown is among the kernel's security modules, so that it is asked.
+    /// `true` if lockdown is among the kernel's security modules, so that it is asked.
     pub lockdown_heeded: bool,
     /// The init functions that `initcall_blacklist=` names.
     pub initcall_blacklist: Vec<String>,
@@ -187,7 +187,7 @@ pub struct KernelFacts {
     pub panic_on_taint: Taints,
     /// The taints that it has when the first module loads.
     pub boot_taints: Taints,
-    /// Whether IMA demands signatures of its own.
+    /// `true` if IMA demands signatures of its own.
     pub ima_appraises: bool,
     /// `modules_disabled`, or `nomodule`: nothing loads.
     pub disabled: bool,
@@ -267,7 +267,7 @@ impl KernelFacts {
         Ok(facts.with_own_command_line(own.unwrap_or_default()))
     }
 
-    /// Whether lockdown refuses what is not signed.
+    /// `true` if lockdown refuses what is not signed.
     pub fn is_locked_down(&self) -> bool {
         self.locked_down && self.lockdown_heeded
     }

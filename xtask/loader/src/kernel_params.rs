@@ -22,7 +22,7 @@ pub struct Word {
 }
 
 impl Word {
-    /// Whether nothing after it is read.
+    /// `true` if nothing after it is read.
     pub(crate) fn is_end(&self) -> bool {
         self.value.is_none() && self.name == b"--"
     }

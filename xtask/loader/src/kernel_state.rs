@@ -80,7 +80,7 @@ pub struct FoundSymbol<'w> {
 }
 
 impl KernelState {
-    /// Whether the line is logged for the first time; from now on it is not.
+    /// `true` if the line is logged for the first time; from now on it is not.
     pub fn is_first(&mut self, what: OnceMessage) -> bool {
         self.once.insert(what)
     }

@@ -63,7 +63,7 @@ pub(super) struct LoadInfo<'a> {
     pub(super) request: LoadRequest<'a>,
     pub(super) kernel: &'a KernelFacts,
     pub(super) state: &'a mut KernelState,
-    /// Whether the kernel has unpacked the file itself.
+    /// `true` if the kernel has unpacked the file itself.
     pub(super) is_unpacked: bool,
     pub(super) elf: RawElf<'a>,
     /// `info->len`: the length of the file without its signature.
@@ -156,7 +156,7 @@ impl<'a> LoadInfo<'a> {
         }
     }
 
-    /// Whether the load logs more than is kept: then its messages are not known.
+    /// `true` if the load logs more than is kept: then its messages are not known.
     pub(super) fn logs_too_much(&self) -> bool {
         self.message_bytes > LOG_BYTES_MAX
     }
@@ -224,7 +224,7 @@ impl<'a> LoadInfo<'a> {
         self.elf.name(self.names_at.saturating_add(offset))
     }
 
-    /// Whether a section has this name.
+    /// `true` if a section has this name.
     pub(super) fn section_is_named(&self, index: usize, name: &str) -> bool {
         let offset = self.sections.get(index).map_or(0, |section| u64::from(section.name));
         self.elf.has_string(self.names_at.saturating_add(offset), name)
@@ -248,7 +248,7 @@ impl<'a> LoadInfo<'a> {
             || self.sections.get(index).is_some_and(Shdr::is_alloc)
     }
 
-    /// Whether a section is code.
+    /// `true` if a section is code.
     pub(super) fn is_executable(&self, index: usize) -> bool {
         self.sections.get(index).is_some_and(Shdr::is_executable)
     }
@@ -287,7 +287,7 @@ impl<'a> LoadInfo<'a> {
         self.elf.name(strings.at(u64::from(symbol.name)))
     }
 
-    /// Whether a symbol has this name; reads no further than it has to.
+    /// `true` if a symbol has this name; reads no further than it has to.
     pub(super) fn symbol_is_named(&self, symbol: &Sym, name: &str) -> bool {
         let strings = self.sections.get(self.index.strings).copied().unwrap_or_default();
         self.elf.has_string(strings.at(u64::from(symbol.name)), name)

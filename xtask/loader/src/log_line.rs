@@ -28,7 +28,7 @@ pub fn after_messages<'l>(predicted: &[String], logged: &'l [String]) -> Option<
     Some(rest)
 }
 
-/// Whether a line of the kernel's log is the message predicted, whatever stands in the place of
+/// `true` if a line of the kernel's log is the message predicted, whatever stands in the place of
 /// [`ADDRESS`] and [`NUMBER`].
 pub fn is_message(predicted: &str, logged: &str) -> bool {
     if let Some(begin) = predicted.strip_suffix(LINES) {

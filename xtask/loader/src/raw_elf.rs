@@ -164,7 +164,7 @@ impl<'a> RawElf<'a> {
         Text(&rest[..end.unwrap_or(0)])
     }
 
-    /// Whether the C string at an offset is this one; reads no further than it has to.
+    /// `true` if the C string at an offset is this one; reads no further than it has to.
     pub(super) fn has_string(&self, offset: u64, name: &str) -> bool {
         if offset > self.len() {
             self.beyond.set(true);
@@ -255,17 +255,17 @@ impl Shdr {
         self.offset.saturating_add(offset)
     }
 
-    /// Whether it has no bytes in the file, so that its offset and size are not checked.
+    /// `true` if it has no bytes in the file, so that its offset and size are not checked.
     pub(super) fn is_without_bytes(&self) -> bool {
         [SHT_NULL, SHT_NOBITS].contains(&self.kind)
     }
 
-    /// Whether it is code (`SHF_EXECINSTR`).
+    /// `true` if it is code (`SHF_EXECINSTR`).
     pub(super) fn is_executable(&self) -> bool {
         self.flags & SHF_EXECINSTR != 0
     }
 
-    /// Whether it is kept in memory (`SHF_ALLOC`).
+    /// `true` if it is kept in memory (`SHF_ALLOC`).
     pub(super) fn is_alloc(&self) -> bool {
         self.flags & SHF_ALLOC != 0
     }

@@ -31,7 +31,7 @@ impl Taints {
     /// The letters by bit, of `taint_flags[]` (`kernel/panic.c`).
     const LETTERS: &str = "PFSRMBUDAWCIOELKXTNJ";
 
-    /// Whether all of `other` are in it.
+    /// `true` if all of `other` are in it.
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }

@@ -144,7 +144,7 @@ impl Verdict {
         self.decisive().is_some_and(|check| check.id == CheckId::Kmod)
     }
 
-    /// Whether it would load.
+    /// `true` if it would load.
     pub fn loads(&self) -> bool {
         self.answer == Answer::Loads
     }

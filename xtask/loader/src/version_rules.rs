@@ -19,7 +19,7 @@ impl Version {
         Some(Self(parts.next()??, parts.next()??, parts.next().flatten().unwrap_or(0)))
     }
 
-    /// Whether this is of the stable series of that version, and not older.
+    /// `true` if this is of the stable series of that version, and not older.
     fn took_over(self, backport: Self) -> bool {
         (self.0, self.1) == (backport.0, backport.1) && self >= backport
     }
@@ -100,7 +100,7 @@ rules! {
 }
 
 impl VersionRules {
-    /// Whether a signature may not use SHA-1.
+    /// `true` if a signature may not use SHA-1.
     pub fn forgets_sha1(&self) -> bool {
         self.sha3_instead_of_md5 && !self.sha1_again
     }

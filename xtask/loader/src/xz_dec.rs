@@ -124,7 +124,7 @@ pub(super) fn unpack(file: &[u8], filters: &[u8], bytes_max: usize) -> Decoded<V
 /// The part of a file that [`refuses_form`] looks at.
 pub(super) const FORM_BYTES: usize = HEADER_BYTES + 1024;
 
-/// Whether the first headers of a file are sound, and of a form that the decoder lacks.
+/// `true` if the first headers of a file are sound, and of a form that the decoder lacks.
 pub(super) fn refuses_form(head: &[u8], filters: &[u8]) -> bool {
     let mut input = Input(head);
     let mut headers = || -> Decoded<()> {

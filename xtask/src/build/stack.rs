@@ -143,7 +143,7 @@ impl Stack {
         Ok(None)
     }
 
-    /// Whether it is built by the project's Makefile.
+    /// `true` if it is built by the project's Makefile.
     pub fn is_ours(&self) -> bool {
         self.part.is_some()
     }

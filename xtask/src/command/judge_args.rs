@@ -42,7 +42,7 @@ pub struct JudgeArgs {
 }
 
 impl JudgeArgs {
-    /// Whether a kernel was named.
+    /// `true` if a kernel was named.
     pub(super) fn is_named(&self) -> bool {
         self.kernel.is_some() || self.tree.is_some() || self.live
     }

@@ -53,7 +53,7 @@ verbs! {
 }
 
 impl Verb {
-    /// Whether it is about our own modules, tests and pages, and so needs a checkout of them.
+    /// `true` if it is about our own modules, tests and pages, and so needs a checkout of them.
     fn is_about_the_project(&self) -> bool {
         use Verb::{Bless, Demo, Exercise, Lesson, Test};
         matches!(self, Demo(_) | Test(_) | Lesson(_) | Exercise(_) | Bless(_))

@@ -44,7 +44,7 @@ fn needed(cache: &Cache, kernels: &[Kernel]) -> BTreeSet<String> {
     needed
 }
 
-/// Whether an entry is one that every guest of the same kind would make again within seconds, and
+/// `true` if an entry is one that every guest of the same kind would make again within seconds, and
 /// none of these kernels needs. Saved states look after themselves.
 fn is_spare(entry: &str, needed: &BTreeSet<String>) -> bool {
     let kinds = ["guest/agent-", "guest/base-", "guest/kernel-"];

@@ -107,7 +107,7 @@ impl Session {
         &self.recorder.report
     }
 
-    /// Whether the guest ended by its own doing without a goodbye: a panic, a reset.
+    /// `true` if the guest ended by its own doing without a goodbye: a panic, a reset.
     pub fn died(&self) -> bool {
         self.died
     }

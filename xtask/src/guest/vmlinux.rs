@@ -115,7 +115,7 @@ fn no_kernel() -> Vec<u8> {
     all.flat_map(|word| word.to_le_bytes()).collect()
 }
 
-/// Whether an ELF file names an entry point for PVH.
+/// `true` if an ELF file names an entry point for PVH.
 fn has_entry(kernel: &[u8]) -> bool {
     let find = || -> object::Result<bool> {
         let header = elf::FileHeader64::<Endianness>::parse(kernel)?;

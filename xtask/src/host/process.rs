@@ -170,7 +170,7 @@ impl Process {
         registry().running.retain(|(pid, _)| *pid != self.pid);
     }
 
-    /// Whether it and all of its group have ended. It is reaped on the way: until then it counts
+    /// `true` if it and all of its group have ended. It is reaped on the way: until then it counts
     /// as a member of its group.
     fn all_ended(&mut self) -> bool {
         if self.status.is_none() && self.has_ended().unwrap_or(true) {

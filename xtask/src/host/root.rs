@@ -230,7 +230,7 @@ fn bootstrap(suite: Suite, target: &Path) -> Run {
     run.deadline(Duration::from_secs(1800))
 }
 
-/// Whether any user may enter a folder.
+/// `true` if any user may enter a folder.
 fn all_may_enter(folder: &Path) -> bool {
     let may_enter = |folder: &Path| {
         folder.metadata().is_ok_and(|folder| folder.permissions().mode() & 0o001 != 0)

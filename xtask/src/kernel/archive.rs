@@ -73,7 +73,7 @@ impl<'a> Archive<'a> {
         Ok(Self { cache, root, folder })
     }
 
-    /// Whether its lists were fetched within a day.
+    /// `true` if its lists were fetched within a day.
     fn is_fresh(&self) -> bool {
         age(&self.folder.join(ASKED)).is_some_and(|age| age < FRESH)
     }

@@ -24,7 +24,7 @@ pub struct Item {
     pub entry: String,
     /// What it takes on the disk.
     pub bytes: u64,
-    /// Whether nothing needs it.
+    /// `true` if nothing needs it.
     pub spare: bool,
 }
 

@@ -33,14 +33,14 @@ pub struct Known {
     pub version: String,
     /// The suite that they are of.
     pub suite: &'static str,
-    /// Whether Rust modules can be built for it.
+    /// `true` if Rust modules can be built for it.
     pub rust: bool,
     /// Whether the archive offers them now; none where it was not asked.
     pub offered: Option<bool>,
     /// Where it is in the cache, or would be.
     #[serde(skip)]
     pub entry: String,
-    /// Whether it is there.
+    /// `true` if it is there.
     pub prepared: bool,
 }
 

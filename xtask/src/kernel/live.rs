@@ -198,7 +198,7 @@ impl Identity {
         }
     }
 
-    /// Whether a file may be what was loaded: what both tell is the same.
+    /// `true` if a file may be what was loaded: what both tell is the same.
     fn is_of(&self, module: &Module<'_>) -> bool {
         let srcversion = module.modinfo.get("srcversion").map(|text| text.lossy().into_owned());
         let differs = |ours: bool| !ours;

@@ -95,7 +95,7 @@ pub struct Recipe {
     pub(super) follows: Option<&'static Recipe>,
     /// What the name of its cache entry begins with; its release and its key follow.
     pub(super) entry: &'static str,
-    /// Whether Rust modules can be built for it.
+    /// `true` if Rust modules can be built for it.
     pub rust: bool,
     /// The release that it has when it is made of this candidate.
     pub(super) release: fn(&Candidate) -> String,
@@ -119,7 +119,7 @@ impl PartialEq for Recipe {
 impl Eq for Recipe {}
 
 impl Recipe {
-    /// Whether NAME:RELEASE names another release of it.
+    /// `true` if NAME:RELEASE names another release of it.
     pub fn has_releases(&self) -> bool {
         self.follows.is_none()
     }

@@ -129,7 +129,7 @@ impl Source {
     }
 }
 
-/// Whether every build for this kernel needs this source, both named by their entries: the script
+/// `true` if every build for this kernel needs this source, both named by their entries: the script
 /// that enters the kernel then shows the source.
 pub(super) fn needs(cache: &Cache, kernel: &str, source: &str) -> bool {
     let script = open::read_text(cache.path(kernel).join("enter"));

@@ -83,7 +83,7 @@ impl KernelName {
         format!("{names}, or the folder of a prepared kernel tree (its compilers run in a sandbox)")
     }
 
-    /// Whether every build for it needs the kernel's source.
+    /// `true` if every build for it needs the kernel's source.
     pub fn keeps_source(&self) -> bool {
         matches!(self, Self::Listed(recipe, _) if *recipe == LAB)
     }

@@ -99,7 +99,7 @@ fn refused(verdict: &Verdict, errno: Errno, step: &CommandReport, said: &str) ->
     }
 }
 
-/// Whether modprobe's words are about this error.
+/// `true` if modprobe's words are about this error.
 /// Source: kmod 34, tools/modprobe.c:insmod_insert, which has words of its own for two of them.
 fn is_said(errno: Errno, said: &str) -> bool {
     let own = match errno {

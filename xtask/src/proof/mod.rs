@@ -187,24 +187,24 @@ impl KernelProof {
         kinds.min_by_key(|kind| kind.status())
     }
 
-    /// Whether the stack was not tried on it, for a reason that is no fault.
+    /// `true` if the stack was not tried on it, for a reason that is no fault.
     pub fn is_skipped(&self) -> bool {
         self.kind().is_none() && !self.points.iter().any(|point| point.answer == Answered::Holds)
     }
 
-    /// Whether a module found no device of its kind in the guest, so that nothing is known of it.
+    /// `true` if a module found no device of its kind in the guest, so that nothing is known of it.
     pub fn lacks_device(&self) -> bool {
         self.points.iter().any(|point| matches!(point.answer, Answered::NoDevice(_)))
     }
 
-    /// Whether something happened that had been predicted otherwise.
+    /// `true` if something happened that had been predicted otherwise.
     pub fn differs(&self) -> bool {
         self.points.iter().any(|point| matches!(point.answer, Answered::Differs(_)))
     }
 }
 
 impl StackProof {
-    /// Whether a module found no device of its kind on one of the kernels.
+    /// `true` if a module found no device of its kind on one of the kernels.
     pub fn lacks_device(&self) -> bool {
         self.kernels.iter().any(KernelProof::lacks_device)
     }

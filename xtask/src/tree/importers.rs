@@ -16,7 +16,7 @@ pub struct Importer {
     pub module: String,
     /// The CRC that the symbol had when the module was built.
     pub crc: Option<u32>,
-    /// Whether the module loads without the symbol.
+    /// `true` if the module loads without the symbol.
     pub weak: bool,
 }
 

@@ -164,7 +164,7 @@ fn thread_time() -> Duration {
     Duration::try_from(now).unwrap_or_default()
 }
 
-/// Whether a file is still what it was when it was found, and has been for a while.
+/// `true` if a file is still what it was when it was found, and has been for a while.
 fn is_settled(file: &ModuleFile) -> bool {
     let now = fs::metadata(&file.full).map(|metadata| Stamp::from_metadata(&metadata));
     now.is_ok_and(|now| now == file.stamp) && !file.stamp.is_fresh(SystemTime::now())

@@ -24,7 +24,7 @@ use crate::problem::Result;
 pub struct PlannedLoad {
     /// The file.
     pub file: PathBuf,
-    /// Whether it was asked for; else another file needs it.
+    /// `true` if it was asked for; else another file needs it.
     pub wanted: bool,
     /// The names of the modules whose symbols it uses.
     pub needs: Vec<String>,

@@ -102,7 +102,7 @@ struct Folder {
     full: PathBuf,
     /// Its path below the tree, with a slash at its end.
     below: String,
-    /// Whether the path leads through a link.
+    /// `true` if the path leads through a link.
     by_link: bool,
     /// The folders above it, by device and inode, and itself once it is entered.
     above: Vec<(u64, u64)>,

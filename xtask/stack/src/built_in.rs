@@ -33,7 +33,7 @@ impl BuiltIn {
         Self { names, aliases: Text(modinfo).pieces(0).filter_map(alias).collect() }
     }
 
-    /// Whether a module is built in.
+    /// `true` if a module is built in.
     pub fn has(&self, name: &str) -> bool {
         self.names.contains(name)
     }

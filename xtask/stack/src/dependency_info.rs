@@ -1,4 +1,4 @@
-//! What a module says about other modules. It is small enough to be kept for a whole tree.
+//! The facts in a module about other modules, small enough to be kept for a whole tree.
 
 use object::elf::{SHT_REL, SHT_RELA};
 
@@ -87,7 +87,7 @@ impl DependencyInfo {
         self.gpl_exports = gpl_only.map(|export| export.symbol.0).collect();
     }
 
-    /// Whether [`DependencyInfo::read`] needs a section: those that libkmod reads, the export
+    /// `true` if [`DependencyInfo::read`] needs a section: those that libkmod reads, the export
     /// tables and their relocations.
     pub fn reads_section(elf: &Elf<'_>, section: &Section<'_>) -> bool {
         const TABLES: [&str; 5] =
@@ -116,7 +116,7 @@ impl DependencyInfo {
         self.weakdeps.iter().flat_map(|value| value.pieces(b' '))
     }
 
-    /// Whether the module can do without this symbol.
+    /// `true` if the module can do without this symbol.
     pub fn is_weak(&self, symbol: Text<'_>) -> bool {
         self.weak.iter().any(|weak| weak == symbol)
     }
@@ -148,7 +148,7 @@ impl Names {
         whole.split(|&byte| byte == 0).filter(move |_| !none).map(Text)
     }
 
-    /// Whether there is none.
+    /// `true` if there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -26,7 +26,7 @@ pub(crate) fn fnmatch(pattern: &[u8], name: &[u8]) -> bool {
     rest.iter().all(|&byte| byte == b'*')
 }
 
-/// What of the pattern follows its first element, if that matches a byte.
+/// Returns the pattern after its first element, if that matches a byte.
 fn one(pattern: &[u8], byte: u8) -> Option<&[u8]> {
     match pattern {
         [b'?', after @ ..] => Some(after),
@@ -42,7 +42,7 @@ fn one(pattern: &[u8], byte: u8) -> Option<&[u8]> {
     }
 }
 
-/// What stands within brackets.
+/// The contents of brackets.
 enum Bracket<'p> {
     /// Nothing closes them, so the first is an ordinary character.
     Open,

@@ -1,4 +1,4 @@
-//! Which module needs which: the graph of a tree, as depmod sees it.
+//! The graph of the modules of a tree and their needs, as depmod sees it.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -44,7 +44,7 @@ impl ScannedModule {
 pub struct Edge {
     /// The index of the exporter.
     pub to: usize,
-    /// How many symbols of the exporter the importer needs.
+    /// The number of the exporter's symbols that the importer needs.
     pub symbols: usize,
 }
 
@@ -120,7 +120,7 @@ impl Graph {
         &self.modules[index].file.name
     }
 
-    /// What a module needs directly.
+    /// Returns the direct needs of a module.
     pub fn edges(&self, index: usize) -> &[Edge] {
         &self.edges[index]
     }

@@ -27,7 +27,7 @@ const SINCE: [(KmodRule, u32); 4] = [
 ];
 
 impl KmodRule {
-    /// Whether a kmod has the rule.
+    /// `true` if a kmod has the rule.
     pub fn holds_for(self, kmod: KmodFacts) -> bool {
         SINCE.iter().any(|(rule, since)| *rule == self && kmod.release.0 >= *since)
     }

@@ -1,4 +1,4 @@
-//! What is wrong with a line of a text file.
+//! Faults in a line of a text file.
 
 /// A line that the program that reads such files would refuse.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -6,8 +6,8 @@
 pub struct LineError {
     /// The number of the line, from 1.
     pub line: usize,
-    /// What the form asks for at this place.
+    /// The form's demand at this place.
     pub expected: &'static str,
-    /// What stands there.
+    /// The text that stands there.
     pub found: String,
 }

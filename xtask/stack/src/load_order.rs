@@ -1,4 +1,4 @@
-//! What loads before what, and why.
+//! The order in which modules load, and the reason for each place.
 //!
 //! The order is modprobe's: what a module needs comes before it, and so do its `pre:` soft
 //! dependencies; its `post:` ones come after it (`__kmod_module_get_probe_list()` and
@@ -104,7 +104,7 @@ pub struct MissingDependency<'g> {
     pub symbol: Option<Text<'g>>,
     /// The module that exported it when this one was built, if known.
     pub provider: Option<String>,
-    /// Whether the module loads without it: the symbol is weak.
+    /// `true` if the module loads without it: the symbol is weak.
     pub weak: bool,
 }
 
@@ -113,16 +113,16 @@ pub struct MissingDependency<'g> {
 pub struct LoadOrder<'g> {
     /// The modules, first to last.
     pub steps: Vec<LoadStep<'g>>,
-    /// What was asked for and comes to nothing.
+    /// The requests for which nothing is loaded.
     pub idle: Vec<Idle>,
-    /// What no module of the graph and no kernel exports.
+    /// The symbols and modules that neither the graph nor the kernel has.
     pub missing: Vec<MissingDependency<'g>>,
 }
 
 /// One thing to be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// What a name or an alias stands for.
+    /// All modules that answer to a name or an alias.
     Name(String),
     /// The module of the graph with this index, by its own name.
     Module(usize),
@@ -325,7 +325,7 @@ pub fn exported_twice(graph: &Graph) -> BTreeMap<Text<'_>, Vec<&str>> {
     twice.map(|(s, modules)| (s, modules.iter().map(|&i| graph.name(i)).collect())).collect()
 }
 
-/// Whether in this sequence every module comes after all that it uses.
+/// `true` if in this sequence every module comes after all that it uses.
 pub fn is_load_order(graph: &Graph, sequence: &[usize]) -> bool {
     let mut loaded = HashSet::new();
     sequence.iter().all(|&index| {

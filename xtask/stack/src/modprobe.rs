@@ -21,13 +21,14 @@ use crate::{
     module_name::ModuleName,
 };
 
-/// What modprobe reads: the modules that depmod found, what is built in, and the configuration.
+/// All that modprobe reads: the modules that depmod found, the built-in ones, and the
+/// configuration.
 pub struct Modprobe<'g> {
     /// The modules.
     pub graph: &'g Graph,
     /// The configuration, with the modules' own soft and weak dependencies.
     pub config: ModprobeConfig,
-    /// What the kernel's image has.
+    /// The modules in the kernel's image.
     pub built_in: BuiltIn,
     rank: Vec<usize>,
     bus_aliases: BusAliases<'g>,
@@ -53,16 +54,16 @@ pub struct Found {
     command: Option<String>,
 }
 
-/// What modprobe does for a module that a name stands for.
+/// A module that answers to a name, and modprobe's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
     /// The module.
     pub found: Found,
-    /// What becomes of it.
+    /// The outcome for it.
     pub outcome: Outcome,
 }
 
-/// What becomes of one module.
+/// The outcome for one module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Nothing is done: it is built in.
@@ -78,7 +79,7 @@ pub enum Outcome {
 pub struct Action {
     /// The module's name.
     pub name: String,
-    /// What is done.
+    /// The kind of the action.
     pub kind: ActionKind,
     /// The parameters that it is given.
     pub options: String,
@@ -86,7 +87,7 @@ pub struct Action {
     pub required: bool,
 }
 
-/// What is done for a module.
+/// The kind of an action for a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ActionKind {
     /// The file of the graph with this index is given to the kernel.
@@ -199,7 +200,7 @@ impl<'g> Modprobe<'g> {
         found.map(|module| Found::by_alias(module, name, Some(true))).collect()
     }
 
-    /// What `modprobe NAME` does; empty if no module answers to the name. With `ignore_loaded`,
+    /// Returns what `modprobe NAME` does; empty if no module has the name. With `ignore_loaded`,
     /// what `modprobe --show-depends` shows: built-in modules are taken for absent.
     pub fn request(&self, name: &str, ignore_loaded: bool) -> Vec<Probe> {
         let found = self.lookup(name);
@@ -212,7 +213,7 @@ impl<'g> Modprobe<'g> {
             .collect()
     }
 
-    /// What is done for a module of the graph: by its name, or by its path. A file that is named by
+    /// Returns what is done for a module of the graph, by its name or by its path. A file named by
     /// its path is not looked for among what is built in.
     pub fn insert(&self, index: usize, by_path: bool) -> Outcome {
         let mut state = State::new(self, false);
@@ -221,12 +222,12 @@ impl<'g> Modprobe<'g> {
         state.probe(object)
     }
 
-    /// Whether a module is taken for a part of the kernel's image.
+    /// `true` if a module is taken for a part of the kernel's image.
     pub(crate) fn is_built_in(&self, found: &Found) -> bool {
         found.built_in.unwrap_or_else(|| self.built_in.has(&found.name))
     }
 
-    /// Whether a file or an `install` line is there for a name.
+    /// `true` if a file or an `install` line is there for a name.
     pub(crate) fn is_there(&self, name: &str) -> bool {
         self.graph.index_of(name).is_some() || self.config.install.get(name).is_some()
     }
@@ -407,7 +408,7 @@ mod tests {
     use super::*;
     use crate::{graph::tests::module, modprobe_config::ConfigFile};
 
-    /// What is done for a name: the names of the modules, or a word.
+    /// Returns what is done for a name: the names of the modules, or a word.
     fn asked(graph: &Graph, text: &str, built_in: &str, name: &str) -> Vec<String> {
         let file = ConfigFile { path: "a.conf".to_owned(), text: text.to_owned() };
         let config = ModprobeConfig::of(graph, vec![file], KmodFacts::TRIXIE);

@@ -4,7 +4,7 @@
 
 use crate::modprobe_config::{IgnoredLine, ModprobeConfig, underscores};
 
-/// What kmod reads of /proc/cmdline.
+/// The bytes of /proc/cmdline that kmod reads.
 const BYTES_MAX: usize = 4095;
 
 impl ModprobeConfig {

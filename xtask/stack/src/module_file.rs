@@ -9,7 +9,7 @@ use std::{
 
 use crate::module_name::ModuleName;
 
-/// What changes when a file changes.
+/// The facts of a file that change when its contents do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Stamp {
     /// Its size in bytes.
@@ -37,7 +37,7 @@ impl Stamp {
         }
     }
 
-    /// Whether the file last changed so shortly before `now` that another change could leave the
+    /// `true` if the file last changed so shortly before `now` that another change could leave the
     /// same stamp: the clock of a file system ticks every few milliseconds only.
     pub fn is_fresh(&self, now: SystemTime) -> bool {
         let settled = now.checked_sub(Duration::from_secs(1)).unwrap_or(UNIX_EPOCH);
@@ -56,7 +56,7 @@ pub struct ModuleFile {
     pub path: String,
     /// Where to open it.
     pub full: PathBuf,
-    /// What changes when the file changes.
+    /// The facts of it that change when its contents do.
     pub stamp: Stamp,
 }
 

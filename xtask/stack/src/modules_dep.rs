@@ -38,7 +38,7 @@ pub fn write(graph: &Graph) -> Result<String, Vec<Cycle>> {
 pub struct ModulesDepLine<'a> {
     /// The module's path.
     pub path: &'a str,
-    /// What it needs, users before what they use.
+    /// Its needs, users before what they use.
     pub needs: Vec<&'a str>,
 }
 

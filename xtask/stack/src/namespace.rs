@@ -2,7 +2,7 @@
 
 use crate::module_name::underscored;
 
-/// What `EXPORT_SYMBOL_FOR_MODULES` puts before its list (`include/linux/export.h`).
+/// The prefix that `EXPORT_SYMBOL_FOR_MODULES` gives its list (`include/linux/export.h`).
 const MODULES_PREFIX: &str = "module:";
 
 /// The modules that alone may use the symbols of a `module:` namespace, which no module imports;
@@ -16,7 +16,7 @@ fn module_patterns(namespace: &str) -> Option<impl Iterator<Item = &str>> {
     kept_for(namespace).map(|list| list.split(','))
 }
 
-/// Whether a module of this name may use symbols of a `module:` namespace: each pattern is a name
+/// `true` if a module of this name may use symbols of a `module:` namespace: each pattern is a name
 /// or, with a `*` at its end, the beginning of one; `-` and `_` are the same
 /// (`verify_module_namespace()`, `kernel/module/main.c` of 7.3).
 pub fn admits_module(namespace: &str, module: &str) -> bool {
@@ -28,7 +28,7 @@ pub fn admits_module(namespace: &str, module: &str) -> bool {
     })
 }
 
-/// Whether every module that could import from `old` can import from `new` unchanged.
+/// `true` if every module that could import from `old` can import from `new` unchanged.
 pub(crate) fn still_importable(old: &str, new: &str) -> bool {
     if old == new || new.is_empty() {
         return true;
@@ -39,7 +39,7 @@ pub(crate) fn still_importable(old: &str, new: &str) -> bool {
     old.all(|pattern| covers(new, pattern))
 }
 
-/// Whether the list `namespace` admits all that one pattern of another list admitted.
+/// `true` if the list `namespace` admits all that one pattern of another list admitted.
 fn covers(namespace: &str, pattern: &str) -> bool {
     let Some(beginning) = pattern.strip_suffix('*') else {
         return admits_module(namespace, pattern);

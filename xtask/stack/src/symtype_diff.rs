@@ -1,4 +1,4 @@
-//! What changed between two type texts of one name, in sentences.
+//! The changes between two type texts of one name, in sentences.
 
 use std::{collections::HashMap, hash::Hash};
 

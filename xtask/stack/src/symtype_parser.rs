@@ -122,7 +122,7 @@ pub(crate) struct Fields {
     pub(crate) bytes: Option<u64>,
 }
 
-/// What kind of thing a text describes.
+/// The kind of thing that a text describes.
 pub(crate) enum Shape {
     Function(Function),
     Fields(Fields),

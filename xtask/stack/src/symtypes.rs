@@ -106,8 +106,8 @@ impl Symtypes {
         Some(())
     }
 
-    /// What differs in a symbol's type between this text and a newer one, in sentences: in its own
-    /// text, or in that of each type it leads to.
+    /// Returns the changes of a symbol's type from this text to a newer one, in sentences: in its
+    /// own text, or in that of each type it leads to.
     pub fn changes(&self, newer: &Self, symbol: &str) -> Vec<String> {
         let mut sentences = Vec::new();
         let mut seen = HashSet::from([symbol.to_owned()]);

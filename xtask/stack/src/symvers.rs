@@ -29,7 +29,7 @@ pub struct SymversEntry<S = String> {
     /// The exporter: `vmlinux`, or the module's path without `.ko` as modpost was given it.
     /// 6.12 writes an absolute path for an external module, 7.x one relative to `M=`.
     pub module: S,
-    /// Whether only GPL-compatible modules may use it.
+    /// The license that its users need.
     pub license: License,
     /// The namespace an importer has to name; empty for none.
     pub namespace: S,
@@ -42,7 +42,7 @@ impl SymversEntry {
         ModuleName::of_build_path(&self.module)
     }
 
-    /// Whether the symbol belongs to the crate of a Rust module: a mangled name, or a seal.
+    /// `true` if the symbol belongs to the crate of a Rust module: a mangled name, or a seal.
     pub fn is_of_a_crate(&self) -> bool {
         self.symbol.starts_with("_R") || Seal::parse(&self.symbol).is_some()
     }
@@ -124,7 +124,7 @@ impl Symvers {
         exporters.into_iter().filter(|(_, modules)| modules.len() > 1).collect()
     }
 
-    /// Whether any symbol has a CRC: a kernel without MODVERSIONS writes 0 for all.
+    /// `true` if any symbol has a CRC: a kernel without MODVERSIONS writes 0 for all.
     pub fn has_crcs(&self) -> bool {
         self.entries.iter().any(|entry| entry.crc != 0)
     }
@@ -169,7 +169,7 @@ pub fn symvers_lines(bytes: &[u8]) -> impl Iterator<Item = Result<SymversEntry<&
     lines.enumerate().map(|(index, line)| parse_line(index + 1, line))
 }
 
-/// What a line has, in its expected form.
+/// The form of a line.
 const FIVE_COLUMNS: &str = "five columns with a tab between each, also before an empty last one";
 
 fn parse_line(line: usize, bytes: &[u8]) -> Result<SymversEntry<&str>, LineError> {
@@ -202,7 +202,7 @@ fn parse_line(line: usize, bytes: &[u8]) -> Result<SymversEntry<&str>, LineError
     Ok(SymversEntry { crc, symbol, module, license, namespace })
 }
 
-/// What `strtoul(…, 16)` reads to its end, without its leniency on signs, blanks and overflow.
+/// Reads what `strtoul(…, 16)` reads to its end, without its leniency on signs, blanks, overflow.
 fn parse_crc(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
     if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {

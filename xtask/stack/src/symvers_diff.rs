@@ -1,4 +1,4 @@
-//! What changed between two Module.symvers, and which importers it breaks.
+//! The changes between two Module.symvers, and the importers that they break.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,7 +12,7 @@ use super::{
 use ko::{license::License, seal::Seal, text::SymbolName};
 use serde::Serialize;
 
-/// Whether CRCs are compared: a kernel without MODVERSIONS writes 0 for every symbol.
+/// The comparison of CRCs: a kernel without MODVERSIONS writes 0 for every symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CrcComparison {
     /// Both sides come from kernels with MODVERSIONS.
@@ -35,7 +35,7 @@ pub struct Change {
     pub symbol: String,
     /// Its exporter: the new one, or the old one of a removed symbol.
     pub module: String,
-    /// What differs.
+    /// The kind of the change.
     #[serde(flatten)]
     pub what: ChangeKind,
 }
@@ -81,13 +81,13 @@ pub enum ChangeKind {
     },
     /// Names of a crate have another hash in them, and are else as they were.
     Rebuilt {
-        /// How many.
+        /// Their number.
         count: usize,
     },
 }
 
 impl Change {
-    /// Whether some module built against the old side is refused by the new one.
+    /// `true` if some module built against the old side is refused by the new one.
     ///
     /// The rules are those of `resolve_symbol()` in `kernel/module/main.c`: it looks a symbol up
     /// by name alone, so a move breaks nobody once depmod has run again.

@@ -20,7 +20,7 @@ pub struct VersionPatternError {
 /// Rewriting takes time that grows with the square of the length.
 const PATTERN_BYTES_MAX: usize = 1000;
 
-/// Whether a version field is for the kernel of this release. A `*` alone is for every kernel; an
+/// Returns `true` if a version field is for this release. A `*` alone is for every kernel; an
 /// expression that `regcomp()` refuses is for none.
 ///
 /// # Errors
@@ -56,7 +56,7 @@ struct Translation {
     regex: String,
     /// Where the last thing begins that a repetition would repeat.
     atom: Option<usize>,
-    /// Whether that thing is a repetition already.
+    /// `true` if that thing is a repetition already.
     repeated: bool,
     /// Where each open group begins.
     groups: Vec<usize>,

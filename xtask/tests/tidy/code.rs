@@ -149,7 +149,7 @@ fn every_unsafe_in_a_module_is_preceded_by_its_reason() {
         }
         faults
     }
-    /// Whether a comment above the statement that ends these lines says why it is sound.
+    /// `true` if a comment above the statement that ends these lines says why it is sound.
     fn has_reason(above: &[&str]) -> bool {
         let comment = above.iter().rev().skip_while(|line| {
             !line.starts_with("//") && !line.is_empty() && !line.ends_with([';', '}', '{'])

@@ -96,7 +96,7 @@ fn returns_are_thunks(load: &LoadInfo<'_>) -> bool {
     sites.iter().all(|site| thunks.contains(site))
 }
 
-/// Whether each entry of such a table has a relocation, to code that begins with one of these.
+/// `true` if each entry of such a table has a relocation, to code that begins with one of these.
 fn is_filled(load: &LoadInfo<'_>, index: usize, opcodes: &[u8]) -> bool {
     let begins = |code: &Shdr, at: u64| {
         let is_there = code.kind != SHT_NOBITS && at < code.size;
@@ -135,7 +135,7 @@ pub(super) fn this_module(load: &mut LoadInfo<'_>) -> Finding {
     }
 }
 
-/// Whether a relocation points to a function of the module itself.
+/// `true` if a relocation points to a function of the module itself.
 fn is_function(load: &LoadInfo<'_>, relocation: &SectionRela) -> bool {
     let Some((section, at)) = points_to(load, relocation) else { return false };
     let is_code =

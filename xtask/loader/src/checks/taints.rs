@@ -75,7 +75,7 @@ fn retpoline(load: &mut LoadInfo<'_>) {
     }
 }
 
-/// Whether the kernel has retpolines, and the module none.
+/// `true` if the kernel has retpolines, and the module none.
 fn lacks_retpolines(load: &LoadInfo<'_>) -> bool {
     load.kernel.options.retpoline && load.modinfo_value("retpoline").is_none()
 }

@@ -61,7 +61,7 @@ impl Answer {
         }
     }
 
-    /// Whether another key in a keyring would make it good.
+    /// `true` if another key in a keyring would make it good.
     pub(super) fn wants_key(&self) -> bool {
         matches!(self, Self::Bad(Errno::ENOKEY) | Self::Unknown(_))
     }

@@ -32,7 +32,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// Whether it is one of the files that depmod writes.
+    /// `true` if it is one of the files that depmod writes.
     pub(super) fn is_depmods(self) -> bool {
         !matches!(self, Self::Text | Self::Dot | Self::Svg)
     }

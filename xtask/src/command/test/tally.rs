@@ -37,7 +37,7 @@ const ACCEPTED: [(&str, &str, &str); 12] = [
     ("", "its package cannot be fetched from Debian's archive", "packages come and go there"),
 ];
 
-/// Whether a skip is right.
+/// `true` if a skip is right.
 fn accepted(tier: &str, why: &str) -> bool {
     ACCEPTED.iter().any(|(on, reason, _)| (*on == tier || on.is_empty()) && *reason == why)
 }

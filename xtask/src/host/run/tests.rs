@@ -10,7 +10,7 @@ fn a_failure_shows_what_the_command_said_and_the_next_command() {
     assert_eq!(problem.hint.as_deref(), Some("read it"));
 }
 
-/// Whether a process lives: one that nobody reaps yet does not.
+/// `true` if a process lives: one that nobody reaps yet does not.
 fn lives(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
     stat.is_ok_and(|stat| !stat.contains(") Z "))

@@ -96,7 +96,7 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Whether something was compared, and all of it was the same.
+    /// `true` if something was compared, and all of it was the same.
     pub fn holds(&self) -> bool {
         self.compared > 0 && self.differences.is_empty()
     }
