@@ -1,7 +1,7 @@
 //! The kernel's verifier of a module's BTF (`btf_parse_module()`, `kernel/bpf/btf.c` of 7.3.4, and
 //! `btf_relocate()`, `tools/lib/bpf/btf_relocate.c`): whether the types fit the kernel's own.
 //!
-//! What the verifier itself logs (`BPF: …`) is not predicted line by line.
+//! The verifier's own lines (`BPF: …`) are not predicted one by one.
 //! It is long because it is one format, kind by kind.
 
 use std::{collections::HashMap, ffi::CStr, fmt, sync::Arc};
@@ -49,9 +49,9 @@ mod kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Misfit {
     pub(super) errno: Errno,
-    /// What the kernel logs instead of its verifier's own lines; empty where these are all.
+    /// The kernel's line in the place of its verifier's own; empty where these are all.
     pub(super) lines: Vec<String>,
-    /// What is wrong.
+    /// The fault.
     pub(super) what: String,
 }
 
@@ -69,7 +69,7 @@ fn error<T>(errno: Errno, what: impl Into<String>) -> Checked<T> {
 #[derive(Clone, PartialEq, Eq)]
 pub struct KernelBtf {
     bytes: Arc<[u8]>,
-    /// How many types it has, with void.
+    /// The number of its types, with void.
     types: usize,
     /// The types that a module's base may name.
     named: Arc<[Named]>,
@@ -191,7 +191,7 @@ struct Type<'a> {
     vlen: u32,
     /// `size` or `type`.
     size: u32,
-    /// What follows.
+    /// The bytes that follow.
     rest: &'a [u8],
 }
 

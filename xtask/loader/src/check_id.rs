@@ -28,7 +28,7 @@ macro_rules! check_ids {
 check_ids! {
     /// kmod takes the file: the kernel is asked only then.
     Kmod = "kmod",
-    /// Whether modules may be loaded at all.
+    /// Modules may be loaded at all.
     RequestAllowed = "request.allowed",
     /// The flags of `finit_module()`.
     RequestFlags = "request.flags",
@@ -82,7 +82,7 @@ check_ids! {
     SectionsWriteExecute = "sections.write-execute",
     /// The module's memory.
     SectionsLayout = "sections.layout",
-    /// What the load marks the kernel with; refuses nothing.
+    /// The taints of the load; refuses nothing.
     Taints = "taints",
     /// Per-CPU data.
     Percpu = "percpu",

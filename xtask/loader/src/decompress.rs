@@ -76,7 +76,7 @@ fn xz_refusal(refused: Refused) -> Refusal {
 /// The bytes that [`refuses_form`] looks at.
 pub const FORM_BYTES: usize = xz_dec::FORM_BYTES;
 
-/// Whether the kernel is given this compressed file by kmod, and its decoder lacks the file's form:
+/// `true` if kmod gives the kernel this compressed file, and its decoder lacks the file's form:
 /// the first [`FORM_BYTES`] of the file tell.
 pub fn refuses_form(head: &[u8], options: &ConfigOptions) -> bool {
     options.unpacks == Some(Compression::Xz)

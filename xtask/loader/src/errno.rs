@@ -17,7 +17,7 @@ macro_rules! errnos {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
 
-            /// What `strerror()` says, which is all that kmod's tools show.
+            /// The words of `strerror()`, which are all that kmod's tools show.
             pub fn text(self) -> &'static str {
                 match self {
                     $(Self::$name => $text,)+

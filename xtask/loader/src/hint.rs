@@ -1,4 +1,4 @@
-//! What to do about a refusal, for a reader who has not met it before.
+//! Remedies for a refusal, for a reader who has not met it before.
 
 use crate::{check_id::CheckId, kernel_facts::KernelFacts};
 
@@ -36,10 +36,10 @@ pub(super) enum Cause {
     SignatureDamaged,
 }
 
-/// What to do about a file that kmod does not take.
+/// Returns the remedy for a file that kmod does not take.
 pub(super) const FOR_KMOD: &str = "unpack it, or pack it again in one piece: xz --check=crc32 FILE";
 
-/// What to do about a check that refused; empty where nothing is to be done.
+/// Returns the remedy for a check that refused; empty where there is none.
 /// It is long because it names every check, so that the compiler misses none.
 pub(super) fn hint_for(id: CheckId, cause: Option<Cause>, kernel: &KernelFacts) -> String {
     if let Some(cause) = cause {
@@ -116,7 +116,7 @@ pub(super) fn hint_for(id: CheckId, cause: Option<Cause>, kernel: &KernelFacts) 
     .into()
 }
 
-/// What to do where the answer is not known; empty where the reason says it itself.
+/// Returns the next step where the answer is not known; empty where the reason says it itself.
 pub(super) fn hint_for_unknown(reason: &str) -> String {
     if reason.contains(": ") {
         return String::new();

@@ -21,7 +21,7 @@ use stack::{
     symvers::{VMLINUX, symvers_lines},
 };
 
-/// What a user of a symbol must meet.
+/// The conditions that a user of a symbol must meet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Export {
     /// The CRC of its type; none from a kernel, or a module, without MODVERSIONS.
@@ -110,7 +110,7 @@ fn xz_filters(config: &Kconfig) -> Vec<u8> {
     known.map(|(_, filter)| filter).collect()
 }
 
-/// What a distribution's patches change in the loader, beside mainline's rule; none where it could
+/// A distribution's changes to the loader, beside mainline's rule; none where it could
 /// not be found out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SourcePatches {
@@ -157,7 +157,7 @@ pub struct KernelFacts {
     pub rules: VersionRules,
     /// The rules of its distribution.
     pub patches: SourcePatches,
-    /// What a module's vermagic must be.
+    /// The vermagic that a module must have.
     pub vermagic: String,
     /// Its configuration.
     pub options: ConfigOptions,
@@ -165,13 +165,13 @@ pub struct KernelFacts {
     pub this_module: Option<ThisModule>,
     /// Its own BTF, if known.
     pub btf: Option<KernelBtf>,
-    /// What it verifies signatures with.
+    /// The certificates that it verifies signatures with.
     pub trust: Trust,
     /// `true` if [`KernelFacts::trust`] has the certificates that are built into its image.
     pub certificates_known: bool,
     /// Why its keyrings may hold keys whose certificates were not read, as a phrase.
     pub keys_unread: Option<String>,
-    /// What it exports itself.
+    /// Its own exports.
     pub exports: HashMap<Vec<u8>, Export>,
     /// The modules that `module_blacklist=` on its command line names.
     pub blacklist: Vec<String>,
@@ -197,7 +197,7 @@ pub struct KernelFacts {
     pub param_names: Option<HashSet<String>>,
     /// Names of built-in code, which may be in `/sys/module`.
     pub builtin_names: HashSet<String>,
-    /// Whether its processor needs retpolines, if known.
+    /// `true` if its processor needs retpolines; none where that is not known.
     pub spectre_v2: Option<bool>,
 }
 

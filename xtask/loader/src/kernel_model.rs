@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct KernelModel<'k> {
     kernel: &'k KernelFacts,
-    /// What is loaded, and what has been logged.
+    /// The loaded modules, and what has been logged.
     pub state: KernelState,
 }
 

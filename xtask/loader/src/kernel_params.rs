@@ -15,9 +15,9 @@ const TAINT_FLAGS_MAX: u32 = (1 << 20) - 1;
 /// A word of the command line, or of a module's parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
-    /// What stands before `=`.
+    /// The word before `=`.
     pub name: Vec<u8>,
-    /// What stands behind it; none without `=`.
+    /// The word behind it; none without `=`.
     pub value: Option<Vec<u8>>,
 }
 
@@ -104,7 +104,7 @@ pub(crate) fn kstrtobool(text: &[u8], knows_enabled: bool) -> Option<bool> {
     }
 }
 
-/// What `sysctl.NAME=` or `sysctl/NAME=` sets, as a path below `/proc/sys`
+/// Returns what `sysctl.NAME=` or `sysctl/NAME=` sets, as a path below `/proc/sys`
 /// (`process_sysctl_arg()`, `fs/proc/proc_sysctl.c`): a dot in it is a slash, and a dash is itself.
 fn sysctl_path(name: &[u8]) -> Option<Vec<&[u8]>> {
     let is_slash = |byte: &u8| matches!(byte, b'.' | b'/');
@@ -328,7 +328,7 @@ mod tests {
         let kernel = with(words);
         assert_eq!(kernel.blacklist, ["a", "b"]);
         assert!(kernel.signatures_enforced && kernel.is_locked_down() && !kernel.disabled);
-        // What is not the kernel's own option does nothing.
+        // A word that is no option of the kernel's own does nothing.
         let other = KernelFacts::new("7.3.4", "").unwrap().with_command_line(words);
         assert!(!other.is_locked_down());
         // A truth value is the kernel's, and neither enforcement nor lockdown is ever taken back.
@@ -354,7 +354,7 @@ mod tests {
         assert!(blacklist("modprobe.blacklist=a xmodule_blacklist=a").is_empty());
         let long = format!("module_blacklist={}", "a".repeat(CHARP_MAX + 1));
         assert!(blacklist(&long).is_empty());
-        // What stands beyond the kernel's copy of the line is gone.
+        // The kernel's copy of the line is cut at its limit.
         assert!(blacklist(&format!("{} module_blacklist=a", "x".repeat(LINE_BYTES))).is_empty());
     }
 

@@ -15,7 +15,7 @@ use crate::{
 pub struct NamedExport {
     /// Its name.
     pub symbol: Vec<u8>,
-    /// What a user of the symbol must meet.
+    /// The conditions that a user of the symbol must meet.
     pub export: Export,
 }
 
@@ -24,13 +24,13 @@ pub struct NamedExport {
 pub struct LoadedModule {
     /// As `lsmod` shows it.
     pub name: String,
-    /// What it taints the kernel with.
+    /// The taints that it brings.
     pub taints: Taints,
-    /// What it exports.
+    /// Its exports.
     pub exports: Vec<NamedExport>,
 }
 
-/// What is logged once in a kernel's life (`pr_warn_once()` and its like).
+/// The lines that are logged once in a kernel's life (`pr_warn_once()` and its like).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OnceMessage {
     /// `module verification failed: …`
@@ -47,7 +47,7 @@ pub enum OnceMessage {
     LockDebugging,
 }
 
-/// What is loaded, and what has been logged.
+/// The loaded modules, and what has been logged.
 #[derive(Clone, Debug, Default)]
 pub struct KernelState {
     /// The kernel's taints.
@@ -64,7 +64,7 @@ pub struct KernelState {
     doubtful_by_symbol: HashMap<Vec<u8>, usize>,
     /// The seals of each crate that loaded modules export, and their modules.
     seals: HashMap<String, Vec<(String, usize)>>,
-    /// What modules export of which no file is known, with their names.
+    /// The exports of modules of which no file is known, with their names.
     unread: HashMap<Vec<u8>, String>,
     /// A module whose exports are not known at all.
     unread_whole: Option<String>,
@@ -73,7 +73,7 @@ pub struct KernelState {
 /// A symbol that was found, and its owner.
 #[derive(Clone, Copy, Debug)]
 pub struct FoundSymbol<'w> {
-    /// What a user of the symbol must meet.
+    /// The conditions that a user of the symbol must meet.
     pub export: &'w Export,
     /// The module that exports it; none for the kernel itself.
     pub owner: Option<&'w LoadedModule>,
@@ -90,7 +90,7 @@ impl KernelState {
         self.by_name.get(name).map(|&index| &self.loaded[index])
     }
 
-    /// What a loaded module exports instead of this seal of a crate: that of another build.
+    /// Returns the seal that a loaded module exports instead of this one: that of another build.
     pub fn other_seal(&self, wanted: &str) -> Option<String> {
         let seals = self.seals.get(Seal::parse(wanted)?.crate_name)?.iter();
         let mut there = seals.filter(|(_, module)| {

@@ -20,7 +20,7 @@ pub const IGNORE_VERMAGIC: u32 = 2;
 /// `MODULE_INIT_COMPRESSED_FILE`.
 pub const COMPRESSED_FILE: u32 = 4;
 
-/// What the kernel is asked to load.
+/// A request to load a file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoadRequest<'a> {
     /// The bytes of the file, as the kernel would read them.
@@ -34,9 +34,9 @@ pub struct LoadRequest<'a> {
 }
 
 impl<'a> LoadRequest<'a> {
-    /// What kmod asks for a compressed file (`do_finit_module()`, `libkmod/libkmod-module.c` of
-    /// kmod 34): the kernel unpacks the file when the compression is the kernel's own. None where
-    /// kmod unpacks the file itself.
+    /// Returns kmod's request for a compressed file (`do_finit_module()`,
+    /// `libkmod/libkmod-module.c` of kmod 34): the kernel unpacks the file when the compression is
+    /// the kernel's own. None where kmod unpacks the file itself.
     pub fn compressed(file: &'a [u8], kernel: &KernelFacts) -> Option<Self> {
         let compression = Compression::detect(file);
         let is_kernels = kernel.options.unpacks == Some(compression);
@@ -93,7 +93,7 @@ pub(super) struct LoadInfo<'a> {
     pub(super) exports: Vec<NamedExport>,
 }
 
-/// What is known of a symbol's value after `simplify_symbols()`.
+/// The facts about a symbol's value after `simplify_symbols()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SymbolValue {
     /// A number that no address is part of.

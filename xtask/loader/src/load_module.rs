@@ -39,7 +39,7 @@ pub fn early_verdict(
     (!verdict.loads()).then(|| (verdict, state.take_doubtful().pop()))
 }
 
-/// Whether the signature of an unpacked module is good for a kernel.
+/// Verifies the signature of an unpacked module for a kernel.
 ///
 /// # Errors
 /// Why it is not: `ENODATA` for no signature, `ENOKEY` for a key that the kernel does not have,

@@ -1,6 +1,6 @@
 //! A line of the kernel's log as it is predicted, beside the one that was logged.
 
-/// What `%p` prints while the kernel has no random numbers to hash addresses with.
+/// The text of `%p` while the kernel has no random numbers to hash addresses with.
 const HIDDEN: &str = "(____ptrval____)";
 
 /// Stands in a message for an address, which no file tells.
@@ -12,7 +12,7 @@ pub const NUMBER: &str = "<number>";
 /// of BTF says of the type that it refuses.
 pub const LINES: &str = "<lines>";
 
-/// What is left of the kernel's lines after those that were predicted, in their order; none where
+/// Returns the kernel's lines after those that were predicted, in their order; none where
 /// one of them differs.
 pub fn after_messages<'l>(predicted: &[String], logged: &'l [String]) -> Option<&'l [String]> {
     let mut rest = logged;

@@ -37,14 +37,14 @@ pub(super) const SYM_BYTES: u64 = 24;
 /// `sizeof(Elf64_Rela)`.
 pub(super) const RELA_BYTES: u64 = 24;
 
-/// What is said of a file whose tables lie over each other.
+/// The reason for a file whose tables lie over each other.
 const OVERLAPS: &str =
     "its tables lie over each other, as no linker leaves them: they are not followed to their end";
 
 /// The longest name of a symbol or section that is read; kallsyms takes 511 bytes.
 pub(crate) const NAME_BYTES_MAX: usize = 4096;
 
-/// How often the bytes of a file may be read as names: a linker leaves each in its strings once,
+/// The number of times that the bytes of a file may be read as names: a linker leaves each once,
 /// and a load reads them a few times.
 const NAME_ROUNDS_MAX: u64 = 4;
 /// The bytes of names that may be read of any file.
@@ -54,9 +54,9 @@ const NAMES_BYTES: u64 = 1 << 20;
 #[derive(Debug)]
 pub(super) struct RawElf<'a> {
     bytes: &'a [u8],
-    /// Whether something beyond the end was asked for.
+    /// `true` once something beyond the end was asked for.
     beyond: Cell<bool>,
-    /// Whether its tables overlap, so that following them would cost the square of its size.
+    /// `true` if its tables overlap, so that following them would cost the square of its size.
     overlaps: Cell<bool>,
     /// The bytes that were read as names.
     name_bytes: Cell<u64>,
@@ -69,7 +69,7 @@ impl<'a> RawElf<'a> {
         Self { bytes, beyond, overlaps, name_bytes: Cell::new(0) }
     }
 
-    /// How many there are.
+    /// Their number.
     pub(super) fn len(&self) -> u64 {
         self.bytes.len() as u64
     }
@@ -84,8 +84,8 @@ impl<'a> RawElf<'a> {
         usize::try_from(offset).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default()
     }
 
-    /// Whether anything beyond the end of the file was read, or nothing more is read of it because
-    /// its tables overlap.
+    /// `true` if anything beyond the end of the file was read, or nothing more is read of it
+    /// because its tables overlap.
     pub(super) fn read_beyond(&self) -> bool {
         self.beyond.get() || self.overlaps.get()
     }

@@ -1,4 +1,4 @@
-//! What a load marks the kernel with.
+//! The taints of a load.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ pub struct Taints(pub u32);
 impl Taints {
     /// `P`: a license that is not GPL-compatible.
     pub const PROPRIETARY: Self = Self(1 << 0);
-    /// What gives up lock debugging besides a load: a machine check, a bad page, an oops, a
+    /// Events besides a load that give up lock debugging: a machine check, a bad page, an oops, a
     /// processor out of its specification, a module removed by force (`kernel/panic.c` and its
     /// callers with `LOCKDEP_NOW_UNRELIABLE`).
     pub const UNRELIABLE: Self = Self(1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 7);

@@ -126,7 +126,7 @@ fn judge(target: &KernelFacts, file: &[u8]) -> Verdict {
     KernelModel::new(target).finit_module(LoadRequest { file, ..LoadRequest::default() })
 }
 
-/// Which check refuses a file, and with what.
+/// Returns the check that refuses a file, and its errno.
 fn refused(file: &[u8]) -> (&'static str, Errno) {
     let verdict = judge(&target(), file);
     match (&verdict.answer, verdict.decisive()) {
@@ -271,7 +271,7 @@ fn a_versions_table_without_bytes_does_not_hang() {
     }
 }
 
-/// What a missing CRC does is the distribution's rule.
+/// The answer to a missing CRC is the distribution's rule.
 #[test]
 fn a_missing_crc_is_judged_by_whose_kernel_it_is() {
     let mut layout = 7u64.to_le_bytes().to_vec();

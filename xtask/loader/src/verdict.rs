@@ -1,4 +1,4 @@
-//! What the kernel would do with one file, check by check.
+//! The kernel's answer to one file, check by check.
 
 use ko::kmod_unpack::{KmodErrno, KmodRefusal};
 
@@ -9,7 +9,7 @@ use crate::{
     taints::Taints,
 };
 
-/// What became of one check.
+/// The outcome of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The kernel goes on.
@@ -21,7 +21,7 @@ pub enum Outcome {
     /// The check's answer is not known before the load, and the later checks do not depend on it;
     /// what is not known.
     Open(String),
-    /// What the kernel does from here on cannot be decided offline; the reason.
+    /// The kernel's answer from here on cannot be decided offline; the reason.
     Unknown(String),
 }
 
@@ -30,17 +30,17 @@ pub enum Outcome {
 pub struct CheckResult {
     /// Its name.
     pub id: CheckId,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// What the kernel wants; empty where a pass says it all.
+    /// The kernel's demand; empty where a pass says it all.
     pub want: String,
-    /// What the file has.
+    /// The file's own value.
     pub have: String,
-    /// What to do about a refusal; empty where nothing is to be done.
+    /// The remedy for a refusal; empty where there is none.
     pub hint: String,
 }
 
-/// What a check function returns; a [`CheckResult`] is made of it.
+/// The result of a check function; a [`CheckResult`] is made of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) outcome: Outcome,
@@ -94,7 +94,7 @@ impl Finding {
     }
 }
 
-/// Whether a module would load.
+/// The prediction for the load of a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// No check refuses it: the kernel would run its init.
@@ -110,7 +110,7 @@ pub enum Answer {
 pub struct Verdict {
     /// The module's name, as far as it has one.
     pub name: String,
-    /// Whether it would load.
+    /// The answer for it.
     pub answer: Answer,
     /// The lines that the kernel would log, in order, without timestamps. [`crate::log_line`] has
     /// the stand-ins for what differs from boot to boot or from build to build.

@@ -1,4 +1,4 @@
-//! Which kernel checks what: every difference between versions that the model knows, in one place.
+//! Every difference between the loaders of kernels that the model knows, in one place.
 //!
 //! 6.12.107, 6.12.117 and 7.3.4 were read; they, 6.1.176 and 7.2.6 to 7.2.13 are proven against
 //! running kernels. What lies between them, or before, follows the history of `kernel/module` and
@@ -29,7 +29,7 @@ impl Version {
 /// took it over.
 macro_rules! rules {
     ($($(#[$doc:meta])+ $name:ident since $first:tt $(and $backport:tt)*;)+) => {
-        /// What differs: a field for each rule, which is true where it holds.
+        /// The rules that differ: a field for each, which is true where it holds.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct VersionRules {
             $($(#[$doc])+ pub $name: bool,)+

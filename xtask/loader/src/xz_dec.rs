@@ -98,7 +98,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// What the header of a block says.
+/// The header of a block.
 struct Block {
     header_bytes: u64,
     packed: Option<u64>,

@@ -43,7 +43,7 @@ fn section<'a>(load: &LoadInfo<'a>, name: &str) -> Option<&'a [u8]> {
     (section.size > 0).then(|| load.elf.slice(section.offset, section.size))
 }
 
-/// What can be said without the kernel's own types: those of its own release fit.
+/// The answer without the kernel's own types: those of its own release fit.
 fn without_kernels(load: &LoadInfo<'_>, bytes: &[u8]) -> Finding {
     if load.kernel.options.btf_mismatch_allowed {
         return Finding::open("whether the kernel warns about its BTF, as its own is not known");

@@ -1,4 +1,4 @@
-//! What is checked of the module before it gets any memory (`early_mod_check()`).
+//! The checks of the module before it gets any memory (`early_mod_check()`).
 
 use crate::{
     errno::Errno,

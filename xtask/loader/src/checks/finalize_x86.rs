@@ -1,4 +1,4 @@
-//! What `module_finalize()` and what follows it take from the module unchecked
+//! The parts of the module that `module_finalize()` and its successors take unchecked
 //! (`arch/x86/kernel/module.c`, `kernel/module/kallsyms.c`): where a table is not as a compiler
 //! makes it, what the kernel does cannot be decided offline.
 

@@ -80,7 +80,7 @@ pub(super) fn params(load: &mut LoadInfo<'_>) -> Finding {
     }
 }
 
-/// What became of one parameter.
+/// The outcome for one parameter.
 enum Set {
     Done,
     Failed(Errno),

@@ -126,7 +126,7 @@ fn apply(load: &mut LoadInfo<'_>, place: &SectionRela, written: &mut Written) ->
     if overflow_first { None } else { overflow(load, place, value) }
 }
 
-/// Whether a place is in memory that is no longer what the file has: the symbols' values are set by
+/// `true` if a place is in memory that differs from the file: the symbols' values are set by
 /// then, and so is `struct module` but for init and exit.
 fn is_filled(load: &LoadInfo<'_>, place: &SectionRela) -> bool {
     let at = place.rela.offset;

@@ -53,7 +53,7 @@ pub(super) fn signature(load: &mut LoadInfo<'_>) -> Finding {
     finding.want("a signature by a key that the kernel trusts").have(reason)
 }
 
-/// Whether the signature of a file is good for a kernel, whatever that does with an answer.
+/// Verifies the signature of a file for a kernel, whatever that does with the answer.
 pub(crate) fn verify_file(file: &[u8], kernel: &KernelFacts) -> Result<Vouched, Rejection> {
     let mut state = KernelState::default();
     let request = LoadRequest { file, ..LoadRequest::default() };

@@ -23,7 +23,7 @@ const SHN_ABS: u16 = object::elf::SHN_ABS.0;
 const SHN_COMMON: u16 = object::elf::SHN_COMMON.0;
 const STB_WEAK: u8 = object::elf::STB_WEAK.0;
 
-/// What `simplify_symbols()` carries from symbol to symbol.
+/// The state that `simplify_symbols()` carries from symbol to symbol.
 #[derive(Default)]
 struct Progress<'a> {
     /// The namespaces that the module imports.
@@ -39,7 +39,7 @@ struct Progress<'a> {
 /// The longest license that is shown of a module.
 const LICENSE_CHARS_MAX: usize = 64;
 
-/// How many wrong symbols are told apart.
+/// The number of wrong symbols that are told apart.
 const WRONG_MAX: usize = 1000;
 
 impl Progress<'_> {
@@ -128,7 +128,7 @@ fn defined(load: &LoadInfo<'_>, symbol: &Sym, section: usize) -> SymbolValue {
     SymbolValue::Far
 }
 
-/// What became of one symbol that others define.
+/// The outcome for one symbol that others define.
 enum Resolved {
     Found,
     /// `NULL`: a weak symbol may go without.

@@ -1,4 +1,4 @@
-//! What a load marks the kernel with (`module_augment_kernel_taints()`); it refuses nothing.
+//! The taints of a load (`module_augment_kernel_taints()`), which refuse nothing.
 
 use crate::{
     gpl_only, kernel_state::OnceMessage, load_info::LoadInfo, taints::Taints, verdict::Finding,

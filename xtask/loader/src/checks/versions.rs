@@ -8,14 +8,14 @@ use ko::text::{SymbolName, Text};
 /// `sizeof(struct modversion_info)` (`include/linux/module.h`): a long and the name.
 const ENTRY_BYTES: u64 = 64;
 
-/// What was wanted and what was found of a version that does not agree.
+/// The version that was wanted, and another one that was found.
 pub(super) type Difference = (String, String);
 
 /// Why a version check refuses.
 pub(super) enum Disagreement {
     /// The CRC differs or is missing.
     Differs(Difference),
-    /// Whether the kernel accepts a missing CRC cannot be decided offline; the reason.
+    /// The kernel's answer to a missing CRC cannot be decided offline; the reason.
     Unknown(String),
 }
 
