@@ -1,4 +1,4 @@
-//! What runs the guest's instructions: KVM where it is proven to work, emulation elsewhere.
+//! The accelerator of the guest: KVM where it is proven to work, emulation elsewhere.
 //!
 //! A `/dev/kvm` that can be opened proves nothing. In a virtual machine QEMU may abort over it, or
 //! sit for ever with a guest that does not run, so KVM is used only after a guest has really come
@@ -27,14 +27,16 @@ use crate::{
 };
 
 pub(super) const DEVICE: &str = "/dev/kvm";
-/// How long a guest that did not come up in time speaks against KVM: perhaps the machine was busy.
+/// The time for which a guest that did not come up speaks against KVM: perhaps the machine was
+/// busy.
 const SLOW: Duration = Duration::from_secs(60 * 60);
-/// How long any other failure does, unless something changes that [`key`] knows.
+/// The time for which any other failure does, unless something changes that [`key`] knows.
 const FAILED: Duration = Duration::from_secs(24 * 60 * 60);
-/// How many trials may be cut short by the end of their command before they count as too slow.
+/// The number of trials that may be cut short by the end of their command before they count as too
+/// slow.
 const CUT_SHORT_MAX: u32 = 3;
 
-/// What the caller wants.
+/// The caller's wish.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Accel {
     /// KVM if a trial shows that it works, otherwise emulation.
@@ -46,7 +48,7 @@ pub enum Accel {
     Tcg,
 }
 
-/// What was chosen, and why.
+/// The accelerator that was chosen, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Choice {
     pub(super) kvm: bool,
@@ -104,7 +106,7 @@ pub(super) fn take_back(cache: &Cache, root: &Root, why: &str) {
     answer.write("no", &format!("with KVM {why}"));
 }
 
-/// What is remembered of trials: a file of two lines, a word and the reason.
+/// The memory of trials: a file of two lines, a word and the reason.
 #[derive(Clone, Debug)]
 struct Answer {
     path: PathBuf,
@@ -135,8 +137,8 @@ impl Answer {
         let _ = cache::write_atomic(&self.path, format!("{word}\n{why}\n"));
     }
 
-    /// What is remembered; else emulation, and KVM is tried meanwhile. The trial ends with the
-    /// process.
+    /// Returns the remembered answer; else emulation, and KVM is tried meanwhile. The trial ends
+    /// with the process.
     fn or_try_beside(&self, trial: impl FnOnce() -> Option<Result<()>> + Send + 'static) -> Choice {
         if let Some(choice) = self.read() {
             return choice;
@@ -187,7 +189,8 @@ pub(super) fn processor() -> String {
     first.lines().filter(fixed).collect::<Vec<_>>().join("\n")
 }
 
-/// What the answer depends on: the host's kernel since its boot, its processor, the device, QEMU.
+/// Returns all that the answer depends on: the host's kernel since its boot, its processor, the
+/// device, QEMU.
 fn key(root: &Root) -> String {
     let read = |path| open::read_text(path).unwrap_or_default();
     let boot = read("/proc/sys/kernel/random/boot_id");

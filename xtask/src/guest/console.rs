@@ -1,10 +1,10 @@
-//! What a kernel's log says about the kernel's own state.
+//! The kernel's own state, as its log tells it.
 //!
 //! A test whose commands all succeed proves nothing when the kernel complained meanwhile, so
 //! every line is compared with the signs below. They are policy, written as data: each says why
 //! it counts, and each exception says why it does not and when it can go.
 
-/// How a sign is recognized in a line, after its time and caller are taken off.
+/// The way in which a sign is recognized in a line, after its time and caller are taken off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// The line begins so.
@@ -18,18 +18,18 @@ pub enum Mark {
 /// A text by which the kernel says that something is wrong with it.
 #[derive(Clone, Copy, Debug)]
 pub struct Sign {
-    /// How it is recognized.
+    /// The way in which it is recognized.
     pub mark: Mark,
-    /// What it means, in a few words.
+    /// Its meaning, in a few words.
     pub what: &'static str,
-    /// How much it tells: of several signs in one log, the first of the highest rank is named.
+    /// Its rank: of several signs in one log, the first of the highest rank is named.
     pub rank: u8,
 }
 
 /// A line that looks like a sign and is none.
 #[derive(Clone, Debug)]
 pub struct Allowed {
-    /// How the line begins, after its time and caller.
+    /// The beginning of the line, after its time and caller.
     pub begins: String,
     /// Why it does not count.
     pub reason: String,
@@ -100,7 +100,7 @@ pub const ALLOWED: &[(&str, &str)] = &[];
 /// A line of a log that is a sign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splat {
-    /// What it means, in a few words.
+    /// Its meaning, in a few words.
     pub what: &'static str,
     /// The line without its time and caller.
     pub line: String,

@@ -36,8 +36,8 @@ const PROGRAMS: &[&str] = &[
     "usr/bin/timeout",
     "usr/bin/xargs",
 ];
-/// What kmod opens only when it meets a packed module, and `ldd` does not name therefore: depmod
-/// reads no exports of a Debian kernel's own modules without.
+/// The libraries that kmod opens only when it meets a packed module, and `ldd` does not name
+/// therefore: depmod reads no exports of a Debian kernel's own modules without.
 const UNPACKERS: [&str; 2] =
     ["usr/lib/x86_64-linux-gnu/liblzma.so.5", "usr/lib/x86_64-linux-gnu/libzstd.so.1"];
 /// Tools of busybox, each a link to it: none of kmod's, and none that starts other programs.
@@ -47,12 +47,12 @@ const BUSYBOX: &str = "\
     pidof printf ps pwd readlink realpath rm rmdir sed seq sha256sum sleep sort stat strings \
     stty sync tac tail tee test top touch tr true tty umount uname uniq uptime usleep wc which \
     xxd yes zcat";
-/// What bash must know of the terminal to edit lines on it, by the kernel's `TERM=linux`.
+/// The facts about the terminal that bash needs to edit lines on it, by the kernel's `TERM=linux`.
 const TERMINFO: &str = "usr/share/terminfo/l/linux";
-/// What `mount -a` mounts, in order. The root file system is in memory already.
+/// The mounts of `mount -a`, in order. The root file system is in memory already.
 const FSTAB: &str = "proc /proc proc defaults 0 0\nsysfs /sys sysfs defaults 0 0\n\
     dev /dev devtmpfs defaults 0 0\ndebugfs /sys/kernel/debug debugfs defaults 0 0\n";
-/// What depmod wants to know of the kernel itself.
+/// The files about the kernel itself that depmod reads.
 const FACTS: [&str; 3] = ["modules.builtin", "modules.builtin.modinfo", "modules.order"];
 
 /// The drivers of the agent's channel, in the order in which they load. Debian's kernels before
@@ -67,7 +67,7 @@ const CHANNEL: [&str; 6] = [
 ];
 /// Where the agent is when it cannot be the init, because the channel needs modules.
 const AGENT: &str = "usr/lib/symstack/agent";
-/// What the kernel starts.
+/// The program that the kernel starts.
 const INIT: &str = "init";
 
 /// Folders that are links to those of the same name in `usr`.
@@ -89,7 +89,7 @@ pub(super) struct Initramfs {
 }
 
 impl Initramfs {
-    /// What every guest of a kernel has.
+    /// Returns the files that every guest of a kernel has.
     pub(super) fn base(root: &Root, boot: &Boot, agent: Vec<u8>) -> Result<Self> {
         let mut image = Self::without_programs(boot)?;
         for library in UNPACKERS {
@@ -218,7 +218,7 @@ impl Initramfs {
         })
     }
 
-    /// Whether it is small enough.
+    /// Checks that it is small enough.
     ///
     /// # Errors
     /// It is larger than [`SIZE_MAX`].
@@ -298,8 +298,8 @@ impl Node {
     }
 }
 
-/// What stands for a base image in names of the cache: all that goes into it. The agent's key
-/// stands for the root, which has the programs.
+/// Returns the text that stands for a base image in names of the cache: all that goes into it. The
+/// agent's key stands for the root, which has the programs.
 ///
 /// # Errors
 /// A file of the kernel cannot be read.

@@ -1,4 +1,4 @@
-//! What is started for a guest: a machine that boots, or one that is restored from a saved state.
+//! The start of a guest: a machine that boots, or one that is restored from a saved state.
 
 use std::{
     fs::{self, File},
@@ -30,7 +30,8 @@ use crate::{
     problem::{Kind, OrProblem, Problem, Result},
 };
 
-/// How long the trial guest with KVM may take to come up. Where KVM works it takes a second.
+/// The longest time that the trial guest with KVM may take to come up. Where KVM works it takes a
+/// second.
 const TRIAL_DEADLINE: Duration = Duration::from_secs(15);
 
 impl Guest {
@@ -254,7 +255,7 @@ impl Guest {
         Ok((limits, child))
     }
 
-    /// What this guest adds to the base of its file system.
+    /// Returns the files that this guest adds to the base of its file system.
     fn files(&self) -> Result<Initramfs> {
         let mut files = Initramfs::default();
         let updates = initramfs::updates(&self.boot.release);
@@ -300,10 +301,11 @@ impl Guest {
     }
 }
 
-/// What stands for everything that makes a saved machine what it is: its options and its kernel's
-/// command line, the kernel, the base of its file system, which stands for our own protocol and the
-/// release as well, the QEMU, and the processor where the machine sees the host's. The name of the
-/// base is that of its contents; the kernel may be its owner's file, which is built again.
+/// Returns the text that stands for everything that makes a saved machine what it is: its options
+/// and its kernel's command line, the kernel, the base of its file system, which stands for our own
+/// protocol and the release as well, the QEMU, and the processor where the machine sees the host's.
+/// The name of the base is that of its contents; the kernel may be its owner's file, which is built
+/// again.
 fn state_key(machine: Machine<'_>, kernel: &Path, base: &Path, qemu: &Path) -> Result<String> {
     let mut parts = machine.arguments();
     parts.extend([kernel, base].map(|path| path.to_string_lossy().into_owned()));

@@ -1,4 +1,4 @@
-//! What a program of the private root needs to run elsewhere: the files that its `ldd` names.
+//! The files that a program of the private root needs elsewhere, as its `ldd` names them.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What earlier versions of the agent and kernels that are gone have left in the cache.
+//! Leftovers in the cache, of earlier versions of the agent and of kernels that are gone.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::{
     problem::Result,
 };
 
-/// What the cache has, and what of it nothing needs.
+/// The entries of the cache, and those that nothing needs.
 ///
 /// # Errors
 /// The cache cannot be read.

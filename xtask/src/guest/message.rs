@@ -11,7 +11,7 @@ use std::{
 /// One message of the kernel's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// How grave it is, from 0 (emergency) to 7 (debug).
+    /// Its level, from 0 (emergency) to 7 (debug).
     pub level: u8,
     /// A program wrote it into the log; the kernel itself did not.
     pub from_user: bool,
@@ -21,9 +21,9 @@ pub struct Message {
     pub time: Duration,
     /// A piece of a line that the kernel logged in several.
     pub piece: bool,
-    /// What it says; several lines when the kernel logged them as one.
+    /// Its text; several lines when the kernel logged them as one.
     pub text: String,
-    /// What the kernel knows beside it, for example `SUBSYSTEM` and `DEVICE`.
+    /// The kernel's fields beside it, for example `SUBSYSTEM` and `DEVICE`.
     pub properties: Vec<(String, String)>,
 }
 

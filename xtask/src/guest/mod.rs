@@ -45,9 +45,9 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// How long a guest may take to come up.
+/// The longest time that a guest may take to come up.
 pub const BOOT_DEADLINE: Duration = Duration::from_secs(60);
-/// How long a command in the guest may take.
+/// The longest time that a command in the guest may take.
 pub const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A kernel to boot.
@@ -170,17 +170,17 @@ impl Guest {
             self.fresh_boot = true;
         }
 
-        /// How many processors it has; default: 1, which boots fastest under emulation.
+        /// Sets the number of its processors; default: 1, which boots fastest under emulation.
         fn cpus(self, cpus: u8) {
             self.cpus = cpus;
         }
 
-        /// How long each command may take; [`COMMAND_DEADLINE`] unless told.
+        /// Sets the longest time that each command may take; [`COMMAND_DEADLINE`] unless told.
         fn deadline(self, deadline: Duration) {
             self.deadline = deadline;
         }
 
-        /// How long it may take to come up; [`BOOT_DEADLINE`] unless told.
+        /// Sets the longest time that it may take to come up; [`BOOT_DEADLINE`] unless told.
         fn boot_deadline(self, deadline: Duration) {
             self.boot_deadline = deadline;
         }
@@ -199,7 +199,7 @@ impl Guest {
     }
 }
 
-/// What stands for the contents of a file in a name.
+/// Returns the text that stands for the contents of a file in a name.
 fn fingerprint(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

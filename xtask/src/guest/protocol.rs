@@ -1,4 +1,4 @@
-//! What host and guest say to each other: frames of a tag, a length and a payload.
+//! The words between host and guest: frames of a tag, a length and a payload.
 //!
 //! This file is part of both programs: the runner takes it as a module of its own, and the agent
 //! includes it by its path, so the two cannot disagree. It needs nothing but the standard library.
@@ -7,7 +7,7 @@ use std::{fmt, io};
 
 /// The name of the virtio port over which the frames go.
 pub const PORT: &str = "symstack.agent";
-/// What the agent writes to the debug-exit port when all went well.
+/// The agent's value for the debug-exit port when all went well.
 pub const EXIT_VALUE: u8 = 0x2a;
 /// The exit status that QEMU makes of it.
 pub const EXIT_STATUS: i32 = (EXIT_VALUE as i32) << 1 | 1;
@@ -15,13 +15,13 @@ pub const EXIT_STATUS: i32 = (EXIT_VALUE as i32) << 1 | 1;
 pub const EXIT_PORT: u64 = 0xf4;
 /// Bytes of the longest payload. A kernel message is at most 8 KiB, escapes included.
 pub const PAYLOAD_MAX: usize = 32 << 10;
-/// How often the agent says that it still lives while a command runs, in milliseconds.
+/// The interval at which the agent says that it still lives while a command runs, in milliseconds.
 pub const ALIVE_MS: u64 = 1000;
 
 /// The commands that must be kmod's own.
 pub const KMOD: [&str; 6] = ["depmod", "insmod", "lsmod", "modinfo", "modprobe", "rmmod"];
 
-/// What the host asks for.
+/// The host's requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Run a command line with `/bin/sh -c`.
@@ -72,21 +72,21 @@ pub enum Request {
     End,
 }
 
-/// What the guest tells.
+/// The guest's events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The agent is ready. The kernel messages of the boot come before it.
     Hello {
         /// The release that the running kernel gives itself.
         release: String,
-        /// What each of kmod's commands says of its version: `name`, tab, first line.
+        /// The version of each of kmod's commands: `name`, tab, first line.
         tools: String,
     },
     /// One record of `/dev/kmsg`, as it was read.
     Kernel(Vec<u8>),
     /// The kernel overwrote messages before they could be read.
     Lost,
-    /// What modules start no longer reaches the agent.
+    /// Programs that modules start no longer reach the agent.
     Guarded,
     /// The machine is at rest.
     Settled,
@@ -98,7 +98,7 @@ pub enum Event {
     Output {
         /// From its standard error, told apart.
         error: bool,
-        /// What it wrote.
+        /// Its output.
         bytes: Vec<u8>,
     },
     /// The command still runs, and the agent with it.
@@ -114,9 +114,9 @@ pub enum Event {
     Failed(String),
     /// The last event: what a whole report must hold.
     Goodbye {
-        /// How many commands were run.
+        /// The number of commands that were run.
         commands: u32,
-        /// How many kernel messages were sent.
+        /// The number of kernel messages that were sent.
         kernel: u32,
         /// The machine then powers off, because its kernel is locked down and lets no program
         /// write to the port that gives [`EXIT_STATUS`].
@@ -264,7 +264,7 @@ impl Event {
 /// A tag and what belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Which kind it is: one letter.
+    /// Its kind: one letter.
     pub tag: u8,
     /// At most [`PAYLOAD_MAX`] bytes.
     pub payload: Vec<u8>,
@@ -313,7 +313,7 @@ impl Decoder {
         Ok(Some(frame))
     }
 
-    /// How many bytes wait for the rest of their frame.
+    /// Returns the number of bytes that wait for the rest of their frame.
     pub fn waiting(&self) -> usize {
         self.buffer.len() - self.begin
     }

@@ -20,7 +20,7 @@ pub(super) const AGENT: &str = "agent";
 pub(super) const CONTROL: &str = "control";
 /// The two named pipes of the guest's terminal begin so.
 const TERMINAL: &str = "terminal";
-/// What is typed in the guest, and what it shows.
+/// The terminal of the guest: its input and its output.
 pub(super) const TERMINAL_IN: &str = "terminal.in";
 pub(super) const TERMINAL_OUT: &str = "terminal.out";
 /// Where QEMU sees the folder of a saved state.
@@ -74,7 +74,7 @@ pub(super) struct Machine<'a> {
     pub(super) terminal: bool,
     /// Its processors.
     pub(super) cpus: u8,
-    /// What the caller adds to the kernel's command line.
+    /// The caller's words for the kernel's command line.
     pub(super) cmdline: &'a [String],
 }
 

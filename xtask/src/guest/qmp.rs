@@ -9,9 +9,9 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// How long QEMU may take to answer, and to save a machine.
+/// The longest time that QEMU may take to answer, and to save a machine.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
-/// How often it is asked whether it has saved the machine.
+/// The interval between two questions if it has saved the machine.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// A connection whose greeting was read. Its errors are what QEMU said.

@@ -12,12 +12,12 @@ pub const REPORT_MAX: usize = 64 << 20;
 /// holds its old half beside the new whole, and the smallest piece that the allocator has.
 const MESSAGE_COST: usize = 3 * size_of::<Message>() + 32;
 
-/// What the agent said of itself and of its machine.
+/// The agent's words about itself and its machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hello {
     /// The release that the running kernel gives itself.
     pub release: String,
-    /// What each of kmod's commands says of its version, as the guest's shell runs it.
+    /// The version of each of kmod's commands, as the guest's shell runs it.
     pub tools: Vec<(String, String)>,
 }
 
@@ -33,18 +33,18 @@ impl Hello {
 pub struct CommandReport {
     /// The command line.
     pub command: String,
-    /// What it wrote: to both outputs, in order, or to the standard one when they were kept apart.
+    /// Its output: to both outputs, in order, or to the standard one when they were kept apart.
     pub output: Vec<u8>,
-    /// What it wrote to its standard error, when they were kept apart.
+    /// Its standard error, when they were kept apart.
     pub error: Vec<u8>,
     /// Its exit status, 128 and the signal's number when a signal ended it.
     pub status: u8,
     /// Something it started in the background outlived it with its output still open.
     pub open: bool,
-    /// What the kernel logged from its start to its end. The log does not say which process
+    /// The kernel's messages from its start to its end. The log does not say which process
     /// caused a message: those of a background process or of the kernel's own work are here too.
     pub kernel: Vec<Message>,
-    /// What the kernel logged after its end and before the next command began, or the goodbye:
+    /// The kernel's messages after its end and before the next command began, or the goodbye:
     /// work that was put off.
     pub late: Vec<Message>,
 }
@@ -55,7 +55,7 @@ impl CommandReport {
         String::from_utf8_lossy(&self.output).into_owned()
     }
 
-    /// What the kernel logged from its start until the next command, one text a line.
+    /// Returns the kernel's messages from its start until the next command, one text a line.
     pub fn kernel_text(&self) -> String {
         let all = self.kernel.iter().chain(&self.late);
         all.map(|message| format!("{}\n", message.text)).collect()
@@ -65,17 +65,17 @@ impl CommandReport {
 /// All that a guest reported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// What was chosen to run the machine and why, in one line.
+    /// The accelerator that was chosen, and the reason, in one line.
     pub accel: String,
     /// The agent's first word, absent until it came.
     pub hello: Option<Hello>,
-    /// What the kernel logged before the first command.
+    /// The kernel's messages before the first command.
     pub boot: Vec<Message>,
     /// The commands, in order.
     pub commands: Vec<CommandReport>,
     /// Why the report is not whole although the goodbye came, if so.
     pub flaw: Option<String>,
-    /// What the kernel wrote to its console in this run: warnings and worse.
+    /// The kernel's console in this run: warnings and worse.
     pub console: String,
     /// The machine was restored from a saved state, so `boot` is what was logged when that booted.
     pub restored: bool,
@@ -96,7 +96,7 @@ impl Report {
 /// Puts the report together, and notices what cannot be.
 #[derive(Debug, Default)]
 pub struct Recorder {
-    /// What has been put together until now.
+    /// The report until now.
     pub report: Report,
     /// The command that was sent and has not started yet.
     sent: Option<String>,

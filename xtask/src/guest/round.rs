@@ -15,7 +15,7 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// What a round did, and how long each part took.
+/// The facts of a round, and the time that each part took.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Round {
     /// The modules that were built anew.
@@ -77,7 +77,7 @@ impl Round {
                 let command = &report.command;
                 let (status, said) = (report.status, report.text() + &report.kernel_text());
                 let fact = format!("`{command}` ended with status {status}:\n{}", said.trim_end());
-                // What the kernel complained about tells more.
+                // The kernel's complaint tells more.
                 session.finish()?;
                 return Err(Problem::does_not_hold(fact));
             }

@@ -27,9 +27,9 @@ use crate::{
 
 /// The machine's memory, full of holes: what it never wrote takes no space.
 pub(super) const MEMORY: &str = "memory";
-/// What QEMU saved of the devices.
+/// The state of the devices that QEMU saved.
 pub(super) const DEVICES: &str = "devices";
-/// What the agent had sent until then.
+/// The agent's words until then.
 pub(super) const TRANSCRIPT: &str = "transcript";
 /// A line for each of the three: its name, its length, its checksum.
 const DIGEST: &str = "digest";
@@ -37,7 +37,7 @@ const DIGEST: &str = "digest";
 const ABOUT: &str = "about";
 /// The folder of all states in the cache.
 const FOLDER: &str = "guest/states";
-/// How many states are kept, and how many bytes of them.
+/// The number of states that are kept, and of their bytes.
 const KEPT: usize = 12;
 const KEPT_BYTES: u64 = 3 << 30;
 
@@ -52,9 +52,9 @@ pub(super) struct SavedState {
 /// A state, as it is listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// What it is a state of.
+    /// The kernel and the guest that it is a state of.
     pub about: String,
-    /// How much space it takes.
+    /// Its size on the disk.
     pub bytes: u64,
     /// When it was last restored.
     pub used: SystemTime,
@@ -97,7 +97,7 @@ impl SavedState {
         &self.folder
     }
 
-    /// Whether it is what was saved.
+    /// Compares it with its digest.
     ///
     /// # Errors
     /// It is not, in a few words.
@@ -197,7 +197,7 @@ fn digest(folder: &Path) -> io::Result<String> {
     Ok(lines)
 }
 
-/// What stands for a file in a key without its contents being read.
+/// Returns the text that stands for a file in a key without its contents being read.
 ///
 /// # Errors
 /// It is not there.

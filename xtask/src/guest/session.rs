@@ -28,18 +28,18 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// How often a silent guest's deadline, process and console are looked at.
+/// The interval between two looks at a silent guest's deadline, process and console.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long QEMU may take to end after the goodbye, or after it closed the channel.
+/// The longest time that QEMU may take to end after the goodbye, or after it closed the channel.
 const END: Duration = Duration::from_secs(10);
-/// How long the agent may take from the request to end to its goodbye.
+/// The longest time that the agent may take from the request to end to its goodbye.
 const GOODBYE: Duration = Duration::from_secs(20);
 /// Bytes that a console may have.
 const CONSOLE_MAX: u64 = 4 << 20;
-/// How many consoles of failed guests are kept.
+/// The number of consoles of failed guests that are kept.
 const KEPT: usize = 20;
 
-/// What a session needs to know of its guest.
+/// The facts that a session needs about its guest.
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
     pub(super) cache: Cache,
@@ -97,7 +97,7 @@ impl Session {
         }
     }
 
-    /// What the agent said of itself and of its machine.
+    /// Returns the agent's words about itself and its machine.
     pub fn hello(&self) -> Hello {
         self.recorder.report.hello.clone().unwrap_or_default()
     }
@@ -379,7 +379,7 @@ impl Session {
     }
 }
 
-/// What QEMU writes to its standard error, in the folder of the run.
+/// The file of QEMU's standard error, in the folder of the run.
 pub(super) const QEMU_LOG: &str = "qemu.log";
 
 fn corrupt(why: &dyn std::fmt::Display) -> End {

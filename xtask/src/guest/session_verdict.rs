@@ -15,10 +15,10 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// How many lines of the console are shown: from the complaint on, or else the last ones.
+/// The number of lines of the console that are shown: from the complaint on, or else the last ones.
 const CONSOLE_LINES: usize = 20;
 
-/// How the conversation with the agent ended.
+/// The end of the conversation with the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// With its goodbye.
@@ -29,7 +29,7 @@ pub(super) enum End {
     Deadline {
         /// The deadline.
         after: Duration,
-        /// How long nothing had come from the agent.
+        /// The time for which nothing had come from the agent.
         silent: Duration,
     },
     /// The agent sent what it cannot mean.
@@ -49,7 +49,7 @@ pub(super) struct Evidence<'a> {
     pub(super) console: &'a str,
     /// Why it could not be read, if so.
     pub(super) unread: Option<&'a str>,
-    /// What QEMU said.
+    /// QEMU's own words.
     pub(super) qemu: &'a str,
     /// QEMU's exit status, 128 and the signal's number when a signal ended it; none when it had
     /// to be ended.
@@ -61,7 +61,7 @@ pub(super) struct Evidence<'a> {
     pub(super) log: &'a Path,
 }
 
-/// Whether the guest proves anything.
+/// Judges if the guest proves anything.
 ///
 /// # Errors
 /// The first of: the kernel complained; the guest did not end as agreed; the report is not whole.
@@ -89,7 +89,7 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Result<()> {
     Err(with_console(problem, evidence, from.as_deref()))
 }
 
-/// What the kernel complained about.
+/// The kernel's complaint.
 struct Complaint {
     fact: String,
     panicked: bool,
@@ -134,7 +134,7 @@ fn step_of<'a>(report: &'a Report, line: &str) -> Option<&'a str> {
     step.map(|step| step.command.as_str())
 }
 
-/// How the guest's end differs from what was agreed, if it does.
+/// Returns the difference between the guest's end and what was agreed, if there is one.
 fn ending(evidence: &Evidence<'_>) -> Option<Problem> {
     let place = place(evidence);
     let came_up = evidence.report.hello.is_some();

@@ -1,4 +1,4 @@
-//! How a session begins: by a boot, or by a restored machine; and how a machine is saved.
+//! The beginning of a session: by a boot, or by a restored machine; and how a machine is saved.
 
 use std::{
     fs::{self, File},
@@ -21,12 +21,12 @@ use crate::{
     problem::{OrProblem, Problem, Result},
 };
 
-/// How long a guest that has booted may take to come to rest.
+/// The longest time that a guest that has booted may take to come to rest.
 const SETTLE: Duration = Duration::from_secs(20);
 /// Bytes of the seed that a restored guest is given.
 const SEED: usize = 64;
 
-/// What came of a guest that was to be saved.
+/// The outcome for a guest that was to be saved.
 pub(super) enum Saved {
     /// It has ended, and this is what its agent sent.
     State(Vec<u8>),

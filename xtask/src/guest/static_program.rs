@@ -50,7 +50,7 @@ impl StaticProgram {
         [edition, crate_name, linked, size, panic, strip]
     }
 
-    /// What stands for it in names of the cache.
+    /// Returns the text that stands for it in names of the cache.
     pub(super) fn key(&self, root: &Root) -> String {
         let (flags, root) = (self.flags(), Root::name(root.suite));
         let sources = self.sources.iter().flat_map(|(path, text)| [*path, *text]);

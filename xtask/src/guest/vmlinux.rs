@@ -28,7 +28,7 @@ use crate::{
 /// The note that names the entry point of PVH (`XEN_ELFNOTE_PHYS32_ENTRY`).
 const PHYS32_ENTRY: u32 = 18;
 
-/// What QEMU is to start: `image` itself, unless there is a faster form of it.
+/// Returns the file that QEMU is to start: `image` itself, unless there is a faster form of it.
 ///
 /// # Errors
 /// It cannot be read, or is no kernel for this architecture.

@@ -33,7 +33,7 @@ pub struct Cache {
     folder: PathBuf,
 }
 
-/// What an interrupted build leaves for the next one.
+/// The fate of what an interrupted build leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Partial {
     /// It is removed, and the build begins again.
@@ -112,7 +112,7 @@ impl Cache {
         if has_room(&self.folder) {
             return None;
         }
-        // What was left by runs that were killed may be all that fills it.
+        // The leftovers of runs that were killed may be all that fills it.
         SWEPT.into_iter().for_each(|folder| self.sweep(folder));
         if has_room(&self.folder) {
             return None;
@@ -154,7 +154,7 @@ impl Cache {
         if let Some(entry) = self.present(name)? {
             return Ok(entry);
         }
-        // What guests are made of is small, and is made within seconds.
+        // The parts of guests are small, and are made within seconds.
         let aside = if name.starts_with("guest/") { self.aside() } else { None };
         let cache = aside.map_or_else(|| self.clone(), |folder| Cache { folder });
         let lock = cache.lock(name)?;
@@ -289,7 +289,7 @@ const SWEPT: [&str; 3] = ["guest", "guest/states", "roots"];
 /// The folders that have locks.
 const LOCKED: [&str; 8] =
     ["apt", "guest", "guest/states", "kernels", "lessons", "roots", "sources", "stacks"];
-/// How old a file is that was to be written at once, and that nobody writes any more.
+/// The age of a file that was to be written at once, and that nobody writes any more.
 const FILE_LEFT: Duration = Duration::from_secs(60 * 60);
 /// Bytes that must be free for a run: the largest file system of a guest, and its console.
 const ROOM: u64 = 128 << 20;

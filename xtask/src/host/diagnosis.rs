@@ -1,6 +1,6 @@
-//! What a failed command says of its cause, and the next step that follows from it.
+//! The causes that a failed command names, and the next step that follows from it.
 
-/// What a failed command says of its cause, and what to do then. The first that is found counts.
+/// The causes that a failed command names, and their remedies. The first that is found counts.
 const CAUSES: &[(&[&str], &str)] = &[
     (
         &["No space left on device"],
@@ -43,7 +43,7 @@ const CAUSES: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// What to do about the cause that a command's output names, if it names one.
+/// Returns the remedy for the cause that a command's output names, if it names one.
 pub(super) fn hint(said: &str) -> Option<&'static str> {
     let found = |texts: &[&str]| texts.iter().any(|text| said.contains(text));
     CAUSES.iter().find(|(texts, _)| found(texts)).map(|(_, hint)| *hint)

@@ -1,4 +1,4 @@
-//! What a folder of others may hold: kinds of files, and how many, how deep and how large.
+//! The limits of a folder of others: kinds of files, and their number, depth and size.
 
 use std::{
     fmt, io,
@@ -8,9 +8,10 @@ use std::{
 use ko::text::is_command;
 use rustix::fs::{FileType, Stat, Timespec};
 
-/// How deep a folder may lie: no build or stack comes near it, and a path stays within PATH_MAX.
+/// The depth at which a folder may lie: no build or stack comes near it, and a path stays within
+/// PATH_MAX.
 const DEPTH_MAX: usize = 64;
-/// How many files and folders are looked at: the kernel's whole source has 90,000.
+/// The number of files and folders that are looked at: the kernel's whole source has 90,000.
 pub const ENTRIES_MAX: usize = 100_000;
 /// The kind of something in a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -114,7 +114,7 @@ pub fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|end| end == extension)
 }
 
-/// How long ago a file was written, if it is there.
+/// Returns the time since a file was written, if it is there.
 pub fn age(path: &Path) -> Option<Duration> {
     let written = path.metadata().and_then(|file| file.modified()).ok()?;
     SystemTime::now().duration_since(written).ok()

@@ -32,7 +32,7 @@ const SUM: usize = 9;
 /// The unit in which holes are left out.
 const PAGE: usize = 4096;
 
-/// How much of an entry is read.
+/// The share of an entry that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// The files whose stamps differ.
@@ -145,7 +145,7 @@ struct Line {
     path: PathBuf,
 }
 
-/// What became of a file.
+/// The state of a file.
 #[derive(PartialEq, Eq)]
 enum Judged {
     Same,
@@ -225,8 +225,8 @@ fn line_of(folder: &Path, file: &Path) -> io::Result<Option<String>> {
     Ok(sum.map(|sum| format!("{} {sum} {name}\n", stamp(&metadata))))
 }
 
-/// What shows that a file was written, without its contents. Its number counts not: a copy has
-/// another, and every write changes the time of change.
+/// Returns the facts that show that a file was written, without its contents. Its number counts
+/// not: a copy has another, and every write changes the time of change.
 fn stamp(file: &Metadata) -> String {
     let (modified, changed) =
         ((file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec()));

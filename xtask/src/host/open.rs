@@ -46,7 +46,7 @@ pub fn require(metadata: &Metadata, bytes_max: u64) -> io::Result<()> {
     if metadata.len() > bytes_max { Err(too_large(bytes_max)) } else { Ok(()) }
 }
 
-/// What a file is that is no regular one.
+/// Returns the kind of a file that is no regular one.
 pub fn other_kind(kind: FileType) -> Option<&'static str> {
     let kinds = [
         (kind.is_dir(), "it is a folder, not a file"),

@@ -15,7 +15,8 @@ use crate::{
     problem::{OrProblem, Result},
 };
 
-/// What programs in /usr read of /etc: links to the chosen compilers, and where libraries are.
+/// The files of /etc that programs in /usr read: links to the chosen compilers, and where libraries
+/// are.
 const IN_ETC: [&str; 3] = ["alternatives", "ld.so.cache", "ld.so.conf.d"];
 
 /// A sandbox that shows the host's /usr, of /etc what its compilers read, and a rustc and a bindgen

@@ -16,7 +16,7 @@ pub struct Needed {
     pub command: &'static str,
     /// The package.
     pub package: &'static str,
-    /// What it is needed for.
+    /// Its purpose.
     pub purpose: &'static str,
 }
 
@@ -30,13 +30,13 @@ const fn needed(command: &'static str, package: &'static str, purpose: &'static 
     Needed { command, package, purpose }
 }
 
-/// What a private root is entered with.
+/// The command that enters a private root.
 pub fn to_enter() -> Vec<Needed> {
     vec![BWRAP]
 }
 
-/// What this user needs to make a private root and enter it: all that the host must have beside
-/// cargo.
+/// Returns the commands that this user needs to make a private root and enter it: all that the host
+/// must have beside cargo.
 pub fn to_make() -> Vec<Needed> {
     needed_by(geteuid().is_root())
 }

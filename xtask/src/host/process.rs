@@ -32,11 +32,12 @@ use signal_hook::{
 
 use crate::host::open;
 
-/// How often something that cannot wake us is looked at.
+/// The interval between two looks at something that cannot wake us.
 const POLL: Duration = Duration::from_millis(20);
-/// How long a process may take to end after SIGTERM. Then it gets SIGKILL.
+/// The longest time that a process may take to end after SIGTERM. Then it gets SIGKILL.
 const GRACE: Duration = Duration::from_secs(3);
-/// How long the main thread may take to end after its children did: it removes temporary folders.
+/// The longest time that the main thread may take to end after its children did: it removes
+/// temporary folders.
 const UNWIND: Duration = Duration::from_secs(1);
 
 /// The process group of a child.
@@ -120,7 +121,7 @@ impl Process {
         (self.child.stdout.take(), self.child.stderr.take())
     }
 
-    /// How it ended, if it has. What it left running in its group is terminated then.
+    /// Returns its end, if it has ended. What it left running in its group is terminated then.
     ///
     /// # Errors
     /// The operating system lost it.
@@ -185,7 +186,7 @@ impl Process {
         self.status.is_some() && !group_lives
     }
 
-    /// Whether it has ended, without reaping it.
+    /// Returns `true` if it has ended, without reaping it.
     pub(super) fn has_ended(&self) -> io::Result<bool> {
         if self.status.is_some() {
             return Ok(true);
@@ -231,7 +232,7 @@ fn send(pid: Pid, group: Group, signal: Signal) -> rustix::io::Result<()> {
 fn set_up() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // What our caller left open is no child's.
+        // Files that our caller left open are no child's.
         close_fds::set_fds_cloexec_threadsafe(3, &[]);
         // A process that a child leaves behind becomes our child: only a parent learns of its end.
         let _ = set_child_subreaper(Some(getpid()));

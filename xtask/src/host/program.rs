@@ -1,8 +1,8 @@
-//! What the user calls this program.
+//! The name by which the user calls this program.
 
 use std::{borrow::Cow, sync::OnceLock};
 
-/// What it is called in a checkout, and in the texts of this program.
+/// The name of it in a checkout, and in the texts of this program.
 const IN_A_CHECKOUT: &str = "cargo xtask";
 
 static NAME: OnceLock<&'static str> = OnceLock::new();

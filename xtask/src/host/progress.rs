@@ -14,9 +14,9 @@ use ko::text::printable;
 use super::program::as_typed;
 use crate::printer;
 
-/// How often a line says that the work goes on, where there is no terminal.
+/// The interval at which a line says that the work goes on, where there is no terminal.
 const HEARTBEAT: Duration = Duration::from_secs(20);
-/// How much of a log's last line is shown.
+/// The length of a log's last line as it is shown.
 const LINE_MAX: usize = 70;
 
 /// One step of a long work.

@@ -24,8 +24,8 @@ use crate::{
     problem::{OrProblem, Problem, Result},
 };
 
-/// What a root holds: what Kbuild and the kernel's Rust need, kmod, a small shell, QEMU; dkms and
-/// mdbook for the book.
+/// The packages of a root: what Kbuild and the kernel's Rust need, kmod, a small shell, QEMU; dkms
+/// and mdbook for the book.
 const PACKAGES: &[&str] = &[
     "bc",
     "bindgen",

@@ -30,7 +30,7 @@ fn ask(cache: &Cache, remembered: &Path) -> Option<KmodFacts> {
     let root = Root::present(cache, TRIXIE)?;
     let text = root.sandbox().run("kmod").arg("--version").quiet().stdout().ok()?;
     let facts = KmodFacts::parse(&text)?;
-    // What cannot be remembered is asked again.
+    // An answer that cannot be remembered is asked for again.
     let _ = fs::create_dir_all(remembered.parent()?).and_then(|()| fs::write(remembered, text));
     Some(facts)
 }

@@ -35,9 +35,10 @@ use crate::{
     problem::{OrProblem, Problem, Result},
 };
 
-/// How often the log of a running command is looked at.
+/// The interval between two looks at the log of a running command.
 const TICK: Duration = Duration::from_millis(100);
-/// How long the output of a command that has ended may be held open by what it started.
+/// The longest time that the output of a command that has ended may be held open by what it
+/// started.
 const LINGER: Duration = Duration::from_millis(200);
 
 static ECHO_OFF: AtomicBool = AtomicBool::new(false);
@@ -53,14 +54,14 @@ pub fn this_program() -> PathBuf {
     PathBuf::from(format!("/proc/{}/exe", std::process::id()))
 }
 
-/// What a captured command said and how it ended.
+/// The words of a captured command, and its end.
 #[derive(Debug)]
 pub struct Output {
-    /// How it ended.
+    /// Its exit status.
     pub status: ExitStatus,
-    /// What it wrote to its standard output.
+    /// Its standard output.
     pub stdout: String,
-    /// What it wrote to its standard error.
+    /// Its standard error.
     pub stderr: String,
 }
 
@@ -126,7 +127,7 @@ impl Run {
             self.echo = false;
         }
 
-        /// What to do when it fails.
+        /// Sets the hint for when it fails.
         fn hint(self, hint: impl Into<String>) {
             self.hint = Some(hint.into());
         }
@@ -343,7 +344,8 @@ impl Run {
         let begin = Instant::now();
         let mut watch = Watch::begin(self.sandbox.as_deref());
         let (mut ended, mut said) = (None, 0);
-        // What it started in the background may hold the pipes longer than it lives itself.
+        // A process that it started in the background may hold the pipes longer than it lives
+        // itself.
         while !pipes.is_empty() && ended.is_none_or(|then: Instant| then.elapsed() < LINGER) {
             if begin.elapsed() > self.deadline {
                 process.terminate();

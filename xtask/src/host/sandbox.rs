@@ -192,7 +192,7 @@ impl Sandbox {
         let other = owners.find(|folder| folder.uid() != 0).filter(|_| can_become_others());
         if let Some(other) = other {
             run = run.env("AS", format!("{}:{}", other.uid(), other.gid()));
-            // What bubblewrap makes on the way to a mount is for its own user alone.
+            // The folders that bubblewrap makes on the way to a mount are for its own user alone.
             let parents = self.inside.iter().flat_map(|path| path.ancestors().skip(1));
             let parents: BTreeSet<&Path> = parents.filter(|path| *path != Path::new("/")).collect();
             run = run.args(parents.into_iter().flat_map(|path| [Path::new("--dir"), path]));
@@ -270,7 +270,7 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Whether bubblewrap can make namespaces here, and with what /proc in them.
+/// Checks that bubblewrap can make namespaces here, and with what /proc in them.
 ///
 /// # Errors
 /// It cannot: with what it said, and what mends that.

@@ -1,4 +1,4 @@
-//! Whether this machine lets us make user namespaces, and the one command that mends it.
+//! User namespaces: the right to make them on this machine, and the one command that mends it.
 
 use rustix::process::{geteuid, getuid};
 
@@ -21,7 +21,7 @@ const SETTINGS: [(&str, &str, &str); 3] = [
     ("kernel/apparmor_restrict_unprivileged_userns", "1", "0"),
 ];
 
-/// What lets bubblewrap make namespaces where it cannot.
+/// Returns the command that lets bubblewrap make namespaces where it cannot.
 pub(super) fn mend_namespaces() -> String {
     let read = |name: &str| open::read_text(format!("/proc/sys/{name}")).ok();
     mend_settings(read).unwrap_or_else(|| {
@@ -53,7 +53,7 @@ fn mend_settings(read: impl Fn(&str) -> Option<String>) -> Option<String> {
     (!settings.is_empty()).then(|| format!("as root: sysctl -w{settings}"))
 }
 
-/// Whether mmdebstrap can unpack packages as this user. For root there is nothing to ask.
+/// Checks that mmdebstrap can unpack packages as this user. For root there is nothing to ask.
 ///
 /// # Errors
 /// It cannot: with what it said, and what mends that.
@@ -72,7 +72,7 @@ pub fn bootstrap() -> Result<&'static str> {
     Err(problem.hint(mend_bootstrap(said).unwrap_or_else(mend_namespaces)))
 }
 
-/// What mends a bootstrap that failed for want of subordinate user ids.
+/// Returns the remedy for a bootstrap that failed for want of subordinate user ids.
 fn mend_bootstrap(said: &str) -> Option<String> {
     let lacks = |text| said.contains(text);
     if lacks("cannot find newuidmap") || lacks("cannot find newgidmap") {

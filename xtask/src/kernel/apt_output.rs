@@ -1,6 +1,6 @@
-//! What apt's tools print about packages, read without asking anything.
+//! The output of apt's tools about packages, read without asking anything.
 
-/// What begins the name of a kernel's header package; its release follows.
+/// The beginning of the name of a kernel's header package; its release follows.
 pub(super) const HEADERS: &str = "linux-headers-";
 
 /// A line of `apt-cache madison`: one version of one package.

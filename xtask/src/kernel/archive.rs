@@ -24,13 +24,13 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// How long an answer of the archive is good for when nobody asks for a newer one.
+/// The time for which an answer of the archive is good when nobody asks for a newer one.
 const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Bytes that the lists of a suite and apt's index of them take.
 const SPACE: u64 = 100 << 20;
 
-/// How closely the archive is followed.
+/// The closeness with which the archive is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refresh {
     /// It is asked now.
@@ -316,7 +316,7 @@ pub(super) fn asked_names(cache: &Cache) -> Vec<String> {
     files.iter().filter_map(|file| Some(file.strip_suffix(OFFER)?.to_owned())).collect()
 }
 
-/// What a name stood for when the archive was last asked.
+/// Returns the kernel that a name stood for when the archive was last asked.
 pub fn cached(cache: &Cache, name: &KernelName) -> Option<Candidate> {
     let (recipe, release) = name.listed().ok()?;
     let text = open::read_text(cache_file(cache, &recipe.followed(release))).ok()?;

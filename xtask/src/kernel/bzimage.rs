@@ -15,13 +15,13 @@ const SIZE_MAX: usize = 512 << 20;
 
 /// Places in a bzImage's header, from Documentation/arch/x86/boot.rst of the kernel.
 mod header {
-    /// How many sectors of 512 bytes the setup has, apart from the first.
+    /// The number of sectors of 512 bytes in the setup, apart from the first.
     pub(super) const SETUP_SECTORS: usize = 0x1f1;
     /// Where `HdrS` stands.
     pub(super) const MAGIC: usize = 0x202;
     /// Where the packed kernel begins, counted from the end of the setup.
     pub(super) const PAYLOAD_OFFSET: usize = 0x248;
-    /// How many bytes the packed kernel has.
+    /// The number of bytes of the packed kernel.
     pub(super) const PAYLOAD_LENGTH: usize = 0x24c;
 }
 

@@ -16,7 +16,7 @@ impl Candidate {
         &self.release[..end.unwrap_or(self.release.len())]
     }
 
-    /// What follows it: `+deb13-amd64`.
+    /// The rest of it: `+deb13-amd64`.
     pub fn local(&self) -> &str {
         &self.release[self.upstream().len()..]
     }

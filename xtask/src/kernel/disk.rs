@@ -1,4 +1,4 @@
-//! What the cache takes on the disk, and what of it nothing needs.
+//! The cache's use of the disk, and the entries that nothing needs.
 
 use std::{collections::HashSet, fs, os::unix::fs::MetadataExt, path::Path};
 
@@ -22,7 +22,7 @@ const TOLD_APART: [&str; 5] = ["kernels", "roots", "sources", "guest", trial_sta
 pub struct Item {
     /// Its path in the cache.
     pub entry: String,
-    /// What it takes on the disk.
+    /// Its size on the disk.
     pub bytes: u64,
     /// `true` if nothing needs it.
     pub spare: bool,

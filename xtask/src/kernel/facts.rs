@@ -27,11 +27,11 @@ use stack::module_file::ModuleFile;
 /// A kernel's facts, and where its own modules are.
 #[derive(Debug)]
 pub struct TreeFacts {
-    /// What decides over a load.
+    /// The facts that decide over a load.
     pub target: KernelFacts,
     /// As `/lib/modules/RELEASE`, if there is one.
     pub modules: Option<PathBuf>,
-    /// What could not be found out, each as a phrase that goes after "unknown:".
+    /// The facts that could not be found out, each as a phrase that goes after "unknown:".
     pub unknown: Vec<String>,
 }
 

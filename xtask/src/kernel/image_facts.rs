@@ -1,5 +1,5 @@
-//! What a kernel's image tells: the certificates that it verifies modules with, and names that its
-//! built-in code has in `/sys/module`.
+//! The facts of a kernel's image: the certificates that it verifies modules with, and names that
+//! its built-in code has in `/sys/module`.
 
 use std::{collections::HashSet, path::Path, time::UNIX_EPOCH};
 
@@ -19,7 +19,7 @@ use crate::{
     problem::{OrProblem, Problem, Result},
 };
 
-/// What was found in an image.
+/// The facts that were found in an image.
 #[derive(Clone, Debug, Default)]
 pub struct ImageFacts {
     /// The certificates that are built in.
@@ -46,7 +46,7 @@ pub fn of_image(image: &Path) -> Result<ImageFacts> {
         (Ok(ders), Ok(text)) => (ders, text),
         _ => {
             let (ders, text) = find(&bzimage::read(image)?, image)?;
-            // What cannot be remembered is read again.
+            // An answer that cannot be remembered is read again.
             let _ = write_atomic(&certificates, &ders).and_then(|()| write_atomic(&names, &text));
             (ders, text)
         }

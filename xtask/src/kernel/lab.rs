@@ -22,13 +22,13 @@ use crate::{
 
 /// Part of the cache's key: raised when the kernel is built in another way.
 pub(super) const RECIPE: &str = "1";
-/// What it has beyond `tinyconfig`.
+/// Its configuration beyond `tinyconfig`.
 pub(super) const FRAGMENT: &str = include_str!("lab.config");
-/// What its release ends in.
+/// The end of its release.
 const LOCAL: &str = "-lab";
 /// Bytes that its build needs.
 const SPACE: u64 = 3 << 30;
-/// How long its build may take: 8 to 11 minutes on 2 cores of 2026.
+/// The longest time that its build may take: 8 to 11 minutes on 2 cores of 2026.
 const DEADLINE: Duration = Duration::from_secs(60 * 60);
 
 /// The release that it has when it is made of this candidate.

@@ -35,7 +35,7 @@ pub struct Known {
     pub suite: &'static str,
     /// `true` if Rust modules can be built for it.
     pub rust: bool,
-    /// Whether the archive offers them now; none where it was not asked.
+    /// `true` if the archive offers them now; none where it was not asked.
     pub offered: Option<bool>,
     /// Where it is in the cache, or would be.
     #[serde(skip)]
@@ -44,7 +44,7 @@ pub struct Known {
     pub prepared: bool,
 }
 
-/// What is known of the archive.
+/// The knowledge of the archive.
 #[derive(Debug, Default)]
 pub struct Listing {
     /// The kernels, in the order of the table, of each suite the newest first.
@@ -76,7 +76,7 @@ impl Known {
 }
 
 impl Listing {
-    /// What the archive offers and what the cache has.
+    /// Returns the kernels that the archive offers, and those in the cache.
     ///
     /// # Errors
     /// There is no private root and none can be made.
@@ -97,7 +97,7 @@ impl Listing {
         Ok(listing)
     }
 
-    /// What the cache has. The archive is not asked.
+    /// Returns the kernels in the cache. The archive is not asked.
     pub fn of_the_cache(cache: &Cache) -> Self {
         let mut listing = Self::default();
         listing.add_prepared(cache);

@@ -179,7 +179,7 @@ fn candidates(given: &[PathBuf]) -> Vec<ModuleFile> {
     files.filter_map(|path| walk::module_files(&[path]).ok()).flatten().collect()
 }
 
-/// What tells one build of a module from another.
+/// The facts that tell one build of a module from another.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Identity {
     build_id: Option<Vec<u8>>,
@@ -231,8 +231,8 @@ fn kallsyms_text() -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// What each module exports by the names of /proc/kallsyms: each entry of its export table has a
-/// symbol (`__KSYMTAB`, `include/linux/export-internal.h`).
+/// Returns the exports of each module by the names of /proc/kallsyms: each entry of its export
+/// table has a symbol (`__KSYMTAB`, `include/linux/export-internal.h`).
 fn exported(kallsyms: &str) -> HashMap<String, Vec<String>> {
     let mut all: HashMap<String, Vec<String>> = HashMap::new();
     for line in kallsyms.lines() {

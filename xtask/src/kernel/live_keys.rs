@@ -15,7 +15,7 @@ const SHIM: &str = "605dab50-e046-4300-abb6-3dd810dd8b23";
 /// efivarfs puts the attributes of a variable before its data.
 const ATTRIBUTE_BYTES: usize = 4;
 
-/// What was found out of a running kernel's keys.
+/// The facts that were found out about a running kernel's keys.
 #[derive(Debug, Default)]
 pub(super) struct LiveKeys {
     /// The firmware's certificates that the kernel has taken as keys, by their keyring.
@@ -49,7 +49,7 @@ impl<'a> Shown<'a> {
         (self.kind == "asymmetri").then(|| described.rsplit(": ").next())?
     }
 
-    /// How many keys a keyring of this name holds: `NAME: 3`, or `NAME: empty`.
+    /// Returns the number of keys in a keyring of this name: `NAME: 3`, or `NAME: empty`.
     fn size_of(&self, keyring: &str) -> Option<usize> {
         let size = self.text.strip_prefix(keyring)?.strip_prefix(": ")?;
         (self.kind == "keyring").then(|| size.parse().unwrap_or(0))

@@ -22,7 +22,7 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// How long the build of one empty module may take: 4 s on 2 cores of 2026.
+/// The longest time that the build of one empty module may take: 4 s on 2 cores of 2026.
 const DEADLINE: Duration = Duration::from_secs(5 * 60);
 
 /// The least that a Rust module is.

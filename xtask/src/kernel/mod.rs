@@ -41,8 +41,8 @@ use crate::{
     problem::Result,
 };
 
-/// What modules are built with: a private root or the host's own /usr, with the kernel's tree in
-/// place. It is a sandbox in any case, as what is built is a stranger's.
+/// The tools that modules are built with: a private root or the host's own /usr, with the kernel's
+/// tree in place. It is a sandbox in any case, as what is built is a stranger's.
 #[derive(Clone, Debug)]
 pub struct Toolchain(pub Sandbox);
 
@@ -84,7 +84,7 @@ pub struct Kernel {
     pub image: Option<PathBuf>,
     /// The folder with its `modules.builtin` and its like.
     pub modules: PathBuf,
-    /// What modules for it are built with.
+    /// The tools that modules for it are built with.
     pub toolchain: Toolchain,
 }
 

@@ -1,4 +1,4 @@
-//! How a kernel comes to be here: prepared, or as the cache has it.
+//! Prepares a kernel, or finds it in the cache.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What a kernel's name stands for: how the kernel is found in the archive, cached and prepared.
+//! The meaning of a kernel's name: how the kernel is found in the archive, cached and prepared.
 //! The rows are in `table.rs`.
 
 use std::{
@@ -38,7 +38,7 @@ impl KernelName {
         }
     }
 
-    /// Whether Debian ships modules with it, and where.
+    /// Returns the place of the modules that Debian ships with it.
     pub fn ships(&self) -> Ships {
         match self {
             Self::Listed(recipe, _) => recipe.ships,
@@ -82,7 +82,7 @@ pub enum Ships {
     Nothing,
 }
 
-/// How a kernel is named, found in the archive, cached and prepared.
+/// The recipe of a kernel: its name, its packages in the archive, its entry in the cache.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// As its user names it.
@@ -93,7 +93,7 @@ pub struct Recipe {
     pub suite: &'static str,
     /// The kernel whose candidate it is made of, if it is not its own.
     pub(super) follows: Option<&'static Recipe>,
-    /// What the name of its cache entry begins with; its release and its key follow.
+    /// The beginning of the name of its cache entry; its release and its key follow.
     pub(super) entry: &'static str,
     /// `true` if Rust modules can be built for it.
     pub rust: bool,
@@ -101,7 +101,7 @@ pub struct Recipe {
     pub(super) release: fn(&Candidate) -> String,
     /// The parts of its cache entry's key beside the candidate's version and the root.
     pub(super) key: &'static [&'static str],
-    /// What becomes of an interrupted preparation.
+    /// The fate of an interrupted preparation.
     pub(super) leftover: Partial,
     /// Prepares it in the folder [`Preparation::aside`].
     pub(super) prepare: fn(&Preparation) -> Result<()>,
@@ -149,7 +149,7 @@ impl Recipe {
     }
 }
 
-/// What the steps of a preparation need to know.
+/// The facts that the steps of a preparation need.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Preparation<'a> {
     /// The cache.

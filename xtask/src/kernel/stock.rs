@@ -40,7 +40,7 @@ use crate::{
 pub(super) const RECIPE: &str = "2";
 /// Bytes that the build of the metadata needs.
 const SPACE: u64 = 1 << 30;
-/// How long the build of the metadata may take: 2 minutes on 2 cores of 2026.
+/// The longest time that the build of the metadata may take: 2 minutes on 2 cores of 2026.
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 /// The modules of a prepared stock kernel, which the preparation leaves out: some 4,000, 107 MB

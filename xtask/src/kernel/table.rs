@@ -73,7 +73,7 @@ impl KernelName {
     /// Debian's own of the suite sid.
     pub const SID: Self = Self::Listed(SID, None);
 
-    /// What names it in a help text and in an error.
+    /// Returns its name in a help text and in an error.
     pub fn choices() -> String {
         let names = KERNELS.iter().map(|recipe| {
             let name = recipe.name;

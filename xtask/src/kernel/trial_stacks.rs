@@ -12,7 +12,7 @@ use crate::host::{cache::Cache, file_system::has_extension};
 
 /// The folder of the cache that has them.
 pub(super) const FOLDER: &str = "stacks";
-/// How long one is kept that nobody builds: its next build takes some seconds more.
+/// The time for which one is kept that nobody builds: its next build takes some seconds more.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Bytes that are kept of them all, those that were built last first: some hundred small stacks.
 const KEPT_BYTES: u64 = 2 << 30;

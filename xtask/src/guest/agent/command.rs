@@ -20,15 +20,16 @@ use crate::{
 const PATH: &str = "/usr/sbin:/usr/bin";
 /// The guest's terminal.
 const TERMINAL: &str = "/dev/hvc0";
-/// What an interactive shell reads first, and where.
+/// The file that an interactive shell reads first, and its contents.
 const RC: &str = include_str!("shell.rc");
 const RC_FILE: &str = "/run/shell.rc";
-/// How long the rest of a command's output may take after its end.
+/// The longest time that the rest of a command's output may take after its end.
 const REST: Duration = Duration::from_millis(500);
-/// How many pieces of output may wait: a command that writes faster than the host reads is held.
+/// The number of pieces of output that may wait: a command that writes faster than the host reads
+/// is held.
 const WAITING_MAX: usize = 16;
 
-/// What the threads around a command tell.
+/// The words of the threads around a command.
 enum ChildEvent {
     Output { error: bool, bytes: Vec<u8> },
     Closed,
@@ -100,7 +101,7 @@ impl Agent {
                 None => (),
             }
             self.kernel()?;
-            // What it left in the background may write for ever, and is not waited for.
+            // A process that it left in the background may write for ever, and is not waited for.
             if status.is_some() && ended.elapsed() > REST {
                 break;
             }
@@ -187,7 +188,7 @@ fn listen(mut pipe: impl Read + Send + 'static, error: bool, to: SyncSender<Chil
         let mut buffer = [0; 8192];
         while let Ok(length @ 1..) = pipe.read(&mut buffer) {
             let bytes = buffer[..length].to_vec();
-            // What a background process writes after its command's end is not passed on. The pipe
+            // The output of a background process after its command's end is not passed on. The pipe
             // is emptied all the same, so that the process is not held.
             let _ = to.send(ChildEvent::Output { error, bytes });
         }

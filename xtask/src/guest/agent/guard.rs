@@ -1,4 +1,4 @@
-//! What keeps the agent and its tools out of reach of what modules start.
+//! The guard of the agent and its tools against programs that modules start.
 //!
 //! A helper that a module starts (`call_usermodehelper`) is root in the first namespace of mounts.
 //! It may mount over any path there, overwrite and remove any file. So the agent goes on in a
@@ -17,7 +17,7 @@ use crate::{WORK, mount_all, system};
 
 /// The new root, seen from the old one. A ramfs is in every kernel.
 const ROOT: &str = "/guarded";
-/// What is copied into it. The other folders are mounted or empty.
+/// The folders that are copied into it. The other folders are mounted or empty.
 const COPIED: [&str; 7] = ["bin", "etc", "lib", "lib64", "sbin", "usr", "work"];
 const EMPTY: [&str; 5] = ["dev", "proc", "run", "sys", "tmp"];
 /// The capabilities that a helper may have, in two words of which the first is the lower half.

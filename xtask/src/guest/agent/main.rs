@@ -33,16 +33,17 @@ use protocol::{Decoder, Event, KMOD, Request};
 
 /// `O_NONBLOCK` of x86-64 Linux, which the standard library does not name.
 const NONBLOCK: i32 = 0o4000;
-/// How often the kernel's messages are looked at while a command runs.
+/// The interval between two looks at the kernel's messages while a command runs.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long the port may take to appear after the boot.
+/// The longest time that the port may take to appear after the boot.
 const PORT_WAIT: Duration = Duration::from_secs(10);
-/// How long the kernel must have been silent before the last goodbye, and how long that may take.
+/// The time for which the kernel must have been silent before the last goodbye, and how long that
+/// may take.
 const SILENCE: [Duration; 2] = [Duration::from_millis(60), Duration::from_secs(2)];
 /// The same before the machine's state is saved: a kernel that has booted goes on for a while, for
 /// example to measure its clocks, and is not to do so in every run again.
 const REST: [Duration; 2] = [Duration::from_millis(1500), Duration::from_secs(10)];
-/// How long a machine may take from the end of its devices to its restart.
+/// The longest time that a machine may take from the end of its devices to its restart.
 const RESTART: Duration = Duration::from_secs(5);
 /// The folder in which commands run.
 const WORK: &str = "/work";
@@ -123,7 +124,7 @@ fn mount_all() -> io::Result<bool> {
     Ok(status.success())
 }
 
-/// What each of kmod's commands says of its version, asked through the shell that runs the
+/// The version of each of kmod's commands, asked through the shell that runs the
 /// host's commands: some shells prefer a tool of their own to the one that PATH names.
 fn tools() -> String {
     let each = "for tool; do echo \"$tool\t$($tool --version 2>&1)\"; done";

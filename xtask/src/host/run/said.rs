@@ -1,4 +1,4 @@
-//! What a command says: through its pipes, or into a log.
+//! The output of a command: through its pipes, or into a log.
 
 use std::{
     fs::File,
@@ -17,7 +17,7 @@ use crate::{
     printer,
 };
 
-/// How much of a failed command's output is shown.
+/// The number of lines of a failed command's output that are shown.
 const TAIL_LINES: usize = 30;
 
 /// Our ends of a command's pipes, with the number of the stream.
@@ -63,7 +63,7 @@ pub(super) fn end_of(text: &str) -> String {
     if end.is_empty() { String::new() } else { format!(":\n{}", end.join("\n")) }
 }
 
-/// What a log holds from a place on.
+/// Returns the text of a log from a place on.
 pub(super) fn read_from(log: &Path, begin: u64) -> String {
     let mut bytes = Vec::new();
     if let Ok(mut file) = File::open(log) {

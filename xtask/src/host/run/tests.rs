@@ -18,7 +18,7 @@ fn lives(pid: &str) -> bool {
 
 /// Long enough for a shell to have begun on a busy machine.
 const BEGUN: Duration = Duration::from_secs(1);
-/// What ends on a busy machine has ended before; what does not end takes a minute.
+/// A test's command that ends has ended before, on a busy machine as well; another takes a minute.
 const ENDED: Duration = Duration::from_secs(30);
 
 fn shell(script: &str) -> Run {

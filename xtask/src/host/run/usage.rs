@@ -46,7 +46,7 @@ struct Used {
 
 impl Watch {
     /// Begins to watch what is written to a sandbox's folders, and the processes that write it.
-    /// What is in none is not watched.
+    /// A process in no sandbox is not watched.
     pub(super) fn begin(sandbox: Option<&[PathBuf]>) -> Self {
         let free = sandbox.map(|folders| {
             let free = folders.iter().map(|folder| Some((folder.clone(), free_of(folder)?)));
