@@ -1,14 +1,14 @@
-//! What ended a command: one sentence of fact, the next thing to do, and the exit status.
+//! The end of a command: one sentence of fact, the next thing to do, and the exit status.
 
 use std::{fmt, io, process::ExitCode};
 
 /// The result of everything that can end a command.
 pub type Result<T, E = Problem> = std::result::Result<T, E>;
 
-/// Which of the documented exit statuses a [`Problem`] ends with.
+/// The documented exit status a [`Problem`] ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// What was asked does not hold: a module does not build, a check fails. Status 1.
+    /// A request that does not hold: a module does not build, a check fails. Status 1.
     DoesNotHold,
     /// The request itself is wrong: an unknown kernel, a file that is not there. Status 2.
     Usage,
@@ -30,7 +30,7 @@ impl Kind {
 /// A fact that ends a command, and what its reader can do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// What the exit status says.
+    /// Returns the meaning of the exit status.
     pub kind: Kind,
     /// One lowercase sentence without a full stop that names the file or value and the fact.
     pub fact: String,

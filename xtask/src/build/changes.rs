@@ -20,8 +20,8 @@ use crate::{
     problem::{OrProblem, Result},
 };
 
-/// How often it is looked whether we were asked to end. A file system that tells of no changes is
-/// looked at as often.
+/// The interval at which it is looked if we were asked to end. A file system that tells of no
+/// changes is looked at as often.
 const LOOK: Duration = Duration::from_millis(500);
 /// An editor writes several files one after the other: so long nothing must have changed.
 const REST: Duration = Duration::from_millis(50);
@@ -93,7 +93,7 @@ impl Changes {
             }
             let limit = Timespec::try_from(LOOK).ok();
             let _ = poll(&mut [PollFd::new(&inotify, PollFlags::IN)], limit.as_ref());
-            // What changed is seen in the files.
+            // The changes themselves are seen in the files.
             let mut reader = inotify::Reader::new(&inotify, &mut buffer);
             while reader.next().is_ok() {}
         }
@@ -135,7 +135,7 @@ impl Changes {
     }
 }
 
-/// What an editor writes beside the file that it edits.
+/// Returns `true` for a file that an editor writes beside the one that it edits.
 fn is_editors(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with('.') || name.ends_with('~') || name == "4913"

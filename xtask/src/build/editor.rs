@@ -42,7 +42,7 @@ exit 0
 pub struct EditorProject {
     /// The names of the stack's crates.
     pub crates: Vec<String>,
-    /// What to write into rust-project.json.
+    /// The contents of rust-project.json.
     pub json: Value,
 }
 
@@ -74,11 +74,11 @@ impl EditorProject {
 /// rust-analyzer does not read that.
 const NO_STD: [&str; 1] = ["no_std"];
 
-/// How large a note may be: a call has some kilobytes of arguments.
+/// The size that a note may have: a call has some kilobytes of arguments.
 const NOTE_MAX: u64 = 1 << 20;
 /// The file that the kernel's makefile makes.
 const CRATES: &str = "rust-project.json";
-/// How large it may be: it repeats the kernel's configuration for each crate, 18 MB on stock.
+/// The size that it may have: it repeats the kernel's configuration for each crate, 18 MB on stock.
 const CRATES_MAX: u64 = 128 << 20;
 
 /// One call of rustc, as it is written down.
@@ -164,8 +164,9 @@ fn calls(build_dir: &BuildDir) -> Result<Vec<RustcCall>> {
     Ok(calls.filter(|call| workspace.is_in_tree(&call.root)).collect())
 }
 
-/// What the kernel's own makefile says of its crates, and what is where. The editor runs the macros
-/// that are named there, so no build of a stack's has ever seen the folder in which it is made.
+/// Returns the kernel's own facts about its crates, and the place of each. The editor runs the
+/// macros that are named there, so no build of a stack's has ever seen the folder in which it is
+/// made.
 fn kernel_crates(
     cache: &Cache,
     kernel: &Kernel,

@@ -35,8 +35,8 @@ use Form::{C, Crate, Mixed, Rust};
 /// The name in the templates that stands for the stack's.
 const SAMPLE: &str = "sample";
 
-/// How long a name may be: with what the templates append it stays a module's name, and within the
-/// lines that rustfmt breaks.
+/// The length that a name may have: with what the templates append it stays a module's name, and
+/// within the lines that rustfmt breaks.
 const NAME_MAX: usize = 24;
 
 /// A file of a fresh stack.
@@ -45,7 +45,7 @@ struct Template {
     /// Its name in the stack, in which [`SAMPLE`] stands for the stack's name.
     file: &'static str,
     text: &'static str,
-    /// What it is, for the stack's README.
+    /// Its purpose, for the stack's README.
     what: &'static str,
 }
 

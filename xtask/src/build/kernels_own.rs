@@ -1,4 +1,4 @@
-//! What a stack's modules need of the kernel's own.
+//! The kernel's own modules that a stack's modules need.
 
 use std::path::PathBuf;
 

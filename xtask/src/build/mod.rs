@@ -40,7 +40,7 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// How long a build of some small modules may take.
+/// The longest time that a build of some small modules may take.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
 /// The modules of our own stack, each after what it needs.
 const OURS: [&str; 3] = ["provider", "consumer", "tally"];
@@ -283,7 +283,7 @@ impl BuildDir {
     }
 }
 
-/// What an attempt returns, after what it said is shown.
+/// Returns the attempt's result, after what it said is shown.
 fn shown<T>(attempt: impl FnOnce(&mut String) -> Result<T>) -> Result<T> {
     let mut said = String::new();
     let outcome = attempt(&mut said);

@@ -18,8 +18,8 @@ use crate::{
     problem::{OrProblem, Problem, Result},
 };
 
-/// How large a source may be: some modules are linked with an object of 100 MB that their vendor
-/// compiled.
+/// The size that a source may have: some modules are linked with an object of 100 MB that their
+/// vendor compiled.
 pub(super) const SOURCE_MAX: u64 = 256 << 20;
 /// Folders that hold no sources, of whatever stack.
 const NO_SOURCES: [&str; 4] = [".git", ".hg", ".svn", "target"];

@@ -20,7 +20,7 @@ use crate::{
     problem::{OrProblem, Problem, Result},
 };
 
-/// What our own stack is built from, in the project.
+/// The files of the project that our own stack is built from.
 pub const SOURCES: &[&str] = &["Kbuild", "Makefile", "provider", "consumer", "tally"];
 
 /// The folder in the project in which its parts are built.
@@ -46,7 +46,7 @@ pub fn require_project() -> Result<()> {
     Err(Problem::usage(fact).hint("run it in a checkout of symstack: cargo xtask VERB"))
 }
 
-/// What is built.
+/// The part of a stack that is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MakeTarget {
     /// All modules in one run of modpost.

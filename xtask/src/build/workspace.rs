@@ -24,11 +24,11 @@ use crate::{
     problem::{self, OrProblem, Problem, Result},
 };
 
-/// How much all sources or all products may take: a hundred times what any stack has.
+/// The size that all sources or all products may have: a hundred times what any stack has.
 const TOTAL_MAX: u64 = 1 << 30;
-/// How large a module may be, with all that a debugger wants to know of it.
+/// The size that a module may have, with all that a debugger wants to know of it.
 const MODULE_MAX: u64 = 320 << 20;
-/// How large a list of symbols or types may be. That of a whole kernel has 2 MiB.
+/// The size that a list of symbols or types may have. That of a whole kernel has 2 MiB.
 const TEXT_MAX: u64 = 64 << 20;
 
 /// The folder that the build sees.
@@ -318,7 +318,8 @@ fn is_code(name: &str) -> bool {
     ["c", "h", "rs", "S"].iter().any(|end| has_extension(Path::new(name), end))
 }
 
-/// How large a file may be that is taken out of a tree; nothing for one that is none of those.
+/// Returns the size that a file may have that is taken out of a tree; nothing for one that is none
+/// of those.
 fn product_max(path: &Path) -> Option<u64> {
     let lists = ["modules.order", "Module.symvers"];
     if has_extension(path, "ko") {

@@ -58,7 +58,7 @@ impl Args {
 fn look(cache: &Cache) -> Vec<Finding> {
     let finding = |what: &str, found| (what.to_owned(), found);
     let root = Root::present(cache, TRIXIE);
-    // What only makes a root is not missing where it is made.
+    // A command that only makes a root is not missing where it is made.
     let needed = if root.is_some() { packages::to_enter() } else { packages::to_make() };
     let mut findings: Vec<Finding> =
         needed.into_iter().map(|needed| finding(needed.command, host_command(needed))).collect();
@@ -85,7 +85,7 @@ fn look(cache: &Cache) -> Vec<Finding> {
     findings
 }
 
-/// What the cache takes on the disk; `kernels` tells its parts.
+/// Returns the cache's use of the disk; `kernels` tells its parts.
 fn cache_size(cache: &Cache) -> Result<String> {
     let items = leftovers::items(cache)?;
     let [all, spare] = sums(&items).map(size);

@@ -52,7 +52,7 @@ impl JudgeArgs {
         self.kernel.clone().unwrap_or(KernelName::STOCK)
     }
 
-    /// What is known of the kernel, with the certificates that were named.
+    /// Returns the facts about the kernel, with the certificates that were named.
     ///
     /// # Errors
     /// Its tree, or a file that was named, cannot be read.

@@ -117,7 +117,7 @@ pub struct GuestArgs {
     /// Files to put into the guest's working directory
     #[arg(long, value_name = "FILE", num_args = 1..)]
     with: Vec<PathBuf>,
-    /// What runs the guest: auto, kvm or tcg
+    /// The accelerator of the guest: auto, kvm or tcg
     #[arg(long, default_value = "auto", hide_possible_values = true)]
     accel: Accel,
 }
@@ -155,7 +155,7 @@ fn report_unreadable(files: &[UnreadableFile]) {
     }
 }
 
-/// How long one tier may take on 2 cores without KVM.
+/// The longest time that one tier may take on 2 cores without KVM.
 const TESTS_DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 /// The cargo that runs us, in the project's folder.

@@ -18,7 +18,7 @@ pub struct Args {
     /// The folder, which is not there yet or empty
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// What the modules are called: NAME, and NAME_user [default: as the folder]
+    /// The name of the modules: NAME, and NAME_user [default: as the folder]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Both modules in C; with --rust, the lower one in C and the upper one in Rust

@@ -43,7 +43,7 @@ pub struct Args {
     /// Exit with status 1, too, when a module finds no device of its kind in the guest
     #[arg(long)]
     strict: bool,
-    /// How long each command in the guest may take
+    /// The longest time that each command in the guest may take
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     deadline: u64,
 }
@@ -102,7 +102,7 @@ fn kernels_help() -> String {
     format!("{}; may be given several times [default: stock]", KernelName::choices())
 }
 
-/// What it came to, in a line.
+/// Returns the outcome in one line.
 fn summary(proof: &StackProof) -> String {
     let count = |word: &str| proof.kernels.iter().filter(|kernel| kernel.word() == word).count();
     let (all, holds, skipped) = (proof.kernels.len(), count("holds"), count("skipped"));

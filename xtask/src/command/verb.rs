@@ -19,7 +19,7 @@ use crate::{
     problem::Kind,
 };
 
-/// What follows the help.
+/// The text that follows the help.
 pub const AFTER_HELP: &str = "Exit status: 0 it holds, 1 it does not hold, 2 a wrong request, \
     69 this machine could not do it.\n`vm` passes the status of the guest's command through.";
 

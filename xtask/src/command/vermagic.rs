@@ -45,7 +45,7 @@ struct VermagicForm<'a> {
     modules: &'a [Entry],
 }
 
-/// What became of one file.
+/// The outcome for one file.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Entry {

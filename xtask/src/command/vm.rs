@@ -23,7 +23,7 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     guest: GuestArgs,
-    /// How long the command may take.
+    /// The longest time that the command may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     deadline: u64,
     /// Boot the guest, instead of restoring a state that was saved when it had booted.

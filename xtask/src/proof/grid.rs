@@ -50,7 +50,7 @@ pub enum Row {
 }
 
 impl Row {
-    /// What stands before it.
+    /// The text before it.
     pub fn name(&self) -> &str {
         match self {
             Self::Whole(subject) => subject.word(),

@@ -1,4 +1,4 @@
-//! What was predicted, held against what happened.
+//! Predictions, held against what happened.
 
 use loader::{
     errno::Errno,
@@ -28,7 +28,7 @@ const INTERNAL: [(&str, &str, &str); 2] = [
     ("Unknown error 524", "ENOTSUPP", "a module's init should return EOPNOTSUPP"),
 ];
 
-/// What strerror() says of ENODEV.
+/// The words of strerror() for ENODEV.
 const NO_DEVICE: &str = "No such device";
 
 /// Would each module of the stack load?
@@ -135,8 +135,8 @@ fn init_failed(said: &str) -> Answered {
     Answered::fails(word, format!("its init fails: {text}"))
 }
 
-/// What comes of a load that only a soft dependency asks for: modprobe goes on when it fails
-/// (kmod 34, libkmod-module.c:kmod_module_probe_insert_module).
+/// Returns the answer to a load that only a soft dependency asks for: modprobe goes on when it
+/// fails (kmod 34, libkmod-module.c:kmod_module_probe_insert_module).
 pub(super) fn ignored_by_modprobe(answer: Answered) -> Answered {
     match answer {
         Answered::Fails(_, Fault { word, reason }) | Answered::NoDevice(Fault { word, reason }) => {
@@ -184,7 +184,7 @@ pub(super) fn unload(step: &CommandReport, permanent: bool) -> Answered {
     }
 }
 
-/// What the kernel complained about while a step ran, in a word and in its own words.
+/// Returns the kernel's complaint while a step ran, in a word and in its own words.
 pub(super) fn complaint(step: &CommandReport) -> Option<Fault> {
     let own = step.kernel.iter().chain(&step.late).filter(|message| !message.from_user);
     let log: Vec<&str> = own.map(|message| message.text.as_str()).collect();

@@ -1,4 +1,4 @@
-//! What is asked of a running kernel: each module loaded, the user's command, each module taken
+//! The questions to a running kernel: each module loaded, the user's command, each module taken
 //! out again, and what they left behind.
 //!
 //! The answers rest on nothing that a module's helpers can mount over, overwrite or remove: the
@@ -29,7 +29,7 @@ use crate::{
 /// last check and the module's init (kernel/module/main.c:load_module, 6.1 to 7.3).
 const TRACE: &str = "mount -t tracefs tracefs /sys/kernel/tracing && \
                      echo 1 > /sys/kernel/tracing/events/module/module_load/enable";
-/// What it noted.
+/// The file of what it noted.
 const ACCEPTED: &str = "/sys/kernel/tracing/trace";
 const LOADED: &str = "/proc/modules";
 
@@ -38,7 +38,7 @@ pub(super) struct InGuest<'a> {
     session: Session,
     prediction: &'a Prediction,
     points: Vec<Point>,
-    /// What each command is for.
+    /// The purpose of each command.
     whats: Vec<String>,
     traced: bool,
     loaded: HashSet<String>,
@@ -180,7 +180,7 @@ impl InGuest<'_> {
         });
     }
 
-    /// Whether the kernel came to call a module's init, where it can be told.
+    /// Returns `true` if the kernel came to call a module's init, where it can be told.
     fn accepted(&mut self, name: &str) -> Option<bool> {
         if !self.traced {
             return None;
@@ -355,7 +355,7 @@ impl InGuest<'_> {
         if self.panicked() || !(before || by_host) { Kind::DoesNotHold } else { Kind::Host }
     }
 
-    /// What ended the guest before its time.
+    /// Returns the fault that ended the guest before its time.
     fn end_of_guest(&self, problem: &Problem) -> Fault {
         let reason = problem.first_line();
         let word = match () {

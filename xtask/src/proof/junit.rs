@@ -39,7 +39,7 @@ fn written(proof: &StackProof) -> io::Result<Vec<u8>> {
     Ok(xml)
 }
 
-/// How many answers there are of each kind.
+/// The number of answers of each kind.
 fn counts<'a>(points: impl Iterator<Item = &'a Point> + Clone) -> [(&'static str, String); 4] {
     let count = |is: fn(&Answered) -> bool| {
         points.clone().filter(|point| is(&point.answer)).count().to_string()
@@ -99,7 +99,7 @@ fn case(writer: &mut Writer<Vec<u8>>, kernel: &KernelProof, point: &Point) -> io
     Ok(())
 }
 
-/// What was said about a question.
+/// Returns the words about a question.
 fn transcript(kernel: &KernelProof, point: &Point) -> String {
     let Some(step) = point.step.and_then(|step| kernel.steps.get(step)) else {
         return String::new();

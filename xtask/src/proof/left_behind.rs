@@ -7,9 +7,10 @@ pub(super) const NAMES: &str =
         ls $list | grep -v '^[0-9]*$' | sed \"s|^|$list: |\"
     done";
 
-/// How long the guest lives on after the last module went, in seconds of its own clock. What an
-/// exit forgets runs by the second: a timer of one or two seconds, which may be a tick late, a work
-/// that is put off, a thread that sleeps in between. RCU's callbacks come within a tenth of it.
+/// The time for which the guest lives on after the last module went, in seconds of its own clock.
+/// What an exit forgets runs by the second: a timer of one or two seconds, which may be a tick
+/// late, a work that is put off, a thread that sleeps in between. RCU's callbacks come within a
+/// tenth of it.
 ///
 /// Then it names each kernel thread that goes on in code that is gone: the unwinder of its stack
 /// ends there, and does not come to where all threads begin (kernel/stacktrace.c, 6.1 to 7.3; a

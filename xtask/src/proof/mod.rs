@@ -33,7 +33,7 @@ use crate::{
 
 use self::point::{Answered, Point};
 
-/// What is to be proven.
+/// A request for a proof.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// The stack.
@@ -44,7 +44,7 @@ pub struct Wanted {
     pub skip_others: bool,
     /// A line for the guest's shell, run when all modules are loaded; it must end with status 0.
     pub command: Option<String>,
-    /// How long each command in the guest may take.
+    /// The longest time that each command in the guest may take.
     pub deadline: Duration,
 }
 
@@ -70,9 +70,9 @@ pub struct KernelProof {
     pub modules: Vec<ModuleInStack>,
     /// Where it was built.
     pub build_folder: PathBuf,
-    /// What Kbuild and the compilers said, when it does not build.
+    /// The words of Kbuild and the compilers, when it does not build.
     pub build_said: String,
-    /// What ran in the guest.
+    /// The steps in the guest.
     pub steps: Vec<ProofStep>,
     /// The lines of `/proc/kallsyms` about what the stack's modules export.
     pub kallsyms: Vec<String>,
@@ -85,7 +85,7 @@ pub struct KernelProof {
 /// A command that ran in the guest, and why.
 #[derive(Clone, Debug, Default)]
 pub struct ProofStep {
-    /// What it is for.
+    /// Its purpose.
     pub what: String,
     /// The command, and all that came of it.
     pub report: CommandReport,
@@ -107,7 +107,7 @@ pub struct ModuleInStack {
 pub struct ExportInStack {
     /// The symbol, as `/proc/kallsyms` has it.
     pub symbol: String,
-    /// Whether only GPL-compatible modules may use it.
+    /// The license that its users need.
     pub license: License,
     /// The names of the modules of the stack that use it.
     pub users: Vec<String>,
@@ -158,7 +158,7 @@ impl KernelProof {
         self.build_said = self.build_said.replace(&whole, "");
     }
 
-    /// What it came to: for a reader, and for machines in a word of [`Answered::word`].
+    /// Returns the outcome: for a reader, and for machines in a word of [`Answered::word`].
     fn words(&self) -> [&'static str; 2] {
         match self.kind() {
             Some(_) if self.differs() => ["OUR PREDICTION WAS WRONG", "differs"],
@@ -181,7 +181,7 @@ impl KernelProof {
         self.words()[1]
     }
 
-    /// Which exit status it deserves when it does not hold.
+    /// Returns the exit status of a proof that fails.
     pub fn kind(&self) -> Option<Kind> {
         let kinds = self.points.iter().filter_map(|point| point.answer.kind());
         kinds.min_by_key(|kind| kind.status())
@@ -209,7 +209,7 @@ impl StackProof {
         self.kernels.iter().any(KernelProof::lacks_device)
     }
 
-    /// Which exit status it deserves when it does not hold: what does not hold counts before what
+    /// Returns the exit status of a proof that fails: what does not hold counts before what
     /// this machine could not do. A stack that was tried on no kernel does not hold.
     pub fn kind(&self) -> Option<Kind> {
         let kinds = self.kernels.iter().filter_map(KernelProof::kind);

@@ -15,7 +15,7 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// How many lines of the compilers' words are told as a reason.
+/// The number of lines of the compilers' words that are shown as a reason.
 const WORDS_MAX: usize = 3;
 
 /// Proves a stack on one kernel. Nothing that it comes to ends the others.

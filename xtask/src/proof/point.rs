@@ -7,11 +7,11 @@ use crate::problem::Kind;
 /// A question with its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Point {
-    /// What was asked.
+    /// The question.
     pub subject: Subject,
     /// The answer.
     pub answer: Answered,
-    /// Which of the proof's steps answered it, if one did.
+    /// The index of the proof's step that answered it, if one did.
     pub step: Option<usize>,
 }
 
@@ -22,7 +22,7 @@ impl Point {
     }
 }
 
-/// What is asked, of a module by its name.
+/// A question, about a module by its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// Is the kernel there, or can it be prepared?
@@ -56,7 +56,7 @@ impl Subject {
         }
     }
 
-    /// What is asked, in one word.
+    /// Returns the question in one word.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Kernel => "kernel",
@@ -94,7 +94,7 @@ pub enum Answered {
     NoDevice(Fault),
     /// No; whose fault that is.
     Fails(Kind, Fault),
-    /// What was predicted is not what happened: a fault of this program.
+    /// A prediction that did not come true: a fault of this program.
     Differs(Fault),
 }
 
@@ -151,7 +151,7 @@ impl Answered {
         }
     }
 
-    /// Which exit status it deserves when it is no.
+    /// Returns the exit status for an answer that is no.
     pub fn kind(&self) -> Option<Kind> {
         match self {
             Self::Holds | Self::Skipped(_) | Self::NoDevice(_) => None,
@@ -172,7 +172,7 @@ impl Answered {
         }
     }
 
-    /// How much it matters beside other answers: the worst is shown.
+    /// Returns its weight beside other answers: the worst is shown.
     pub fn rank(&self) -> u8 {
         match self {
             Self::Holds => 0,

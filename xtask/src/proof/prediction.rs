@@ -1,4 +1,4 @@
-//! What would happen to the modules of a stack, before any is loaded.
+//! The prediction for the modules of a stack, before any is loaded.
 
 use std::{
     collections::HashSet,

@@ -14,7 +14,7 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// What was told of a stack, scene by scene, and what ended it before its time.
+/// A story of a stack, scene by scene, and what ended it before its time.
 #[derive(Debug)]
 pub struct Story<'a> {
     /// The kernel that told it.
@@ -25,9 +25,9 @@ pub struct Story<'a> {
     pub modules: &'a [PathBuf],
     /// The scenes that were played.
     pub scenes: Vec<ProofStep>,
-    /// What was not as the story says: the last scene, or the guest's end.
+    /// The difference from the story: the last scene, or the guest's end.
     pub ended_by: Option<&'a Problem>,
-    /// How long all of it took.
+    /// The time that all of it took.
     pub time: Duration,
 }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{host::file_system::write_given, problem::Result};
 
-/// What the page may do: show itself, in its own style. A name that a module brought could not
+/// The rights of the page: show itself, in its own style. A name that a module brought could not
 /// run a script even if it were not escaped.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
                       form-action 'none'";

@@ -1,4 +1,4 @@
-//! Which modules import a symbol.
+//! The modules that import a symbol.
 
 use ko::{module::Module, text::Text};
 use serde::Serialize;

@@ -46,7 +46,7 @@ use crate::{
     problem::Result,
 };
 
-/// How many unpacked modules may wait for their turn.
+/// The number of unpacked modules that may wait for their turn.
 const WAITING_MAX: usize = 32;
 
 /// The answer for one module, in short.
@@ -54,7 +54,7 @@ const WAITING_MAX: usize = 32;
 pub struct ModuleRow {
     /// Its path within the folder.
     pub file: String,
-    /// What the kernel would do.
+    /// The kernel's answer.
     pub verdict: RowVerdict,
     /// The name of the kernel's error.
     pub errno: Option<String>,
@@ -65,7 +65,7 @@ pub struct ModuleRow {
     pub said: Option<String>,
 }
 
-/// What the kernel would do with a module.
+/// The kernel's answer to a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RowVerdict {
@@ -121,13 +121,13 @@ pub fn judge_as_insmod(
     Ok(model.finit_module(LoadRequest { args, ..request }))
 }
 
-/// What was found of a folder's modules.
+/// The findings about a folder's modules.
 #[derive(Debug)]
 pub struct Judged {
     /// A row for each.
     pub rows: Vec<ModuleRow>,
-    /// How many signatures were verified, and how long that took, on all processors together; none
-    /// where the answers were remembered.
+    /// The number of signatures that were verified, and the time of that, on all processors
+    /// together; none where the answers were remembered.
     pub verified: Option<(usize, Duration)>,
 }
 
@@ -170,7 +170,7 @@ fn is_settled(file: &ModuleFile) -> bool {
     now.is_ok_and(|now| now == file.stamp) && !file.stamp.is_fresh(SystemTime::now())
 }
 
-/// What is known of a folder's modules before any of them is loaded.
+/// The knowledge of a folder's modules before any of them is loaded.
 struct Early {
     /// The rows of those that no other module could help.
     rows: Vec<ModuleRow>,

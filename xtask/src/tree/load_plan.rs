@@ -1,4 +1,4 @@
-//! Which files `check` loads, and in which order.
+//! The files that `check` loads, and their order.
 
 use std::{
     collections::HashSet,

@@ -1,5 +1,5 @@
-//! What modprobe reads beside the modules: the files of modprobe.d, and the lists of what is built
-//! in.
+//! The files that modprobe reads beside the modules: the files of modprobe.d, and the lists of what
+//! is built in.
 
 use std::{
     fs,
@@ -48,7 +48,7 @@ fn config_file(path: &Path) -> Result<ConfigFile> {
     Ok(ConfigFile { path: path.shown().to_string(), text })
 }
 
-/// What the kernel of a tree has built in; nothing, where the tree has no such lists.
+/// Returns the built-in modules of a tree's kernel; nothing, where the tree has no such lists.
 ///
 /// # Errors
 /// A list that cannot be read.

@@ -30,7 +30,7 @@ pub struct TreeScan {
     pub ties: Vec<Tie>,
     /// The files in a form that kmod does not list.
     pub not_listed: Vec<ModuleFile>,
-    /// How many of them were remembered from an earlier call.
+    /// The number of them that were remembered from an earlier call.
     pub remembered: usize,
 }
 

@@ -35,7 +35,7 @@ pub fn file_for(cache_dir: &Path, tree: &Path) -> PathBuf {
     cache_dir.join(format!("{key:016x}.facts"))
 }
 
-/// What tells this program from another build of it.
+/// Returns the facts that tell this program from another build of it.
 pub fn program_stamp() -> Stamp {
     let program = fs::metadata("/proc/self/exe");
     program.map(|metadata| Stamp::from_metadata(&metadata)).unwrap_or_default()
@@ -94,7 +94,7 @@ impl ScanCache {
 /// Writes the entries of a tree.
 ///
 /// # Errors
-/// What the system says; the old cache, if any, is then still whole.
+/// Those of the system; the old cache, if any, is then still whole.
 pub fn save<'a>(
     path: &Path,
     entries: impl Iterator<Item = (&'a str, &'a Stamp, &'a DependencyInfo)>,

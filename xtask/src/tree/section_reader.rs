@@ -106,7 +106,7 @@ impl ModuleBuffer {
     /// Reads a file and unpacks it.
     ///
     /// # Errors
-    /// What the system says, or what is wrong with a packed file.
+    /// Those of the system, and of a packed file that is damaged.
     pub fn read(&mut self, path: &Path) -> Result<&[u8], FileError> {
         let (file, metadata) = open::open(path, UNPACKED_BYTES_MAX as u64)?;
         let length = self.fill(&file, metadata.len())?;
@@ -132,7 +132,7 @@ impl ModuleBuffer {
     /// Reads a file and unpacks it even where kmod refuses to; what kmod says of it comes with it.
     ///
     /// # Errors
-    /// What the system says; what kmod says of a file that cannot be unpacked here either.
+    /// Those of the system; kmod's refusal of a file that cannot be unpacked here either.
     pub fn read_beside_kmod(
         &mut self,
         path: &Path,
@@ -299,7 +299,7 @@ mod tests {
             include_bytes!("../../tests/fixtures/hello-7.3.ko"),
         ];
         for (bytes, all) in fixtures.into_iter().zip([true, false]) {
-            // What follows the ELF makes it large enough to be read in parts.
+            // The bytes after the ELF make it large enough to be read in parts.
             let bytes = [bytes, &[0xff; ModuleBuffer::WHOLE_BYTES_MAX]].concat();
             let path = folder.path().join("module.ko");
             std::fs::write(&path, &bytes).unwrap();

@@ -111,7 +111,7 @@ struct Folder {
 /// One walk of a tree, in the order in which its folders are listed.
 struct Walk<'c> {
     config: &'c DepmodConfig,
-    /// How often each folder was entered through links, by device and inode.
+    /// The number of times that each folder was entered through links, by device and inode.
     entered: Mutex<HashMap<(u64, u64), usize>>,
     unreadable: Mutex<Vec<UnreadableFile>>,
     entries: AtomicUsize,

@@ -177,7 +177,7 @@ impl Args {
     }
 }
 
-/// How many came to what, with one of each as an example.
+/// Returns the number of modules for each answer, with one of each as an example.
 fn print_all(facts: &TreeFacts, rows: &[ModuleRow]) {
     let mut kinds: BTreeMap<String, Vec<&ModuleRow>> = BTreeMap::new();
     for row in rows {

@@ -172,7 +172,7 @@ fn print_kernel(facts: &Facts<'_>) {
     listed("marks", &marks);
 }
 
-/// What a flag of a vermagic stands for.
+/// Returns the meaning of a flag of a vermagic.
 fn flag_meaning(flag: Text<'_>) -> &'static str {
     match flag.bytes() {
         b"SMP" => "for several processors (CONFIG_SMP)",

@@ -7,7 +7,8 @@ use ko::{
 
 use crate::tree::section_reader::FileError;
 
-/// What is there of a module. A file that is none and that kmod refuses is told by kmod's refusal.
+/// Returns the parts of a module that are there. A file that is none and that kmod refuses is told
+/// by kmod's refusal.
 pub(super) fn facts<'a>(
     bytes: &'a [u8],
     refusal: Option<&KmodRefusal>,

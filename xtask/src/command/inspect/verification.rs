@@ -1,4 +1,4 @@
-//! What a kernel says of a module's signature.
+//! A kernel's answer to a module's signature.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use loader::{
     verify_signature,
 };
 
-/// What a kernel says of a signature.
+/// A kernel's answer to a signature.
 pub(super) struct Verification {
     pub(super) release: String,
     pub(super) answer: Answer,
@@ -17,7 +17,7 @@ pub(super) struct Verification {
     pub(super) keyrings: Vec<String>,
 }
 
-/// Whether it is good.
+/// The answer, with its reason.
 pub(super) enum Answer {
     /// The kernel checks no signatures.
     NotChecked,

@@ -1,4 +1,4 @@
-//! How kernels and their place on the disk are shown.
+//! The form in which kernels and their place on the disk are shown.
 
 use std::path::Path;
 

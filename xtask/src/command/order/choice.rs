@@ -1,4 +1,4 @@
-//! What else there was to choose from where depmod took its modules.
+//! The other files that depmod could have taken for a module.
 
 use serde::Serialize;
 use stack::{depmod_config::Tie, module_file::ModuleFile};

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 pub(super) enum Format {
     /// Each module with its reasons
     Text,
-    /// What depmod writes
+    /// A file as depmod writes it
     #[value(name = "modules.dep")]
     ModulesDep,
     /// The aliases, as depmod writes them

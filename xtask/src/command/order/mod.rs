@@ -69,7 +69,7 @@ pub struct Args {
     /// Words of the kernel's command line: MODULE.NAME=VALUE, modprobe.blacklist=NAME
     #[arg(long, value_name = "WORDS", default_value = "")]
     cmdline: String,
-    /// What to print
+    /// The form of the output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Spell every symbol in a picture, however many there are
@@ -199,7 +199,7 @@ impl Args {
         Ok(ModprobeConfig::of(graph, files, kmod).with_command_line(&self.cmdline))
     }
 
-    /// What is built into the tree's kernel.
+    /// Returns the modules that are built into the tree's kernel.
     fn built_in(&self) -> Result<BuiltIn> {
         self.tree.as_deref().map_or_else(|| Ok(BuiltIn::default()), built_in)
     }

@@ -95,7 +95,7 @@ fn twice<'a>(file: &Path, symvers: &'a Symvers) -> Vec<ExportedTwice<'a>> {
     symvers.exported_twice().into_iter().map(one).collect()
 }
 
-/// What a file lacks that has no CRC.
+/// The fact that a file without CRCs lacks.
 fn lacks(file: &Path, symvers: &Symvers) -> String {
     let what = if symvers.entries().is_empty() { "lists no symbol" } else { "has no CRC" };
     format!("{} {what}", file.shown())

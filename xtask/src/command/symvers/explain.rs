@@ -56,7 +56,7 @@ pub(super) struct Explain {
     json: bool,
 }
 
-/// What was found out about a symbol: the documented form of `symvers explain --json`.
+/// The findings about a symbol: the documented form of `symvers explain --json`.
 #[derive(Serialize)]
 struct Explanation {
     format: &'static str,
@@ -72,13 +72,13 @@ struct Explanation {
 struct TypeText {
     /// As a C programmer would write it.
     c: String,
-    /// What gendwarfksyms wrote.
+    /// The text that gendwarfksyms wrote.
     text: String,
     /// The CRC computed from it.
     crc: Option<u32>,
     /// The CRC of the blessed text.
     blessed_crc: Option<u32>,
-    /// What differs from the blessed text.
+    /// The differences from the blessed text.
     changes: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What the tests came to: counts, and the reasons of all that did not pass.
+//! The outcome of the tests: counts, and the reasons of all that did not pass.
 
 use std::{
     collections::BTreeMap,
@@ -49,7 +49,7 @@ struct Skip {
     why: String,
 }
 
-/// What one tier came to.
+/// The outcome of one tier.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Tier {
     pub(super) passed: u64,
@@ -106,7 +106,7 @@ impl Tier {
     }
 }
 
-/// What the test runners of one `cargo test` printed.
+/// The lines that the test runners of one `cargo test` printed.
 #[derive(Debug, Default)]
 struct Lines {
     /// The tests that the current runner announced, until it says how they ended.
@@ -184,7 +184,7 @@ fn test_line(line: &str) -> Option<(&str, &str)> {
     Some((name.trim_end(), outcome))
 }
 
-/// What all tiers came to.
+/// The outcome of all tiers.
 pub(super) struct Tally {
     strict: bool,
     ci: bool,

@@ -55,7 +55,7 @@ impl Kmod {
 pub struct InstalledTree {
     /// The whole path.
     pub dir: PathBuf,
-    /// What depmod's `-b` is given.
+    /// The base for depmod's `-b`.
     pub base: PathBuf,
     /// The kernel's release.
     pub release: String,
@@ -84,10 +84,10 @@ impl InstalledTree {
     }
 }
 
-/// What was compared, and how it came out.
+/// A comparison and its outcome.
 #[derive(Clone, Debug, Default)]
 pub struct Comparison {
-    /// How many things were compared: with none, nothing is shown to be right.
+    /// The number of things that were compared: with none, nothing is shown to be right.
     pub compared: usize,
     /// The things that the number counts, and what they were held beside.
     pub what: String,

@@ -1,4 +1,4 @@
-//! What a module says of itself, beside `modinfo -0`.
+//! The facts that a module tells of itself, beside `modinfo -0`.
 
 use std::{collections::HashMap, result};
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// How many files one modinfo is given: command lines have an end.
+/// The number of files that one modinfo is given: command lines have an end.
 const BATCH: usize = 250;
 
 /// Keys and values, sorted by key, with the order within a key kept.

@@ -1,4 +1,4 @@
-//! What modules export and import, beside the Module.symvers of the kernel's own build.
+//! The exports and imports of modules, beside the Module.symvers of the kernel's own build.
 
 use std::{collections::HashMap, path::Path, result};
 
@@ -32,7 +32,7 @@ pub(super) fn compare(files: &[ModuleFile], path: &Path) -> Result<[Comparison; 
     Ok([written_back, compare_modules(files, &symvers)])
 }
 
-/// What one module says it exports and imports, beside the kernel's Module.symvers.
+/// Compares a module's exports and imports with the kernel's Module.symvers.
 struct Symbols {
     exports: Vec<SymversEntry>,
     imports: Vec<(String, Option<u32>)>,
