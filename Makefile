@@ -13,7 +13,7 @@ kbuild = $(MAKE) -C $(KDIR) M=$(CURDIR)$(1)
 modules: check-kdir
 	$(call kbuild) modules
 
-# What three packages would do: each module alone, the others against the provider's symbols.
+# The way of three packages: each module alone, the others against the provider's symbols.
 split: check-kdir
 	$(call kbuild,/provider) modules
 	$(call kbuild,/consumer) KBUILD_EXTRA_SYMBOLS=$(CURDIR)/provider/Module.symvers modules
@@ -48,7 +48,7 @@ help:
 	@echo 'make fmt | fmtcheck            format the Rust sources, or check that they are'
 	@echo 'KDIR is $(KDIR)'
 
-# What a Rust module needs of KDIR. Without the metadata rustc would only say E0463.
+# The metadata that a Rust module needs of KDIR. Without the metadata rustc would only say E0463.
 config = $(KDIR)/include/config/auto.conf
 metadata = $(addprefix rust/lib,core.rmeta compiler_builtins.rmeta ffi.rmeta build_error.rmeta \
 	pin_init.rmeta bindings.rmeta uapi.rmeta kernel.rmeta macros.so) \

@@ -70,7 +70,7 @@ fn new_counter() -> Result<Counter> {
     Ok(counter)
 }
 
-/// What a reader of the device gets.
+/// Returns the text for a reader of the device.
 fn show(counter: &Counter) -> Result<CString> {
     CString::try_from_fmt(fmt!("{}\n", counter.value()))
 }

@@ -34,7 +34,7 @@ use kernel::{
     reason = "provider.h is written for C, and for more users than this one"
 )]
 mod bindings {
-    //! What `provider.h` declares, as bindgen reads it.
+    //! The declarations of `provider.h`, as bindgen reads it.
     use kernel::ffi;
 
     include!(env!("PROVIDER_BINDINGS"));

@@ -56,7 +56,7 @@ crate-hash = $(addprefix $(crate-name)_abi_,$(shell $(RUSTC) -Zls=root $(crate-m
 # module's path and the class of the export too. The kernel takes more (KSYM_NAME_LEN: 512).
 crate-name-max := 400
 
-# What the macro module! leaves global and no importer can use.
+# Names that the macro module! leaves global and no importer can use.
 crate-glue := 13___module_init|17module_parameters.*[0-9]___|6kernel6module13InPlaceModule4init$$
 
 quiet_cmd_crate_table = EXPORTS $@

@@ -43,7 +43,7 @@ pub use counter::{
     reason = "provider.h declares what provider neither exports nor uses"
 )]
 mod bindings {
-    //! What `provider.h` declares, as bindgen reads it.
+    //! The declarations of `provider.h`, as bindgen reads it.
     use kernel::ffi;
 
     include!(env!("PROVIDER_BINDINGS"));

@@ -26,7 +26,7 @@ pub(crate) const ALONE: &str = "quiet";
 pub(crate) struct Case {
     /// Its name.
     pub(crate) id: String,
-    /// What the last load is to show.
+    /// The purpose of the last load.
     pub(crate) shows: Shows,
     /// Words for the kernel's command line; those with [`ALONE`] have a guest of their own, where
     /// nothing has been logged or tainted before.
@@ -52,7 +52,7 @@ impl Case {
     }
 }
 
-/// What the prediction must be for a fixture to be one: the error and a part of a message.
+/// The prediction that makes a fixture one: the error and a part of a message.
 #[derive(Clone, Copy)]
 pub(crate) struct Shows(pub(crate) Option<Errno>, pub(crate) &'static str);
 
@@ -229,7 +229,7 @@ impl<'a> Maker<'a> {
         });
     }
 
-    /// What the loader does not look at, and what it does, byte by byte.
+    /// The bytes that the loader looks at, and those that it does not, one by one.
     fn ignored_fields(&mut self) {
         for at in 4..16 {
             self.plain(&format!("ident-{at}"), OK, "", |m| m.bytes[at] ^= 0x55);
@@ -933,7 +933,7 @@ fn over_instruction(module: &mut Module) -> usize {
     at
 }
 
-/// What is done to a byte, or a word, of the types for BPF.
+/// The change to a byte, or a word, of the types for BPF.
 enum BtfChange {
     Xor(u8),
     Set(u32),

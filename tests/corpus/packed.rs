@@ -11,7 +11,7 @@ use super::{
     sign::{self, Form},
 };
 
-/// What the kernel says for its decoder's status.
+/// Returns the kernel's words for its decoder's status.
 const STATUS: [&str; 9] = [
     "decompression failed with status 0",
     "",
@@ -26,7 +26,7 @@ const STATUS: [&str; 9] = [
 
 /// The headers of the stream and of its block.
 const HEADERS_BYTES: usize = 12 + 12;
-/// What stands before the data of the first chunk: control, sizes, properties.
+/// The bytes before the data of the first chunk: control, sizes, properties.
 const FIRST_CHUNK_BYTES: usize = 6;
 
 impl Maker<'_> {
@@ -148,7 +148,7 @@ impl Maker<'_> {
     }
 }
 
-/// What the decoder of XZ says of a file that is none.
+/// The words of the XZ decoder for a file that is none.
 const NO_XZ: Shows = Shows(EINVAL, "not an xz compressed module");
 
 /// Packs a file as gzip does.

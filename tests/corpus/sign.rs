@@ -3,7 +3,7 @@
 use p256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner};
 use sha2::{Digest, Sha256};
 
-/// What a signature is to have.
+/// The parts of a signature.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Form {
     /// The signer's own certificate.
@@ -21,7 +21,7 @@ pub(crate) struct Form {
     pub(crate) digest: Option<&'static [u8]>,
     /// The identifier of the kind of key, where it is not ECDSA with SHA-256.
     pub(crate) key: Option<&'static [u8]>,
-    /// What the message says that it is of, where that is not data.
+    /// The type that the message says it is of, where that is not data.
     pub(crate) content: Option<&'static [u8]>,
     /// The versions of the message and of its signer.
     pub(crate) versions: Option<[u8; 2]>,
@@ -31,7 +31,7 @@ pub(crate) struct Form {
     pub(crate) unsigned_attributes: bool,
     /// An attribute of the issuer's name that the kernel does not know.
     pub(crate) odd_name: bool,
-    /// How many signers more.
+    /// The number of further signers.
     pub(crate) more_signers: usize,
     /// No signer at all.
     pub(crate) no_signer: bool,

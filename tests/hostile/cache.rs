@@ -43,12 +43,12 @@ pub(crate) fn tests() -> Vec<Test> {
         a_damaged_file_system_is_named_and_comes_again_by_the_hint,
         a_damaged_unpacked_kernel_is_named,
         a_damaged_agent_is_named,
-        what_is_touched_and_whole_is_no_damage,
+        a_touched_entry_that_is_whole_is_not_damaged,
         a_read_only_cache_runs_a_prepared_kernel,
         a_full_disk_runs_a_prepared_kernel_and_what_was_left_is_swept,
         a_full_disk_keeps_no_half_of_a_state,
         an_ordinary_user_needs_nothing_but_bwrap_for_a_prepared_root,
-        what_nobody_uses_is_pruned_and_its_lock,
+        an_unused_entry_is_pruned_with_its_lock,
     ])
 }
 
@@ -277,7 +277,7 @@ fn a_damaged_agent_is_named() {
     a_boot_meets_damage(&cache, "agent-", "init");
 }
 
-fn what_is_touched_and_whole_is_no_damage() {
+fn a_touched_entry_that_is_whole_is_not_damaged() {
     let cache = OwnCache::new();
     let file = kernel().tree.join("Module.symvers");
     let stack = tempfile::tempdir().unwrap();
@@ -360,12 +360,12 @@ fn an_ordinary_user_needs_nothing_but_bwrap_for_a_prepared_root() {
     command.arg(cache.0.path()).arg(common).arg(tools.path()).arg(program);
     command.env("XDG_CACHE_HOME", cache.0.path()).current_dir("/");
     let said = told(command);
-    // What failed is the command in the guest; and what this user cannot look into is no damage.
+    // The command in the guest failed; and what this user cannot look into is no damage.
     assert_eq!(said.status, Some(3), "{}", said.text);
     assert!(!said.text.contains("damaged"), "{}", said.text);
 }
 
-fn what_nobody_uses_is_pruned_and_its_lock() {
+fn an_unused_entry_is_pruned_with_its_lock() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join("symstack").join(name);
     for entry in ["stacks/old/stock", "stacks/new/stock", "guest", "kernels"] {

@@ -37,17 +37,17 @@ pub(crate) fn tests() -> Vec<Test> {
         a_tree_of_links_to_its_own_folders_ends,
         a_tree_of_links_out_of_it_is_followed_once,
         a_folder_without_permission_is_named_and_the_others_are_ordered,
-        what_is_no_file_in_a_tree_is_named,
+        a_fifo_in_a_tree_is_named,
         relocations_over_each_other_are_not_followed,
     ])
 }
 
 /// A case that waits longer has failed.
 const WAIT_MAX: Duration = Duration::from_secs(10);
-/// What a case may map, in KiB: less than the hostile file that it is given has.
+/// The memory that a case may map, in KiB: less than the hostile file that it is given has.
 const MEMORY_MAX: usize = 3 << 20;
 
-/// What the runner said, and its status.
+/// Returns the runner's output, and its status.
 pub(crate) struct Said {
     pub(crate) out: Vec<u8>,
     pub(crate) err: String,
@@ -314,7 +314,7 @@ fn a_folder_without_permission_is_named_and_the_others_are_ordered() {
     assert!(*status == 1 && err.contains("/closed: Permission denied"), "{status}: {err}");
 }
 
-fn what_is_no_file_in_a_tree_is_named() {
+fn a_fifo_in_a_tree_is_named() {
     let tree = tree(&[b"good.ko", b"\xff.ko"]);
     pipe(tree.path(), "pipe.ko");
     symlink("/dev/zero", tree.path().join("device.ko")).unwrap();

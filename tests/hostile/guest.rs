@@ -271,7 +271,7 @@ fn a_device_that_is_not_here_is_an_outcome_of_its_own() {
     assert_eq!((proof.kind(), proof.word()), (None, "no device here"));
 }
 
-/// What `vm` prints of a command in a guest, and its status.
+/// Returns the output of `vm` for a command in a guest, and its status.
 fn vm(arguments: &[&str], line: &str) -> (String, Option<i32>) {
     let mut run = Command::new(env!("CARGO_BIN_EXE_xtask"));
     run.arg("vm").args(["--kernel", &kernel().name.to_string()]).args(arguments);

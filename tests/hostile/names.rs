@@ -1,4 +1,4 @@
-//! What others wrote where it is printed: names, texts and the output that is lost.
+//! Names and texts of others where they are printed, and output that is lost.
 
 use std::{
     ffi::OsStr, fs, io::Read as _, os::unix::ffi::OsStrExt as _, path::Path, process::Stdio,
@@ -102,7 +102,8 @@ fn a_name_that_is_not_utf8_is_shown_as_such() {
     said("check {}", &[&file]).refuses("its name is not UTF-8");
 }
 
-/// What Graphviz would read: its tokens without the quoted texts (doc/info/lang of Graphviz).
+/// Returns the tokens that Graphviz would read, without the quoted texts (doc/info/lang of
+/// Graphviz).
 fn is_dot(text: &str) -> bool {
     let mut plain = String::new();
     let mut rest = text;

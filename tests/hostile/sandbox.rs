@@ -34,7 +34,7 @@ pub(crate) fn tests() -> Vec<Test> {
         no_file_of_a_build_is_roots,
         nothing_can_be_typed_on_the_terminal,
         a_command_on_a_terminal_has_one_of_its_own,
-        what_a_build_leaves_running_is_ended,
+        background_processes_of_a_build_are_ended,
         a_build_that_kills_all_it_can_kills_itself,
         a_build_has_no_network_and_no_way_to_the_hypervisor,
         the_settings_of_the_kernel_cannot_be_written,
@@ -75,7 +75,7 @@ fn build_by(line: &str, stack: &Path) -> String {
     said
 }
 
-/// What a build with this script says. None of them succeeds: there is nothing to link.
+/// Returns the output of a build with this script. None of them succeeds: there is nothing to link.
 fn build(script: &str) -> String {
     build_by("exec \"$@\"", stack(script).path())
 }
@@ -237,7 +237,7 @@ fn a_command_on_a_terminal_has_one_of_its_own() {
     assert_eq!(script.wait().unwrap().code(), Some(7));
 }
 
-fn what_a_build_leaves_running_is_ended() {
+fn background_processes_of_a_build_are_ended() {
     let word = format!("hostile-{}", std::process::id());
     let left = "trap '' TERM HUP; exec sleep 600";
     build(&format!("setsid sh -c \"{left}\" {word} & sh -c 'sleep 600; :' {word} & exit 1"));

@@ -32,7 +32,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Needs::Nothing => [
             a_list_that_a_build_wrote_removes_nothing_of_the_host,
             a_link_that_a_build_planted_is_not_written_through,
-            what_we_remember_is_out_of_a_builds_reach,
+            the_memory_of_a_build_is_out_of_its_reach,
             the_lock_is_out_of_a_builds_reach,
             a_link_out_of_the_stack_is_named_and_not_shown_to_the_build,
             a_link_within_the_stack_is_followed,
@@ -43,7 +43,7 @@ pub(crate) fn tests() -> Vec<Test> {
             a_folder_of_any_name_builds,
             a_folder_with_a_newline_in_its_name_builds,
             messages_name_paths_within_the_stack,
-            what_is_no_file_beside_the_sources_is_left_out_by_name,
+            sockets_and_links_beside_the_sources_are_left_out_by_name,
             a_newline_in_a_name_makes_no_second_name,
             names_of_255_bytes_are_copied,
             a_huge_source_is_left_out,
@@ -73,7 +73,7 @@ pub(crate) fn tests() -> Vec<Test> {
     )
 }
 
-/// How long a refusal may take.
+/// The longest time that a refusal may take.
 const REFUSAL_MAX: Duration = Duration::from_secs(10);
 /// The smallest module.
 const MODULE: &str = "#include <linux/module.h>\nMODULE_LICENSE(\"GPL\");\n\
@@ -117,7 +117,7 @@ impl Stranger {
         BuildDir::open(kernel(), &Stack::in_folder(&self.stack("")).unwrap())
     }
 
-    /// What `build` says, and its status.
+    /// Returns the output of `build`, and its status.
     fn build(&self) -> (String, i32) {
         self.verb(&["build"])
     }
@@ -200,7 +200,7 @@ fn a_link_that_a_build_planted_is_not_written_through() {
     assert_eq!(names(&stranger.outside("")), ["key"]);
 }
 
-fn what_we_remember_is_out_of_a_builds_reach() {
+fn the_memory_of_a_build_is_out_of_its_reach() {
     let stranger = Stranger::new("ls -A .. | sed s/^/beside:/; echo x > ../memory.json");
     let (said, status) = stranger.build();
     assert!(
@@ -285,7 +285,7 @@ fn messages_name_paths_within_the_stack() {
     assert!(status == 1 && said.contains(" a.c:1:9: error"), "{said}");
 }
 
-fn what_is_no_file_beside_the_sources_is_left_out_by_name() {
+fn sockets_and_links_beside_the_sources_are_left_out_by_name() {
     let stranger = Stranger::new("");
     let _socket = UnixListener::bind(stranger.stack("socket")).unwrap();
     node(&stranger.stack("fifo"), FileType::Fifo);

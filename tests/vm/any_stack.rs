@@ -78,7 +78,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if let Ok(build_dir) = BuildDir::open(kernel(), &self.stack) {
-            // What stays is found by nobody.
+            // A file that stays is found by nobody.
             let _ = fs::remove_dir_all(build_dir.tree().ancestors().nth(2).unwrap());
         }
     }
@@ -113,7 +113,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// What a verb prints to its standard output and its standard error, and its status.
+/// Returns a verb's output to its standard output and its standard error, and its status.
 pub(crate) fn run(verb: &[&str], folder: &Path, rest: &[&str]) -> (String, String, i32) {
     let mut run = Command::new(env!("CARGO_BIN_EXE_xtask"));
     run.args(verb).arg("--stack").arg(folder).args(["--kernel", &kernel().name.to_string()]);

@@ -47,7 +47,8 @@ fn the_book_renders_and_all_its_links_lead_somewhere() {
             continue;
         }
         let html = fs::read_to_string(&page).unwrap();
-        // What the script steps through; the page with all pages, for printing, has them as well.
+        // The blocks that the script steps through; the page with all pages, for printing, has them
+        // as well.
         recorded += html.matches("<!-- steps: {\"uses\": {").count();
         for link in html.split(" href=\"").skip(1).chain(html.split(" src=\"").skip(1)) {
             let target = link.split('"').next().unwrap().split('#').next().unwrap();
@@ -62,7 +63,7 @@ fn the_book_renders_and_all_its_links_lead_somewhere() {
     assert!(recorded >= 4, "{recorded} recordings");
 }
 
-/// What a reader does and sees: the button of the first stack is pressed until it is gray.
+/// The acts of a reader: the button of the first stack is pressed until it is gray.
 const READER: &str = "
 const stack = document.querySelector(\".stack\");
 const [start, , next] = stack.querySelectorAll(\"button\");

@@ -1,4 +1,4 @@
-//! What a page comes to in a browser.
+//! The look of a page in a browser.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! What must not build does not, and says why; what changed is built again.
+//! A fault does not build, and says why; what changed is built again.
 
 use std::{fs, path::Path};
 

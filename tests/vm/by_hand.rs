@@ -17,7 +17,7 @@ pub(crate) fn tests() -> Vec<Test> {
     tests!(
         Needs::Rust => [
             a_function_is_exported_by_hand_in_every_class,
-            what_c_would_not_export_does_not_compile,
+            exports_that_c_would_not_make_do_not_compile,
         ],
     )
 }
@@ -149,7 +149,7 @@ fn a_function_is_exported_by_hand_in_every_class() {
     }
 }
 
-fn what_c_would_not_export_does_not_compile() {
+fn exports_that_c_would_not_make_do_not_compile() {
     let folder = tempfile::tempdir().unwrap();
     let any = "#[no_mangle]\npub extern \"C\" fn half_any";
     for (what, from, to, said) in [

@@ -27,7 +27,7 @@ pub(crate) fn tests() -> Vec<Test> {
     tests!(
         Needs::Rust => [
             a_crate_is_used_through_the_kernels_symbol_table,
-            what_a_generic_function_counts_is_counted_once,
+            the_count_of_a_generic_function_is_one_for_all,
             broken_users_of_a_crate_are_judged_as_by_the_kernel,
             every_export_of_a_crate_has_a_version_where_symbols_have_versions,
             a_crates_user_has_no_header_and_nothing_unsafe,
@@ -66,7 +66,7 @@ pub(crate) fn built(name: &str, edits: &[Edit]) -> BuildDir {
     other
 }
 
-/// What the provider of a stack exports of its crate: the mangled names, and the seal.
+/// Returns the exports of a provider's crate: the mangled names, and the seal.
 pub(crate) fn crate_exports(build_dir: &BuildDir) -> (Vec<SymversEntry>, SymversEntry) {
     let symvers = Symvers::parse(fs::read(build_dir.symvers()).unwrap()).unwrap();
     let of_crate = symvers.entries().iter().filter(|entry| entry.is_of_a_crate()).cloned();
@@ -96,7 +96,7 @@ fn a_crate_is_used_through_the_kernels_symbol_table() {
 }
 
 /// The code of a generic function is in its importer, the statics it uses are in the exporter.
-fn what_a_generic_function_counts_is_counted_once() {
+fn the_count_of_a_generic_function_is_one_for_all() {
     let again = "rmmod tally; modprobe tally";
     let report =
         run(&build_dir().modules().unwrap(), &["modprobe provider", "modprobe tally", again]);
@@ -237,7 +237,7 @@ fn a_crate_is_used_by_a_module_that_is_built_elsewhere_and_later() {
 
     metadata_of_another_build_is_refused(&apart);
 
-    // What is gone is made again, by its own build.
+    // A file that is gone is made again, by its own build.
     let metadata = apart.path("first/provider/libprovider.rmeta");
     fs::remove_file(&metadata).unwrap();
     apart.refuses_tally("libprovider.rmeta is in none of:");

@@ -74,7 +74,8 @@ fn unresolved(said: &str) -> Vec<&str> {
     said.lines().filter(|line| CODES.iter().any(|code| line.contains(code))).collect()
 }
 
-/// What rust-analyzer says of the stack in a folder, when one text is replaced in what it is told.
+/// Returns the words of rust-analyzer about the stack in a folder, when one text is replaced in
+/// what it is told.
 fn diagnostics(stack: &Path, project: &EditorProject, from: &str, to: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let json = project.json.to_string();

@@ -28,11 +28,11 @@ pub(crate) fn tests() -> Vec<Test> {
     )
 }
 
-/// What is still different in each exercise of a language and state. All are built at once, and
-/// those that leave nothing behind share a guest.
+/// Returns the differences that are left in each exercise of a language and state. All are built at
+/// once, and those that leave nothing behind share a guest.
 fn different(language: Language, state: State) -> Vec<(String, Option<String>)> {
     let all = exercise::all(project()).unwrap();
-    // What is the same in both languages is tried in C.
+    // An exercise that is the same in both languages is tried in C.
     let tried =
         |one: &&Exercise| !one.in_words() && (language == Language::C || one.has_choice().unwrap());
     let chosen: Vec<&Exercise> = all.iter().filter(tried).collect();

@@ -73,7 +73,7 @@ fn modules_that_stand_on_one_another() {
     });
 }
 
-/// What is a stack in a package, fetched.
+/// Returns the stack in a package, fetched.
 fn fetched(foreign: &Foreign) -> Temporary {
     let fetch = |into: &TempDir| -> Result<()> {
         let cache = Cache::open()?;

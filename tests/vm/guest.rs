@@ -1,4 +1,4 @@
-//! What the VM must do and must never call green.
+//! Ends of the VM: those that must be green, and those that never are.
 
 use std::{
     fs,
@@ -32,9 +32,9 @@ pub(crate) fn tests() -> Vec<Test> {
         Needs::Nothing => [
             commands_come_back_with_output_status_and_kernel_messages,
             messages_that_come_late_are_told_at_the_right_place,
-            what_is_logged_between_two_commands_belongs_to_the_first,
+            messages_between_two_commands_belong_to_the_first,
             a_command_ends_although_its_child_writes_on,
-            what_a_command_writes_faster_than_it_is_read_does_not_fill_the_guest,
+            output_faster_than_its_reader_does_not_fill_the_guest,
             no_tool_runs_another_modprobe_than_kmods,
             another_modprobe_than_kmods_is_noticed,
             a_panic_is_named,
@@ -69,7 +69,7 @@ fn module(name: &str) -> PathBuf {
     build_dir().test_module(name)
 }
 
-/// What a guest that is not to be green says, after the agreed kind.
+/// Returns the words of a guest that is not to be green, after the agreed kind.
 fn red(kind: Kind, outcome: Result<Report, Problem>) -> String {
     let problem = outcome.expect_err("the guest is not green");
     assert_eq!(problem.kind, kind, "{problem}");
@@ -80,7 +80,7 @@ fn red(kind: Kind, outcome: Result<Report, Problem>) -> String {
     problem.fact
 }
 
-/// What programs wrote into the kernel's log meanwhile. The kernel itself may say something at any
+/// Returns the words of programs in the kernel's log. The kernel itself may say something at any
 /// time, for example that it has found a better clock.
 fn written(step: &CommandReport) -> String {
     let messages = step.kernel.iter().chain(&step.late).filter(|message| message.from_user);
@@ -135,7 +135,7 @@ fn messages_that_come_late_are_told_at_the_right_place() {
     assert_eq!(texts, ["", "later\n", "last\n"]);
 }
 
-fn what_is_logged_between_two_commands_belongs_to_the_first() {
+fn messages_between_two_commands_belong_to_the_first() {
     let mut session = guest().start().unwrap();
     session.exec("(sleep 1; echo between > /dev/kmsg) > /dev/null 2>&1 &").unwrap();
     thread::sleep(Duration::from_secs(3));
@@ -154,7 +154,7 @@ fn a_command_ends_although_its_child_writes_on() {
     session.finish().unwrap();
 }
 
-fn what_a_command_writes_faster_than_it_is_read_does_not_fill_the_guest() {
+fn output_faster_than_its_reader_does_not_fill_the_guest() {
     let report = guest().run(["head -c 40000000 /dev/zero", "free -m | grep Mem"]).unwrap();
     assert_eq!(report.commands[0].output.len(), 40_000_000);
 }

@@ -14,7 +14,7 @@ use xtask::{
 
 use crate::kernel;
 
-/// What a test needs of the kernel.
+/// The needs of a test.
 #[derive(Clone, Debug)]
 pub(crate) enum Needs {
     /// Any kernel that boots.
@@ -74,7 +74,7 @@ impl Test {
     }
 }
 
-/// What a test unwinds with when it is skipped while it runs.
+/// The payload with which a test unwinds when it is skipped while it runs.
 struct Skipped(String);
 
 /// Ends the test that calls it as skipped, for a reason that only a part of the test found.

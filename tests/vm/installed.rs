@@ -45,7 +45,7 @@ fn one_program_has_all_that_it_needs_inside() {
         assert!(status.success() && all.contains(said), "{arguments:?}: {status}\n{all}");
         assert!(!all.contains("cargo xtask"), "{arguments:?}:\n{all}");
     };
-    // What the README shows first of it.
+    // The first command that the README shows of it.
     let readme = fs::read_to_string(project().join("README.md")).unwrap();
     let shown = readme.lines().filter(|line| line.starts_with("symstack "));
     let shown: Vec<&str> = shown.filter_map(|line| Some(line.split_once("  ")?.0)).collect();
@@ -54,7 +54,7 @@ fn one_program_has_all_that_it_needs_inside() {
         let words: Vec<&str> = command.split(' ').skip(1).collect();
         holds(&theirs, &words, "");
     }
-    // What it speaks of are commands that are there.
+    // The commands that it speaks of are there.
     let nothing = run(&theirs, &["build"]);
     let error = String::from_utf8_lossy(&nothing.stderr).into_owned();
     assert!(nothing.status.code() == Some(2) && error.contains("--stack DIR"), "{error}");

@@ -24,7 +24,7 @@ use crate::harness::{Needs, Test};
 pub(crate) fn tests() -> Vec<Test> {
     tests!(
         Needs::Only(KernelName::STOCK) => [
-            which_of_two_modules_is_taken,
+            one_of_two_modules_is_taken_as_by_depmod,
             an_external_directory_is_for_the_kernels_its_pattern_names,
             a_module_comes_after_what_it_needs,
             soft_dependencies_load_around_their_module,
@@ -39,7 +39,7 @@ pub(crate) fn tests() -> Vec<Test> {
     )
 }
 
-fn which_of_two_modules_is_taken() {
+fn one_of_two_modules_is_taken_as_by_depmod() {
     let fixture = Fixture::new(
         "search",
         &[

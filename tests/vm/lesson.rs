@@ -55,7 +55,7 @@ fn copied(name: &str) -> tempfile::TempDir {
         alone.push_str(before);
         rest = &after[end..];
     }
-    // Who spoke when the copy was blessed: the kernel at hand alone.
+    // The kernel that was at hand when the copy was blessed.
     let text = alone + rest;
     let (head, said) = text.rsplit_once("; Linux ").unwrap();
     assert!(said.contains("`sid`"), "{said}");
@@ -174,8 +174,8 @@ fn lint(build_dir: &BuildDir, lesson: &Path) {
     let make = kernel().toolchain.run("make", &build_dir.tree());
     let make = make.args(["-C".into(), kernel().kdir.display().to_string(), "-j2".into()]);
     let make = make.arg(format!("M={}", lesson.display())).deadline(Duration::from_secs(300));
-    // What a lesson shows to be missing at the load may be missing here as well. Modpost is the
-    // last to judge what is written here: the link after it is not made.
+    // A module that a lesson shows to be missing at the load may be missing here as well. Modpost
+    // is the last to judge what is written here: the link after it is not made.
     let flags = ["CLIPPY=1", "W=1", "KBUILD_MODPOST_WARN=1", "KBUILD_MODPOST_NOFINAL=1"];
     let outcome = make.args(flags).output().unwrap();
     let text = format!("{}{}", outcome.stdout, outcome.stderr);

@@ -151,7 +151,7 @@ fn a_stack_with_rust_is_said_to_be_that_on_a_kernel_without() {
     assert!(said.contains("one.rs is Rust, and this kernel has no CONFIG_RUST"), "{said}");
 }
 
-/// How far the page is wider than its window, how much lighter or darker the faintest text is than
+/// The width of the page beyond its window, how much lighter or darker the faintest text is than
 /// what is behind it (the contrast ratio of WCAG 2.1), how many texts there are, and whether the
 /// page is dark. What scrolls in a frame of its own is not wider than the window.
 const LOOK: &str = r#"

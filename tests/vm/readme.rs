@@ -8,7 +8,7 @@ use crate::harness::{Needs, Test};
 
 /// The tests of this file.
 pub(crate) fn tests() -> Vec<Test> {
-    tests!(Needs::Only(KernelName::STOCK) => [what_the_first_page_shows_is_said])
+    tests!(Needs::Only(KernelName::STOCK) => [the_first_page_shows_what_the_commands_print])
 }
 
 /// Before what it shows of a command's words, `README.md` names the command: `$ cargo xtask VERB`.
@@ -35,7 +35,7 @@ fn plain(line: &str) -> String {
     words.map(|word| if is_release(word) { "RELEASE" } else { word }).collect::<Vec<_>>().join(" ")
 }
 
-fn what_the_first_page_shows_is_said() {
+fn the_first_page_shows_what_the_commands_print() {
     let page = std::fs::read_to_string(project().join("README.md")).unwrap();
     let shown = shown(&page);
     let verb = |verb: &str| shown.iter().find(|(_, command, _)| command.starts_with(verb));

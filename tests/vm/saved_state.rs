@@ -36,7 +36,7 @@ use crate::{
 pub(crate) fn tests() -> Vec<Test> {
     tests!(
         Needs::Nothing => [
-            what_is_about_booting_boots,
+            commands_about_booting_boot,
             a_restored_guest_has_its_own_random_numbers_the_time_and_a_log_that_goes_on,
             a_shell_is_restored_as_well,
             files_arrive_as_they_are,
@@ -49,7 +49,7 @@ pub(crate) fn tests() -> Vec<Test> {
     )
 }
 
-fn what_is_about_booting_boots() {
+fn commands_about_booting_boot() {
     let restored = guest().run(["true"]).unwrap();
     assert!(restored.restored);
     let booted = guest().fresh_boot().run(["true"]).unwrap();
@@ -89,7 +89,7 @@ fn a_restored_guest_has_its_own_random_numbers_the_time_and_a_log_that_goes_on()
     assert!(word.time < last.time + Duration::from_secs(20), "{last} {word}");
 }
 
-/// What of the kernel's messages speaks of time that passed.
+/// Returns the kernel's messages about time that passed.
 const OF_TIME: [&str; 6] = ["clocksource", "rcu", "lockup", "stall", "hung_task", "blocked for"];
 /// Longer than a watchdog of the kernel waits: 20 s for a soft lockup, 21 s for a stall of RCU.
 const REST: Duration = Duration::from_secs(25);
@@ -250,7 +250,7 @@ fn files_arrive_as_they_are() {
     let restored = guest.run([list]).unwrap();
     let booted = guest.clone().fresh_boot().run([list]).unwrap();
     let modes = |report: &Report| {
-        // Whether an initramfs keeps dates is the kernel's configuration.
+        // The kernel's configuration decides if an initramfs keeps dates.
         let text = report.commands[0].text();
         text.lines().map(|line| line.split(" 1970-").next().unwrap().to_owned()).collect::<Vec<_>>()
     };

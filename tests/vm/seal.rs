@@ -47,7 +47,7 @@ fn an_importer_of_another_crate_is_refused() {
     expect(&report, "modprobe tally", 1, &[&unknown, also]);
 }
 
-/// What makes of `crates.mk` one without a seal.
+/// The changes that make of `crates.mk` one without a seal.
 const UNSEALED: &[Edit] = &[
     (
         "provider/crates.mk",
@@ -79,7 +79,7 @@ const LARGER: &[Edit] = &[
     ),
 ];
 
-/// What the seal is for: every name is the same, so the kernel finds nothing to refuse.
+/// The purpose of the seal: every name is the same, so the kernel finds nothing to refuse.
 fn without_a_seal_an_importer_of_another_crate_loads_and_its_first_call_is_an_oops() {
     let before = built("unsealed", &[UNSEALED, LOOKS_FIRST].concat());
     let after = built("unsealed-larger", &[UNSEALED, LARGER].concat());

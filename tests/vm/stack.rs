@@ -22,7 +22,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Needs::Rust => [
             modprobe_consumer_pulls_in_the_provider,
             insmod_alone_does_not_find_the_provider,
-            what_is_written_to_the_device_is_taken_whole_or_refused,
+            a_write_to_the_device_is_taken_whole_or_refused,
             the_abi_keeps_every_promise_of_its_header,
             a_provider_without_room_refuses_the_consumer,
             a_provider_with_renamed_exports_is_noticed_and_its_consumer_refused,
@@ -49,7 +49,7 @@ pub(crate) fn run(modules: &[PathBuf], commands: &[&str]) -> Report {
     guest.run(commands).unwrap()
 }
 
-/// What a step said, by the command and by the kernel.
+/// Returns the output of a step, by the command and by the kernel.
 pub(crate) fn said(step: &CommandReport) -> String {
     let kernel: String = step.kernel.iter().map(|message| format!("{}\n", message.text)).collect();
     format!("{}{kernel}", String::from_utf8_lossy(&step.output))
@@ -103,7 +103,7 @@ fn insmod_alone_does_not_find_the_provider() {
     expect(&report, insmod, 1, &[said, "Unknown symbol in module"]);
 }
 
-fn what_is_written_to_the_device_is_taken_whole_or_refused() {
+fn a_write_to_the_device_is_taken_whole_or_refused() {
     // Through cat, which tells the errno of its write; the shell's printf does not.
     let write = |text: &str| format!("printf -- '{text}' | cat > /dev/consumer");
     let garbage: Vec<String> = ["x", "1 2", "0x10", "1e3", "-"].map(write).into();
@@ -248,7 +248,8 @@ fn the_stack_exports_what_is_blessed() {
     }
 }
 
-/// What `symvers explain` says of a symbol of a build, and whether its type is as blessed.
+/// Returns the output of `symvers explain` for a symbol of a build, and whether its type is as
+/// blessed.
 fn explain(build_dir: &BuildDir, symbol: &str) -> (String, bool) {
     let mut explain = Command::new(env!("CARGO_BIN_EXE_xtask"));
     explain.args(["symvers", "explain", symbol, "--symvers"]).arg(build_dir.symvers());

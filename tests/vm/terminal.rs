@@ -31,8 +31,8 @@ pub(crate) fn tests() -> Vec<Test> {
     )
 }
 
-/// How long a terminal may be silent: a page's modules are built before its first prompt, which
-/// takes minutes on a busy machine.
+/// The longest time that a terminal may be silent: a page's modules are built before its first
+/// prompt, which takes minutes on a busy machine.
 const SILENCE: Duration = Duration::from_secs(10 * 60);
 /// Where the colors end, and so the echo of what was typed: the shell runs it from there on.
 const TYPED: &str = "\x1b[m";
@@ -46,12 +46,12 @@ pub(crate) struct Terminal {
     /// So much of it are whole lines without a prompt.
     searched: usize,
     prompt: Regex,
-    /// How bash brackets what is pasted.
+    /// The codes in which bash wraps what is pasted.
     codes: Regex,
     kernel: Regex,
 }
 
-/// What a terminal showed from one prompt to the next.
+/// The output of a terminal from one prompt to the next.
 pub(crate) struct Shown {
     /// The kernel's lines that came while the command was typed: they belong to the one before.
     pub(crate) before: String,
@@ -107,7 +107,7 @@ impl Terminal {
         self.until_prompt()
     }
 
-    /// What is shown until the shell waits; nothing when it has ended instead.
+    /// Returns the output until the shell waits; nothing when it has ended instead.
     pub(crate) fn until_prompt(&mut self) -> Option<Shown> {
         loop {
             let (lines, line) = self.unread.split_at(self.searched);
@@ -126,7 +126,7 @@ impl Terminal {
         }
     }
 
-    /// What is shown until the end, and how it ended.
+    /// Returns the output until the end, and the exit status.
     pub(crate) fn end(mut self) -> (Shown, ExitStatus) {
         while self.read() {}
         let shown = self.shown(&String::from_utf8_lossy(&self.unread));
@@ -154,7 +154,8 @@ impl Terminal {
         Shown { before, text: printed + &logged }
     }
 
-    /// What programs and what the kernel wrote: its lines begin at the left, whatever is there.
+    /// Returns the lines of programs, and those of the kernel: its lines begin at the left,
+    /// whatever is there.
     fn apart(&self, text: &str) -> (String, String) {
         let text = format!("\n{text}").replace("\r\n", "\n").replace("\n\r", "\n");
         let (mut printed, mut logged) = (String::new(), String::new());
@@ -164,7 +165,7 @@ impl Terminal {
                 None => printed.push_str(&format!("{line}\n")),
             }
         }
-        // What follows the last newline is empty unless a program left its line open.
+        // The text after the last newline is empty unless a program left its line open.
         if text.ends_with('\n') {
             printed.pop();
         }

@@ -35,7 +35,7 @@ pub(crate) fn tests() -> Vec<Test> {
     )
 }
 
-/// What a terminal shows of each command. The last one ends the guest where `dies` says so.
+/// The output of each command on a terminal. The last one ends the guest where `dies` says so.
 fn type_in(lesson: &Lesson, commands: &[&str], dies: bool) -> Result<Vec<String>> {
     let mut terminal = Terminal::shell(&["--lesson", &lesson.name]);
     let mut said: Vec<String> = Vec::new();

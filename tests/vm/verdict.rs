@@ -119,7 +119,7 @@ fn fixture_dir(kernel: &Kernel) -> PathBuf {
     folder
 }
 
-/// What is known of a kernel from its tree, and from one module that was built for it.
+/// The facts about a kernel from its tree, and from one module that was built for it.
 pub(crate) fn target_of(kernel: &Kernel, module: &[u8]) -> KernelFacts {
     let read = |path: PathBuf| std::fs::read(&path).unwrap_or_default();
     let config = String::from_utf8(read(kernel.tree.join(".config"))).unwrap();
@@ -220,13 +220,14 @@ pub(crate) fn all_agree(what: &str, cases: Vec<(&str, Vec<Load>)>) -> usize {
     compared.iter().filter(|one| one.ran.errno != Some(0)).count()
 }
 
-/// How many cases of the corpus a kernel may leave unchecked, so that they have no answer.
+/// The number of cases of the corpus that a kernel may leave unchecked, so that they have no
+/// answer.
 const UNKNOWN_MAX: usize = 8;
-/// How many loads the corpus has at least.
+/// The least number of loads in the corpus.
 const CORPUS_MIN: usize = 200;
-/// How many of the kernel's own modules are tried, of those that can be.
+/// The number of the kernel's own modules that are tried, of those that can be.
 const OWN_MAX: usize = 200;
-/// How many of another kernel's are tried.
+/// The number of another kernel's that are tried.
 const OTHER: usize = 60;
 
 /// The kernel's own modules, evenly picked, each alone and then with what it needs.
@@ -329,7 +330,7 @@ fn struct_module_is_that_of_this_very_kernel() {
 
 /// The seed and the number of the random changes.
 const RANDOM: (u64, usize) = (20_261_123, 480);
-/// How many of their loads must be decided.
+/// The share of their loads that must be decided.
 const RANDOM_DECIDED_PERCENT: usize = 90;
 
 fn random_changes_are_judged_as_by_the_kernel() {

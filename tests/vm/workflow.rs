@@ -220,7 +220,7 @@ fn the_action_proves_all_kernels_of_several_lines() {
         assert!(arguments.contains(&format!("--kernel\n{kernel}\n")), "{arguments}");
     }
     assert!(arguments.contains("--stack\na b\n"), "{arguments}");
-    // What a build prints in between is no command.
+    // The lines of a build in between are no commands.
     let token = said.lines().next().unwrap().strip_prefix("::stop-commands::").unwrap();
     assert!(said.ends_with(&format!("::{token}::\n")), "{said}");
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What sample offers to other modules: one total that all of them share.
+ * The interface of sample for other modules: one total that all of them share.
  */
 #ifndef _SAMPLE_H
 #define _SAMPLE_H

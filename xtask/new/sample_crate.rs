@@ -34,7 +34,7 @@ impl Share {
 impl Drop for Share {
     #[inline(never)]
     fn drop(&mut self) {
-        // What was added fits, and so does the rest.
+        // The sum fits, and so does the rest.
         let _ = add(-i64::from(self.0));
     }
 }

@@ -19,7 +19,7 @@ use kernel::{
     reason = "the header is written for C"
 )]
 mod bindings {
-    //! What the header declares, as bindgen reads it.
+    //! The declarations of the header, as bindgen reads it.
     use kernel::ffi;
 
     include!(env!("BINDINGS"));

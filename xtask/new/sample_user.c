@@ -26,7 +26,7 @@ module_init(sample_user_init);
 
 static void __exit sample_user_exit(void)
 {
-	/* What was added fits, and so does the rest. */
+	/* The sum fits, and so does the rest. */
 	sample_add(-(s64)amount);
 }
 module_exit(sample_user_exit);

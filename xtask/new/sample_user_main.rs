@@ -14,7 +14,7 @@ use kernel::{
     reason = "the header is written for C"
 )]
 mod bindings {
-    //! What the header declares, as bindgen reads it.
+    //! The declarations of the header, as bindgen reads it.
     use kernel::ffi;
 
     include!(env!("BINDINGS"));
@@ -40,7 +40,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        // What was added fits, and so does the rest.
+        // The sum fits, and so does the rest.
         let _ = add(-i64::from(self.0));
     }
 }

@@ -36,9 +36,10 @@ static MEMORY: PeakAlloc = PeakAlloc;
 
 /// The cases of an ordinary run.
 const CASES_DEFAULT: u32 = 200;
-/// How long one case may take on a busy machine; a FIFO that is waited for takes for ever.
+/// The longest time that one case may take on a busy machine; a FIFO that is waited for takes for
+/// ever.
 const CASE_MAX: Duration = Duration::from_secs(60);
-/// What the host may hold at once: the largest file below has more.
+/// The memory that the host may hold at once: the largest file below has more.
 const MEMORY_MAX: usize = 8 << 20;
 
 /// The places at which something is put: of sources, of products, of ours, and others.
@@ -64,10 +65,10 @@ const PLACES: [&str; 20] = [
     "d/.symstack-moved-1",
     "x",
 ];
-/// What a link may name.
+/// The targets of a link.
 const LINKS: [&str; 10] =
     ["OUT", "OUT/key", "OUT/d", "..", "../../outside", "/", "d", "a.c", ".", "nowhere"];
-/// What a list may name.
+/// The entries of a list.
 const TEXTS: [&str; 6] = [
     "a.o\nd/b.o\n",
     "../../outside/key.o\n",
@@ -186,7 +187,7 @@ fn outside(base: &Path) -> Vec<String> {
     found
 }
 
-/// What the host does in one run, from the sources to the products.
+/// Does the host's part of one run, from the sources to the products.
 fn host_side(base: &Path) {
     let workspace = Workspace::at(base.join("workspace"));
     let Ok(stack) = Stack::in_folder(&base.join("stack")) else { return };

@@ -82,7 +82,7 @@ const CONFIGURATION: &[u8] = b"override a-b ^7\\.3(\\.[0-9]+){1,2}[^[:alpha:]]*$
     external (7|8)+?.* /outside\nsearch extra built-in\nalias a-* off\n\
     softdep a pre: b post: c\ninstall a \\\n b\noptions * x=1\n";
 const SYMTYPES: &[u8] = include_bytes!("fixtures/types-old.symtypes");
-/// What a few small objects take, whatever the file: a symbol index, an error's text.
+/// The memory of a few small objects, whatever the file: a symbol index, an error's text.
 const SMALL_BYTES: usize = 16 << 10;
 /// A case takes microseconds; a second is a hang.
 const CASE_TIME_MAX: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 1 });
@@ -235,9 +235,10 @@ fn with_sections(module: &[u8], more: &[(&str, &[u8])]) -> (Vec<u8>, usize) {
     (bytes, begin)
 }
 
-/// How many of the model's checks must have decided over a damaged module.
+/// The number of the model's checks that must have decided over a damaged module.
 const CHECKS_MIN: usize = 20;
-/// How much of a module the whole model may hold: symbols, relocations and exports become tables.
+/// The memory that the whole model may hold of a module: symbols, relocations and exports become
+/// tables.
 const MODEL_FACTOR: usize = 24;
 /// The kernel's messages, which the model bounds.
 const MODEL_BYTES: usize = 4 << 20;
@@ -412,7 +413,7 @@ fn entries(module: &[u8]) -> [(Table, Vec<usize>); 4] {
     ]
 }
 
-/// What becomes of a field.
+/// The fate of a field.
 #[derive(Clone, Debug)]
 enum Value {
     Is(u64),
@@ -674,7 +675,7 @@ fn one_long_name_for_every_symbol() {
     assert!(DependencyInfo::read(&bytes).unwrap().needs.is_empty());
 }
 
-/// What a guest may send without end: small records of the log, and output.
+/// The records that a guest may send without end: small records of the log, and output.
 #[test]
 fn a_guest_that_never_stops_talking() {
     let _alone = alone();

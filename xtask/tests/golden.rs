@@ -1,5 +1,5 @@
-//! What the verbs that need no VM print, as text and as JSON, held against the files in `golden/`,
-//! and docs/json.md against the JSON among them.
+//! The output of the verbs that need no VM print, as text and as JSON, held against the files in
+//! `golden/`, and docs/json.md against the JSON among them.
 //!
 //! `cargo xtask bless golden` rewrites those files.
 

@@ -21,7 +21,7 @@ mod edit;
 
 use edit::Module;
 
-/// How many modules are asked about.
+/// The number of modules that are asked about.
 const MODULES: usize = 50;
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -122,7 +122,7 @@ fn of_file<'a>(answer: &'a Value, file: &str) -> &'a Value {
     modules.iter().find(|module| module["file"] == file).unwrap_or_else(|| panic!("{file}"))
 }
 
-/// What contradicts what, over all modules of one kernel.
+/// Returns the contradictions over all modules of one kernel.
 struct Contradictions(Vec<String>);
 
 impl Contradictions {
@@ -175,7 +175,7 @@ fn compare(
     count + imports(found, folder, &at(""), file, inspected, &checked)
 }
 
-/// What a module needs and nobody has, by `order` and by `check`; and each import by `inspect` and
+/// Returns a module's unmet needs, by `order` and by `check`; and each import by `inspect` and
 /// by `symvers explain`.
 fn imports(
     found: &mut Contradictions,

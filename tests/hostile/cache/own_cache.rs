@@ -92,7 +92,7 @@ impl OwnCache {
     }
 }
 
-/// How a command ended, and what it said.
+/// Returns the exit status of a command, and its output.
 pub(super) struct Said {
     pub(super) status: Option<i32>,
     pub(super) text: String,

@@ -153,7 +153,7 @@ static void check_limit(void)
 	kfree(counters);
 }
 
-/* What the threads share: all add to one counter while each comes and goes with its own. */
+/* The counter that the threads share: all add to one counter while each comes and goes with its own. */
 static struct {
 	struct provider_counter *counter;
 	atomic_t next, errors, running;

@@ -23,7 +23,7 @@ use provider::Counter;
     reason = "provider.h is written for C"
 )]
 mod bindings {
-    //! What `provider.h` declares, as bindgen reads it.
+    //! The declarations of `provider.h`, as bindgen reads it.
     use kernel::ffi;
 
     include!(env!("PROVIDER_BINDINGS"));
@@ -37,9 +37,9 @@ module! {
     license: "GPL",
 }
 
-/// How many calls are timed at once.
+/// The number of calls that are timed at once.
 const CALLS: i64 = 20_000;
-/// How often. The shortest time counts: what else the machine does only adds to it.
+/// The number of rounds. The shortest time counts: what else the machine does only adds to it.
 const ROUNDS: usize = 40;
 
 /// Keeps the shortest time that a round of calls of `call` takes, in nanoseconds.

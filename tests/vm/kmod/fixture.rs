@@ -140,8 +140,8 @@ impl Fixture {
         Self { folder: self.folder.clone(), sandbox }
     }
 
-    /// What modprobe would do for a name under a modprobe.d file, a line for each action. It may
-    /// name a file twice, and then finds it loaded.
+    /// Returns the actions of modprobe for a name under a modprobe.d file, a line for each action.
+    /// It may name a file twice, and then finds it loaded.
     fn modprobe(&self, config: &str, name: &str) -> Vec<String> {
         fs::write(self.folder.join("config/fixture.conf"), config).unwrap();
         let modprobe = self.run("modprobe").arg("-d").arg(&self.folder).args(["-S", RELEASE]);

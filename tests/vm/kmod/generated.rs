@@ -35,13 +35,13 @@ use xtask::{
 use super::requests::{Case, GeneratedModule, MODULES, case};
 
 const RELEASE: &str = "9.9.9-generated";
-/// How many requests an ordinary run asks.
+/// The number of requests in an ordinary run.
 const REQUESTS_DEFAULT: usize = 400;
-/// How many cases one entry of the private root takes: to enter costs more than a case.
+/// The number of cases that one entry of the private root takes: to enter costs more than a case.
 const CASES_AT_ONCE: usize = 100;
-/// How many simpler cases are tried when one differs, each in an entry of its own.
+/// The number of simpler cases that are tried when one differs, each in an entry of its own.
 const SHRINKS_MAX: usize = 400;
-/// What is replaced by the lines of a module's `.modinfo`.
+/// The text that is replaced by the lines of a module's `.modinfo`.
 const MARK: &[u8] = b"generated modinfo";
 /// Room for these lines.
 const MODINFO_BYTES: usize = 4096;
@@ -77,7 +77,7 @@ pub(super) fn generated_requests_are_answered_as_modprobe_answers_them() {
     assert!(blacklisted >= wanted / 1000, "{seen:?}");
 }
 
-/// How much was compared, by what it came to.
+/// The number of comparisons for each outcome.
 #[derive(Debug, Default, Clone, Copy)]
 struct Seen {
     requests: usize,
@@ -337,7 +337,7 @@ fn count(probes: &[Probe], seen: &mut Seen) {
     }
 }
 
-/// What modprobe would print by our reckoning.
+/// Returns the output of modprobe by our reckoning.
 fn answer(modprobe: &Modprobe<'_>, request: &str, way: usize) -> String {
     let probes = modprobe.request(request, WAYS[way] == "--show-depends");
     let mut text = String::new();

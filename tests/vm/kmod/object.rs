@@ -16,7 +16,7 @@ pub(super) struct Needed {
     pub(super) weak: bool,
 }
 
-/// What a module says.
+/// The contents of a module.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Object {
     pub(super) modinfo: Vec<String>,

@@ -42,7 +42,7 @@ const FILES: [&str; 6] = [
 /// Trees in each test run; `SYMSTACK_DEPMOD_TREES` asks for more.
 const TREES: usize = 60;
 
-/// What depmod wrote, by file; `None` when it wrote nothing.
+/// The files that depmod wrote; `None` when it wrote nothing.
 type Written = Option<BTreeMap<&'static str, String>>;
 
 struct Oracle {

@@ -6,7 +6,7 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 /// A tree, its configuration, and what modprobe is asked for.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
-    /// Which of the modules of [`MODULES`] are there, and what each has.
+    /// The modules of [`MODULES`] that are there, and the contents of each.
     pub(super) modules: Vec<Option<GeneratedModule>>,
     /// The lines of `modules.builtin`.
     pub(super) built_in: Vec<String>,
@@ -58,7 +58,7 @@ const NAMES: [&str; 16] = [
     "E",
 ];
 
-/// What an alias looks like on each bus.
+/// The form of an alias on each bus.
 const ALIASES: [&str; 22] = [
     "pci:v00008086d0000[1-3]234sv*sd*bc*sc*i*",
     "pci:v00008086d*sv*sd*bc*sc*i*",
@@ -138,7 +138,7 @@ const UNREAD: [&str; 5] = ["include", "config", "optionz", "Alias", ""];
 /// The files of a directory: by their names `modules.softdep` comes before `modules.t.conf`.
 const FILES: [&str; 6] = ["A.conf", "a.conf", "modules.conf", "modules.t.conf", "m.conf", "z.conf"];
 
-/// What follows a module's name on the kernel's command line.
+/// The text after a module's name on the kernel's command line.
 const PARAMETERS: [&str; 7] =
     [".x=1", ".y", ".z=\"a b\"", ".z=a b\"", ".=", ".x\"=1", ".dyn=file f.c +p\""];
 
@@ -157,7 +157,7 @@ fn pattern() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
-/// What a soft or weak dependency names.
+/// The name in a soft or weak dependency.
 fn wanted() -> impl Strategy<Value = String> {
     prop_oneof![5 => select(&NAMES[..]), 2 => select(&REQUESTS[..])].prop_map(str::to_owned)
 }
@@ -176,7 +176,7 @@ fn soft_words() -> impl Strategy<Value = String> {
     })
 }
 
-/// What stands between the words of a line.
+/// The text between the words of a line.
 fn blank() -> impl Strategy<Value = &'static str> {
     prop_oneof![
         8 => Just(" "),

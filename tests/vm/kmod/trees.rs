@@ -51,7 +51,7 @@ pub(super) struct ConfigFile {
     text: String,
 }
 
-/// What befell the bytes of a module before it was packed.
+/// The damage to the bytes of a module before it was packed.
 #[derive(Clone, Copy, Debug)]
 enum Damage {
     None,

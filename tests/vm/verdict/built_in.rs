@@ -15,8 +15,8 @@ use crate::{
     kernel,
 };
 
-/// How many names of /sys/module nothing tells but the running kernel: those of drivers that are no
-/// modules elsewhere (`module_add_driver()`, `drivers/base/module.c`).
+/// The number of names of /sys/module that nothing tells but the running kernel: those of drivers
+/// that are no modules elsewhere (`module_add_driver()`, `drivers/base/module.c`).
 const UNTOLD_MAX: usize = 24;
 /// Names that no `modules.builtin.modinfo` has, as their parameters are named after something else.
 const RENAMED: [&str; 2] = ["rcupdate", "block"];

@@ -24,10 +24,10 @@ use crate::{
 
 /// The seed of the command lines, and how many of them are booted: each boot takes seconds.
 const LINES: (u64, usize) = (20_261_130, 4);
-/// How many words a line has at most: the kernel hands 32 to init and panics at one more
+/// The most words of a line: the kernel hands 32 to init and panics at one more
 /// (`CONFIG_INIT_ENV_ARG_LIMIT`).
 const WORDS_MAX: u64 = 24;
-/// How the names of words begin that mean nothing to the kernel, which hands them to init.
+/// The beginnings of words that mean nothing to the kernel, which hands them to init.
 const OURS: &str = "zz";
 
 /// Words that decide, without the quotes and blanks that may stand about them.
@@ -95,7 +95,7 @@ fn line(dice: &mut Dice) -> String {
     line
 }
 
-/// What init is handed of a line: its arguments and its environment (`unknown_bootoption()`,
+/// Returns init's part of a line: its arguments and its environment (`unknown_bootoption()`,
 /// `init/main.c`), as far as the names are ours.
 fn for_init(line: &str) -> BTreeSet<String> {
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -119,7 +119,7 @@ fn for_init(line: &str) -> BTreeSet<String> {
     handed.into_iter().map(|(_, word)| word).collect()
 }
 
-/// What the running kernel shows of the words, as [`super::machine::READINGS`] reads it.
+/// Returns the words that the running kernel shows, as [`super::machine::READINGS`] reads it.
 fn predicted(kernel: &KernelFacts, line: &str) -> Vec<(&'static str, String)> {
     let blacklist = words(line.as_bytes()).filter(|word| {
         let name = String::from_utf8_lossy(&word.name).replace('-', "_");

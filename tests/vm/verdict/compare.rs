@@ -32,7 +32,7 @@ pub(super) struct Compared<'c> {
     state: Taints,
 }
 
-/// What a comparison comes to.
+/// The outcome of a comparison.
 enum Agreement {
     Agrees,
     /// The kernel ran the module's init, as predicted, and what that did is the module's own.
@@ -92,7 +92,7 @@ impl Compared<'_> {
             }
         }
         let is_wrong = !differs.is_empty();
-        // What a module with an init of its own logs comes after all that the loader logs.
+        // The lines of a module's own init come after all that the loader logs.
         let rest = after_messages(&verdict.messages, &ran.messages);
         if !rest.is_some_and(|rest| rest.is_empty() || self.case.own_init) {
             let lengths = |lines: &[String]| lines.iter().map(String::len).collect::<Vec<_>>();
@@ -170,7 +170,7 @@ fn take_over(state: &mut KernelState, ran: &Ran) {
     }
 }
 
-/// How many comparisons came to what.
+/// The number of comparisons for each outcome.
 #[derive(Default)]
 pub(super) struct Table {
     cases: usize,

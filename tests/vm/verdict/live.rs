@@ -13,9 +13,9 @@ use xtask::guest::{Command, Guest, Session};
 use super::{OWN_MAX, built, machine, own_cases, own_modules};
 use crate::kernel;
 
-/// How many answers must have been compared with the kernel's.
+/// The number of answers that must have been compared with the kernel's.
 const COMPARED_MIN: usize = 30;
-/// How many of the kernel's own modules are loaded, where Debian ships them.
+/// The number of the kernel's own modules that are loaded, where Debian ships them.
 const OWN: usize = 16;
 /// The program needs the host's C library, as it was linked with it.
 const PROGRAM: &str = "XDG_CACHE_HOME=/tmp/cache ./ld.so --library-path . ./symstack";
@@ -91,7 +91,7 @@ fn compare(session: &mut Session, files: &[&str], wrong: &mut Vec<String>) -> us
         let name = Errno::ALL.iter().find(|errno| errno.number() == number);
         let kernels = name.map_or_else(|| number.to_string(), ToString::to_string);
         let ours = match answer["verdict"].as_str() {
-            // What its own init returns is open.
+            // The result of its own init is open.
             Some("loads") if ![0, 1, 2, 8, 17, 22].contains(&number) => continue,
             Some("loads") => "0",
             Some("refused") => answer["errno"].as_str().unwrap(),
@@ -157,7 +157,7 @@ pub(super) fn the_running_kernel_is_judged_by_what_it_has_loaded() {
     for files in batches {
         decided += compare(&mut session, files, &mut wrong);
     }
-    // What is loaded already is not loaded for another.
+    // A module that is loaded already is not loaded for another.
     let with_needs = predicted(&mut session, "--with-deps takes.ko");
     let names: Vec<&str> = with_needs.iter().filter_map(|one| one["name"].as_str()).collect();
     assert_eq!(names, ["takes"], "{with_needs:#?}");

@@ -29,9 +29,9 @@ const FINIT: StaticProgram = StaticProgram {
         ("syscall.rs", include_str!("../finit/syscall.rs")),
     ],
 };
-/// How long all cases of one guest may take.
+/// The longest time that all cases of one guest may take.
 const DEADLINE: Duration = Duration::from_secs(900);
-/// What is settled in a guest before its first load: all that is written to the log is kept, an
+/// The settings of a guest before its first load: all that is written to the log is kept, an
 /// oops ends the load and not the machine, and what waits for all processors, as each load and each
 /// removal does, waits no ticks. What the kernel answers is the same.
 const SETTINGS: &str = "cat /proc/sys/kernel/tainted && \
@@ -39,7 +39,7 @@ const SETTINGS: &str = "cat /proc/sys/kernel/tainted && \
      echo 0 > /proc/sys/kernel/panic_on_oops && \
      if [ -e /sys/kernel/rcu_expedited ]; then echo 1 > /sys/kernel/rcu_expedited; fi";
 
-/// What a guest shows of the words that its kernel was booted with: a name, a tab, a value a line.
+/// The words that its kernel was booted with, as a guest shows them: a name, a tab, a value a line.
 pub(super) const READINGS: &str = "cd /sys/module && \
      for file in kernel/parameters/module_blacklist module/parameters/sig_enforce \
        /proc/sys/kernel/modules_disabled /proc/sys/kernel/tainted; do \
@@ -47,7 +47,7 @@ pub(super) const READINGS: &str = "cd /sys/module && \
      tr '\\0' '\\n' < /proc/1/cmdline | sed 's/^/init\\t/'; \
      tr '\\0' '\\n' < /proc/1/environ | sed 's/^/init\\t/'";
 
-/// What the kernel did with one file.
+/// The kernel's answer to one file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ran {
     /// The error's number, 0 for none; none when the kernel did not survive it.
@@ -56,24 +56,24 @@ pub(super) struct Ran {
     pub(super) taints: u32,
     /// The loaded modules with their taints, the latest first.
     pub(super) modules: Vec<(String, String)>,
-    /// What the kernel logged meanwhile.
+    /// The kernel's messages meanwhile.
     pub(super) messages: Vec<String>,
 }
 
-/// What the kernel did with the loads of one case.
+/// The kernel's answers to the loads of one case.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CaseRan {
-    /// What a new guest showed, when one was started for this case.
+    /// The facts of a new guest, when one was started for this case.
     pub(super) fresh: Option<Fresh>,
     pub(super) loads: Vec<Ran>,
 }
 
-/// What a guest shows before the first load.
+/// The facts of a guest before the first load.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fresh {
     /// The kernel's taints.
     pub(super) taints: u32,
-    /// What [`READINGS`] prints, where the kernel was given words.
+    /// The output of [`READINGS`], where the kernel was given words.
     pub(super) readings: String,
 }
 
@@ -105,7 +105,7 @@ impl Machine {
         let commands = [
             "ls /sys/module",
             "cat /sys/devices/system/cpu/vulnerabilities/spectre_v2 2>/dev/null || true",
-            // What is loaded, and what the kernel would find when it asks modprobe.
+            // The loaded modules, and those the kernel would find when it asks modprobe.
             "cat /proc/crypto; for name in sha1 sha256 sha512 sha3-256 md4 md5 ecdsa-nist-p256; do \
              ! modprobe -qn crypto-$name || echo \"name: $name\"; done",
         ];
@@ -173,8 +173,8 @@ impl Machine {
     }
 }
 
-/// How many of the first cases one guest is given. A case that it does not live through costs that
-/// the rest is given to another one, so they are not many.
+/// The number of the first cases that one guest is given. A case that it does not live through
+/// costs that the rest is given to another one, so they are not many.
 fn batch(cases: &[&[Load]]) -> usize {
     const BYTES_MAX: usize = 16 << 20;
     let mut seen: HashSet<&[u8]> = HashSet::new();
@@ -247,6 +247,6 @@ fn messages(report: &Report, id: &str) -> Vec<String> {
     kernel.filter(others).cloned().collect()
 }
 
-/// How lines begin that the kernel logs when it gets to it, whatever is loaded: the clocks are
-/// settled some seconds after the boot, the random numbers later.
+/// The beginnings of lines that the kernel logs when it gets to it, whatever is loaded: the clocks
+/// are settled some seconds after the boot, the random numbers later.
 const OTHERS: [&str; 4] = ["clocksource: ", "random: ", "tsc: ", "sched_clock: "];

@@ -30,7 +30,7 @@ impl Trouble {
         Self(rows)
     }
 
-    /// What the page lacks for a verdict: a row with its check, its error and its line.
+    /// Returns the row that the page lacks for a verdict, with its check, its error and its line.
     pub(super) fn lacks(&self, verdict: &Verdict) -> Option<String> {
         let Answer::Refused(errno) = verdict.answer else { return None };
         let check = verdict.decisive()?.id.as_str();
@@ -47,8 +47,8 @@ impl Trouble {
 }
 
 impl Row {
-    /// Whether one of these lines is the row's: `…` in it is any text. A row without a line of the
-    /// kernel says in words what to look for.
+    /// `true` if one of these lines is the row's: `…` in it is any text. A row without a line of
+    /// the kernel says in words what to look for.
     fn is_said(&self, messages: &[String]) -> bool {
         let line = self.line.trim_matches('`').trim();
         if !self.line.starts_with('`') {

@@ -15,10 +15,10 @@ use xtask::{
 use super::own_modules;
 use crate::kernel;
 
-/// How many of them cannot be decided offline: one whose name is built-in code's as well, and the
-/// module that needs it.
+/// The number of them that cannot be decided offline: one whose name is built-in code's as well,
+/// and the module that needs it.
 const UNKNOWN_MAX: usize = 2;
-/// How long a signature may take on average.
+/// The longest time that a signature may take on average.
 const VERIFY_TIME_MAX: Duration = Duration::from_millis(4);
 /// One in so many is verified with a changed byte, too.
 const CHANGED_EACH: usize = 40;

@@ -1,4 +1,4 @@
-//! What a module exports and needs: `cargo run -p ko --example exports [FILE.ko]`.
+//! The exports and imports of a module: `cargo run -p ko --example exports [FILE.ko]`.
 
 use std::{env, error::Error, fs};
 

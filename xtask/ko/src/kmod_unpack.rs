@@ -98,7 +98,7 @@ pub fn unpack_for_kmod(
                 let reason = "the zstd data is cut short, or other bytes follow it";
                 return Err(refuse(KmodErrno::Invalid, reason.into()));
             }
-            // What is stated is all the room that there is for what all frames hold.
+            // The stated size is all the room that there is for what all frames hold.
             return unpack_zstd(packed, plain, size)
                 .map_err(|malformed| refuse(KmodErrno::Invalid, malformed.to_string()));
         }
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kmod_was_not_built_for_is_not_built_in() {
+    fn forms_that_kmod_was_not_built_for_are_not_unpacked() {
         assert_eq!(unpacked(b"\x1f\x8b\x08\0\0\0\0"), Err("ENOSYS"));
         assert_eq!(unpacked(b"\x1f\x8b\x08"), Err("EINVAL"));
     }

@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_command_the_terminal_is_shown() {
+    fn commands_to_a_terminal_are_shown() {
         assert_eq!(Text(b"a\x1b[2Jb\n").to_string(), "a\\u{1b}[2Jb\n");
         assert_eq!(Text(b"\xff").to_string(), "\\xff");
         assert_eq!(Text("\u{202e}a\u{2028}".as_bytes()).to_string(), "\\u{202e}a\\u{2028}");

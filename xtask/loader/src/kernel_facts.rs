@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_built_in_has_names() {
+    fn built_in_code_has_names() {
         let target =
             KernelFacts::default().with_builtin_modinfo(b"printk.parmtype=time:bool\0a.b=c\0");
         assert!(["printk", "a"].into_iter().all(|name| target.builtin_names.contains(name)));

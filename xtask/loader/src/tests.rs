@@ -147,7 +147,7 @@ fn a_sound_module_loads_and_taints() {
 type Change = fn(&mut Vec<u8>);
 
 #[test]
-fn what_is_broken_is_refused_at_its_check() {
+fn a_broken_module_is_refused_at_its_check() {
     let broken = |change: Change| {
         let mut file = module();
         change(&mut file);
@@ -205,7 +205,7 @@ fn a_second_load_finds_the_first() {
 }
 
 #[test]
-fn what_the_kernel_does_not_check_is_unknown() {
+fn parts_that_the_kernel_does_not_check_are_unknown() {
     let unknown = |from: &[u8], to: &[u8]| {
         let mut file = module();
         let at = file.windows(from.len()).position(|bytes| bytes == from).unwrap();
@@ -228,7 +228,7 @@ fn what_the_kernel_does_not_check_is_unknown() {
 }
 
 #[test]
-fn what_is_patched_must_be_an_instruction_of_its_kind() {
+fn a_patched_place_must_be_an_instruction_of_its_kind() {
     let with_site = |at: i64| {
         let site = rela(0, 1, 2, at);
         let mut table = part(".rela.retpoline_sites", 4, 0, site);

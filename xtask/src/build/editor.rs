@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_crate_of_the_stack_needs_is_left_out() {
+    fn crates_that_the_stack_does_not_need_are_left_out() {
         let one = |name: &str, deps: &[usize]| {
             let deps: Vec<Value> = deps.iter().map(|at| json!({ "crate": at })).collect();
             json!({ "display_name": name, "deps": deps })

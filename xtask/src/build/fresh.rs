@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_and_what_is_not_empty_is_refused() {
+    fn bad_names_and_full_folders_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| make(&folder.path().join("new"), Some(name), C);
         let long = "a".repeat(NAME_MAX + 1);

@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_build_left_is_no_source() {
+    fn products_of_a_build_are_no_sources() {
         for name in ["a/x.rs", "x.c", "x.h", "Kbuild", "x.mk", "dkms.conf", "rustfmt.toml"] {
             assert!(is_source(Path::new(name)), "{name}");
         }
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_and_what_is_no_text_is_named() {
+    fn sockets_and_binary_files_are_named() {
         use std::os::unix::{ffi::OsStrExt, net::UnixListener};
         let base = tempfile::tempdir().unwrap();
         let base = base.path();

@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_refused() {
+    fn a_folder_is_refused_as_a_file() {
         let mut image = Initramfs::default();
         for path in ["/dev/zero", "/usr", "/nowhere"] {
             let problem = image.host_file("work/x", Path::new(path)).unwrap_err();

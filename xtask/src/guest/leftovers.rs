@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_made_again_is_spare_and_what_is_not_ours_to_judge_is_not() {
+    fn entries_that_are_made_again_are_spare_and_unknown_ones_are_not() {
         let needed = BTreeSet::from(["guest/base-1".to_owned()]);
         assert!(is_spare("guest/base-2", &needed) && is_spare("guest/agent-1", &needed));
         for kept in ["guest/base-1", "guest/states", "guest/finit-1"] {

@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_a_flaw() {
+    fn a_missing_part_is_a_flaw() {
         let gap = recorder([kernel(1), kernel(3)]);
         assert_eq!(gap.report.flaw.unwrap(), "kernel messages are missing before number 3");
         let lost = recorder([Event::Lost]);
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_command_a_terminal_is_shown() {
+    fn commands_to_a_terminal_are_escaped() {
         let message = Message::parse(b"4,1,2,-;a\\x1b[2Jb\n").unwrap();
         assert_eq!(message.text, "a\x1b[2Jb");
         assert_eq!(message.to_string(), "[    0.000002] a\\u{1b}[2Jb");

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_killed_run_left_is_removed_and_what_runs_is_not() {
+    fn folders_of_killed_runs_are_removed_and_those_of_living_ones_are_not() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(&folder.path().join("a name that is long enough ".repeat(8)));
         let left = cache.path("run/left");

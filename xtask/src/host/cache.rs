@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn what_make_left_is_kept_when_asked() {
+    fn leavings_of_make_are_kept_when_asked() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path());
         let _ = cache.entry("k", Partial::Resume, |partial| {
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_removed_is_absent_and_what_is_built_is_not_removed() {
+    fn a_removed_entry_is_absent_and_one_that_is_built_is_not_removed() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path());
         let fill = |partial: &Path| fs::write(partial.join("x"), "x").or_host(String::new);
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_leaves_nothing_and_what_was_killed_is_swept() {
+    fn a_failed_entry_leaves_nothing_and_a_killed_one_is_swept() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path());
         fs::create_dir_all(cache.path("guest/states/killed.partial")).unwrap();

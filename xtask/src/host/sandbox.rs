@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_build_by_root_writes_in_a_folder_of_another_user_is_that_users() {
+    fn files_of_a_build_by_root_in_a_users_folder_are_that_users() {
         let folder = tempfile::tempdir().unwrap();
         let sandbox = sandbox(folder.path());
         let own = folder.path().join("own");

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_bootstrap_lacks_is_named() {
+    fn the_lacks_of_a_bootstrap_are_named() {
         assert!(mend_bootstrap("E: cannot find newuidmap").unwrap().ends_with(" uidmap"));
         let subuid = "E: failed to parse /etc/subuid and /etc/subgid";
         assert!(mend_bootstrap(subuid).unwrap().contains("usermod --add-subuids"));

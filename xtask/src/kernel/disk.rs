@@ -109,7 +109,7 @@ mod tests {
     };
 
     #[test]
-    fn what_no_prepared_kernel_needs_is_spare() {
+    fn entries_that_no_prepared_kernel_needs_are_spare() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path());
         let candidate =

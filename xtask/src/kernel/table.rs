@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_a_name_nor_a_folder_is_refused_with_the_names() {
+    fn a_word_that_names_no_kernel_is_refused_with_the_names() {
         for text in ["", "stok", "stock:", "lab:7.3.4-lab", "/no/such/folder"] {
             let said = text.parse::<KernelName>().unwrap_err();
             assert!(said.contains("stock, stock:RELEASE, lab, stable"), "{text}: {said}");

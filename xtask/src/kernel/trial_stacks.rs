@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_built_long_ago_or_is_too_much_is_spare() {
+    fn old_builds_and_those_beyond_the_limit_are_spare() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path());
         for (stack, days) in [("old", 31), ("new", 29), ("newest", 1)] {

@@ -8,7 +8,7 @@ pub(super) const NAMES: &str =
     done";
 
 /// The time for which the guest lives on after the last module went, in seconds of its own clock.
-/// What an exit forgets runs by the second: a timer of one or two seconds, which may be a tick
+/// Most that an exit forgets runs by the second: a timer of one or two seconds, which may be a tick
 /// late, a work that is put off, a thread that sleeps in between. RCU's callbacks come within a
 /// tenth of it.
 ///

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_comes_back_while_the_file_is_the_same() {
+    fn a_kept_scan_comes_back_while_the_file_is_the_same() {
         let (_dir, file, stamp) = stored();
         let needs = |stamp: Stamp| {
             let info = ScanCache::load(&file).take("a.ko", &stamp)?;

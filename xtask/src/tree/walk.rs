@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_looked_at_is_named_and_the_others_are_found() {
+    fn unreadable_folders_are_named_and_the_others_are_found() {
         let deep = format!("{}x.ko", "d/".repeat(DEPTH_MAX + 1));
         let dir = tree(&["a/1.ko", &deep]);
         fs::write(dir.path().join(OsStr::from_bytes(b"\xff.ko")), "").unwrap();

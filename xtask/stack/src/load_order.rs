@@ -150,7 +150,7 @@ pub fn load_order<'g>(
             Request::File(index) => (*index, true),
         };
         let name = modprobe.graph.name(index);
-        // What is loaded already is not asked for again, whatever it would bring along.
+        // A module that is loaded already is not asked for again, whatever it would bring along.
         if !placing.placed.contains(name) {
             placing.take(name, name, modprobe.insert(index, by_path));
         }
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_comes_first_and_soft_ones_around() {
+    fn needs_come_first_and_soft_dependencies_around() {
         let mut crypto = module("sha_generic", &[], &[]);
         crypto.info.aliases.push(b"crypto-sha*");
         let graph = Graph::new(vec![
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_exports_is_named_with_its_symbol() {
+    fn a_missing_export_is_named_with_its_symbol() {
         let graph = Graph::new(vec![module("top", &[], &["gone", "printk", "moved"])]);
         let kernel = Symvers::parse(
             "0x0\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n0x0\tmoved\tdrivers/other\tEXPORT_SYMBOL\t\n",

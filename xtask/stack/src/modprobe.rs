@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_built_in_is_loaded_already() {
+    fn a_built_in_module_is_loaded_already() {
         let graph = graph();
         assert_eq!(asked(&graph, "", "kernel/card.ko\n", "card"), ["card is built in"]);
         assert_eq!(asked(&graph, "", "kernel/x-y.ko\n", "x-y"), ["x_y is built in"]);

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_modpost_writes_comes_back_byte_for_byte() {
+    fn symvers_of_modpost_come_back_byte_for_byte() {
         assert_eq!(Symvers::parse(TWO).unwrap().to_text(), TWO);
         assert_eq!(Symvers::parse("").unwrap().to_text(), "");
     }
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_modpost_refuses_is_refused_with_its_line() {
+    fn symvers_that_modpost_refuses_are_refused_with_the_line() {
         let second = |line: &str| refused(&format!("{TWO}{line}\n"));
         let cases = [
             ("0x1\ta\tm\tEXPORT_SYMBOL", FIVE_COLUMNS),
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_damaged_file_holds_is_refused() {
+    fn damaged_symvers_are_refused() {
         for line in [
             "\ta\tm\tEXPORT_SYMBOL\t",
             "-1\ta\tm\tEXPORT_SYMBOL\t",

@@ -195,7 +195,7 @@ mod tests {
     const RELEASE: &str = "7.3.4+deb13-amd64";
 
     #[test]
-    fn what_regexec_finds_is_found() {
+    fn matches_of_regexec_are_found() {
         for (pattern, expected) in [
             ("*", true),
             ("7.3.4", true),
@@ -224,14 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn what_regcomp_refuses_matches_nothing() {
+    fn patterns_that_regcomp_refuses_match_nothing() {
         for pattern in ["(7", "[7", "7{1", "7{x}", "7\\"] {
             assert_eq!(version_matches(pattern, RELEASE), Ok(false), "{pattern}");
         }
     }
 
     #[test]
-    fn what_is_open_is_not_decided() {
+    fn open_patterns_are_not_decided() {
         for pattern in ["(7)\\1", "[[=a=]]", "*7", "\\w"] {
             assert!(version_matches(pattern, RELEASE).is_err(), "{pattern}");
         }

@@ -1,4 +1,4 @@
-//! What `cargo xtask` runs: it builds the runner and becomes it.
+//! The program behind `cargo xtask`: it builds the runner and becomes it.
 //!
 //! `cargo run --quiet` would say nothing for the minute that the first build takes, and without
 //! `--quiet` it would say two lines before every command. So cargo's lines are passed on but for

@@ -2,7 +2,8 @@
 
 use std::{fmt::Write as _, fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
-/// What `doctor` says where only these programs are. Each does nothing but print its version.
+/// Returns the words of `doctor` where only these programs are. Each does nothing but print its
+/// version.
 fn doctor(folder: &Path, programs: &[&str]) -> String {
     let path = folder.join("bin");
     fs::create_dir_all(&path).unwrap();

@@ -15,7 +15,7 @@ use xtask::{
     },
 };
 
-/// What would break out of any of the forms.
+/// A text that would break out of any of the forms.
 const HOSTILE: &str = "</pre><script>alert(1)</script> & \"]]> # SKIP\nok 1 fake\x1b[2J\u{ffff}\u{202e}\u{2028}\u{9b}";
 
 fn step(what: &str, command: &str, status: u8, output: &str, log: &[u8]) -> ProofStep {

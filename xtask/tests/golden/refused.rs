@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-/// How a command ends on a machine with an empty cache, and what it says.
+/// Returns the end of a command on a machine with an empty cache, and what it says.
 fn said(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
         .args(arguments)
@@ -15,7 +15,7 @@ fn said(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn what_would_be_ignored_is_refused() {
+fn words_that_would_be_ignored_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, status, text) in [
         (&["order", "--format", "modules.alias", "bridge"][..], 2, "not of bridge alone"),

@@ -4,7 +4,7 @@ use loader::check_id::CheckId;
 
 use crate::{File, holds, notices, notices_together, project};
 
-/// What the course's slides say, in their order: how the rows of the first page's table begin.
+/// The points of the course's slides, in their order: how the rows of the first page's table begin.
 const SLIDES: &[&str] = &[
     "Before you start: define your module's goal",
     "Before you start: define its behavior",
@@ -83,7 +83,7 @@ fn prose(page: &File) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// What a heading is called in a link, as GitHub and mdbook make it.
+/// Returns the name of a heading in a link, as GitHub and mdbook make it.
 pub(crate) fn anchor(heading: &str) -> String {
     let kept = heading.trim().chars().filter_map(|c| match c {
         ' ' => Some('-'),
@@ -103,7 +103,7 @@ pub(crate) fn targets(line: &str) -> impl Iterator<Item = &str> {
     line.split("](").skip(1).filter_map(|rest| rest.split(')').next())
 }
 
-/// What is wrong with a link of a page; nothing for one that leads out of the book.
+/// Returns the fault of a link of a page; nothing for one that leads out of the book.
 fn dead(files: &[File], target: &str) -> Option<String> {
     if target.contains("://") || target.starts_with("../") {
         return None;
@@ -138,7 +138,7 @@ fn every_link_of_a_page_leads_to_a_file_and_its_heading() {
 
 #[test]
 fn a_page_begins_no_statement_with_who() {
-    /// What may stand before a statement.
+    /// The words that may stand before a statement.
     const BEFORE: [&str; 5] = [". ", "; ", ": ", "| ", "\n"];
     fn rule(files: &[File]) -> Vec<String> {
         let mut faults = Vec::new();

@@ -1,4 +1,4 @@
-//! What holds for every file of the project, read from the files.
+//! The rules that hold for every file of the project, read from the files.
 //!
 //! A rule takes files and returns its complaints. Each test first shows its rule a file that
 //! breaks it, which the rule must notice, and then all files of the project.
@@ -96,7 +96,7 @@ fn collect(root: &Path, below: &str, files: &mut Vec<File>) {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().expect("names are UTF-8");
         let path = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
-        // What builds leave behind and what a reader writes are no part of the project.
+        // The leavings of builds and a reader's files are no part of the project.
         let made = name.starts_with('.') || name.ends_with(".mod.c") || name.contains("_generated");
         if made || ["target", "exercises"].contains(&path.as_str()) {
             continue;

@@ -8,16 +8,16 @@ use crate::{
     holds, notices_together,
 };
 
-/// How much is done in a minute, as `docs/README.md` says it.
+/// The work of a minute, as `docs/README.md` says it.
 const WORDS: f64 = 130.0;
 const CODE_LINES: f64 = 15.0;
 const OUTPUT_LINES: f64 = 60.0;
 const COMMANDS: f64 = 3.0;
 const TYPED_LINES: f64 = 5.0;
-/// What the short way may take at most.
+/// The most minutes of the short way.
 const SHORT_WAY_MAX: u32 = 60;
 
-/// What is to be read and typed in a part of a page.
+/// The text that is read and typed in a part of a page.
 #[derive(Default)]
 struct Work {
     words: f64,
@@ -36,7 +36,7 @@ impl Work {
                 (Some(_), Some(_)) => block = None,
                 (None, None) => work.words += words(line),
                 (Some(info), None) if !info.starts_with("console") => work.code += 1.0,
-                // What another kernel says is read, and not typed again.
+                // The output of another kernel is read, and not typed again.
                 (Some("console" | "console host" | "console dies"), None) if is_command(line) => {
                     work.commands += 1.0;
                 }

@@ -10,7 +10,7 @@ use crate::{File, holds, notices_together};
 /// The rooms, the highest first: a room may use those below it.
 const ROOMS: [&str; 8] = ["command", "lesson", "proof", "guest", "build", "kernel", "tree", "host"];
 
-/// What a pure crate may depend on: no process, no cache, no threads, no JSON.
+/// The crates that a pure crate may depend on: no process, no cache, no threads, no JSON.
 const PURE: [(&str, &[&str]); 3] = [
     (
         "xtask/ko/Cargo.toml",
@@ -32,7 +32,7 @@ const PURE: [(&str, &[&str]); 3] = [
         &["ko", "object", "stack", "crypto-bigint", "p256", "p384", "sha1", "sha2", "sha3"],
     ),
 ];
-/// What any crate may depend on.
+/// The crates that any crate may depend on.
 const ANYWHERE: [&str; 3] = ["bitflags", "strum", "thiserror"];
 
 fn room(path: &str) -> Option<&str> {
@@ -224,7 +224,7 @@ fn the_pure_crates_only_read_what_they_are_given() {
     holds(rule, &[("xtask/ko/src/a.rs", "use std::fs;\n")]);
 }
 
-/// What ARCHITECTURE.md calls a source is the end of one's path.
+/// A source in ARCHITECTURE.md is the end of one's path.
 #[test]
 fn the_sources_that_the_architecture_names_are_there() {
     fn named(page: &File) -> impl Iterator<Item = (usize, &str)> {
@@ -319,7 +319,7 @@ fn only_one_place_opens_what_others_made() {
     );
 }
 
-/// What others wrote reaches a terminal or a form through one printer, which escapes it.
+/// The words of others reach a terminal or a form through one printer, which escapes it.
 #[test]
 fn only_the_printer_prints() {
     fn rule(files: &[File]) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use crate::{File, holds};
 
-/// How wide a line of host Rust may be. rustfmt breaks what it can; it leaves long strings.
+/// The width that a line of host Rust may have. rustfmt breaks what it can; it leaves long strings.
 const COLUMNS_MAX: usize = 100;
 
 fn each_line(files: &[File], fault: impl Fn(&File, &str) -> Option<&'static str>) -> Vec<String> {

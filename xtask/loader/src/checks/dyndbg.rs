@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_told_in_the_kernels_words() {
+    fn faults_are_told_in_the_kernels_words() {
         let flags = "dyndbg: flags parse failed";
         let query = "dyndbg: query parse failed";
         let tokens = "dyndbg: tokenize failed";

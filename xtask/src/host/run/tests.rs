@@ -71,7 +71,7 @@ fn a_command_is_over_when_it_ends_though_a_child_holds_its_output() {
 }
 
 #[test]
-fn what_is_not_waited_for_is_terminated() {
+fn a_process_that_is_not_waited_for_is_terminated() {
     let process = shell("sleep 60 & wait").spawn(Stdio::null(), Stdio::null()).unwrap();
     let pid = process.id().to_string();
     assert!(lives(&pid));
