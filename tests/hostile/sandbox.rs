@@ -24,6 +24,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_fork_bomb_is_ended,
         a_process_gets_no_more_memory_than_the_limit,
         memory_that_is_no_process_is_counted,
+        buffers_of_sockets_are_counted,
         a_full_tmp_is_refused,
         a_product_of_two_gigabytes_is_refused,
         output_without_end_is_ended,
@@ -123,6 +124,24 @@ fn memory_that_is_no_process_is_counted() {
             wait;
         }
         sleep 600'";
+    says(&build(script), "GiB of the machine's free memory");
+}
+
+fn buffers_of_sockets_are_counted() {
+    let script = "perl -MSocket -e '
+        my $full = qq(x) x 200000;
+        for (1..40) {
+            next if fork;
+            my @all;
+            for (1..2000) {
+                socketpair(my $one, my $two, AF_UNIX, SOCK_STREAM, 0) or last;
+                $one->blocking(0);
+                syswrite $one, $full;
+                push @all, $one, $two;
+            }
+            sleep 600;
+        }
+        sleep 600' -MIO::Handle";
     says(&build(script), "GiB of the machine's free memory");
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`PROCESSES`] | the watch of `run/usage.rs`, and `RLIMIT_NPROC` | all of it is ended |
 //! | [`memory`] | the watch; `RLIMIT_AS` for each process | it is ended; no memory is given |
+//! | [`UNSEEN`], [`SOCKETS`] | the watch, where as much of the machine's memory is gone | the same |
 //! | [`DISK`], [`FILES`] | the watch | all of it is ended |
 //! | [`FILE`] | `RLIMIT_FSIZE` | the process that writes is ended |
 //! | [`TMP`] | the size of the tmpfs | nothing can be written there |
@@ -21,6 +22,11 @@ use rustix::system::sysinfo;
 /// Processes and threads: `make` runs a job for each processor, a job is at most five of them, and
 /// a machine may have 256 processors.
 pub(super) const PROCESSES: u64 = 2048;
+/// Bytes of shared mappings without a file, where the machine's memory runs out: no compiler has
+/// any.
+pub(super) const UNSEEN: u64 = 1 << 30;
+/// Sockets, where the machine's memory runs out: each may hold 200 KiB, and a build has a few.
+pub(super) const SOCKETS: u64 = 4096;
 /// Bytes in one file: the vmlinux of a kernel with all debug information has 700 MiB, a guest's
 /// memory 512 MiB.
 pub(super) const FILE: u64 = 1 << 30;

@@ -24,8 +24,7 @@ const EVERY: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(
 pub(crate) struct Watch {
     /// The folders that may be written, with the bytes and the files that their disks had free.
     free: Option<Vec<(PathBuf, Free)>>,
-    /// The machine's available memory in bytes: the buffers of sockets and pipes, and shared pages
-    /// whose owner has ended, are no process's.
+    /// The machine's available memory in bytes.
     available: Option<u64>,
     next: Instant,
 }
@@ -63,7 +62,12 @@ impl Watch {
         if begin < self.next {
             return None;
         }
-        let used = of_processes(used_by(pid)).or_else(|| of_machine(self.available?, available()?));
+        let family = family(pid, &processes());
+        let used = of_processes(used_by(&family)).or_else(|| {
+            let excess = of_machine(self.available?, available()?)?;
+            // Others may have taken it.
+            hold_unseen(&family).then_some(excess)
+        });
         let excess = used.or_else(|| {
             disks.iter().find_map(|(folder, before)| {
                 let excess = of_disk(*before, free_of(folder)?)?;
@@ -94,6 +98,29 @@ fn of_machine(before: u64, now: u64) -> Option<String> {
     let memory = limits::memory();
     (before.saturating_sub(now) > memory)
         .then(|| format!("more than {} of the machine's free memory", limits::said(memory)))
+}
+
+/// `true` if processes hold much memory that counts as none of theirs: pages of shared mappings
+/// that no table of theirs has, because another process wrote them, and buffers of sockets.
+fn hold_unseen(family: &[Entry]) -> bool {
+    let read = |entry: &Entry, name: &str| open::read_text(format!("/proc/{}/{name}", entry.pid));
+    let maps = family.iter().flat_map(|entry| read(entry, "maps"));
+    let shared: BTreeSet<(u64, String)> =
+        maps.flat_map(|maps| maps.lines().filter_map(shared_mapping).collect::<Vec<_>>()).collect();
+    let shared: u64 = shared.iter().map(|(bytes, _)| bytes).sum();
+    // A sandbox has a network of its own.
+    let sockets = family.last().and_then(|entry| read(entry, "net/unix").ok());
+    let sockets = sockets.map_or(0, |sockets| sockets.lines().count() as u64);
+    shared > limits::UNSEEN || sockets > limits::SOCKETS
+}
+
+/// The size and the inode of a shared mapping without a file: proc_pid_maps(5).
+fn shared_mapping(line: &str) -> Option<(u64, String)> {
+    let line = line.strip_suffix("/dev/zero (deleted)")?;
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let (first, last) = words.first()?.split_once('-')?;
+    let address = |text| u64::from_str_radix(text, 16).ok();
+    Some((address(last)?.checked_sub(address(first)?)?, (*words.get(4)?).to_owned()))
 }
 
 /// The bytes of memory that the machine can give: proc_meminfo(5).
@@ -164,8 +191,7 @@ fn memory_of(status: &str) -> u64 {
     kilobytes.sum::<u64>() << 10
 }
 
-fn used_by(pid: u32) -> Used {
-    let family = family(pid, &processes());
+fn used_by(family: &[Entry]) -> Used {
     let status = |entry: &Entry| open::read_text(format!("/proc/{}/status", entry.pid));
     Used {
         threads: family.iter().map(|entry| entry.threads).sum(),
@@ -188,7 +214,7 @@ mod tests {
         assert!(family.iter().all(|entry| entry.threads == 2));
         let status = "VmRSS:\t 9 kB\nRssAnon:\t   1 kB\nRssFile:\t 7 kB\nRssShmem:\t 1 kB\n";
         assert_eq!(memory_of(status), 2048);
-        let used = used_by(std::process::id());
+        let used = used_by(&super::family(std::process::id(), &processes()));
         assert!(used.threads > 0 && used.bytes > 0, "{used:?}");
     }
 
@@ -198,6 +224,8 @@ mod tests {
         assert_eq!(used(limits::PROCESSES - 1, limits::memory()), None);
         assert!(used(limits::PROCESSES, 0).unwrap().contains("2048 processes"));
         assert!(used(1, limits::memory() + 1).unwrap().ends_with("GiB of memory"));
+        let line = "7f00-8f00 rw-s 00000000 00:01 2049   /dev/zero (deleted)";
+        assert_eq!(shared_mapping(line), Some((0x1000, "2049".into())));
         assert!(available().unwrap() > 1 << 20);
         assert_eq!(of_machine(1 << 40, (1 << 40) - limits::memory()), None);
         let excess = of_machine(1 << 40, (1 << 40) - limits::memory() - 1).unwrap();
