@@ -43,6 +43,44 @@ fn lines_are_at_most_100_columns_wide() {
     holds(rule, &[("xtask/src/a.rs", &wide)]);
 }
 
+/// Such a comment names a thing and states nothing. The book's sources are shown on its pages and
+/// are not held to it yet.
+#[test]
+fn no_comment_and_no_test_begins_with_a_clause() {
+    const CLAUSES: [&str; 6] = ["What", "How", "Whether", "Which", "Whose", "Who"];
+    const MARKS: [&str; 6] = ["//! ", "/// ", "// ", "/* ", "* ", "# "];
+    fn rule(files: &[File]) -> Vec<String> {
+        let code = ["rs", "c", "h", "mk", "toml", "yml", "rc"];
+        each_line(files, |file, line| {
+            if !file.is(&code) || file.path.starts_with("docs/") {
+                return None;
+            }
+            let line = line.trim_start();
+            if let Some(name) = line.strip_prefix("fn ") {
+                let first = name.split('_').next().unwrap_or_default();
+                let is_clause = CLAUSES.iter().any(|clause| clause.eq_ignore_ascii_case(first));
+                let is_test = name.contains("() {") && is_clause;
+                return is_test.then_some("the name of a test says what holds");
+            }
+            let text = MARKS.iter().find_map(|mark| line.strip_prefix(mark))?;
+            let first = text.split(' ').next().unwrap_or_default();
+            // A question is a quotation.
+            let is_clause = CLAUSES.contains(&first) && !text.ends_with('?');
+            is_clause.then_some(
+                "state it: a function \"returns …\", a thing is \"the …\", a bool \"`true` if …\"",
+            )
+        })
+    }
+    holds(
+        rule,
+        &[
+            ("xtask/src/a.rs", "/// Whether it is there.\n"),
+            ("provider/a.c", "/* What it is for. */\n"),
+            ("xtask/src/b.rs", "fn what_is_gone_is_named() {\n"),
+        ],
+    );
+}
+
 #[test]
 fn the_spelling_is_the_kernels() {
     const BRITISH: [&str; 5] = [
