@@ -42,6 +42,7 @@ pub(crate) fn tests() -> Vec<Test> {
             a_thread_left_behind_is_seen,
             a_thread_that_sleeps_for_long_is_named,
             devices_left_behind_are_named,
+            the_device_of_a_module_that_stays_is_not_left_behind,
             a_module_that_ends_the_machine_does_not_hold,
             lab_names_the_kind_of_object_that_is_left_behind,
             a_wait_that_is_cut_short_is_no_proof,
@@ -236,6 +237,13 @@ fn a_thread_that_sleeps_for_long_is_named() {
 fn devices_left_behind_are_named() {
     is_named_afterwards("device", "left", "/proc/devices: ");
     is_named_afterwards("entry", "left", "/proc: entry is left behind");
+}
+
+fn the_device_of_a_module_that_stays_is_not_left_behind() {
+    let proof = proven(&[module("permanent"), module("plain")]);
+    assert_eq!(answer(&proof, &Subject::Load("permanent".into())), &Answered::Holds);
+    assert_eq!(answer(&proof, &Subject::Unload("plain".into())), &Answered::Holds);
+    assert_eq!(answer(&proof, &Subject::Afterwards), &Answered::Holds);
 }
 
 fn a_module_that_ends_the_machine_does_not_hold() {

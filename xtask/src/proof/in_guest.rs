@@ -290,13 +290,13 @@ impl InGuest<'_> {
                 point.answer = Answered::fails("stays", reason);
             }
         }
-        if let Some(left) = self.left_behind() {
-            let reason = format!("{left} is left behind");
-            self.points.push(Point::new(Subject::Afterwards, Answered::fails("left", reason)));
-        }
+        // A module that is still loaded keeps what is its own.
+        let left = if listed.is_empty() { self.left_behind() } else { None };
         let wait = Command::tool(&["sh", "-c", AFTERWARDS]);
         self.ask(Subject::Afterwards, wait, |_, step| match step.status {
-            0 if step.text().is_empty() => Answered::Holds,
+            0 if step.text().is_empty() => left.map_or(Answered::Holds, |left| {
+                Answered::fails("left", format!("{left} is left behind"))
+            }),
             0 => {
                 let name = step.text().lines().next().unwrap_or_default().to_owned();
                 let reason = format!("the thread {name} goes on in code that is gone");
