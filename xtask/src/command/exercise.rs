@@ -40,6 +40,7 @@ pub struct Args {
     language: Language,
     /// Your answer to an exercise in words; once for each of its questions, in their order
     #[arg(long, requires = "number", conflicts_with_all = ["hint", "solution", "watch"])]
+    #[arg(allow_hyphen_values = true)]
     answer: Vec<String>,
     /// Show the page's hint
     #[arg(long, requires = "number")]
@@ -138,7 +139,7 @@ fn list(all: &[Exercise], base: &Path) -> Result<ExitCode> {
             lesson = &one.lesson;
             outln!("{lesson}");
         }
-        let state = if solved.contains(&one.number) {
+        let state = if solved.contains(&one.number) && !one.is_opinion() {
             "solved"
         } else if base.join(&one.number).exists() {
             "begun"
@@ -146,7 +147,7 @@ fn list(all: &[Exercise], base: &Path) -> Result<ExitCode> {
             ""
         };
         let kind = if one.is_opinion() {
-            "words"
+            "opinion"
         } else if one.in_words() {
             "answer"
         } else {
@@ -157,14 +158,15 @@ fn list(all: &[Exercise], base: &Path) -> Result<ExitCode> {
             question.truncate(end);
             question.push('…');
         }
-        outln!("  {:5} {state:6}  {kind:6}  {question}", one.number);
+        outln!("  {:5} {state:6}  {kind:7}  {question}", one.number);
     }
     outln!(
         "code: your modules are built and loaded; answer: it is what a kernel or a program says;"
     );
-    outln!("words: nobody but you can judge it");
-    let count = all.iter().filter(|one| solved.contains(&one.number)).count();
-    outln!("{count} of {} are solved; cargo xtask exercise N works on one", all.len());
+    outln!("opinion: nobody but you can judge it, so it is not graded");
+    let graded: Vec<&Exercise> = all.iter().filter(|one| !one.is_opinion()).collect();
+    let count = graded.iter().filter(|one| solved.contains(&one.number)).count();
+    outln!("{count} of {} are solved; cargo xtask exercise N works on one", graded.len());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -176,7 +178,7 @@ fn begin(one: &Exercise, folder: &Path) -> Result<()> {
         outln!("\nAnswer with cargo xtask exercise {one} {}", each.trim_end());
         outln!("or in {}.", folder.join(answer::FILE).shown());
         if one.is_opinion() {
-            outln!("Nobody but you can judge it: --solution shows an answer.");
+            outln!("{}", not_graded(one));
             return Ok(());
         }
     } else {
@@ -190,7 +192,15 @@ fn begin(one: &Exercise, folder: &Path) -> Result<()> {
     Ok(())
 }
 
+fn not_graded(one: &Exercise) -> String {
+    format!("{one} is not graded: nobody but you can judge it; --solution shows an answer")
+}
+
 fn check(one: &Exercise, base: &Path) -> Result<ExitCode> {
+    if one.is_opinion() {
+        outln!("{}", not_graded(one));
+        return Ok(ExitCode::SUCCESS);
+    }
     run::echo_off();
     let different = attempt::still_different(&Cache::open()?, one, &base.join(&one.number))?;
     if let Some(different) = different {
@@ -263,5 +273,31 @@ mod tests {
         assert_eq!(answered("6.2", &[right], dir).unwrap(), ExitCode::SUCCESS);
         assert_eq!(solved(dir), ["6.2"]);
         assert_eq!(answered("6.2", &[], dir).unwrap(), ExitCode::SUCCESS);
+    }
+
+    /// An error's name may have its sign, which is no option.
+    #[test]
+    fn an_answer_may_begin_with_a_minus() {
+        #[derive(clap::Parser)]
+        struct Verb {
+            #[command(flatten)]
+            args: Args,
+        }
+        let given = ["", "0.2", "--answer", "linux/kstrtox.h", "--answer", "-ERANGE"];
+        let parsed = <Verb as clap::Parser>::try_parse_from(given).unwrap().args;
+        let folder = tempfile::tempdir().unwrap();
+        let status = Args { dir: Some(folder.path().into()), ..parsed }.run().unwrap();
+        assert_eq!(status, ExitCode::SUCCESS);
+        assert_eq!(solved(folder.path()), ["0.2"]);
+    }
+
+    #[test]
+    fn an_opinion_is_kept_and_never_graded() {
+        let folder = tempfile::tempdir().unwrap();
+        let answers = ["a", "b", "c"];
+        assert_eq!(answered("0.3", &answers, folder.path()).unwrap(), ExitCode::SUCCESS);
+        let kept = fs::read_to_string(folder.path().join("0.3").join(answer::FILE)).unwrap();
+        assert!(kept.ends_with("? c\n"), "{kept}");
+        assert!(solved(folder.path()).is_empty());
     }
 }
