@@ -9,7 +9,9 @@ use xtask::{
     kernel::{Kernel, archive::Refresh},
     problem::Kind,
     proof::{
-        KernelProof, Wanted, on_kernel,
+        KernelProof, Wanted,
+        expectations::Expectations,
+        on_kernel,
         point::{Answered, Point, Subject},
     },
 };
@@ -84,6 +86,7 @@ fn proven_on(kernel: &Kernel, modules: &[PathBuf]) -> KernelProof {
         skip_others: false,
         command: None,
         deadline: COMMAND_DEADLINE.min(Duration::from_secs(60)),
+        expectations: Expectations::default(),
     };
     let mut proof = KernelProof::default();
     on_kernel::load(&Cache::open().unwrap(), kernel, modules, &wanted, &mut proof).unwrap();

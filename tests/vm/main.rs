@@ -20,6 +20,7 @@ mod crates;
 mod editor;
 mod example;
 mod exercise;
+mod expectations;
 mod foreign;
 mod guest;
 mod installed;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         build::tests(),
         any_stack::tests(),
         prove::tests(),
+        expectations::tests(),
         new::tests(),
         foreign::tests(),
         readme::tests(),

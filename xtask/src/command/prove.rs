@@ -8,13 +8,16 @@ use crate::{
     kernel::KernelName,
     printer,
     problem::{Kind, Result},
-    proof::{self, StackProof, Wanted, grid, json, junit, ktap, web_page},
+    proof::{
+        self, StackProof, Wanted, expectations::Expectations, grid, json, junit, ktap, web_page,
+    },
 };
 
 /// Prove a stack on kernels: it builds, would load, loads, runs, goes, and the kernel keeps quiet
 ///
 /// One table, kernels across and modules down, with the reason for all that is not green. What
 /// `check` predicts is held against what happens. Exit status 1 when something does not hold.
+/// A `symstack.toml` beside the stack's Kbuild may say what it expects: README.md shows every key.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -83,17 +86,21 @@ impl Args {
     }
 
     fn wanted(&self, cache: &Cache) -> Result<Wanted> {
-        let kernels = match (self.all, self.kernels.as_slice()) {
-            (true, _) => proof::prepared(cache),
-            (false, []) => vec![KernelName::STOCK],
-            (false, named) => named.to_vec(),
+        let stack = self.stack.chosen()?;
+        let expectations = Expectations::of(&stack)?;
+        let kernels = match (self.all, self.kernels.as_slice(), expectations.kernels()) {
+            (true, ..) => proof::prepared(cache),
+            (false, [], expected) if expected.is_empty() => vec![KernelName::STOCK],
+            (false, [], expected) => expected,
+            (false, named, _) => named.to_vec(),
         };
         Ok(Wanted {
-            stack: self.stack.chosen()?,
+            stack,
             kernels,
             skip_others: self.all,
-            command: self.command.clone(),
+            command: self.command.clone().or_else(|| expectations.run().map(str::to_owned)),
             deadline: Duration::from_secs(self.deadline),
+            expectations,
         })
     }
 }

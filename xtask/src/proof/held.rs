@@ -9,6 +9,7 @@ use loader::{
 use stack::graph::Cycle;
 
 use super::{
+    expectations::FILE,
     point::{Answered, Fault, Point, Subject},
     prediction::{PredictedLoad, Prediction},
 };
@@ -27,9 +28,6 @@ const INTERNAL: [(&str, &str, &str); 2] = [
     ),
     ("Unknown error 524", "ENOTSUPP", "a module's init should return EOPNOTSUPP"),
 ];
-
-/// The words of strerror() for ENODEV.
-const NO_DEVICE: &str = "No such device";
 
 /// Would each module of the stack load?
 pub(super) fn checks(prediction: &Prediction) -> impl Iterator<Item = Point> {
@@ -63,28 +61,49 @@ fn check(load: &PredictedLoad, cycles: &[Cycle]) -> Answered {
     }
 }
 
-/// Does the module load, as predicted? `accepted` tells whether the kernel came to call the
-/// module's init, where that is known.
-pub(super) fn load(verdict: &Verdict, step: &CommandReport, accepted: Option<bool>) -> Answered {
+/// Does the module load, as predicted? Or does its init return the error that the stack expects?
+/// `accepted` tells whether the kernel came to call the module's init, where that is known.
+pub(super) fn load(load: &PredictedLoad, step: &CommandReport, accepted: Option<bool>) -> Answered {
+    let PredictedLoad { verdict, expects, .. } = load;
+    let expects = *expects;
     let said = modprobes_words(step);
     match (&verdict.answer, step.status == 0) {
-        (Answer::Loads | Answer::Unknown(_), true) => Answered::Holds,
+        (Answer::Loads | Answer::Unknown(_), true) => match expects {
+            None => Answered::Holds,
+            Some(errno) => {
+                let reason = format!("its init returns no error, and {FILE} expects {errno}");
+                Answered::fails("loads", reason)
+            }
+        },
         (Answer::Refused(errno), true) => Answered::differs(
             "loads",
             format!("we said that it is refused with {errno}, but it loads"),
         ),
         (Answer::Refused(errno), false) => refused(verdict, *errno, step, &said),
         (Answer::Loads, false) => match accepted {
-            Some(true) => init_failed(&said),
+            Some(true) => init_failed(&said, expects),
             Some(false) => {
                 Answered::differs("refused", format!("we said that it loads, but: {said}"))
             }
             // Only a module's own code gives such an error.
-            None if internal(&said).is_some() => init_failed(&said),
+            None if internal(&said).is_some() => init_failed(&said, expects),
+            // No check of the kernel's fails, so it is the init.
+            None if expects.is_some_and(|errno| is_said(errno, &said)) => Answered::Holds,
             None => Answered::fails("no load", said),
         },
-        (Answer::Unknown(_), false) => Answered::fails("no load", said),
+        (Answer::Unknown(_), false) => match expects.filter(|_| accepted == Some(true)) {
+            Some(_) => init_failed(&said, expects),
+            None => Answered::fails("no load", said),
+        },
     }
+}
+
+/// Returns the line by which the kernel says that it takes no notice of a parameter
+/// (kernel/module/main.c:unknown_module_param_cb, 6.1 to 7.3).
+pub(super) fn ignored<'s>(module: &str, step: &'s CommandReport) -> Option<&'s str> {
+    let begin = format!("{module}: unknown parameter '");
+    let mut own = step.kernel.iter().filter(|message| !message.from_user);
+    own.find(|message| message.text.starts_with(&begin)).map(|message| message.text.as_str())
 }
 
 fn refused(verdict: &Verdict, errno: Errno, step: &CommandReport, said: &str) -> Answered {
@@ -121,18 +140,22 @@ fn internal(said: &str) -> Option<(&'static str, &'static str)> {
     INTERNAL.iter().find(|(number, ..)| text == *number).map(|(_, name, why)| (*name, *why))
 }
 
-fn init_failed(said: &str) -> Answered {
+fn init_failed(said: &str, expects: Option<Errno>) -> Answered {
     let text = error_text(said);
+    if expects.is_some_and(|errno| is_said(errno, text)) {
+        return Answered::Holds;
+    }
     if let Some((name, why)) = internal(said) {
         return Answered::fails(name, format!("its init returns {name}: {why}"));
     }
     let errno = Errno::ALL.iter().copied().find(|errno| is_said(*errno, text));
-    if text == NO_DEVICE {
+    if errno == Some(Errno::ENODEV) && expects.is_none() {
         let reason = "its init finds no device of its kind in this machine, and says ENODEV";
         return Answered::NoDevice(Fault::new("no device", reason));
     }
     let word = errno.map_or("init fails".into(), |errno| errno.to_string());
-    Answered::fails(word, format!("its init fails: {text}"))
+    let expects = expects.map(|errno| format!(", and {FILE} expects {errno}")).unwrap_or_default();
+    Answered::fails(word, format!("its init fails: {text}{expects}"))
 }
 
 /// Returns the answer to a load that only a soft dependency asks for: modprobe goes on when it

@@ -42,6 +42,8 @@ pub(super) struct InGuest<'a> {
     whats: Vec<String>,
     traced: bool,
     loaded: HashSet<String>,
+    /// Those whose init returned the error that the stack expects.
+    failed_as_expected: HashSet<String>,
     /// Those that the kernel keeps.
     permanent: HashSet<String>,
     kallsyms: Vec<String>,
@@ -72,6 +74,7 @@ pub(super) fn prove(
         whats: Vec::new(),
         traced: false,
         loaded: HashSet::new(),
+        failed_as_expected: HashSet::new(),
         permanent: HashSet::new(),
         kallsyms: Vec::new(),
         names: None,
@@ -146,7 +149,12 @@ impl InGuest<'_> {
                 self.skip(subject, "depmod finds no order".into());
             } else if let Some(name) = needs() {
                 let reason = format!("it needs {name}, which is not loaded");
-                self.skip(subject, reason);
+                if self.failed_as_expected.contains(name) {
+                    // Nothing else is red then.
+                    self.points.push(Point::new(subject, Answered::fails("no load", reason)));
+                } else {
+                    self.skip(subject, reason);
+                }
             } else {
                 self.load_one(load, subject, essential.contains(load.name.as_str()));
             }
@@ -168,14 +176,21 @@ impl InGuest<'_> {
     }
 
     fn load_one(&mut self, load: &PredictedLoad, subject: Subject, essential: bool) {
-        let command = Command::tool(&["modprobe", "-v", &load.name]);
+        let mut words = vec!["modprobe", "-v", &load.name];
+        words.extend(load.parameters.iter().map(String::as_str));
+        let command = Command::tool(&words);
         self.ask(subject, command, |proof, step| {
             let fails = step.status != 0;
             let accepted = if fails { proof.accepted(&load.name) } else { None };
             if !fails {
                 proof.loaded.insert(load.name.clone());
             }
-            let answer = held::load(&load.verdict, step, accepted);
+            let mut answer = held::load(load, step, accepted);
+            if let (Answered::Holds, Some(line)) = (&answer, held::ignored(&load.name, step)) {
+                answer = Answered::fails("parameter", line);
+            } else if fails && answer == Answered::Holds {
+                proof.failed_as_expected.insert(load.name.clone());
+            }
             if essential { answer } else { held::ignored_by_modprobe(answer) }
         });
     }
@@ -207,7 +222,8 @@ impl InGuest<'_> {
         let live: HashSet<&String> = listed.iter().map(|(name, _)| name).collect();
         for point in &mut self.points {
             let Subject::Load(name) = &point.subject else { continue };
-            if point.answer == Answered::Holds && !live.contains(name) {
+            let expected = live.contains(name) || self.failed_as_expected.contains(name);
+            if point.answer == Answered::Holds && !expected {
                 let mut loads = self.prediction.loads.iter();
                 let reason = if loads.any(|load| load.name == *name && load.built_in) {
                     "the kernel has a module of this name built in: modprobe takes it for loaded, \
@@ -258,6 +274,9 @@ impl InGuest<'_> {
     fn unload(&mut self) {
         let prediction = self.prediction;
         for load in prediction.loads.iter().rev().filter(|load| load.of_stack) {
+            if self.failed_as_expected.contains(&load.name) {
+                continue;
+            }
             let subject = Subject::Unload(load.name.clone());
             if !self.loaded.contains(&load.name) {
                 self.skip(subject, "it is not loaded".into());
@@ -275,7 +294,7 @@ impl InGuest<'_> {
         let went = |point: &Point| {
             matches!(point.subject, Subject::Unload(_)) && point.answer == Answered::Holds
         };
-        if !self.points.iter().any(went) {
+        if self.failed_as_expected.is_empty() && !self.points.iter().any(went) {
             return;
         }
         let Some(listed) = self.listed("which modules are left?") else {

@@ -5,6 +5,7 @@
 //! machines and the page show the same points. What was predicted is held against what happened
 //! (`held.rs`): a difference is a fault of this program, and is never green.
 
+pub mod expectations;
 pub mod grid;
 mod held;
 mod in_guest;
@@ -31,7 +32,10 @@ use crate::{
     problem::{Kind, Problem, Result},
 };
 
-use self::point::{Answered, Point};
+use self::{
+    expectations::Expectations,
+    point::{Answered, Point},
+};
 
 /// A request for a proof.
 #[derive(Clone, Debug)]
@@ -46,6 +50,8 @@ pub struct Wanted {
     pub command: Option<String>,
     /// The longest time that each command in the guest may take.
     pub deadline: Duration,
+    /// The stack's own words about it.
+    pub expectations: Expectations,
 }
 
 /// A stack on some kernels.

@@ -119,8 +119,12 @@ pub fn load(
     wanted: &Wanted,
     proof: &mut KernelProof,
 ) -> Result<()> {
-    let prediction = prediction::predict(cache, kernel, modules)?;
+    let expectations = &wanted.expectations;
+    let prediction = prediction::predict(cache, kernel, modules, expectations)?;
     proof.points.extend(held::checks(&prediction));
+    let built = prediction.loads.iter().filter(|load| load.of_stack);
+    let built: Vec<&str> = built.map(|load| load.name.as_str()).collect();
+    proof.points.extend(expectations.not_built(&built));
     let guest = Guest::on(cache, kernel)?.deadline(wanted.deadline);
     let guest = prediction.loads.iter().fold(guest, |guest, load| guest.module(&load.file));
     in_guest::prove(&guest, &prediction, wanted.command.as_deref(), proof);

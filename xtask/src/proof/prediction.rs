@@ -6,13 +6,16 @@ use std::{
 };
 
 use ko::{license::License, text::Text};
-use loader::{kernel_model::KernelModel, verdict::Verdict};
+use loader::{errno::Errno, kernel_model::KernelModel, verdict::Verdict};
 use stack::{
     graph::{Cycle, Graph},
     module_name::ModuleName,
 };
 
-use super::{ExportInStack, ModuleInStack};
+use super::{
+    ExportInStack, ModuleInStack,
+    expectations::{Expectations, OfModule},
+};
 use crate::{
     build,
     host::{cache::Cache, file_system::read_file},
@@ -32,6 +35,10 @@ pub(super) struct PredictedLoad {
     pub(super) needs: Vec<String>,
     /// The kernel has a module of this name built in, so modprobe takes it for loaded.
     pub(super) built_in: bool,
+    /// The words for modprobe after its name.
+    pub(super) parameters: Vec<String>,
+    /// The error that its init must return.
+    pub(super) expects: Option<Errno>,
     pub(super) verdict: Verdict,
 }
 
@@ -62,7 +69,12 @@ impl Prediction {
 }
 
 /// Predicts the loads of a stack's modules, and of what they need of the kernel's own.
-pub(super) fn predict(cache: &Cache, kernel: &Kernel, files: &[PathBuf]) -> Result<Prediction> {
+pub(super) fn predict(
+    cache: &Cache,
+    kernel: &Kernel,
+    files: &[PathBuf],
+    expectations: &Expectations,
+) -> Result<Prediction> {
     let graph = Graph::new(scan(walk::module_files(files)?).modules);
     let cycles = graph.users_first().err().unwrap_or_default();
     let facts = facts::of_kernel(kernel, || build::this_module(kernel))?;
@@ -71,10 +83,24 @@ pub(super) fn predict(cache: &Cache, kernel: &Kernel, files: &[PathBuf]) -> Resu
     let mut loads = Vec::new();
     for load in build::with_kernels_own(cache, kernel, files)? {
         let raw = read_file(&load.file)?;
-        let verdict = judge::judge_as_insmod(&mut model, &facts.target, &load.file, &raw, b"")?;
         let (name, file, of_stack, needs) = (name(&load.file), load.file, load.wanted, load.needs);
+        let expected = expectations.of_module(&name).filter(|_| of_stack);
+        let args = expected.map(OfModule::arguments).unwrap_or_default();
+        let args = args.as_bytes();
+        let verdict = judge::judge_as_insmod(&mut model, &facts.target, &file, &raw, args)?;
+        let parameters = expected.map(OfModule::parameters).unwrap_or_default();
+        let expects = expected.and_then(OfModule::errno);
         let built_in = built_in.has(&name);
-        loads.push(PredictedLoad { file, name, of_stack, needs, built_in, verdict });
+        loads.push(PredictedLoad {
+            file,
+            name,
+            of_stack,
+            needs,
+            built_in,
+            parameters,
+            expects,
+            verdict,
+        });
     }
     let order: Vec<usize> = loads.iter().filter_map(|load| index(&graph, &load.name)).collect();
     let picture = Picture::new(&graph, &order).svg();

@@ -3,7 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    KernelProof, ProofStep, StackProof, held,
+    KernelProof, ProofStep, StackProof,
+    expectations::Expectations,
+    held,
     in_guest::failed,
     point::{Answered, Point, Subject},
     prediction::{self, Prediction},
@@ -37,7 +39,8 @@ impl Story<'_> {
     /// # Errors
     /// A module or the facts of the kernel cannot be read.
     pub fn proof(self, cache: &Cache) -> Result<StackProof> {
-        let prediction = prediction::predict(cache, self.kernel, self.modules)?;
+        let none = Expectations::default();
+        let prediction = prediction::predict(cache, self.kernel, self.modules, &none)?;
         let mut points = vec![Point::new(Subject::Build, Answered::Holds)];
         points.extend(held::checks(&prediction));
         let end = || self.ended_by.map_or(Answered::Holds, failed);

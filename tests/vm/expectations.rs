@@ -1,0 +1,99 @@
+//! `prove` of stacks that say in `symstack.toml` what they expect.
+
+use std::fs;
+
+use crate::{
+    any_stack::{Temporary, run, stack},
+    harness::{Needs, Test},
+};
+
+/// The tests of this file.
+pub(crate) fn tests() -> Vec<Test> {
+    tests!(
+        Needs::Nothing => [
+            parameters_arrive_and_an_init_returns_the_error_that_is_expected,
+            an_expectation_that_does_not_come_true_is_red,
+        ],
+    )
+}
+
+/// A module that takes parameters.
+const TAKES: &str = "#include <linux/module.h>
+static int start; module_param(start, int, 0444);
+static char *label = \"\"; module_param(label, charp, 0444);
+static int __init takes_init(void) { return 0; }
+static void __exit takes_exit(void) { }
+module_init(takes_init);
+module_exit(takes_exit);
+MODULE_LICENSE(\"GPL\");
+MODULE_DESCRIPTION(\"takes parameters\");
+";
+/// A module whose init fails.
+const FAILS: &str = "#include <linux/module.h>
+static int __init fails_init(void) { return -EIO; }
+module_init(fails_init);
+MODULE_LICENSE(\"GPL\");
+MODULE_DESCRIPTION(\"fails\");
+";
+
+fn both() -> Temporary {
+    stack(&[("Kbuild", "obj-m := takes.o fails.o\n"), ("takes.c", TAKES), ("fails.c", FAILS)])
+}
+
+/// Returns all that `prove` says of a stack that expects this, and its status.
+fn proven(folder: &Temporary, expected: &str) -> (String, i32) {
+    fs::write(folder.path().join("symstack.toml"), expected).unwrap();
+    let (said, error, status) = run(&["prove"], folder.path(), &[]);
+    (said + &error, status)
+}
+
+#[track_caller]
+fn row(said: &str, name: &str, end: &str) {
+    let row = said.lines().find(|line| line.starts_with(&format!("{name} ")));
+    assert!(row.is_some_and(|row| row.ends_with(&format!(" {end}"))), "{name} {end}:\n{said}");
+}
+
+fn parameters_arrive_and_an_init_returns_the_error_that_is_expected() {
+    let expected = r#"
+run = "cd /sys/module/takes/parameters && grep -x 40 start && grep -x 'two words' label"
+[modules.takes]
+parameters = ["start=40", "label=two words"]
+[modules.fails]
+errno = "EIO"
+"#;
+    let folder = both();
+    let (said, status) = proven(&folder, expected);
+    assert_eq!(status, 0, "{said}");
+    ["takes", "fails", "run", "kernel log"].iter().for_each(|name| row(&said, name, "ok"));
+    // Without the parameters, and with another error: all that was green rests on the file.
+    let (said, status) = proven(&folder, &expected.replace("40\"", "41\"").replace("EIO", "ENXIO"));
+    assert_eq!(status, 1, "{said}");
+    row(&said, "fails", "EIO");
+    row(&said, "run", "status 1");
+    let reason = "load fails: its init fails: Input/output error, and symstack.toml expects ENXIO";
+    assert!(said.contains(reason), "{said}");
+}
+
+fn an_expectation_that_does_not_come_true_is_red() {
+    let expected = r#"
+[modules.takes]
+parameters = ["begin=40"]
+[modules.fail]
+errno = "EIO"
+"#;
+    let folder = both();
+    let (said, status) = proven(&folder, expected);
+    assert_eq!(status, 1, "{said}");
+    row(&said, "takes", "parameter");
+    row(&said, "fail", "not built");
+    row(&said, "fails", "EIO");
+    assert!(said.contains("load takes: takes: unknown parameter 'begin' ignored"), "{said}");
+    assert!(said.contains("no such module; did you mean `fails`?"), "{said}");
+    let (said, status) = proven(&folder, "[modules.takes]\nerrno = \"EIO\"\n");
+    assert_eq!(status, 1, "{said}");
+    row(&said, "takes", "loads");
+    assert!(said.contains("its init returns no error, and symstack.toml expects EIO"), "{said}");
+    let (said, status) = proven(&folder, "[modules.takes]\nerno = \"EIO\"\n");
+    assert_eq!(status, 2, "{said}");
+    assert!(said.contains("symstack.toml:2: unknown key `erno`\nhint: did you mean `errno`?"));
+}
