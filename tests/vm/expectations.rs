@@ -13,6 +13,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Needs::Nothing => [
             parameters_arrive_and_an_init_returns_the_error_that_is_expected,
             an_expectation_that_does_not_come_true_is_red,
+            a_complaint_that_is_allowed_is_told_and_no_other_is_passed_over,
         ],
     )
 }
@@ -96,4 +97,37 @@ errno = "EIO"
     let (said, status) = proven(&folder, "[modules.takes]\nerno = \"EIO\"\n");
     assert_eq!(status, 2, "{said}");
     assert!(said.contains("symstack.toml:2: unknown key `erno`\nhint: did you mean `errno`?"));
+}
+
+/// A module that complains once in its init and, where wanted, again in its exit.
+fn warns(again: &str) -> String {
+    format!(
+        "#include <linux/module.h>\n\
+         static noinline void known(void) {{ WARN(1, \"as ever\\n\"); }}\n\
+         static noinline void unknown(void) {{ WARN_ON(1); }}\n\
+         static int __init warns_init(void) {{ known(); return 0; }}\n\
+         static void __exit warns_exit(void) {{ known(); {again} }}\n\
+         module_init(warns_init);\nmodule_exit(warns_exit);\n\
+         static void *keep __used = unknown;\n\
+         MODULE_LICENSE(\"GPL\");\nMODULE_DESCRIPTION(\"warns\");\n"
+    )
+}
+
+fn a_complaint_that_is_allowed_is_told_and_no_other_is_passed_over() {
+    let expected = "[[log]]\nhas = \" known+0x\"\nreason = \"an old device\"\n";
+    let folder = stack(&[("Kbuild", "obj-m := warns.o\n"), ("warns.c", &warns(""))]);
+    let (said, status) = proven(&folder, "");
+    assert_eq!(status, 1, "{said}");
+    row(&said, "warns", "WARNING");
+    let (said, status) = proven(&folder, expected);
+    assert_eq!(status, 0, "{said}");
+    ["warns", "kernel log"].iter().for_each(|name| row(&said, name, "ok"));
+    let told = said.matches("(an old device): WARNING: ").count();
+    assert_eq!(told, 2, "one while it loads, one while it goes:\n{said}");
+    fs::write(folder.path().join("warns.c"), warns("unknown();")).unwrap();
+    let (said, status) = proven(&folder, expected);
+    assert_eq!(status, 1, "{said}");
+    row(&said, "warns", "WARNING");
+    row(&said, "kernel log", "complains");
+    assert!(said.contains("unload warns: WARNING: ") && said.contains(" unknown+0x"), "{said}");
 }

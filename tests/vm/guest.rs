@@ -207,11 +207,7 @@ fn a_warning_is_named_though_every_command_succeeded() {
     );
 
     let allowed = guest.allow("WARNING: ", "on purpose");
-    let allowed = allowed.allow("------------[ cut here", "belongs to it");
-    allowed
-        .allow("Call Trace:", "belongs to it")
-        .run(["insmod /lib/modules/*/updates/warns.ko"])
-        .unwrap();
+    allowed.run(["insmod /lib/modules/*/updates/warns.ko"]).unwrap();
 }
 
 fn a_command_that_does_not_end_is_told_from_a_guest_that_hangs() {

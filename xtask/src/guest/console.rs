@@ -26,15 +26,22 @@ pub struct Sign {
     pub rank: u8,
 }
 
-/// A line that looks like a sign and is none.
-#[derive(Clone, Debug)]
+/// A line that looks like a sign and is none. The traces of what it complains about are none then,
+/// either.
+#[derive(Clone, Debug, Default)]
 pub struct Allowed {
     /// The beginning of the line, after its time and caller.
     pub begins: String,
+    /// A text in the line.
+    pub has: String,
     /// Why it does not count.
     pub reason: String,
 }
 
+/// The line above a complaint.
+const CUT_HERE: Mark = Mark::Begins("------------[ cut here ]------------");
+/// The line below it from which on its stack stands.
+const STACK_TRACE: Mark = Mark::Begins("Call Trace:");
 /// The kernel gave up.
 pub const PANIC: &str = "panic";
 
@@ -89,8 +96,8 @@ pub const SIGNS: &[Sign] = &[
     has("Out of memory: ", "", "out of memory", 3),
     has(": page allocation failure", "", "out of memory", 3),
     begins("Kernel panic - not syncing", PANIC, 2),
-    begins("------------[ cut here ]------------", "a complaint", 1),
-    begins("Call Trace:", "a stack trace", 1),
+    Sign { mark: CUT_HERE, what: "a complaint", rank: 1 },
+    Sign { mark: STACK_TRACE, what: "a stack trace", rank: 1 },
 ];
 
 /// Lines that are allowed in every log. None is known to be needed: the stock kernel of Debian
@@ -109,23 +116,76 @@ pub struct Splat {
 
 /// The signs in a log, in its order.
 pub fn splats(log: &str, allowed: &[Allowed]) -> Vec<Splat> {
-    log.lines().filter_map(|line| splat(line, allowed)).collect()
+    let mut reader = Reader::new(allowed);
+    log.lines().for_each(|line| reader.line(line));
+    reader.end()
+}
+
+/// The signs in the lines that it is given.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    allowed: &'a [Allowed],
+    found: Vec<Splat>,
+    excused: Vec<(String, String)>,
+    /// The mark above a complaint that has not come yet.
+    mark: Option<Splat>,
+    /// The last complaint is allowed, and its stack trace has not come yet.
+    forgiven: bool,
+}
+
+impl<'a> Reader<'a> {
+    /// The reader of a log of which no line was read yet.
+    pub fn new(allowed: &'a [Allowed]) -> Self {
+        Self { allowed, found: Vec::new(), excused: Vec::new(), mark: None, forgiven: false }
+    }
+
+    /// Reads the next line.
+    pub fn line(&mut self, line: &str) {
+        let line = bare(line);
+        let Some(sign) = SIGNS.iter().find(|sign| sign.mark.is_in(line)) else { return };
+        let splat = Splat { what: sign.what, line: line.into(), rank: sign.rank };
+        if let Some(reason) = self.reason_for(line) {
+            if sign.rank > 1 {
+                self.excused.push((line.into(), reason));
+            }
+            (self.mark, self.forgiven) = (None, sign.rank > 1);
+        } else if sign.mark == STACK_TRACE && self.forgiven {
+            self.forgiven = false;
+        } else {
+            self.found.extend(self.mark.take());
+            self.forgiven = false;
+            match sign.mark == CUT_HERE {
+                true => self.mark = Some(splat),
+                false => self.found.push(splat),
+            }
+        }
+    }
+
+    /// Returns the signs, in the order of the log.
+    pub fn end(mut self) -> Vec<Splat> {
+        self.found.extend(self.mark.take());
+        self.found
+    }
+
+    /// The complaints that are allowed, each with the reason.
+    pub fn excused(&self) -> &[(String, String)] {
+        &self.excused
+    }
+
+    /// Returns why a line is allowed, if it is.
+    fn reason_for(&self, line: &str) -> Option<String> {
+        let always = ALLOWED.iter().find(|(begins, _)| line.starts_with(begins));
+        let is_of =
+            |allowed: &&Allowed| line.starts_with(&allowed.begins) && line.contains(&allowed.has);
+        let here = || self.allowed.iter().find(is_of).map(|allowed| allowed.reason.clone());
+        always.map(|(_, reason)| (*reason).to_owned()).or_else(here)
+    }
 }
 
 /// The one that tells most, first of its rank.
 pub fn gravest(splats: &[Splat]) -> Option<&Splat> {
     // `max_by_key` would take the last of equal ones.
     splats.iter().rev().max_by_key(|splat| splat.rank)
-}
-
-fn splat(line: &str, allowed: &[Allowed]) -> Option<Splat> {
-    let line = bare(line);
-    let fixed = || ALLOWED.iter().any(|(begins, _)| line.starts_with(begins));
-    if fixed() || allowed.iter().any(|allowed| line.starts_with(&allowed.begins)) {
-        return None;
-    }
-    let sign = SIGNS.iter().find(|sign| sign.mark.is_in(line))?;
-    Some(Splat { what: sign.what, line: line.into(), rank: sign.rank })
 }
 
 impl Mark {
@@ -227,9 +287,36 @@ mod tests {
 
     #[test]
     fn an_exception_is_for_the_lines_it_names() {
-        let allowed = [Allowed { begins: "WARNING: a".into(), reason: "shown on purpose".into() }];
-        assert!(splats("[ 1.0] WARNING: a b", &allowed).is_empty());
-        assert_eq!(splats("[ 1.0] WARNING: b", &allowed).len(), 1);
+        let reason = "shown on purpose".to_owned();
+        let begins = Allowed { begins: "WARNING: a".into(), reason, ..Allowed::default() };
+        let has = Allowed { begins: String::new(), has: "b()".into(), ..begins.clone() };
+        for (allowed, line) in [(begins, "WARNING: a b"), (has, "WARNING: at b()")] {
+            let allowed = [allowed];
+            assert!(splats(&format!("[ 1.0] {line}"), &allowed).is_empty());
+            assert_eq!(splats("[ 1.0] WARNING: b", &allowed).len(), 1);
+        }
+    }
+
+    #[test]
+    fn the_traces_of_an_exception_are_its_own_and_no_others() {
+        let one = |line: &str| {
+            format!(
+                "[ 1.0] ------------[ cut here ]------------\n[ 1.0] a device\n[ 1.0] {line}\n\
+                 [ 1.0] Call Trace:\n[ 1.0] ---[ end trace 0000000000000000 ]---\n"
+            )
+        };
+        let allowed = [Allowed { begins: "WARNING: a".into(), ..Allowed::default() }];
+        let lines = |log: &str| -> Vec<String> {
+            splats(log, &allowed).into_iter().map(|splat| splat.line).collect()
+        };
+        let (known, other) = (one("WARNING: a"), one("WARNING: b"));
+        assert!(lines(&known.repeat(2)).is_empty());
+        let all = ["------------[ cut here ]------------", "WARNING: b", "Call Trace:"];
+        assert_eq!(lines(&other), all);
+        assert_eq!(lines(&format!("{known}{other}{known}")), all);
+        // A stack that belongs to nothing, and a mark that nothing follows.
+        assert_eq!(lines(&format!("{known}Call Trace:\n")), ["Call Trace:"]);
+        assert_eq!(lines("------------[ cut here ]------------\n"), all[..1]);
     }
 
     #[test]

@@ -155,7 +155,13 @@ impl Guest {
 
         /// Does not count lines of the log that begin so as complaints, for the reason given.
         fn allow(self, begins: impl Into<String>, reason: impl Into<String>) {
-            self.allowed.push(Allowed { begins: begins.into(), reason: reason.into() });
+            let (begins, reason) = (begins.into(), reason.into());
+            self.allowed.push(Allowed { begins, reason, ..Allowed::default() });
+        }
+
+        /// Does not count these lines of the log as complaints.
+        fn allow_all(self, lines: &[Allowed]) {
+            self.allowed.extend_from_slice(lines);
         }
 
         /// Chooses what runs it.
@@ -184,6 +190,11 @@ impl Guest {
         fn boot_deadline(self, deadline: Duration) {
             self.boot_deadline = deadline;
         }
+    }
+
+    /// The lines of the log that are no complaints.
+    pub fn allowed(&self) -> &[Allowed] {
+        &self.allowed
     }
 
     /// Runs commands in a fresh guest, one after the other whatever their statuses.

@@ -7,7 +7,7 @@ use ko::text::Text;
 
 use crate::{
     guest::{
-        console::{Allowed, PANIC, Splat, gravest, splats},
+        console::{Allowed, PANIC, Reader, Splat, gravest, splats},
         protocol,
         report::Report,
     },
@@ -105,10 +105,12 @@ pub(super) fn complaint_of(report: &Report, console: &str) -> Option<String> {
 /// Both are read: after a panic the console alone has the end, and what is below the console's
 /// level only the report has.
 fn splats_of(report: &Report, console: &str, allowed: &[Allowed]) -> Vec<Splat> {
-    let kernels_own = report.messages().filter(|message| !message.from_user);
+    let mut reported = Reader::new(allowed);
     // Line by line: a copy of the whole log would take as much again.
-    let reported = kernels_own.flat_map(|message| splats(&message.to_string(), allowed));
-    splats(console, allowed).into_iter().chain(reported).collect()
+    for message in report.messages().filter(|message| !message.from_user) {
+        message.to_string().lines().for_each(|line| reported.line(line));
+    }
+    splats(console, allowed).into_iter().chain(reported.end()).collect()
 }
 
 fn complaint(evidence: &Evidence<'_>) -> Option<Complaint> {

@@ -13,6 +13,7 @@ use stack::module_name::underscored;
 use super::point::{Answered, Point, Subject};
 use crate::{
     build::Stack,
+    guest::console::Allowed,
     host::beneath::Folder,
     kernel::KernelName,
     printer::Shown as _,
@@ -39,6 +40,7 @@ pub struct Expectations {
     kernels: Vec<Listed>,
     run: Option<Line>,
     modules: BTreeMap<String, OfModule>,
+    log: Vec<Complaint>,
 }
 
 /// Its expectations of one module.
@@ -49,12 +51,21 @@ pub(super) struct OfModule {
     errno: Option<OfInit>,
 }
 
+/// A complaint of the kernel's that the log may have.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Complaint {
+    /// A text in its line.
+    has: Line,
+    reason: Line,
+}
+
 /// A kernel of the table. A folder would have its own scripts run.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 struct Listed(KernelName);
 
-/// A line for the guest's shell.
+/// A line of text.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 struct Line(String);
@@ -134,6 +145,16 @@ impl Expectations {
     /// The expectations of one module.
     pub(super) fn of_module(&self, name: &str) -> Option<&OfModule> {
         self.modules.iter().find(|(key, _)| underscored(key) == name).map(|(_, module)| module)
+    }
+
+    /// The complaints that do not count.
+    pub(super) fn log(&self) -> Vec<Allowed> {
+        let allowed = |Complaint { has: Line(has), reason: Line(reason) }: &Complaint| Allowed {
+            begins: String::new(),
+            has: has.clone(),
+            reason: reason.clone(),
+        };
+        self.log.iter().map(allowed).collect()
     }
 
     /// A question for each module that it names and that is not built: such a module holds nowhere.
@@ -236,7 +257,7 @@ impl TryFrom<String> for Line {
 
     fn try_from(text: String) -> Result<Self, String> {
         if text.trim().is_empty() || text.contains(is_command) {
-            let fact = format!("`{}` is no line for a shell", shown(&text));
+            let fact = format!("`{}` is no line of text", shown(&text));
             return refused(fact, "write one line, without characters that command a terminal");
         }
         Ok(Self(text))
@@ -335,14 +356,17 @@ mod tests {
             ("kernels = [\"..\"]", "no kernel of the archive"),
             ("kernels = [\"stock:\"]", "no kernel of the archive"),
             ("kernels = \"stock\"", ":1: invalid type: string"),
-            ("run = \"a\\u0000b\"", "`a\\u{0}b` is no line for a shell"),
-            ("run = \"a\\nb\"", "is no line for a shell"),
-            ("run = \" \"", "is no line for a shell"),
+            ("run = \"a\\u0000b\"", "`a\\u{0}b` is no line of text"),
+            ("run = \"a\\nb\"", "is no line of text"),
+            ("run = \" \"", "is no line of text"),
             ("[modules.a]\nparameters = [\"-r\"]", ":2: `-r` is no parameter for modprobe"),
             ("[modules.a]\nparameters = [\"--\"]", "is no parameter"),
             ("[modules.a]\nparameters = [\"a=\\u0000-C\"]", "is no parameter"),
             ("[modules.a]\nparameters = [\"a=\\\"b\"]", "is no parameter"),
             ("[modules.a]\nparameters = [\"a=\u{a0}b\"]", "is no parameter"),
+            ("[[log]]\nhas = \"\"\nreason = \"b\"", ":2: `` is no line of text"),
+            ("[[log]]\nhas = \"a\"", ":1: missing field `reason`"),
+            ("[[log]]\nhas = \"a\"\nreasons = \"b\"", "hint: did you mean `reason`?"),
             ("[modules.a]\nerrno = \"EFOO\"", "no error has the name `EFOO`"),
             ("[modules.a]\nerrno = \"ENODEW\"", "hint: did you mean `ENODEV`?"),
             ("[modules.a]\nerrno = \"ENOTSUPP\"", "ENOTSUPP is the kernel's own"),
@@ -395,7 +419,7 @@ mod tests {
         let (_, rest) = page.split_once("```toml\n").expect("an example");
         let (example, _) = rest.split_once("```").unwrap();
         let all = parsed(example);
-        assert!(!all.kernels.is_empty() && all.run.is_some(), "{all:?}");
+        assert!(!all.kernels.is_empty() && all.run.is_some() && !all.log.is_empty(), "{all:?}");
         let modules = || all.modules.values();
         assert!(
             modules().any(|m| !m.parameters.is_empty()) && modules().any(|m| m.errno.is_some())

@@ -13,9 +13,12 @@ use super::{
     point::{Answered, Fault, Point, Subject},
     prediction::{PredictedLoad, Prediction},
 };
-use crate::guest::{
-    console::{gravest, splats},
-    report::CommandReport,
+use crate::{
+    guest::{
+        console::{Allowed, Reader, gravest},
+        report::CommandReport,
+    },
+    host::progress::say,
 };
 
 /// Errors by which parts of the kernel speak to each other, and which no program should see:
@@ -207,10 +210,15 @@ pub(super) fn unload(step: &CommandReport, permanent: bool) -> Answered {
     }
 }
 
-/// Returns the kernel's complaint while a step ran, in a word and in its own words.
-pub(super) fn complaint(step: &CommandReport) -> Option<Fault> {
-    let own = step.kernel.iter().chain(&step.late).filter(|message| !message.from_user);
-    let log: Vec<&str> = own.map(|message| message.text.as_str()).collect();
-    let splats = splats(&log.join("\n"), &[]);
-    gravest(&splats).map(|splat| Fault::new(splat.what, splat.line.clone()))
+/// Returns the kernel's complaint while a step ran, in a word and in its own words. Those that are
+/// allowed are said.
+pub(super) fn complaint(step: &CommandReport, allowed: &[Allowed]) -> Option<Fault> {
+    let mut reader = Reader::new(allowed);
+    for message in step.kernel.iter().chain(&step.late).filter(|message| !message.from_user) {
+        message.text.lines().for_each(|line| reader.line(line));
+    }
+    for (line, reason) in reader.excused() {
+        say(&format!("allowed while `{}` ran ({reason}): {line}", step.command));
+    }
+    gravest(&reader.end()).map(|splat| Fault::new(splat.what, splat.line.clone()))
 }

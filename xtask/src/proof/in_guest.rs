@@ -18,7 +18,7 @@ use super::{
 use crate::{
     guest::{
         Command, Guest, Session,
-        console::{PANIC, splats},
+        console::{Allowed, PANIC, splats},
         report::CommandReport,
     },
     host::process::interrupted,
@@ -37,6 +37,7 @@ const LOADED: &str = "/proc/modules";
 pub(super) struct InGuest<'a> {
     session: Session,
     prediction: &'a Prediction,
+    allowed: &'a [Allowed],
     points: Vec<Point>,
     /// The purpose of each command.
     whats: Vec<String>,
@@ -70,6 +71,7 @@ pub(super) fn prove(
     let mut one = InGuest {
         session,
         prediction,
+        allowed: guest.allowed(),
         points: Vec::new(),
         whats: Vec::new(),
         traced: false,
@@ -339,12 +341,13 @@ impl InGuest<'_> {
 
     /// Ends the guest, and judges what the kernel logged.
     fn end(self, proof: &mut KernelProof) {
-        let InGuest { session, mut points, whats, kallsyms, gone, prediction, .. } = self;
+        let InGuest { session, mut points, whats, kallsyms, gone, prediction, allowed, .. } = self;
         let (report, verdict) = session.end();
         let log = verdict.map_or_else(|problem| failed(&problem), |()| Answered::Holds);
         for point in &mut points {
             let step = point.step.and_then(|index| report.commands.get(index));
-            let complaint = step.and_then(held::complaint).filter(|_| gone.is_none());
+            let complaint =
+                step.and_then(|step| held::complaint(step, allowed)).filter(|_| gone.is_none());
             if let (Some(fault), true) = (complaint, point.answer.kind().is_none()) {
                 point.answer = Answered::Fails(Kind::DoesNotHold, fault);
             }
