@@ -2,8 +2,14 @@
 
 use std::fs;
 
+use xtask::guest::{
+    Guest,
+    device::{Device, MODELS},
+};
+
 use crate::{
     any_stack::{Temporary, run, stack},
+    guest,
     harness::{Needs, Test},
 };
 
@@ -14,6 +20,8 @@ pub(crate) fn tests() -> Vec<Test> {
             parameters_arrive_and_an_init_returns_the_error_that_is_expected,
             an_expectation_that_does_not_come_true_is_red,
             a_complaint_that_is_allowed_is_told_and_no_other_is_passed_over,
+            a_guest_has_the_devices_that_are_expected,
+            every_device_of_the_list_is_one_of_qemus,
         ],
     )
 }
@@ -87,7 +95,6 @@ errno = "EIO"
     assert_eq!(status, 1, "{said}");
     row(&said, "takes", "parameter");
     row(&said, "fail", "not built");
-    row(&said, "fails", "EIO");
     assert!(said.contains("load takes: takes: unknown parameter 'begin' ignored"), "{said}");
     assert!(said.contains("no such module; did you mean `fails`?"), "{said}");
     let (said, status) = proven(&folder, "[modules.takes]\nerrno = \"EIO\"\n");
@@ -130,4 +137,35 @@ fn a_complaint_that_is_allowed_is_told_and_no_other_is_passed_over() {
     row(&said, "warns", "WARNING");
     row(&said, "kernel log", "complains");
     assert!(said.contains("unload warns: WARNING: ") && said.contains(" unknown+0x"), "{said}");
+}
+
+fn a_guest_has_the_devices_that_are_expected() {
+    // docs/specs/edu.rst of QEMU has its numbers.
+    let finds = "#include <linux/module.h>\n#include <linux/pci.h>\n\
+        static int __init finds_init(void) {\n\
+        struct pci_dev *edu = pci_get_device(0x1234, 0x11e8, NULL);\n\
+        if (!edu) return -ENODEV;\n\
+        pci_dev_put(edu);\nreturn 0; }\n\
+        static void __exit finds_exit(void) { }\n\
+        module_init(finds_init);\nmodule_exit(finds_exit);\n\
+        MODULE_LICENSE(\"GPL\");\nMODULE_DESCRIPTION(\"finds\");\n";
+    let folder = stack(&[("Kbuild", "obj-m := finds.o\n"), ("finds.c", finds)]);
+    let lacks = "devices = [\"e1000\"]\n[modules.finds]\nerrno = \"ENODEV\"\n";
+    let (said, status) = proven(&folder, lacks);
+    assert_eq!(status, 0, "{said}");
+    row(&said, "finds", "ok");
+    let (said, status) = proven(&folder, "devices = [\"e1000\", \"edu\"]\n");
+    assert_eq!(status, 0, "{said}");
+    row(&said, "finds", "ok");
+}
+
+fn every_device_of_the_list_is_one_of_qemus() {
+    let list = "ls /sys/bus/pci/devices /sys/bus/usb/devices 2> /dev/null | grep -c :";
+    let count = |guest: Guest| -> usize {
+        guest.run([list]).unwrap().commands[0].text().trim().parse().unwrap()
+    };
+    let devices = MODELS.iter().map(|model| Device::of_model(model).unwrap());
+    let all = devices.fold(guest(), Guest::device);
+    let on_pci = MODELS.iter().filter(|model| !model.starts_with("usb-")).count();
+    assert!(count(all) >= count(guest()) + on_pci, "some are missing");
 }

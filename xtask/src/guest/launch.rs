@@ -72,8 +72,11 @@ impl Guest {
         terminal: bool,
     ) -> Result<Session> {
         let machine = Machine { terminal, ..self.machine(choice.kvm) };
-        let boots =
-            self.fresh_boot || self.cpus != 1 || !self.cmdline.is_empty() || !self.links.is_empty();
+        let boots = self.fresh_boot
+            || self.cpus != 1
+            || !self.cmdline.is_empty()
+            || !self.links.is_empty()
+            || !self.devices.is_empty();
         if !boots {
             if let Some(session) = self.restore(files, machine, &choice.line())? {
                 return Ok(session);
@@ -83,8 +86,8 @@ impl Guest {
     }
 
     fn machine(&self, kvm: bool) -> Machine<'_> {
-        let (cpus, cmdline) = (self.cpus, self.cmdline.as_slice());
-        Machine { kvm, memory: Memory::Fresh, terminal: false, cpus, cmdline }
+        let (cpus, cmdline, devices) = (self.cpus, &self.cmdline, &self.devices);
+        Machine { kvm, memory: Memory::Fresh, terminal: false, cpus, cmdline, devices }
     }
 
     fn choose(&self) -> Result<accel::Choice> {
@@ -327,8 +330,8 @@ mod tests {
         let qemu = folder.path().join("qemu");
         fs::write(&qemu, "of the same size").unwrap();
         let words = ["quiet".to_owned()];
-        let machine =
-            Machine { kvm: false, memory: Memory::Saved, terminal: false, cpus: 1, cmdline: &[] };
+        let (memory, terminal) = (Memory::Saved, false);
+        let machine = Machine { kvm: false, memory, terminal, cpus: 1, cmdline: &[], devices: &[] };
         let key = |machine, kernel: &str, base: &str| {
             let kernel = folder.path().join(kernel);
             state_key(machine, &kernel, Path::new(base), &qemu).unwrap()

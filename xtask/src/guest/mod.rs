@@ -8,6 +8,7 @@
 mod accel;
 mod command_line;
 pub mod console;
+pub mod device;
 mod initramfs;
 mod launch;
 mod ldd;
@@ -34,7 +35,7 @@ use std::{path::PathBuf, time::Duration};
 use sha2::{Digest, Sha256};
 
 pub use self::{accel::Accel, command_line::Command, session::Session};
-use self::{console::Allowed, report::Report};
+use self::{console::Allowed, device::Device, report::Report};
 use crate::{
     host::{
         builder::builder,
@@ -74,6 +75,7 @@ pub struct Guest {
     allowed: Vec<Allowed>,
     accel: Accel,
     cpus: u8,
+    devices: Vec<Device>,
     fresh_boot: bool,
     boot_deadline: Duration,
     deadline: Duration,
@@ -93,6 +95,7 @@ impl Guest {
             allowed: Vec::new(),
             accel: Accel::Auto,
             cpus: 1,
+            devices: Vec::new(),
             fresh_boot: false,
             boot_deadline: BOOT_DEADLINE,
             deadline: COMMAND_DEADLINE,
@@ -170,8 +173,8 @@ impl Guest {
         }
 
         /// Boots it, also where it could be restored from a saved state. A guest whose kernel has
-        /// words of its own on its command line, links, or other than one processor boots in any
-        /// case.
+        /// words of its own on its command line, links, devices, or other than one processor boots
+        /// in any case.
         fn fresh_boot(self) {
             self.fresh_boot = true;
         }
@@ -179,6 +182,11 @@ impl Guest {
         /// Sets the number of its processors; default: 1, which boots fastest under emulation.
         fn cpus(self, cpus: u8) {
             self.cpus = cpus;
+        }
+
+        /// Adds a device to the machine.
+        fn device(self, device: Device) {
+            self.devices.push(device);
         }
 
         /// Sets the longest time that each command may take; [`COMMAND_DEADLINE`] unless told.

@@ -1,6 +1,6 @@
 //! QEMU's command line: a small machine that cannot disturb the host, nor be disturbed by it.
 
-use crate::guest::{protocol, saved_state};
+use crate::guest::{device::Device, protocol, saved_state};
 
 /// The machine's memory.
 const MEMORY: &str = "512M";
@@ -76,6 +76,8 @@ pub(super) struct Machine<'a> {
     pub(super) cpus: u8,
     /// The caller's words for the kernel's command line.
     pub(super) cmdline: &'a [String],
+    /// The devices beside those that every machine has.
+    pub(super) devices: &'a [Device],
 }
 
 impl Machine<'_> {
@@ -141,6 +143,7 @@ impl Machine<'_> {
         add("-device", format!("virtserialport,chardev=agent,name={}", protocol::PORT));
         let port = protocol::EXIT_PORT;
         add("-device", format!("isa-debug-exit,iobase={port:#x},iosize=4"));
+        self.devices.iter().for_each(|device| add("-device", device.model().into()));
         arguments.extend(["-nodefaults".into(), "-no-user-config".into(), "-no-reboot".into()]);
         arguments
     }
@@ -159,19 +162,30 @@ mod tests {
             terminal: false,
             cpus: 1,
             cmdline: &cmdline,
+            devices: &[],
         };
         assert!(machine.cmdline().ends_with(" no_timer_check loglevel=7"));
     }
 
     #[test]
     fn only_a_shell_has_a_terminal_and_none_has_the_callers() {
-        let machine =
-            Machine { kvm: true, memory: Memory::Restored, terminal: false, cpus: 1, cmdline: &[] };
+        let (memory, terminal) = (Memory::Restored, false);
+        let machine = Machine { kvm: true, memory, terminal, cpus: 1, cmdline: &[], devices: &[] };
         let batch = machine.arguments().join(" ");
         assert!(batch.contains("null,id=terminal"));
         assert!(!machine.cmdline().contains("no_timer_check"));
         let shell = Machine { terminal: true, ..machine }.arguments().join(" ");
         assert!(shell.contains("pipe,id=terminal,"));
         assert!(![batch, shell].concat().contains("stdio"));
+    }
+
+    #[test]
+    fn a_device_is_named_without_options() {
+        let devices: Vec<Device> =
+            ["edu", "e1000"].into_iter().filter_map(Device::of_model).collect();
+        let (kvm, memory, terminal) = (false, Memory::Fresh, false);
+        let machine = Machine { kvm, memory, terminal, cpus: 1, cmdline: &[], devices: &devices };
+        let arguments = machine.arguments().join(" ");
+        assert!(arguments.contains(" -device edu -device e1000 "), "{arguments}");
     }
 }

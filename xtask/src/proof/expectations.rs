@@ -13,7 +13,10 @@ use stack::module_name::underscored;
 use super::point::{Answered, Point, Subject};
 use crate::{
     build::Stack,
-    guest::console::Allowed,
+    guest::{
+        console::Allowed,
+        device::{Device, MODELS},
+    },
     host::beneath::Folder,
     kernel::KernelName,
     printer::Shown as _,
@@ -26,6 +29,8 @@ pub const FILE: &str = "symstack.toml";
 const BYTES_MAX: u64 = 16 << 10;
 /// The largest number of kernels. Each may have to be fetched and prepared.
 const KERNELS_MAX: usize = 8;
+/// The largest number of devices, which have a slot each on one bus of 32.
+const DEVICES_MAX: usize = 8;
 /// The similarity from which on a name is told as the one that was meant, as clap has it.
 const SIMILAR: f64 = 0.7;
 /// The next step where an error has none of its own.
@@ -39,6 +44,7 @@ const OURS: char = '\n';
 pub struct Expectations {
     kernels: Vec<Listed>,
     run: Option<Line>,
+    devices: Vec<Added>,
     modules: BTreeMap<String, OfModule>,
     log: Vec<Complaint>,
 }
@@ -64,6 +70,11 @@ struct Complaint {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 struct Listed(KernelName);
+
+/// A device of QEMU's, of a list that reaches nothing of the host.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Added(Device);
 
 /// A line of text.
 #[derive(Clone, Debug, Deserialize)]
@@ -119,6 +130,10 @@ impl Expectations {
             let fact = format!("kernels: it names more than {KERNELS_MAX}");
             return Err(wrong(None, &fact, "name others on the command line: --kernel K"));
         }
+        if expectations.devices.len() > DEVICES_MAX {
+            let fact = format!("devices: it names more than {DEVICES_MAX}");
+            return Err(wrong(None, &fact, "name those that the modules drive"));
+        }
         let mut names: Vec<String> = expectations.modules.keys().map(|n| underscored(n)).collect();
         if let Some(name) = names.iter().find(|name| !is_name(name)) {
             let fact = format!("modules: no module has the name `{}`", shown(name));
@@ -145,6 +160,11 @@ impl Expectations {
     /// The expectations of one module.
     pub(super) fn of_module(&self, name: &str) -> Option<&OfModule> {
         self.modules.iter().find(|(key, _)| underscored(key) == name).map(|(_, module)| module)
+    }
+
+    /// The devices to add to the guest.
+    pub(super) fn devices(&self) -> impl Iterator<Item = Device> {
+        self.devices.iter().map(|Added(device)| *device)
     }
 
     /// The complaints that do not count.
@@ -252,6 +272,21 @@ impl TryFrom<String> for Listed {
     }
 }
 
+impl TryFrom<String> for Added {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if let Some(device) = Device::of_model(&text) {
+            return Ok(Self(device));
+        }
+        let hint = match nearest(&text, MODELS.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`? A device is named without options"),
+            None => format!("those that reach nothing of this machine are {}", MODELS.join(", ")),
+        };
+        refused(format!("no guest may have the device `{}`", shown(&text)), &hint)
+    }
+}
+
 impl TryFrom<String> for Line {
     type Error = String;
 
@@ -356,6 +391,14 @@ mod tests {
             ("kernels = [\"..\"]", "no kernel of the archive"),
             ("kernels = [\"stock:\"]", "no kernel of the archive"),
             ("kernels = \"stock\"", ":1: invalid type: string"),
+            (
+                "devices = [\"vfio-pci,host=01:00.0\"]",
+                ":1: no guest may have the device `vfio-pci,",
+            ),
+            ("devices = [\"edu,addr=5\"]", "hint: did you mean `edu`? A device is named without"),
+            ("devices = [\"e1000\\n-netdev\"]", "the device `e1000\\n-netdev`"),
+            ("devices = [\"-edu\"]", "hint: did you mean `edu`?"),
+            ("devices = [\"\"]", "hint: those that reach nothing of this machine are edu, "),
             ("run = \"a\\u0000b\"", "`a\\u{0}b` is no line of text"),
             ("run = \"a\\nb\"", "is no line of text"),
             ("run = \" \"", "is no line of text"),
@@ -380,6 +423,8 @@ mod tests {
             assert!(said.contains("\nhint: ") && said.lines().count() == 2, "{text}: {said}");
         }
         let many = format!("kernels = [{}]", "\"stock\", ".repeat(KERNELS_MAX + 1));
+        assert!(refused(&many).contains("more than 8"), "{}", refused(&many));
+        let many = format!("devices = [{}]", "\"edu\", ".repeat(DEVICES_MAX + 1));
         assert!(refused(&many).contains("more than 8"), "{}", refused(&many));
         let deep = format!("run = {}", "[".repeat(BYTES_MAX as usize - 6));
         assert!(refused(&deep).starts_with(":1: "));
@@ -420,6 +465,7 @@ mod tests {
         let (example, _) = rest.split_once("```").unwrap();
         let all = parsed(example);
         assert!(!all.kernels.is_empty() && all.run.is_some() && !all.log.is_empty(), "{all:?}");
+        assert!(!all.devices.is_empty());
         let modules = || all.modules.values();
         assert!(
             modules().any(|m| !m.parameters.is_empty()) && modules().any(|m| m.errno.is_some())

@@ -90,8 +90,8 @@ pub(super) fn load(load: &PredictedLoad, step: &CommandReport, accepted: Option<
             }
             // Only a module's own code gives such an error.
             None if internal(&said).is_some() => init_failed(&said, expects),
-            // No check of the kernel's fails, so it is the init.
-            None if expects.is_some_and(|errno| is_said(errno, &said)) => Answered::Holds,
+            // By the prediction no check of the kernel's fails.
+            None if expects.is_some() => init_failed(&said, expects),
             None => Answered::fails("no load", said),
         },
         (Answer::Unknown(_), false) => match expects.filter(|_| accepted == Some(true)) {

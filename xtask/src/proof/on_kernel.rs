@@ -126,7 +126,7 @@ pub fn load(
     let built: Vec<&str> = built.map(|load| load.name.as_str()).collect();
     proof.points.extend(expectations.not_built(&built));
     let guest = Guest::on(cache, kernel)?.deadline(wanted.deadline);
-    let guest = guest.allow_all(&expectations.log());
+    let guest = expectations.devices().fold(guest.allow_all(&expectations.log()), Guest::device);
     let guest = prediction.loads.iter().fold(guest, |guest, load| guest.module(&load.file));
     in_guest::prove(&guest, &prediction, wanted.command.as_deref(), proof);
     let Prediction { modules, picture, .. } = prediction;
