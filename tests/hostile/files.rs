@@ -129,7 +129,7 @@ pub(crate) fn kernel_tree() -> TempDir {
     folder
 }
 
-fn pipe(folder: &Path, name: &str) -> PathBuf {
+pub(crate) fn pipe(folder: &Path, name: &str) -> PathBuf {
     let path = folder.join(name);
     mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     path

@@ -11,6 +11,7 @@
 mod harness;
 
 mod cache;
+mod expectations;
 mod files;
 mod guest;
 mod names;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         cache::tests(),
         files::tests(),
         names::tests(),
+        expectations::tests(),
     ];
     harness::run(files.into_iter().flatten().collect()).exit_code()
 }

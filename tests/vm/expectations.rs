@@ -1,6 +1,6 @@
 //! `prove` of stacks that say in `symstack.toml` what they expect.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use xtask::guest::{
     Guest,
@@ -11,6 +11,7 @@ use crate::{
     any_stack::{Temporary, run, stack},
     guest,
     harness::{Needs, Test},
+    kernel,
 };
 
 /// The tests of this file.
@@ -19,6 +20,8 @@ pub(crate) fn tests() -> Vec<Test> {
         Needs::Nothing => [
             parameters_arrive_and_an_init_returns_the_error_that_is_expected,
             an_expectation_that_does_not_come_true_is_red,
+            the_command_line_comes_before_what_the_stack_says,
+            a_module_that_needs_one_whose_init_fails_as_expected_is_red,
             a_complaint_that_is_allowed_is_told_and_no_other_is_passed_over,
             a_guest_has_the_devices_that_are_expected,
             every_device_of_the_list_is_one_of_qemus,
@@ -81,6 +84,44 @@ errno = "EIO"
     row(&said, "run", "status 1");
     let reason = "load fails: its init fails: Input/output error, and symstack.toml expects ENXIO";
     assert!(said.contains(reason), "{said}");
+}
+
+fn the_command_line_comes_before_what_the_stack_says() {
+    let folder = stack(&[("Kbuild", "obj-m := takes.o\n"), ("takes.c", TAKES)]);
+    let name = kernel().name.to_string();
+    let expected = format!("kernels = [\"{name}\", \"{name}\"]\nrun = \"exit 3\"\n");
+    fs::write(folder.path().join("symstack.toml"), expected).unwrap();
+    let said = |rest: &[&str]| {
+        let mut prove = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let output = prove.args(["prove", "--stack"]).arg(folder.path()).args(rest).output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    let by_file = said(&[]);
+    let run = by_file.lines().find(|line| line.starts_with("run "));
+    assert_eq!(run.map_or(0, |run| run.matches("status 3").count()), 2, "{by_file}");
+    let words = "holds on 0 of 2 kernels, by what its symstack.toml expects";
+    assert!(by_file.contains(words), "{by_file}");
+    let by_hand = said(&["--kernel", &name, "--run", "true"]);
+    row(&by_hand, "run", "ok");
+    assert!(by_hand.contains("holds on 1 of 1 kernels"), "{by_hand}");
+}
+
+fn a_module_that_needs_one_whose_init_fails_as_expected_is_red() {
+    let gives = FAILS.replace(
+        "static int",
+        "int given(void); int given(void) { return 0; }\n\
+         EXPORT_SYMBOL_GPL(given);\nstatic int",
+    );
+    let needs = TAKES
+        .replace("return 0;", "return given();")
+        .replace("static int start", "int given(void);\nstatic int start");
+    let kbuild = "obj-m := gives.o needs.o\n";
+    let folder = stack(&[("Kbuild", kbuild), ("gives.c", &gives), ("needs.c", &needs)]);
+    let (said, status) = proven(&folder, "[modules.gives]\nerrno = \"EIO\"\n");
+    assert_eq!(status, 1, "{said}");
+    row(&said, "gives", "ok");
+    row(&said, "needs", "no load");
+    assert!(said.contains("load needs: it needs gives, which is not loaded"), "{said}");
 }
 
 fn an_expectation_that_does_not_come_true_is_red() {

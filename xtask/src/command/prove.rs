@@ -9,7 +9,9 @@ use crate::{
     printer,
     problem::{Kind, Result},
     proof::{
-        self, StackProof, Wanted, expectations::Expectations, grid, json, junit, ktap, web_page,
+        self, StackProof, Wanted,
+        expectations::{Expectations, FILE},
+        grid, json, junit, ktap, web_page,
     },
 };
 
@@ -66,7 +68,7 @@ impl Args {
             printer::json(&json::form(&proof))?;
         } else {
             printer::text(&grid::text(&proof));
-            outln!("\n{}", summary(&proof));
+            outln!("\n{}", summary(&proof, wanted.expectations.stated));
         }
         let strict = (self.strict && proof.lacks_device()).then_some(Kind::DoesNotHold);
         Ok(ExitCode::from(proof.kind().or(strict).map_or(0, |kind| kind.status())))
@@ -109,8 +111,8 @@ fn kernels_help() -> String {
     format!("{}; may be given several times [default: stock]", KernelName::choices())
 }
 
-/// Returns the outcome in one line.
-fn summary(proof: &StackProof) -> String {
+/// Returns the outcome in one line. What the stack itself expects is part of it.
+fn summary(proof: &StackProof, expects: bool) -> String {
     let count = |word: &str| proof.kernels.iter().filter(|kernel| kernel.word() == word).count();
     let (all, holds, skipped) = (proof.kernels.len(), count("holds"), count("skipped"));
     let lacking = count("no device here");
@@ -119,6 +121,8 @@ fn summary(proof: &StackProof) -> String {
         0 => String::new(),
         count => format!(", {count} {what}"),
     };
+    let expects = if expects { format!(", by what its {FILE} expects") } else { String::new() };
     let (skipped, lacking) = (apart(skipped, "skipped"), apart(lacking, "without its device"));
-    format!("{} holds on {holds} of {all} kernels{skipped}{lacking}; {seconds:.1} s", proof.stack)
+    let rest = format!("{skipped}{lacking}{expects}; {seconds:.1} s");
+    format!("{} holds on {holds} of {all} kernels{rest}", proof.stack)
 }

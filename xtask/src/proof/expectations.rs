@@ -42,6 +42,9 @@ const OURS: char = '\n';
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expectations {
+    /// `true` if there is a file.
+    #[serde(skip)]
+    pub stated: bool,
     kernels: Vec<Listed>,
     run: Option<Line>,
     devices: Vec<Added>,
@@ -107,10 +110,11 @@ impl Expectations {
         let hint = "it is a file of at most 16 KiB, and no link";
         let read = read().or_usage(|| format!("{} cannot be read", path.shown()));
         let content = read.map_err(|problem| problem.hint(hint))?;
-        Self::parse(&content.bytes).map_err(|problem| Problem {
+        let of_file = |problem: Problem| Problem {
             fact: format!("{}{}", path.shown(), problem.fact),
             ..problem
-        })
+        };
+        Ok(Self { stated: true, ..Self::parse(&content.bytes).map_err(of_file)? })
     }
 
     /// The expectations in a text. What is wrong with it is told as of a file's name before it.
@@ -438,9 +442,10 @@ mod tests {
         let path = folder.path().join(FILE);
         fs::write(folder.path().join("Kbuild"), "obj-m := a.o\n").unwrap();
         let stack = Stack::in_folder(folder.path()).unwrap();
-        assert!(Expectations::of(&stack).unwrap().run().is_none());
+        assert!(!Expectations::of(&stack).unwrap().stated);
         fs::write(&path, "run = \"true\"\n").unwrap();
-        assert_eq!(Expectations::of(&stack).unwrap().run(), Some("true"));
+        let stated = Expectations::of(&stack).unwrap();
+        assert!(stated.stated && stated.run() == Some("true"));
         let refused = |what: &str| {
             let problem = Expectations::of(&stack).unwrap_err();
             assert!(problem.fact.contains("/symstack.toml cannot be read"), "{what}: {problem}");
