@@ -24,7 +24,7 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     stack: StackArg,
-    /// A kernel; may be given several times [default: stock]
+    /// A kernel; may be given several times [default: those that the stack expects, or stock]
     #[arg(long = "kernel", value_name = "K", help = kernels_help())]
     kernels: Vec<KernelName>,
     /// All kernels that are prepared; those that the stack cannot be for are skipped
@@ -108,7 +108,10 @@ impl Args {
 }
 
 fn kernels_help() -> String {
-    format!("{}; may be given several times [default: stock]", KernelName::choices())
+    format!(
+        "{}; may be given several times [default: those that the stack expects, or stock]",
+        KernelName::choices()
+    )
 }
 
 /// Returns the outcome in one line. What the stack itself expects is part of it.
