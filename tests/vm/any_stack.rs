@@ -73,6 +73,16 @@ impl Temporary {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// The folder of what was built of it.
+    pub(crate) fn products(&self) -> PathBuf {
+        BuildDir::open(kernel(), &self.stack).unwrap().products()
+    }
+
+    /// The modules that were built of it, in their order.
+    pub(crate) fn modules(&self) -> Vec<PathBuf> {
+        BuildDir::open(kernel(), &self.stack).unwrap().modules().unwrap()
+    }
 }
 
 impl Drop for Temporary {

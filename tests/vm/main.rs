@@ -17,6 +17,7 @@ mod by_hand;
 #[path = "../corpus/mod.rs"]
 mod corpus;
 mod crates;
+mod dkms;
 mod editor;
 mod example;
 mod exercise;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         build::tests(),
         any_stack::tests(),
         prove::tests(),
+        dkms::tests(),
         expectations::tests(),
         new::tests(),
         foreign::tests(),

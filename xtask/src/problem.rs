@@ -10,6 +10,8 @@ pub type Result<T, E = Problem> = std::result::Result<T, E>;
 pub enum Kind {
     /// A request that does not hold: a module does not build, a check fails. Status 1.
     DoesNotHold,
+    /// A stack that says itself that it is not for a kernel. Status 1.
+    NotForKernel,
     /// The request itself is wrong: an unknown kernel, a file that is not there. Status 2.
     Usage,
     /// This machine could not do it: no QEMU, no network, no disk, a deadline. Status 69.
@@ -20,7 +22,7 @@ impl Kind {
     /// The exit status, 69 being `EX_UNAVAILABLE` of sysexits.h.
     pub fn status(self) -> u8 {
         match self {
-            Self::DoesNotHold => 1,
+            Self::DoesNotHold | Self::NotForKernel => 1,
             Self::Usage => 2,
             Self::Host => 69,
         }
@@ -42,6 +44,11 @@ impl Problem {
     /// A check that failed, an input that does not hold.
     pub fn does_not_hold(fact: impl Into<String>) -> Self {
         Self::new(Kind::DoesNotHold, fact)
+    }
+
+    /// A stack says that it is not for a kernel.
+    pub fn not_for_kernel(fact: impl Into<String>) -> Self {
+        Self::new(Kind::NotForKernel, fact)
     }
 
     /// A request that cannot be understood or names something that is not there.

@@ -56,7 +56,7 @@ impl EditorProject {
             let problem = Problem::usage(format!("{kernel} has no Rust"));
             return Err(problem.hint("choose stock, sid or lab"));
         }
-        let build_dir = BuildDir::open_beside(kernel, stack, "-editor")?;
+        let build_dir = BuildDir::open_beside(kernel, &stack.by_make(), "-editor")?;
         let calls = calls(&build_dir)?;
         if calls.is_empty() {
             return Err(Problem::does_not_hold(format!("{stack} has no Rust module")));

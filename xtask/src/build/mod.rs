@@ -5,6 +5,7 @@
 
 pub mod abi;
 pub mod changes;
+mod dkms;
 pub mod editor;
 pub mod fresh;
 mod kernels_own;
@@ -14,6 +15,7 @@ mod workspace;
 
 use std::{
     path::{Path, PathBuf},
+    process::ExitStatus,
     thread,
     time::Duration,
 };
@@ -133,15 +135,33 @@ impl BuildDir {
     /// Copies the sources anew. The lock keeps others out while it is held.
     fn refreshed(&self) -> Result<(Lock, Vec<String>)> {
         let lock = self.workspace.lock()?;
-        let sources = self.stack.sources()?;
-        let mut left_out = self.workspace.refresh(&sources)?;
+        let mut left_out = self.fill()?;
         if give_to_nobody(&self.tree()).is_err() {
             // A build may leave folders so deep that no path leads to them.
             self.workspace.empty()?;
-            left_out = self.workspace.refresh(&sources)?;
+            left_out = self.fill()?;
             give_to_nobody(&self.tree())?;
         }
         Ok((lock, left_out))
+    }
+
+    /// Fills the tree with what is built, and returns lines about what is left out.
+    fn fill(&self) -> Result<Vec<String>> {
+        let sources = self.stack.sources()?;
+        if !self.stack.is_for_dkms() {
+            return self.workspace.refresh(&sources);
+        }
+        let left_out = self.workspace.refresh(&sources.below(dkms::SOURCES))?;
+        dkms::put_script(&self.workspace)?;
+        Ok(left_out)
+    }
+
+    /// The command that builds the stack: dkms where it has a dkms.conf, and otherwise `make`.
+    fn command(&self, target: MakeTarget) -> Run {
+        if self.stack.is_for_dkms() {
+            return dkms::build(&self.kernel, &self.tree()).deadline(DEADLINE);
+        }
+        self.make(target.target())
     }
 
     /// `make` with a target: of the project's Makefile, or for another stack of the kernel's.
@@ -168,12 +188,13 @@ impl BuildDir {
     /// It does not build, or there is nothing to build.
     pub fn build(&self, target: MakeTarget) -> Result<Vec<PathBuf>> {
         let (_lock, _) = self.refreshed()?;
-        let make = self.make(target.target());
-        if make.passed_on()?.success() {
+        let command = self.command(target);
+        let status = command.passed_on()?;
+        if status.success() {
             self.workspace.export()?;
             return self.modules();
         }
-        Err(self.broken("what the compiler said is above", &make))
+        Err(self.broken("what the compiler said is above", &command, status))
     }
 
     /// Builds, and shows what Kbuild said only when it fails.
@@ -191,13 +212,13 @@ impl BuildDir {
     /// As [`BuildDir::build`]; what Kbuild and the compilers said is in `said`.
     pub fn try_build(&self, target: MakeTarget, said: &mut String) -> Result<Vec<PathBuf>> {
         let (_lock, _) = self.refreshed()?;
-        let make = self.make(target.target());
+        let command = self.command(target);
         // A kernel of the cache never changes; a folder is its owner's.
         let fixed = matches!(self.kernel.name, KernelName::Listed(..));
-        if !fixed || !self.workspace.is_built(&make.to_string()) {
-            self.try_make(&make, said)?;
+        if !fixed || !self.workspace.is_built(&command.to_string()) {
+            self.attempt(&command, said)?;
             self.workspace.export()?;
-            self.workspace.set_built(make.to_string())?;
+            self.workspace.set_built(command.to_string())?;
         }
         self.modules()
     }
@@ -206,16 +227,16 @@ impl BuildDir {
     fn build_with(&self, variable: &str) -> Result<()> {
         let (_lock, _) = self.refreshed()?;
         let make = self.make(MakeTarget::Modules.target()).arg(variable);
-        shown(|said| self.try_make(&make, said))
+        shown(|said| self.attempt(&make, said))
     }
 
-    fn try_make(&self, make: &Run, said: &mut String) -> Result<()> {
-        let outcome = make.output()?;
+    fn attempt(&self, command: &Run, said: &mut String) -> Result<()> {
+        let outcome = command.output()?;
         if outcome.status.success() {
             return Ok(());
         }
         *said = format!("{}\n{}", outcome.stdout.trim_end(), outcome.stderr.trim_end());
-        Err(self.broken("what Kbuild said is above", make))
+        Err(self.broken("what Kbuild said is above", command, outcome.status))
     }
 
     /// Takes out what commands built that ran in the tree by themselves.
@@ -233,7 +254,12 @@ impl BuildDir {
         source.filter(|source| source.exists()).unwrap_or_else(|| path.into())
     }
 
-    fn broken(&self, above: &str, make: &Run) -> Problem {
+    fn broken(&self, above: &str, command: &Run, status: ExitStatus) -> Problem {
+        if self.stack.is_for_dkms() {
+            if let Some(problem) = dkms::refused(&self.kernel, &self.tree(), status.code()) {
+                return problem;
+            }
+        }
         if let Some(source) = self.stack.rust_without_support(&self.kernel) {
             let fact = format!("{source} is Rust, and {} has no CONFIG_RUST", self.kernel);
             let rust = KERNELS.iter().filter(|recipe| recipe.rust).map(|recipe| recipe.name);
@@ -241,7 +267,7 @@ impl BuildDir {
             return Problem::does_not_hold(fact).hint(format!("kernels with Rust are: {rust}"));
         }
         let fact = format!("the modules do not build for {}", self.kernel);
-        Problem::does_not_hold(fact).hint(format!("{above}; by hand: {make}"))
+        Problem::does_not_hold(fact).hint(format!("{above}; by hand: {command}"))
     }
 
     /// The modules of the stack: of ours the provider first, of another in Kbuild's order.
@@ -263,6 +289,10 @@ impl BuildDir {
 
     fn builds_nothing(&self) -> Problem {
         let fact = format!("{} builds no module", self.stack);
+        if self.stack.is_for_dkms() {
+            let hint = format!("name one in its {}: BUILT_MODULE_NAME[0]=NAME", dkms::CONF);
+            return Problem::does_not_hold(fact).hint(hint);
+        }
         let options = Vec::from_iter(self.stack.options_not_set(&self.kernel));
         let Some(option) = options.first() else {
             return Problem::does_not_hold(fact).hint("name one in its Kbuild: obj-m := NAME.o");

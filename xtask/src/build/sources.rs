@@ -67,6 +67,12 @@ impl Sources {
         Ok(found)
     }
 
+    /// The same files, each below this folder of the tree that they are copied to.
+    pub(super) fn below(self, folder: &str) -> Self {
+        let moved = |(name, file): (String, PathBuf)| (format!("{folder}/{name}"), file);
+        Self { files: self.files.into_iter().map(moved).collect(), ..self }
+    }
+
     /// Their paths within the stack, in order.
     pub fn names(&self) -> impl Iterator<Item = &String> {
         self.files.keys()

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    dkms::CONF,
     sources::{Sources, Wanted, is_no_product, is_source},
     workspace::Workspace,
 };
@@ -68,12 +69,14 @@ impl MakeTarget {
     }
 }
 
-/// A folder of modules that `make -C KDIR M=DIR modules` builds.
+/// A folder of modules that `make -C KDIR M=DIR modules` builds, or dkms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stack {
     folder: PathBuf,
     /// A part of the project has the name of its build folder, and its files.
     part: Option<(String, Vec<String>)>,
+    /// `true` if dkms builds it.
+    for_dkms: bool,
 }
 
 impl Stack {
@@ -96,23 +99,27 @@ impl Stack {
     /// Files and folders of a copy of the project.
     pub fn part_of(base: &Path, name: &str, sources: &[&str]) -> Self {
         let sources = sources.iter().map(ToString::to_string).collect();
-        Self { folder: base.into(), part: Some((name.into(), sources)) }
+        Self { folder: base.into(), part: Some((name.into(), sources)), for_dkms: false }
     }
 
-    /// Any folder that has a Kbuild or a Makefile.
+    /// Any folder that has a Kbuild or a Makefile, or a dkms.conf, which then says how it is built.
     ///
     /// # Errors
-    /// It has neither.
+    /// It has none of them.
     pub fn in_folder(folder: &Path) -> Result<Self> {
         let folder = folder.canonicalize().or_usage(|| format!("{}", folder.shown()))?;
         if folder == project() {
             return Ok(Self::ours());
         }
         if is_stack(&folder) {
-            return Ok(Self { folder, part: None });
+            let for_dkms = folder.join(CONF).is_file();
+            return Ok(Self { folder, part: None, for_dkms });
         }
-        let fact = format!("{} is no stack: it has neither Kbuild nor Makefile", folder.shown());
-        Err(Problem::usage(fact).hint("name a folder that `make -C KDIR M=DIR` builds"))
+        let fact = format!(
+            "{} is no stack: it has neither Kbuild nor Makefile nor {CONF}",
+            folder.shown()
+        );
+        Err(Problem::usage(fact).hint("name a folder that `make -C KDIR M=DIR` or dkms builds"))
     }
 
     /// The stack that a user names, or else ours within the project, and elsewhere the one in the
@@ -141,6 +148,16 @@ impl Stack {
             return Self::chosen(named).map(Some);
         }
         Ok(None)
+    }
+
+    /// `true` if dkms builds it, as its dkms.conf says.
+    pub fn is_for_dkms(&self) -> bool {
+        self.for_dkms
+    }
+
+    /// The same folder, built by make.
+    pub(super) fn by_make(&self) -> Self {
+        Self { for_dkms: false, ..self.clone() }
     }
 
     /// `true` if it is built by the project's Makefile.
@@ -226,5 +243,5 @@ fn current_folder() -> Result<PathBuf> {
 }
 
 fn is_stack(folder: &Path) -> bool {
-    ["Kbuild", "Makefile"].iter().any(|name| folder.join(name).is_file())
+    ["Kbuild", "Makefile", CONF].iter().any(|name| folder.join(name).is_file())
 }

@@ -118,7 +118,7 @@ fn kernels_help() -> String {
 fn summary(proof: &StackProof, expects: bool) -> String {
     let count = |word: &str| proof.kernels.iter().filter(|kernel| kernel.word() == word).count();
     let (all, holds, skipped) = (proof.kernels.len(), count("holds"), count("skipped"));
-    let lacking = count("no device here");
+    let (lacking, not_for) = (count("no device here"), count("not for this kernel"));
     let seconds: f64 = proof.kernels.iter().map(|kernel| kernel.time.as_secs_f64()).sum();
     let apart = |count: usize, what: &str| match count {
         0 => String::new(),
@@ -126,6 +126,8 @@ fn summary(proof: &StackProof, expects: bool) -> String {
     };
     let expects = if expects { format!(", by what its {FILE} expects") } else { String::new() };
     let (skipped, lacking) = (apart(skipped, "skipped"), apart(lacking, "without its device"));
-    let rest = format!("{skipped}{lacking}{expects}; {seconds:.1} s");
-    format!("{} holds on {holds} of {all} kernels{rest}", proof.stack)
+    let not_for = apart(not_for, "that it is not for");
+    let rest = format!("{skipped}{not_for}{lacking}{expects}; {seconds:.1} s");
+    let by_dkms = if proof.by_dkms { ", built by dkms as its dkms.conf says," } else { "" };
+    format!("{}{by_dkms} holds on {holds} of {all} kernels{rest}", proof.stack)
 }

@@ -106,9 +106,7 @@ pub fn cell(kernel: &KernelProof, row: &Row) -> String {
         None => "-".into(),
         Some(Answered::Holds) => "ok".into(),
         Some(Answered::Differs(fault)) => format!("WRONG: {}", fault.word),
-        Some(Answered::Skipped(fault) | Answered::NoDevice(fault) | Answered::Fails(_, fault)) => {
-            fault.word.clone()
-        }
+        Some(answer) => answer.fault().map(|fault| fault.word.clone()).unwrap_or_default(),
     }
 }
 

@@ -392,7 +392,7 @@ impl InGuest<'_> {
 /// An answer that something else ended.
 pub(super) fn failed(problem: &Problem) -> Answered {
     let word = match problem.kind {
-        Kind::DoesNotHold => "complains",
+        Kind::DoesNotHold | Kind::NotForKernel => "complains",
         Kind::Usage => "wrong",
         Kind::Host => "no answer",
     };

@@ -11,6 +11,7 @@ use super::{
 struct ProofForm<'a> {
     format: &'static str,
     stack: &'a str,
+    built_by: &'static str,
     holds: bool,
     kernels: Vec<KernelForm<'a>>,
 }
@@ -52,6 +53,7 @@ pub fn form(proof: &StackProof) -> impl Serialize + '_ {
     ProofForm {
         format: "prove/1",
         stack: &proof.stack,
+        built_by: if proof.by_dkms { "dkms" } else { "make" },
         holds: proof.kind().is_none() && !proof.lacks_device(),
         kernels: proof.kernels.iter().map(kernel).collect(),
     }

@@ -48,7 +48,7 @@ fn counts<'a>(points: impl Iterator<Item = &'a Point> + Clone) -> [(&'static str
         ("tests", count(|_| true)),
         ("failures", count(|answer| answer.kind() == Some(Kind::DoesNotHold))),
         ("errors", count(|answer| answer.kind().is_some_and(|k| k != Kind::DoesNotHold))),
-        ("skipped", count(|it| matches!(it, Answered::Skipped(_) | Answered::NoDevice(_)))),
+        ("skipped", count(|answer| answer.kind().is_none() && *answer != Answered::Holds)),
     ]
 }
 
@@ -77,7 +77,9 @@ fn case(writer: &mut Writer<Vec<u8>>, kernel: &KernelProof, point: &Point) -> io
             case.write_empty()?;
             return Ok(());
         }
-        Answered::Skipped(fault) | Answered::NoDevice(fault) => ("skipped", fault),
+        Answered::Skipped(fault) | Answered::NotForKernel(fault) | Answered::NoDevice(fault) => {
+            ("skipped", fault)
+        }
         Answered::Fails(Kind::DoesNotHold, fault) | Answered::Differs(fault) => ("failure", fault),
         Answered::Fails(_, fault) => ("error", fault),
     };

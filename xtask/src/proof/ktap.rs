@@ -38,7 +38,7 @@ fn write_point(text: &mut String, number: usize, point: &Point) {
     }
     let (result, skip) = match &point.answer {
         Answered::Holds => ("ok", String::new()),
-        Answered::Skipped(fault) | Answered::NoDevice(fault) => {
+        Answered::Skipped(fault) | Answered::NotForKernel(fault) | Answered::NoDevice(fault) => {
             ("ok", format!(" # SKIP {}", described(&fault.reason)))
         }
         Answered::Fails(..) | Answered::Differs(_) => ("not ok", String::new()),

@@ -59,6 +59,8 @@ pub struct Wanted {
 pub struct StackProof {
     /// Where the stack is.
     pub stack: String,
+    /// `true` if dkms built it, as its dkms.conf says.
+    pub by_dkms: bool,
     /// One for each kernel, in the order asked for.
     pub kernels: Vec<KernelProof>,
 }
@@ -128,7 +130,11 @@ pub fn prove(cache: &Cache, wanted: &Wanted) -> Result<StackProof> {
     if wanted.kernels.is_empty() {
         return Err(Problem::host("no kernel is prepared").hint("cargo xtask setup"));
     }
-    let mut proof = StackProof { stack: wanted.stack.to_string(), ..StackProof::default() };
+    let mut proof = StackProof {
+        stack: wanted.stack.to_string(),
+        by_dkms: wanted.stack.is_for_dkms(),
+        ..StackProof::default()
+    };
     for name in &wanted.kernels {
         let one = on_kernel::prove(cache, name, wanted);
         if interrupted().is_some() {
@@ -168,9 +174,10 @@ impl KernelProof {
     fn words(&self) -> [&'static str; 2] {
         match self.kind() {
             Some(_) if self.differs() => ["OUR PREDICTION WAS WRONG", "differs"],
-            Some(Kind::DoesNotHold) => ["does not hold", "fails"],
+            Some(Kind::DoesNotHold | Kind::NotForKernel) => ["does not hold", "fails"],
             Some(Kind::Usage) => ["wrong request", "not-possible"],
             Some(Kind::Host) => ["not possible on this machine", "not-possible"],
+            None if self.is_not_for_it() => ["not for this kernel", "not-for-kernel"],
             None if self.is_skipped() => ["skipped", "skipped"],
             None if self.lacks_device() => ["no device here", "no-device"],
             None => ["holds", "holds"],
@@ -196,6 +203,11 @@ impl KernelProof {
     /// `true` if the stack was not tried on it, for a reason that is no fault.
     pub fn is_skipped(&self) -> bool {
         self.kind().is_none() && !self.points.iter().any(|point| point.answer == Answered::Holds)
+    }
+
+    /// `true` if the stack says itself that it is not for this kernel.
+    pub fn is_not_for_it(&self) -> bool {
+        self.points.iter().any(|point| matches!(point.answer, Answered::NotForKernel(_)))
     }
 
     /// `true` if a module found no device of its kind in the guest, so that nothing is known of it.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Instant};
 
 use super::{
     KernelProof, Wanted, held, in_guest,
-    point::{Answered, Point, Subject},
+    point::{Answered, Fault, Point, Subject},
     prediction::{self, Prediction},
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     guest::Guest,
     host::{cache::Cache, manifest},
     kernel::{Kernel, KernelName, archive::Refresh},
-    problem::{Problem, Result},
+    problem::{Kind, Problem, Result},
 };
 
 /// The number of lines of the compilers' words that are shown as a reason.
@@ -71,6 +71,9 @@ fn unbuilt(kernel: &Kernel, wanted: &Wanted, problem: &Problem, said: &str) -> A
             Answered::fails("no Rust", reason)
         };
     }
+    if problem.kind == Kind::NotForKernel {
+        return Answered::NotForKernel(Fault::new("not for it", problem.first_line()));
+    }
     let words = compilers_words(said);
     match in_guest::failed(problem) {
         Answered::Fails(kind, mut fault) => {
@@ -84,16 +87,22 @@ fn unbuilt(kernel: &Kernel, wanted: &Wanted, problem: &Problem, said: &str) -> A
     }
 }
 
-/// The first lines of what Kbuild said that tell of an error. What make says of its own targets
-/// counts only where nothing else does.
+/// The parts of lines that tell of an error: of compilers, of modpost, of a script, of make, and of
+/// dkms.
+const TELLS: [&str; 6] = ["error: ", "error[", "ERROR: ", "Error: ", "*** ", "Error! "];
+
+/// The first lines of what Kbuild said that tell of an error. What make says of its own targets,
+/// and dkms of make, counts only where nothing else does.
 fn compilers_words(said: &str) -> String {
     let lines: Vec<&str> = said.lines().map(str::trim).collect();
     let (mut words, mut makes) = (Vec::new(), Vec::new());
     for (at, line) in lines.iter().enumerate() {
-        let tells = ["error: ", "error[", "ERROR: ", "*** "].iter().any(|word| line.contains(word));
+        let tells = TELLS.iter().any(|word| line.contains(word));
         match line {
             _ if !tells || line.starts_with("error: aborting") => {}
-            line if line.starts_with("make") => makes.push((*line).to_owned()),
+            line if line.starts_with("make") || line.starts_with("Error! ") => {
+                makes.push((*line).to_owned())
+            }
             // rustc names the place on a line of its own.
             line => {
                 words.push(match lines.get(at + 1).and_then(|next| next.strip_prefix("--> ")) {
@@ -147,6 +156,9 @@ mod tests {
             "error[E0425]: cannot find `a`\n --> a.rs:3:1\n\nerror: aborting due to 1 error\n";
         assert_eq!(compilers_words(said), "a.rs:3:1: error[E0425]: cannot find `a`");
         assert_eq!(compilers_words("make: *** [a.o] Error 1"), "make: *** [a.o] Error 1");
+        let said = "! Error: no iptables\nError! Bad return status for module build\n";
+        assert_eq!(compilers_words(said), "! Error: no iptables");
+        assert_eq!(compilers_words("Error! Bad conf file.\n"), "Error! Bad conf file.");
         assert_eq!(compilers_words("  LD [M]  a.ko\n"), "");
     }
 }

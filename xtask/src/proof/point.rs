@@ -90,6 +90,8 @@ pub enum Answered {
     Holds,
     /// It could not be asked, because of something else that is told, or that is no fault.
     Skipped(Fault),
+    /// It was not asked: the stack says itself that it is not for this kernel.
+    NotForKernel(Fault),
     /// Neither yes nor no: the module's init finds no device of its kind in this machine.
     NoDevice(Fault),
     /// No; whose fault that is.
@@ -135,6 +137,7 @@ impl Answered {
         match self {
             Self::Holds => None,
             Self::Skipped(fault)
+            | Self::NotForKernel(fault)
             | Self::NoDevice(fault)
             | Self::Fails(_, fault)
             | Self::Differs(fault) => Some(fault),
@@ -145,6 +148,7 @@ impl Answered {
         match self {
             Self::Holds => None,
             Self::Skipped(fault)
+            | Self::NotForKernel(fault)
             | Self::NoDevice(fault)
             | Self::Fails(_, fault)
             | Self::Differs(fault) => Some(fault),
@@ -154,7 +158,7 @@ impl Answered {
     /// Returns the exit status for an answer that is no.
     pub fn kind(&self) -> Option<Kind> {
         match self {
-            Self::Holds | Self::Skipped(_) | Self::NoDevice(_) => None,
+            Self::Holds | Self::Skipped(_) | Self::NotForKernel(_) | Self::NoDevice(_) => None,
             Self::Fails(kind, _) => Some(*kind),
             Self::Differs(_) => Some(Kind::DoesNotHold),
         }
@@ -165,6 +169,7 @@ impl Answered {
         match self {
             Self::Holds => "holds",
             Self::Skipped(_) => "skipped",
+            Self::NotForKernel(_) => "not-for-kernel",
             Self::NoDevice(_) => "no-device",
             Self::Fails(Kind::DoesNotHold, _) => "fails",
             Self::Fails(..) => "not-possible",
@@ -177,9 +182,10 @@ impl Answered {
         match self {
             Self::Holds => 0,
             Self::Skipped(_) => 1,
-            Self::NoDevice(_) => 2,
-            Self::Fails(..) => 3,
-            Self::Differs(_) => 4,
+            Self::NotForKernel(_) => 2,
+            Self::NoDevice(_) => 3,
+            Self::Fails(..) => 4,
+            Self::Differs(_) => 5,
         }
     }
 }

@@ -66,6 +66,7 @@ impl Story<'_> {
             steps: self.scenes,
             ..KernelProof::default()
         };
-        Ok(StackProof { stack: self.stack, kernels: vec![kernel] })
+        let kernels = vec![kernel];
+        Ok(StackProof { stack: self.stack, kernels, ..StackProof::default() })
     }
 }

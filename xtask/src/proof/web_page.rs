@@ -46,7 +46,10 @@ pub fn page(proof: &StackProof, title: &str) -> String {
             }
             body {
                 h1 { (one_line(title)) }
-                p { "The stack in " code { (one_line(&proof.stack)) } "." }
+                p {
+                    "The stack in " code { (one_line(&proof.stack)) }
+                    @if proof.by_dkms { ", built by dkms as its dkms.conf says" } "."
+                }
                 (table(proof))
                 (reasons(proof))
                 (stack(proof))
@@ -198,7 +201,7 @@ fn mark(point: Option<&Point>) -> Markup {
     let (class, mark) = match point.map(|point| &point.answer) {
         None => ("skipped", "·"),
         Some(Answered::Holds) => ("holds", "✓"),
-        Some(answer @ Answered::NoDevice(_)) => (answer.word(), "·"),
+        Some(answer @ (Answered::NotForKernel(_) | Answered::NoDevice(_))) => (answer.word(), "·"),
         Some(answer) => (answer.word(), "✗"),
     };
     html! { span class={ "mark " (class) } { (mark) } " " }

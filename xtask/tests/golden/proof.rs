@@ -74,6 +74,9 @@ fn proof() -> StackProof {
     let log = |answer| Point::new(Subject::Log, answer);
     let skipped = || Answered::skipped("-", "it is not loaded");
     let good = [module_points(holds(), holds(), holds()).to_vec(), vec![log(holds())]].concat();
+    let not_for_it = Answered::NotForKernel(Fault::new("not for it", "it is for others"));
+    let mut newer = kernel("newer", vec![build(not_for_it)]);
+    (newer.modules, newer.steps, newer.kallsyms) = Default::default();
     let mut no_rust = kernel("old", vec![build(Answered::skipped("no Rust", "a.rs is Rust"))]);
     (no_rust.modules, no_rust.steps, no_rust.kallsyms) = Default::default();
     no_rust.build_said = "a.c:1: error: <no> & \"never\"".into();
@@ -92,7 +95,9 @@ fn proof() -> StackProof {
                     .concat(),
             ),
             no_rust,
+            newer,
         ],
+        by_dkms: true,
     }
 }
 
@@ -136,8 +141,8 @@ fn junits_form_is_read_as_what_was_meant() {
     let xml = String::from_utf8(junit::xml(&proof()).unwrap()).unwrap();
     let report = quick_junit::Report::deserialize_from_str(&xml).unwrap();
     let counts = (report.tests, report.failures, report.errors);
-    assert_eq!(counts, (16, 2, 2));
-    assert_eq!(report.test_suites.len(), 5);
+    assert_eq!(counts, (17, 2, 2));
+    assert_eq!(report.test_suites.len(), 6);
     let bad = &report.test_suites[1];
     assert_eq!((bad.tests, bad.failures, bad.errors), (3, 1, 0));
     let case = &bad.test_cases[1];
