@@ -367,7 +367,7 @@ fn a_call_of_a_crate_costs_what_a_call_of_c_costs() {
     let ratio = |what: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(what)).unwrap();
         let times: Vec<f64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
-        println!("{what}{line}: {:.2}", times[1] / times[0]);
+        tell!("{what}{line}: {:.2}", times[1] / times[0]);
         times[1] / times[0]
     };
     // A call either way, by the symbol table; C's ABI also makes a number of the `Result`.

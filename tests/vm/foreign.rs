@@ -84,7 +84,7 @@ fn fetched(foreign: &Foreign) -> Temporary {
     };
     let folder = tempfile::tempdir().unwrap();
     if let Err(problem) = fetch(&folder) {
-        println!("{}: {problem}", foreign.package);
+        tell!("{}: {problem}", foreign.package);
         skip("its package cannot be fetched from Debian's archive");
     }
     let mut sources = folder.path().join("usr/src").read_dir().unwrap();
@@ -104,7 +104,7 @@ fn prove(foreign: &Foreign) {
     let answers = proof["answers"].as_array().unwrap();
     assert!(answers.iter().all(|answer| answer["answer"] != "differs"), "{said}");
     let fault = answers.iter().find(|answer| answer["answer"] != "holds");
-    println!("{} on {}: {}", foreign.package, kernel(), fault.unwrap_or(&proof["result"]));
+    tell!("{} on {}: {}", foreign.package, kernel(), fault.unwrap_or(&proof["result"]));
     if kernel().name == KernelName::STABLE {
         assert_eq!(proof["result"], "holds", "{said}");
     }

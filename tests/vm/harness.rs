@@ -64,6 +64,12 @@ macro_rules! tests {
     };
 }
 
+/// `println!` for the tests: a line on standard error. The runner writes its own lines piece by
+/// piece to standard output, and another line there tears one of them.
+macro_rules! tell {
+    ($($arg:tt)*) => { xtask::host::progress::say(&format!($($arg)*)) };
+}
+
 impl Test {
     fn trial(self) -> Trial {
         let name = self.name.split_once("::").map_or(self.name, |(_, name)| name);
@@ -98,7 +104,7 @@ pub(crate) fn differs(what: &str, difference: &str) -> ! {
 
 /// The same for an expectation that says itself on which release it was recorded.
 pub(crate) fn differs_since(recorded: &str, what: &str, difference: &str) -> ! {
-    println!("{what} differs on {}:\n{difference}", kernel());
+    tell!("{what} differs on {}:\n{difference}", kernel());
     match newer_than(recorded) {
         Some(releases) => skip(format!("drift: {what} was recorded on {releases}")),
         None => panic!("{what} differs:\n{difference}"),

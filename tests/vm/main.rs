@@ -4,6 +4,7 @@
 //! not run it.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "it is all tests")]
+#![deny(clippy::print_stdout, reason = "`tell!` says why")]
 
 #[macro_use]
 mod harness;

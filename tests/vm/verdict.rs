@@ -165,7 +165,7 @@ fn the_corpus_is_judged_as_by_the_kernel() {
     // Where the guest's own channel is a module, no guest runs without modules.
     if kernel().config().unwrap().get("VIRTIO_CONSOLE") != Some("y") {
         cases.retain(|case| case.boot != "nomodule");
-        println!("skipped on {}: nomodule, with which its guest does not come up", kernel());
+        tell!("skipped on {}: nomodule, with which its guest does not come up", kernel());
     }
     let mut table = Table::default();
     let (trouble, mut wrong) = (Trouble::read(), Vec::new());

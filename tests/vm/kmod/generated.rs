@@ -51,7 +51,7 @@ pub(super) fn generated_requests_are_answered_as_modprobe_answers_them() {
     let wanted = number("KMOD_REQUESTS").map_or(REQUESTS_DEFAULT, |requests| requests as usize);
     let clock = || SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
     let seed = number("KMOD_SEED").unwrap_or_else(clock);
-    println!("KMOD_SEED={seed} asks these requests again");
+    tell!("KMOD_SEED={seed} asks these requests again");
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
@@ -69,7 +69,7 @@ pub(super) fn generated_requests_are_answered_as_modprobe_answers_them() {
             panic!("seed {seed}: {difference}\n{}", told(&case));
         }
     }
-    println!("{seen:?}");
+    tell!("{seen:?}");
     // Requests that find nothing would show nothing.
     let Seen { requests, inserts, installs, built_in, blacklisted, ignored_lines } = seen;
     assert!(requests >= wanted && inserts >= wanted / 3 && installs >= wanted / 400, "{seen:?}");

@@ -145,7 +145,7 @@ pub(super) fn depmod_and_order_write_the_same_files() {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         now.as_nanos() as u64
     });
-    println!("SYMSTACK_SEED={seed}");
+    tell!("SYMSTACK_SEED={seed}");
     let config = Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() };
     let mut runner = TestRunner::new(config);
     let oracle = Oracle::new();
@@ -185,6 +185,6 @@ pub(super) fn depmod_and_order_write_the_same_files() {
             panic!("seed {seed}: {shown:#?}\n{last}");
         }
     }
-    println!("{decided} trees with files of depmod's");
+    tell!("{decided} trees with files of depmod's");
     assert!(2 * decided > count.unwrap_or(TREES), "depmod wrote nothing for most trees");
 }

@@ -44,7 +44,7 @@ pub(super) fn names_of_built_in_code_are_known_before_the_kernel_runs() {
             Answer::Refused(errno) => assert_eq!(errno, Errno::EINVAL, "{name}"),
         }
     }
-    println!("{} names on {}: {} told, untold {untold:?}", running.len(), kernel(), claimed.len());
+    tell!("{} names on {}: {} told, untold {untold:?}", running.len(), kernel(), claimed.len());
     assert!(untold.len() <= UNTOLD_MAX, "{untold:?}");
     let case = |name: &str| {
         let loads = vec![Load { file: named(name), args: "", flags: 0 }];

@@ -203,7 +203,7 @@ pub(super) fn command_lines_are_read_as_by_the_kernel() {
         }
         table.take(&judged(&kernel, &cases, ran));
     }
-    println!("{handed} words were handed to init (seed {seed})");
+    tell!("{handed} words were handed to init (seed {seed})");
     if !wrong.is_empty() {
         differs("what command lines set", &wrong.join("\n"));
     }

@@ -227,13 +227,13 @@ impl Table {
         let Self { cases, loads, agree, init, unknown, wrong, other_text } = self;
         let (init_len, unknown_len) = (init.len(), unknown.len());
         let differ_len = wrong.len() + other_text.len();
-        println!(
+        tell!(
             "{what} on {}: {cases} cases, {loads} loads, {agree} agree, {init_len} agree up to \
              init, {unknown_len} unknown, {differ_len} differ",
             kernel()
         );
         for (reason, count) in self.reasons() {
-            println!("  {count:>4} unknown: {reason}");
+            tell!("  {count:>4} unknown: {reason}");
         }
         assert!(wrong.is_empty(), "{what}: wrong on {}:\n{}", kernel(), wrong.join("\n"));
         if !other_text.is_empty() {

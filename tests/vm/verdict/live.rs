@@ -96,7 +96,7 @@ fn compare(session: &mut Session, files: &[&str], wrong: &mut Vec<String>) -> us
             Some("loads") => "0",
             Some("refused") => answer["errno"].as_str().unwrap(),
             _ => {
-                println!("unknown: {file}: {} (kernel: {kernels})", answer["reason"]);
+                tell!("unknown: {file}: {} (kernel: {kernels})", answer["reason"]);
                 continue;
             }
         };
@@ -174,7 +174,7 @@ pub(super) fn the_running_kernel_is_judged_by_what_it_has_loaded() {
         decided += compare(&mut session, &own, &mut wrong);
         decided += compare(&mut session, &own, &mut wrong);
     }
-    println!("check --live on {}: {decided} answers as the kernel's", kernel());
+    tell!("check --live on {}: {decided} answers as the kernel's", kernel());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(decided >= if own.is_empty() { 12 } else { COMPARED_MIN }, "{decided}");
 }

@@ -55,7 +55,7 @@ pub(super) fn every_module_that_debian_ships_is_decided_and_verified() {
     let (count, took) = verified.unwrap();
     assert_eq!((rows.len(), count), (files.len(), files.len()));
     let each = took / u32::try_from(count).unwrap();
-    println!("{count} signatures verified on {}, {each:?} each", kernel());
+    tell!("{count} signatures verified on {}, {each:?} each", kernel());
     assert!(each < VERIFY_TIME_MAX, "{each:?}");
     let mut buffer = ModuleBuffer::default();
     for (turn, file) in files.iter().step_by(CHANGED_EACH).enumerate() {
