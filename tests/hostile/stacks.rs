@@ -36,6 +36,7 @@ pub(crate) fn tests() -> Vec<Test> {
             the_lock_is_out_of_a_builds_reach,
             a_link_out_of_the_stack_is_named_and_not_shown_to_the_build,
             a_link_within_the_stack_is_followed,
+            files_beside_a_stack_are_read_only_and_shown_within_its_repository_alone,
             objects_of_another_kbuild_are_not_taken_for_todays,
             folders_that_no_path_leads_to_are_removed,
             words_of_the_callers_environment_are_not_the_sandboxs,
@@ -246,6 +247,31 @@ fn a_link_within_the_stack_is_followed() {
     let (said, status) = stranger.build();
     assert!(status == 0 && said.contains("one of mineone of mine"), "{said}");
     assert!(!said.contains("left out"), "{said}");
+}
+
+fn files_beside_a_stack_are_read_only_and_shown_within_its_repository_alone() {
+    let script = "cat ../outside/key ../.git/config ../link ../../../../../etc/shadow; \
+                  echo x > ../outside/key; echo x > ../new; rm ../outside/key; echo done";
+    let stranger = Stranger::new(script);
+    let base = stranger.base.path().to_owned();
+    let far = tempfile::tempdir().unwrap();
+    fs::write(far.path().join("key"), "of another folder").unwrap();
+    symlink(far.path().join("key"), base.join("link")).unwrap();
+    let (said, status) = stranger.build();
+    assert!(status == 0 && said.contains("done") && !said.contains("secret"), "{said}");
+    fs::create_dir(base.join(".git")).unwrap();
+    fs::write(base.join(".git/config"), "a word to log in with").unwrap();
+    // Whoever the build runs as may write there, as far as modes go.
+    for (path, mode) in [("", 0o777), ("outside", 0o777), ("outside/key", 0o666)] {
+        fs::set_permissions(base.join(path), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let (said, status) = stranger.build();
+    assert!(status == 0 && said.contains("secret") && said.contains("done"), "{said}");
+    for hidden in ["a word to log in with", "of another folder", "root:"] {
+        assert!(!said.contains(hidden), "{said}");
+    }
+    assert_eq!(fs::read_to_string(stranger.outside("key")).unwrap(), "secret");
+    assert!(!base.join("new").exists());
 }
 
 fn links_that_lead_round_in_a_circle_end() {

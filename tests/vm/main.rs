@@ -10,6 +10,7 @@
 mod harness;
 
 mod any_stack;
+mod as_they_come;
 mod book;
 mod broken_state;
 mod browser;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         book::tests(),
         build::tests(),
         any_stack::tests(),
+        as_they_come::tests(),
         prove::tests(),
         dkms::tests(),
         expectations::tests(),

@@ -30,6 +30,8 @@ const REST: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Changes {
     stack: Stack,
+    /// The files beside the stack that its sources name.
+    beside: Vec<PathBuf>,
     seen: Vec<Stamp>,
 }
 
@@ -63,7 +65,8 @@ impl Changes {
     /// # Errors
     /// They cannot be read.
     pub fn begin(stack: &Stack) -> Result<Self> {
-        let mut changes = Self { stack: stack.clone(), seen: Vec::new() };
+        let beside = stack.files_beside().unwrap_or_default();
+        let mut changes = Self { stack: stack.clone(), beside, seen: Vec::new() };
         changes.seen = changes.look()?;
         Ok(changes)
     }
@@ -131,7 +134,8 @@ impl Changes {
             return Ok(Vec::new());
         }
         let sources = self.stack.sources()?;
-        Ok(sources.paths().filter(|path| !is_editors(path)).map(stamp).collect())
+        let paths = sources.paths().chain(self.beside.iter().cloned());
+        Ok(paths.filter(|path| !is_editors(path)).map(stamp).collect())
     }
 }
 

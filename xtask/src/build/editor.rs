@@ -158,7 +158,7 @@ fn calls(build_dir: &BuildDir) -> Result<Vec<RustcCall>> {
     let (workspace, notes) = (&build_dir.workspace, notes());
     let rustc = Path::new(&notes).join("rustc");
     workspace.put(&rustc, RUSTC, 0o777)?;
-    build_dir.build_with(&format!("RUSTC={}", workspace.tree().join(rustc).to_string_lossy()))?;
+    build_dir.build_with(&format!("RUSTC={}", workspace.seen().join(rustc).to_string_lossy()))?;
     let texts = workspace.texts_in_tree(&notes, ".rs", NOTE_MAX)?;
     let calls = texts.iter().filter_map(|text| RustcCall::parse(text));
     Ok(calls.filter(|call| workspace.is_in_tree(&call.root)).collect())
@@ -198,6 +198,7 @@ fn kernel_crates(
     let json = serde_json::from_str(&text)
         .map_err(|error| Problem::host(format!("{}: {error}", file.shown())))?;
     let mut places = vec![source];
+    places.push((build_dir.workspace.seen(), build_dir.workspace.tree()));
     places.extend(kernel.places(cache));
     Ok((json, places))
 }
@@ -276,12 +277,14 @@ fn add(json: &mut Value, calls: &[RustcCall], build_dir: &BuildDir, places: &[Pl
 impl RustcCall {
     fn json(&self, built: &BuildDir, places: &[Place], deps: &[Value], cfg: &[Value]) -> Value {
         let root = built.source_of(&self.root);
-        let parents = [&root, &self.root].into_iter().map(PathBuf::as_path);
+        let copy = path_on_host(&self.root.to_string_lossy(), places);
+        let parents = [root.clone(), copy.into()].into_iter();
         // A file that the crate includes must be in a folder that the editor reads.
         let included = self.env.values().map(Path::new);
         let included = included.filter(|path| built.workspace.is_in_tree(path));
-        let folders = parents.chain(included).filter_map(Path::parent);
-        let folders: std::collections::BTreeSet<&Path> = folders.collect();
+        let included = included.map(|path| path_on_host(&path.to_string_lossy(), places).into());
+        let folders = parents.chain(included).filter_map(|path| Some(path.parent()?.to_owned()));
+        let folders: std::collections::BTreeSet<PathBuf> = folders.collect();
         let env = self.env.iter().map(|(name, value)| (name.as_str(), path_on_host(value, places)));
         // The macro `module!` reads it; rustc does not see that.
         let modfile = ("RUST_MODFILE", self.name.clone());

@@ -8,9 +8,11 @@ pub mod changes;
 mod dkms;
 pub mod editor;
 pub mod fresh;
+mod given;
 mod kernels_own;
 mod sources;
 mod stack;
+mod surroundings;
 mod workspace;
 
 use std::{
@@ -99,6 +101,11 @@ impl BuildDir {
         self.workspace.tree()
     }
 
+    /// The same folder, as the build sees it: the paths that compilers name begin with it.
+    pub fn folder(&self) -> PathBuf {
+        self.workspace.seen()
+    }
+
     /// The folder of what was built: modules and lists, regular files all.
     pub fn products(&self) -> PathBuf {
         self.workspace.products()
@@ -167,8 +174,9 @@ impl BuildDir {
     /// `make` with a target: of the project's Makefile, or for another stack of the kernel's.
     pub fn make(&self, target: &str) -> Run {
         let jobs = thread::available_parallelism().map_or(1, usize::from);
-        let (kdir, tree) = (self.kernel.kdir.to_string_lossy(), self.tree());
-        let run = self.kernel.toolchain.run("make", &tree).arg(format!("-j{jobs}"));
+        let (kdir, tree) = (self.kernel.kdir.to_string_lossy(), self.folder());
+        let run = self.workspace.sandbox(&self.kernel.toolchain).run("make");
+        let run = run.arg(format!("-j{jobs}"));
         let run = if self.stack.is_ours() {
             run.arg(format!("KDIR={kdir}"))
         } else {
@@ -213,8 +221,8 @@ impl BuildDir {
     pub fn try_build(&self, target: MakeTarget, said: &mut String) -> Result<Vec<PathBuf>> {
         let (_lock, _) = self.refreshed()?;
         let command = self.command(target);
-        // A kernel of the cache never changes; a folder is its owner's.
-        let fixed = matches!(self.kernel.name, KernelName::Listed(..));
+        // A kernel of the cache never changes; a folder is its owner's, and so is what lies beside.
+        let fixed = matches!(self.kernel.name, KernelName::Listed(..)) && !self.stack.sees_more();
         if !fixed || !self.workspace.is_built(&command.to_string()) {
             self.attempt(&command, said)?;
             self.workspace.export()?;
@@ -250,7 +258,8 @@ impl BuildDir {
 
     /// The file that its owner edits, of a source in the tree; a generated one is its own.
     fn source_of(&self, path: &Path) -> PathBuf {
-        let source = path.strip_prefix(self.tree()).ok().map(|path| self.stack.path(path));
+        let within = path.strip_prefix(self.folder()).ok().map(|path| self.stack.path(path));
+        let source = within.or_else(|| self.workspace.beside(path));
         source.filter(|source| source.exists()).unwrap_or_else(|| path.into())
     }
 
@@ -267,7 +276,8 @@ impl BuildDir {
             return Problem::does_not_hold(fact).hint(format!("kernels with Rust are: {rust}"));
         }
         let fact = format!("the modules do not build for {}", self.kernel);
-        Problem::does_not_hold(fact).hint(format!("{above}; by hand: {command}"))
+        let unseen = self.stack.unseen().map(|unseen| format!("{unseen}; ")).unwrap_or_default();
+        Problem::does_not_hold(fact).hint(format!("{unseen}{above}; by hand: {command}"))
     }
 
     /// The modules of the stack: of ours the provider first, of another in Kbuild's order.

@@ -4,15 +4,17 @@
 //! text or bytes is left out with a line that names it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
 };
 
+use super::given::{given, is_makefile};
 use crate::{
     host::{
         beneath::Folder,
         entry::{Content, EntryKind, LinkTarget, odd, within_depth, within_limit},
+        file_system::has_extension,
     },
     printer::Shown as _,
     problem::{OrProblem, Problem, Result},
@@ -24,8 +26,24 @@ pub(super) const SOURCE_MAX: u64 = 256 << 20;
 /// Folders that hold no sources, of whatever stack.
 const NO_SOURCES: [&str; 4] = [".git", ".hg", ".svn", "target"];
 
-/// A rule by which a file belongs to a stack or not, from its path within the stack.
-pub(super) type Wanted = fn(&Path) -> bool;
+/// The files of a folder that belong to a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The files that a person writes in a module of ours.
+    Written,
+    /// All but what a build makes.
+    NotMade,
+}
+
+impl Wanted {
+    /// Returns `true` if a file is wanted, by its path within the stack alone.
+    fn wants(self, path: &Path) -> bool {
+        match self {
+            Self::Written => is_source(path),
+            Self::NotMade => is_no_product(path),
+        }
+    }
+}
 
 /// The files that a stack is built from.
 #[derive(Debug)]
@@ -37,6 +55,8 @@ pub struct Sources {
     seen: usize,
     /// Each by its path in the stack, with the path of the file itself where links lead to it.
     files: BTreeMap<String, PathBuf>,
+    /// The files that have the name of something built, in the same way.
+    perhaps_made: BTreeMap<String, PathBuf>,
     /// Lines about what is left out.
     pub(super) left_out: Vec<String>,
 }
@@ -50,8 +70,8 @@ impl Sources {
         let what = || format!("{} cannot be read", base.shown());
         let base = base.canonicalize().or_usage(what)?;
         let folder = Folder::open(&base).or_usage(what)?;
-        let (files, left_out) = (BTreeMap::new(), Vec::new());
-        let mut found = Self { base, folder, wanted, seen: 0, files, left_out };
+        let (files, perhaps_made, left_out) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let mut found = Self { base, folder, wanted, seen: 0, files, perhaps_made, left_out };
         for source in sources.iter().map(Path::new) {
             let whole = found.base.join(source);
             let kind = if source.as_os_str().is_empty() {
@@ -64,7 +84,28 @@ impl Sources {
             let hint = "keep what is no source in another folder";
             added.or_usage(|| whole.shown().to_string()).map_err(|problem| problem.hint(hint))?;
         }
+        found.add_given();
         Ok(found)
+    }
+
+    /// Adds what has the name of something built, and is none.
+    fn add_given(&mut self) {
+        let perhaps_made = std::mem::take(&mut self.perhaps_made);
+        if perhaps_made.is_empty() || self.wanted == Wanted::Written {
+            return;
+        }
+        let names: BTreeSet<String> = self.names().cloned().collect();
+        let makefiles: Vec<String> = self.makefiles().map(|(_, text)| text).collect();
+        let found = given(&perhaps_made, &names, &makefiles).into_iter();
+        self.files.extend(found.map(|(name, file)| (name.clone(), file.clone())));
+    }
+
+    /// Its makefiles, each with its text. One that cannot be read is left out when it is copied.
+    pub(super) fn makefiles(&self) -> impl Iterator<Item = (&String, String)> {
+        self.names().filter(|name| is_makefile(name)).filter_map(|name| {
+            let file = self.read(name).ok()?;
+            Some((name, String::from_utf8_lossy(&file.bytes).into_owned()))
+        })
     }
 
     /// The same files, each below this folder of the tree that they are copied to.
@@ -112,19 +153,21 @@ impl Sources {
                     let kind = self.folder.kind(&to)?;
                     return self.add(path, &to, kind, within);
                 }
-                _ if !(self.wanted)(path) => {}
+                _ if !self.wanted.wants(path) => {}
                 LinkTarget::Outside => self.leave_out(
                     path,
                     "a link that leads out of the stack; copy there what it leads to",
                 ),
                 LinkTarget::Nowhere => self.leave_out(path, "a link that leads nowhere"),
             },
-            _ if !(self.wanted)(path) => {}
             EntryKind::File => {
                 // The name is text, as it is not odd.
                 let name = path.to_string_lossy().into_owned();
-                self.files.insert(name, real.into());
+                let wanted = self.wanted.wants(path);
+                let files = if wanted { &mut self.files } else { &mut self.perhaps_made };
+                files.insert(name, real.into());
             }
+            _ if !self.wanted.wants(path) => {}
             kind @ EntryKind::Other(_) => self.leave_out(path, &kind.to_string()),
         }
         Ok(())
@@ -155,7 +198,7 @@ impl Sources {
 }
 
 /// `true` unless Kbuild made a file. It is asked of folders of any kind, by the names alone.
-pub(super) fn is_no_product(path: &Path) -> bool {
+fn is_no_product(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let ends = [".o", ".a", ".ko", ".mod", ".mod.c", ".o.d", ".cmd", ".symtypes", ".rmeta"];
     let whole = ["modules.order", "Module.symvers", "modules.nsdeps"];
@@ -163,12 +206,22 @@ pub(super) fn is_no_product(path: &Path) -> bool {
 }
 
 /// `true` if a person wrote the file: a build in place leaves others beside it.
-pub(super) fn is_source(path: &Path) -> bool {
+fn is_source(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let made = ["_generated.rs", "_generated.c", ".mod.c"].iter().any(|end| name.ends_with(end));
     let written = [".rs", ".c", ".h", ".mk", ".conf", ".sh"].iter().any(|end| name.ends_with(end));
     (written && !made && !name.starts_with('.'))
         || ["Kbuild", "Makefile", "rustfmt.toml"].contains(&&*name)
+}
+
+/// `true` for what a compiler reads, and no build runs.
+pub(super) fn is_code(name: &str) -> bool {
+    ["c", "h", "rs", "S"].iter().any(|end| has_extension(Path::new(name), end))
+}
+
+/// `true` for a text of which a build is made.
+pub(super) fn is_text(name: &str) -> bool {
+    is_code(name) || is_makefile(name)
 }
 
 /// Says what is left out, in as many lines as a reader takes in.
@@ -210,7 +263,7 @@ mod tests {
     }
 
     fn found(base: &Path) -> (Vec<String>, Vec<String>) {
-        let sources = Sources::find(base, &[""], is_no_product).unwrap();
+        let sources = Sources::find(base, &[""], Wanted::NotMade).unwrap();
         (sources.names().cloned().collect(), sources.left_out)
     }
 
@@ -280,7 +333,7 @@ mod tests {
             (0..12)
                 .for_each(|to| symlink(format!("../{to}"), folder.join(format!("{to}"))).unwrap());
         }
-        let problem = Sources::find(base.path(), &[""], is_no_product).unwrap_err();
+        let problem = Sources::find(base.path(), &[""], Wanted::NotMade).unwrap_err();
         assert!(problem.fact.ends_with("more than 100000 files and folders"), "{problem}");
     }
 }

@@ -8,14 +8,12 @@ use std::{
 
 use super::{
     dkms::CONF,
-    sources::{Sources, Wanted, is_no_product, is_source},
+    sources::{Sources, Wanted},
+    surroundings::{self, Surroundings},
     workspace::Workspace,
 };
 use crate::{
-    host::{
-        cache::{self, Cache},
-        entry::Content,
-    },
+    host::cache::{self, Cache},
     kernel::Kernel,
     printer::Shown as _,
     problem::{OrProblem, Problem, Result},
@@ -77,6 +75,8 @@ pub struct Stack {
     part: Option<(String, Vec<String>)>,
     /// `true` if dkms builds it.
     for_dkms: bool,
+    /// The folder around it that its build may read.
+    around: Option<Surroundings>,
 }
 
 impl Stack {
@@ -99,7 +99,12 @@ impl Stack {
     /// Files and folders of a copy of the project.
     pub fn part_of(base: &Path, name: &str, sources: &[&str]) -> Self {
         let sources = sources.iter().map(ToString::to_string).collect();
-        Self { folder: base.into(), part: Some((name.into(), sources)), for_dkms: false }
+        Self {
+            folder: base.into(),
+            part: Some((name.into(), sources)),
+            for_dkms: false,
+            around: None,
+        }
     }
 
     /// Any folder that has a Kbuild or a Makefile, or a dkms.conf, which then says how it is built.
@@ -113,7 +118,8 @@ impl Stack {
         }
         if is_stack(&folder) {
             let for_dkms = folder.join(CONF).is_file();
-            return Ok(Self { folder, part: None, for_dkms });
+            let around = Surroundings::repository(&folder).filter(|_| !for_dkms);
+            return Ok(Self { folder, part: None, for_dkms, around });
         }
         let fact = format!(
             "{} is no stack: it has neither Kbuild nor Makefile nor {CONF}",
@@ -150,6 +156,20 @@ impl Stack {
         Ok(None)
     }
 
+    /// The same stack, whose build may read what a folder around it holds, and not the repository.
+    ///
+    /// # Errors
+    /// The stack does not lie in the folder, or is not built by `make` alone.
+    pub fn beneath(self, root: &Path) -> Result<Self> {
+        if self.is_ours() || self.for_dkms {
+            let fact =
+                format!("--root {}: what builds {self} reads nothing beside it", root.shown());
+            return Err(Problem::usage(fact).hint("leave --root out"));
+        }
+        let around = Surroundings::named(root, &self.folder)?;
+        Ok(Self { around, ..self })
+    }
+
     /// `true` if dkms builds it, as its dkms.conf says.
     pub fn is_for_dkms(&self) -> bool {
         self.for_dkms
@@ -157,7 +177,8 @@ impl Stack {
 
     /// The same folder, built by make.
     pub(super) fn by_make(&self) -> Self {
-        Self { for_dkms: false, ..self.clone() }
+        let around = Surroundings::repository(&self.folder);
+        Self { for_dkms: false, around, ..self.clone() }
     }
 
     /// `true` if it is built by the project's Makefile.
@@ -182,7 +203,8 @@ impl Stack {
             return Ok(Workspace::at(all.join(format!("{name}{by}-{slug}"))));
         }
         let key = cache::key([self.folder.to_string_lossy().as_ref()]);
-        Ok(Workspace::at(Cache::open()?.room("stacks")?.join(key).join(format!("{slug}{by}"))))
+        let folder = Cache::open()?.room("stacks")?.join(key).join(format!("{slug}{by}"));
+        Ok(Workspace::at(folder).around(self.around.clone()))
     }
 
     /// Its sources.
@@ -192,6 +214,31 @@ impl Stack {
     pub fn sources(&self) -> Result<Sources> {
         let (sources, wanted) = self.content();
         Sources::find(&self.folder, &sources, wanted)
+    }
+
+    /// `true` if its build may read what lies beside it.
+    pub(super) fn sees_more(&self) -> bool {
+        self.around.is_some()
+    }
+
+    /// The files beside it that its sources name by steps upward, and those right in the folders
+    /// that they name so.
+    ///
+    /// # Errors
+    /// Its sources cannot be read.
+    pub(super) fn files_beside(&self) -> Result<Vec<PathBuf>> {
+        Ok(surroundings::files(&surroundings::named_beside(&self.folder, &self.sources()?)))
+    }
+
+    /// A sentence about a path beside it that its sources name and its build does not see, if
+    /// there is one.
+    pub fn unseen(&self) -> Option<String> {
+        let named = surroundings::named_beside(&self.folder, &self.sources().ok()?);
+        let is_seen = |path: &Path| self.around.as_ref().is_some_and(|around| around.holds(path));
+        let path = named.into_iter().find(|path| self.part.is_none() && !is_seen(path))?;
+        let both = self.folder.ancestors().find(|above| path.starts_with(above))?;
+        let (path, both) = (path.shown(), both.shown());
+        Some(format!("a build sees nothing of {path}, which its sources name: --root {both}"))
     }
 
     /// One of its sources that is Rust, by its path within the stack, where the kernel has none.
@@ -204,30 +251,35 @@ impl Stack {
         Some(rust.clone())
     }
 
-    /// The options by which its files for Kbuild choose modules, of those that the kernel does not
-    /// set: `obj-$(CONFIG_X) += x.o` builds nothing without CONFIG_X.
+    /// The options on which its makefiles build modules, of those that the kernel does not set:
+    /// `obj-$(CONFIG_X) += x.o` builds nothing without CONFIG_X, nor do lines below
+    /// `ifdef CONFIG_X` or `ifeq ($(CONFIG_X),y)`.
     pub(super) fn options_not_set(&self, kernel: &Kernel) -> BTreeSet<String> {
         let (Ok(config), Ok(sources)) = (kernel.config(), self.sources()) else {
             return BTreeSet::new();
         };
-        let for_kbuild = |name: &&String| {
-            ["Kbuild", "Makefile"].iter().any(|file| Path::new(name).ends_with(file))
+        let is_condition = |line: &&str| {
+            let line = line.trim_start();
+            ["obj-$(", "ifdef ", "ifeq ", "ifneq "].iter().any(|start| line.starts_with(start))
         };
-        let texts = sources.names().filter(for_kbuild).flat_map(|name| sources.read(name));
-        let not_set = |file: Content| {
-            let text = String::from_utf8_lossy(&file.bytes);
-            let named = text.split("obj-$(CONFIG_").skip(1).filter_map(|rest| rest.split_once(')'));
-            let options = named.map(|(option, _)| option.to_owned());
-            options.filter(|option| config.get(option).is_none()).collect::<Vec<_>>()
-        };
-        texts.flat_map(not_set).map(|option| format!("CONFIG_{option}")).collect()
+        let mut not_set = BTreeSet::new();
+        for (_, text) in sources.makefiles() {
+            for line in text.lines().filter(is_condition) {
+                let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                let words = line.split(|c| !is_name(c));
+                let options = words.filter_map(|word| word.strip_prefix("CONFIG_"));
+                let options = options.filter(|option| config.get(option).is_none());
+                not_set.extend(options.map(|option| format!("CONFIG_{option}")));
+            }
+        }
+        not_set
     }
 
     /// The files that belong to it, and which of them are sources.
     fn content(&self) -> (Vec<&str>, Wanted) {
         match &self.part {
-            Some((_, sources)) => (sources.iter().map(String::as_str).collect(), is_source),
-            None => (vec![""], is_no_product),
+            Some((_, sources)) => (sources.iter().map(String::as_str).collect(), Wanted::Written),
+            None => (vec![""], Wanted::NotMade),
         }
     }
 }

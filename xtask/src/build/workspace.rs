@@ -12,14 +12,19 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::sources::{Sources, say_left_out, unreadable};
+use super::{
+    sources::{Sources, is_code, say_left_out, unreadable},
+    surroundings::Surroundings,
+};
 use crate::{
     host::{
         beneath::{Folder, remove_folder},
         cache::Lock,
         entry::{EntryKind, odd},
         file_system::has_extension,
+        sandbox::Sandbox,
     },
+    kernel::Toolchain,
     printer::Shown as _,
     problem::{self, OrProblem, Problem, Result},
 };
@@ -33,6 +38,8 @@ const TEXT_MAX: u64 = 64 << 20;
 
 /// The folder that the build sees.
 const TREE: &str = "tree";
+/// The place at which the build sees what lies around the stack.
+const VIEW: &str = "around";
 /// The folder of what was taken out of it.
 const PRODUCTS: &str = "products";
 /// The file of what is known of both.
@@ -42,6 +49,7 @@ const MEMORY: &str = "memory.json";
 #[derive(Clone, Debug)]
 pub struct Workspace {
     folder: PathBuf,
+    around: Option<Surroundings>,
 }
 
 /// The facts about a workspace that the next run needs.
@@ -60,12 +68,42 @@ struct Memory {
 impl Workspace {
     /// The workspace in a folder.
     pub fn at(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, around: None }
+    }
+
+    /// Shows a build what lies around the stack.
+    pub(super) fn around(self, around: Option<Surroundings>) -> Self {
+        Self { around, ..self }
     }
 
     /// The folder in which the build runs. What is in it must be read by nobody but the build.
     pub fn tree(&self) -> PathBuf {
         self.folder.join(TREE)
+    }
+
+    /// The same folder, as the build sees it.
+    pub(super) fn seen(&self) -> PathBuf {
+        self.around.as_ref().map_or_else(|| self.tree(), |around| around.stack_in(&self.view()))
+    }
+
+    /// The folder around the stack, as the build sees it. On the host it is not there.
+    fn view(&self) -> PathBuf {
+        self.folder.join(VIEW)
+    }
+
+    /// The tools of a kernel, where they see the tree and may write in it.
+    pub(super) fn sandbox(&self, toolchain: &Toolchain) -> Sandbox {
+        let (sandbox, tree) = (toolchain.0.clone(), self.tree());
+        let sandbox = match &self.around {
+            Some(around) => around.show(sandbox, &self.view(), &tree),
+            None => sandbox.bind(&tree),
+        };
+        sandbox.chdir(self.seen())
+    }
+
+    /// The file of the host, beside the stack, that a path is in the build.
+    pub(super) fn beside(&self, path: &Path) -> Option<PathBuf> {
+        self.around.as_ref().and_then(|around| around.on_host(&self.view(), path))
     }
 
     /// The folder of the products: of modules and lists, regular files all.
@@ -239,7 +277,7 @@ impl Workspace {
         let Ok(products) = Folder::open(&self.products()) else { return Ok(Vec::new()) };
         let order = products.read(Path::new("modules.order"), TEXT_MAX);
         let order = order.map_or_else(|_| String::new(), |file| text(&file.bytes));
-        let (tree, mut modules) = (self.tree(), Vec::new());
+        let (tree, mut modules) = (self.seen(), Vec::new());
         for line in order.lines() {
             // Each line is NAME.o, or NAME.ko before 6.3; the path is whole before 6.13.
             let near = Path::new(line).strip_prefix(&tree).unwrap_or(Path::new(line));
@@ -271,7 +309,7 @@ impl Workspace {
 
     /// `true` if a path leads to a regular file of the tree.
     pub(super) fn is_in_tree(&self, path: &Path) -> bool {
-        let within = path.strip_prefix(self.tree());
+        let within = path.strip_prefix(self.seen());
         let tree = Folder::open(&self.tree());
         within.is_ok_and(|path| {
             tree.is_ok_and(|tree| tree.kind(path).is_ok_and(|kind| kind == EntryKind::File))
@@ -313,11 +351,6 @@ impl Workspace {
     }
 }
 
-/// `true` for what a compiler reads, and no build runs.
-fn is_code(name: &str) -> bool {
-    ["c", "h", "rs", "S"].iter().any(|end| has_extension(Path::new(name), end))
-}
-
 /// Returns the size that a file may have that is taken out of a tree; nothing for one that is none
 /// of those.
 fn product_max(path: &Path) -> Option<u64> {
@@ -341,7 +374,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::build::sources::{is_no_product, is_source};
+    use crate::build::sources::Wanted;
 
     /// Sources, a workspace for them, and a folder that is neither's.
     struct Place {
@@ -370,7 +403,7 @@ mod tests {
         }
 
         fn refresh(&self) -> Vec<String> {
-            let sources = Sources::find(&self.from(""), &[""], is_no_product).unwrap();
+            let sources = Sources::find(&self.from(""), &[""], Wanted::NotMade).unwrap();
             self.workspace.refresh(&sources).unwrap()
         }
     }
@@ -429,7 +462,7 @@ mod tests {
         for made in ["d/a.o", "d/x_generated.rs", "README"] {
             fs::write(place.from(made), "").unwrap();
         }
-        let sources = Sources::find(&place.from(""), &["d"], is_source).unwrap();
+        let sources = Sources::find(&place.from(""), &["d"], Wanted::Written).unwrap();
         assert_eq!(Vec::from_iter(sources.names()), ["d/a.rs"]);
     }
 

@@ -89,6 +89,9 @@ pub struct StackArg {
     /// project the current folder]
     #[arg(long = "stack", value_name = "DIR")]
     pub folder: Option<PathBuf>,
+    /// A folder around the stack, all of which its build may read [default: the stack's repository]
+    #[arg(long, value_name = "DIR", requires = "folder")]
+    root: Option<PathBuf>,
 }
 
 impl StackArg {
@@ -97,7 +100,23 @@ impl StackArg {
     /// # Errors
     /// There is none.
     fn chosen(&self) -> Result<Stack> {
-        Stack::chosen(self.folder.as_deref())
+        self.beneath_root(Stack::chosen(self.folder.as_deref())?)
+    }
+
+    /// The same for what does without a stack as well.
+    ///
+    /// # Errors
+    /// The named folder is no stack.
+    fn chosen_or_none(&self) -> Result<Option<Stack>> {
+        let stack = Stack::chosen_or_none(self.folder.as_deref())?;
+        stack.map(|stack| self.beneath_root(stack)).transpose()
+    }
+
+    fn beneath_root(&self, stack: Stack) -> Result<Stack> {
+        match &self.root {
+            Some(root) => stack.beneath(root),
+            None => Ok(stack),
+        }
     }
 }
 
@@ -129,7 +148,7 @@ impl GuestArgs {
     /// The kernel cannot be prepared, or the stack does not build.
     fn guest(&self) -> Result<Guest> {
         let cache = Cache::open()?;
-        let stack = Stack::chosen_or_none(self.stack.folder.as_deref())?;
+        let stack = self.stack.chosen_or_none()?;
         let guest = match stack.filter(|_| !self.no_stack) {
             None => Guest::on(&cache, &self.kernel.obtain(&cache)?)?,
             Some(stack) => {

@@ -153,6 +153,13 @@ impl Sandbox {
             self.mount("--ro-bind", host, inside.as_ref());
         }
 
+        /// Shows an empty folder as `inside`, which hides what is there.
+        fn empty(self, inside: &Path) {
+            let inside = text(inside);
+            let mount = ["--tmpfs", inside.as_str(), "--remount-ro", inside.as_str()];
+            self.options.extend(mount.map(Into::into));
+        }
+
         /// Lets `host` be written as `inside`.
         fn writable(self, host: &Path, inside: impl AsRef<Path>) {
             self.writable.push(host.into());

@@ -64,7 +64,7 @@ impl Attempts {
             let near = module.strip_prefix(build_dir.products()).unwrap_or(&module);
             guest = guest.file_at(near.to_owned(), &module);
         }
-        let redactor = Redactor::new(&kernel, &[], &build_dir.tree())?;
+        let redactor = Redactor::new(&kernel, &[], &build_dir.folder())?;
         Ok(Self { guest, session: None, redactor })
     }
 

@@ -50,7 +50,7 @@ pub(super) fn prove(cache: &Cache, name: &KernelName, wanted: &Wanted) -> Kernel
 fn build(kernel: &Kernel, wanted: &Wanted, proof: &mut KernelProof) -> Option<Vec<PathBuf>> {
     let mut build = || {
         let build_dir = BuildDir::open(kernel, &wanted.stack)?;
-        proof.build_folder = build_dir.tree();
+        proof.build_folder = build_dir.folder();
         build_dir.try_build(MakeTarget::Modules, &mut proof.build_said)
     };
     let (answer, modules) = match build() {
@@ -74,7 +74,12 @@ fn unbuilt(kernel: &Kernel, wanted: &Wanted, problem: &Problem, said: &str) -> A
     if problem.kind == Kind::NotForKernel {
         return Answered::NotForKernel(Fault::new("not for it", problem.first_line()));
     }
-    let words = compilers_words(said);
+    let mut words = compilers_words(said);
+    if ["No such file or directory", "No rule to make target"].iter().any(|it| said.contains(it)) {
+        if let Some(unseen) = wanted.stack.unseen() {
+            words = format!("{words}; {unseen}");
+        }
+    }
     match in_guest::failed(problem) {
         Answered::Fails(kind, mut fault) => {
             fault.word = if said.is_empty() { "nothing" } else { "no build" }.into();
@@ -87,34 +92,54 @@ fn unbuilt(kernel: &Kernel, wanted: &Wanted, problem: &Problem, said: &str) -> A
     }
 }
 
-/// The parts of lines that tell of an error: of compilers, of modpost, of a script, of make, and of
-/// dkms.
-const TELLS: [&str; 6] = ["error: ", "error[", "ERROR: ", "Error: ", "*** ", "Error! "];
+/// The directness with which a line tells why a build failed: the least is the most direct.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    /// A compiler, a linker or modpost names the fault.
+    Fault,
+    /// make finds one in a makefile, or no file where it says that there is one.
+    Makefile,
+    /// A script or a program that a makefile runs ends with it.
+    Script,
+    /// make says which target failed, or dkms that make did.
+    Passed,
+}
 
-/// The first lines of what Kbuild said that tell of an error. What make says of its own targets,
-/// and dkms of make, counts only where nothing else does.
-fn compilers_words(said: &str) -> String {
-    let lines: Vec<&str> = said.lines().map(str::trim).collect();
-    let (mut words, mut makes) = (Vec::new(), Vec::new());
-    for (at, line) in lines.iter().enumerate() {
-        let tells = TELLS.iter().any(|word| line.contains(word));
-        match line {
-            _ if !tells || line.starts_with("error: aborting") => {}
-            line if line.starts_with("make") || line.starts_with("Error! ") => {
-                makes.push((*line).to_owned())
-            }
-            // rustc names the place on a line of its own.
-            line => {
-                words.push(match lines.get(at + 1).and_then(|next| next.strip_prefix("--> ")) {
-                    Some(place) => format!("{place}: {line}"),
-                    None => (*line).to_owned(),
-                })
-            }
+impl Weight {
+    /// The weight of a line that tells of an error.
+    fn of(line: &str) -> Option<Self> {
+        let has = |parts: &[&str]| parts.iter().any(|part| line.contains(part));
+        let is_noise = has(&["warnings being treated as errors", "*** Waiting", "*** Deleting"]);
+        if is_noise || line.starts_with("error: aborting") {
+            None
+        } else if line.starts_with("Error! ") || line.contains("*** [") {
+            Some(Self::Passed)
+        } else if has(&["error: ", "error[", "ERROR: modpost", "undefined reference to"]) {
+            Some(Self::Fault)
+        } else if line.contains("*** ") {
+            Some(Self::Makefile)
+        } else if has(&["ERROR: ", "Error: ", "not found", "Permission denied", "Read-only file"]) {
+            Some(Self::Script)
+        } else {
+            None
         }
     }
-    let mut words = if words.is_empty() { makes } else { words };
-    words.truncate(WORDS_MAX);
-    words.join("; ")
+}
+
+/// The lines of what Kbuild said that tell most directly of an error, the first of them.
+fn compilers_words(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().map(str::trim).collect();
+    let best = lines.iter().filter_map(|line| Weight::of(line)).min();
+    let telling =
+        lines.iter().enumerate().filter(|(_, line)| best.is_some() && Weight::of(line) == best);
+    let words = telling.map(|(at, line)| {
+        match lines.get(at + 1).and_then(|next| next.strip_prefix("--> ")) {
+            // rustc names the place on a line of its own.
+            Some(place) => format!("{place}: {line}"),
+            None => (*line).to_owned(),
+        }
+    });
+    words.take(WORDS_MAX).collect::<Vec<_>>().join("; ")
 }
 
 /// Proves modules that are built: predicts what they come to, and loads them in a guest.
@@ -160,5 +185,20 @@ mod tests {
         assert_eq!(compilers_words(said), "! Error: no iptables");
         assert_eq!(compilers_words("Error! Bad conf file.\n"), "Error! Bad conf file.");
         assert_eq!(compilers_words("  LD [M]  a.ko\n"), "");
+        let said = "/bin/sh: 1: svnversion: not found\nmake[3]: *** No rule to make target 'b.o', \
+                    needed by 'a.o'.  Stop.\nmake[2]: *** [Makefile:3: a] Error 2\n\
+                    make: *** Waiting for unfinished jobs....\n";
+        assert!(compilers_words(said).starts_with("make[3]: *** No rule to make target 'b.o'"));
+        assert!(!compilers_words(said).contains("Error 2"));
+        let said = "a.c:3:1: error: unused variable 'x' [-Werror=unused-variable]\n\
+                    cc1: all warnings being treated as errors\n";
+        assert!(compilers_words(said).ends_with("[-Werror=unused-variable]"));
+        let said = "ld: a.o: in function `f':\na.c:3:(.text+0x1): undefined reference to `g'\n\
+                    make[3]: *** [x: a.ko] Error 1\n";
+        assert!(compilers_words(said).ends_with("undefined reference to `g'"));
+        let said = "ERROR: modpost: \"gone\" [a.ko] undefined!\nmake[3]: *** [x: y] Error 1\n";
+        assert_eq!(compilers_words(said), "ERROR: modpost: \"gone\" [a.ko] undefined!");
+        let said = "Makefile:3: *** two builders at once.  Stop.\nmake: *** [x: y] Error 2\n";
+        assert_eq!(compilers_words(said), "Makefile:3: *** two builders at once.  Stop.");
     }
 }
