@@ -30,6 +30,7 @@ mod installed;
 mod kmod;
 mod lesson;
 mod new;
+mod outcomes;
 mod prove;
 mod readme;
 mod saved_state;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         any_stack::tests(),
         as_they_come::tests(),
         prove::tests(),
+        outcomes::tests(),
         dkms::tests(),
         expectations::tests(),
         new::tests(),

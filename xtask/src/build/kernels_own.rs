@@ -32,10 +32,15 @@ pub fn with_kernels_own(
     }
 }
 
-/// The folder of the kernel's own modules, where a module of the stack depends on one of them.
+/// The folder of the kernel's own modules, where a module of the stack depends on one of them, or
+/// softly: modprobe loads those as well.
 fn own_modules(cache: &Cache, kernel: &Kernel, graph: &Graph) -> Result<Option<PathBuf>> {
     let foreign = |name: Text<'_>| graph.index_of(&ModuleName::new(&name.lossy())).is_none();
-    let asks = graph.modules().iter().any(|module| module.info.depends.iter().any(foreign));
+    let asks = graph.modules().iter().any(|module| {
+        let soft = module.info.soft();
+        let mut soft = soft.flat_map(|soft| soft.pre.into_iter().chain(soft.post));
+        module.info.depends.iter().any(foreign) || soft.any(foreign)
+    });
     match kernel.name.ships() {
         _ if !asks => Ok(None),
         Ships::Nothing => Ok(kernel.modules.is_dir().then(|| kernel.modules.clone())),
