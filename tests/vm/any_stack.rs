@@ -189,6 +189,15 @@ fn a_stack_that_builds_nothing_and_one_that_is_none_are_told_apart() {
     ]);
     let (_, error, status) = run(&["build"], folder.path(), &[]);
     assert!(status == 1 && error.contains("does not set CONFIG_OF_NO_KERNEL\n"), "{error}");
+    let folder = stack(&[
+        ("Makefile", "all:\n\t$(MAKE) -C below\n"),
+        ("below/Makefile", "obj-m := a.o\n"),
+        ("below/a.c", ""),
+    ]);
+    let (_, error, status) = run(&["build"], folder.path(), &[]);
+    let below = folder.path().join("below").canonicalize().unwrap();
+    assert!(status == 1 && error.contains(", and its below/Makefile does\n"), "{error}");
+    assert!(error.contains(&format!("--stack {}\n", below.display())), "{error}");
     let folder = stack(&[("Kbuild", "obj-m := $(\n")]);
     let (_, error, status) = run(&["build"], folder.path(), &[]);
     assert!(status == 1 && error.contains("the modules do not build"), "{error}");

@@ -41,6 +41,7 @@ use crate::{
         sandbox::give_to_nobody,
     },
     kernel::{Kernel, KernelName, archive::Refresh, table::KERNELS},
+    printer::Shown as _,
     problem::{Problem, Result},
 };
 
@@ -305,7 +306,13 @@ impl BuildDir {
         }
         let options = Vec::from_iter(self.stack.options_not_set(&self.kernel));
         let Some(option) = options.first() else {
-            return Problem::does_not_hold(fact).hint("name one in its Kbuild: obj-m := NAME.o");
+            let Some((makefile, folder)) = self.stack.deeper() else {
+                let hint = "name one in its Kbuild: obj-m := NAME.o";
+                return Problem::does_not_hold(fact).hint(hint);
+            };
+            let fact = format!("{fact}, and its {makefile} does");
+            let hint = format!("--stack {}", folder.shown());
+            return Problem::does_not_hold(fact).hint(hint);
         };
         let fact = format!("{fact}: {} does not set {}", self.kernel, options.join(", "));
         Problem::does_not_hold(fact)

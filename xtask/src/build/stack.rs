@@ -275,6 +275,15 @@ impl Stack {
         not_set
     }
 
+    /// The first makefile in a folder below it that names modules, and the folder.
+    pub(super) fn deeper(&self) -> Option<(String, PathBuf)> {
+        let sources = self.sources().ok()?;
+        let names_modules = |text: &str| text.lines().any(|line| line.starts_with("obj-m"));
+        let mut makefiles = sources.makefiles().filter(|(name, _)| name.contains('/'));
+        let (name, _) = makefiles.find(|(_, text)| names_modules(text))?;
+        Some((name.clone(), self.path(name).parent()?.to_owned()))
+    }
+
     /// The files that belong to it, and which of them are sources.
     fn content(&self) -> (Vec<&str>, Wanted) {
         match &self.part {

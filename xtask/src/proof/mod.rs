@@ -5,6 +5,7 @@
 //! machines and the page show the same points. What was predicted is held against what happened
 //! (`held.rs`): a difference is a fault of this program, and is never green.
 
+mod build_words;
 pub mod expectations;
 pub mod grid;
 mod held;
