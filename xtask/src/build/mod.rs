@@ -310,9 +310,8 @@ impl BuildDir {
                 let hint = "name one in its Kbuild: obj-m := NAME.o";
                 return Problem::does_not_hold(fact).hint(hint);
             };
-            let fact = format!("{fact}, and its {makefile} does");
-            let hint = format!("--stack {}", folder.shown());
-            return Problem::does_not_hold(fact).hint(hint);
+            let problem = Problem::does_not_hold(format!("{fact}, and its {makefile} does"));
+            return problem.hint(format!("--stack {}", folder.shown()));
         };
         let fact = format!("{fact}: {} does not set {}", self.kernel, options.join(", "));
         Problem::does_not_hold(fact)
