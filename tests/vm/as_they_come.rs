@@ -127,7 +127,8 @@ fn objects_and_lists_that_no_source_makes_are_used_and_leftovers_are_not() {
              KBUILD_EXTRA_SYMBOLS := $(src)/vendor/Module.symvers\n",
         ),
         ("adds_main.c", ADDS),
-        ("vendor/README", ""),
+        // modpost looks there for the sources that an object's version is of, and must find a file.
+        ("vendor/.blob.o.cmd", "cmd_blob.o := true\n"),
         // Leftovers of a build in place for another kernel, which would not link.
         ("adds_main.o", "not even an object"),
         ("adds.o", "nor this"),
