@@ -50,8 +50,8 @@ pub(super) fn given<'a>(
 /// Returns `true` if a file in the folder may be compiled, or copied, to an object of this stem.
 fn made(sources: &BTreeSet<String>, folder: &str, stem: &str) -> bool {
     let start = if folder.is_empty() { format!("{stem}.") } else { format!("{folder}/{stem}.") };
-    let after = sources.range(start.clone()..).take_while(|name| name.starts_with(&start));
-    after.into_iter().any(|name| !name.ends_with(".h"))
+    let mut after = sources.range(start.clone()..).take_while(|name| name.starts_with(&start));
+    after.any(|name| !name.ends_with(".h"))
 }
 
 /// The words of makefiles that name files. A recipe has none: `clean` names what a build leaves.
@@ -83,7 +83,7 @@ impl Words {
     fn name(&self, path: &str) -> bool {
         let path = Path::new(path);
         let mut ends = path.ancestors().filter_map(|above| path.strip_prefix(above).ok());
-        self.named.contains(path) || ends.any(|end| self.named.contains(end))
+        ends.any(|end| self.named.contains(end))
     }
 
     /// Returns `true` if a rule makes this file, or if an object of this stem is made of others.
